@@ -1,0 +1,40 @@
+# Two commands to begin with: `make demo` and `make test`. Both install into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test check lint types format bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+install: .venv/installed  ## install posecast and its developer tools into .venv
+
+demo: .venv/installed  ## draw people, train on them, forecast, write demo/index.html
+	$(BIN)/posecast demo demo
+
+test: .venv/installed  ## run the tests
+	$(BIN)/python -m pytest -n 2
+
+check: lint types test  ## everything CI runs
+
+lint: .venv/installed  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed  ## static types
+	$(BIN)/pyright
+
+format: .venv/installed  ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed  ## measure speed beside the limits of this machine
+	$(BIN)/posecast bench
+
+clean:  ## remove what the commands above made
+	rm -rf .venv demo

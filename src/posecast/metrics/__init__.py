@@ -1,0 +1,1 @@
+"""Metrics: short functions that name their source."""

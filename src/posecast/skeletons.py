@@ -1,0 +1,163 @@
+"""Skeletons: which joints a pose has, which of them are joined, which are mirror images.
+
+A skeleton is data. Code asks it for joints by name and never writes a joint's number.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+JointGroup = tuple[str, ...]
+"""One joint, or several whose midpoint is meant."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a data set, in the order in which its files store them."""
+
+    name: str
+    """Name used in files and on the command line."""
+    joints: tuple[str, ...]
+    """Joint names, one per index."""
+    limbs: tuple[tuple[JointGroup, JointGroup], ...]
+    """Pairs of ends; an end of two joints is their midpoint."""
+    heatmaps: Literal["limbs", "joints"]
+    """What the image generator sees: four points along each limb, or one point a joint."""
+
+    def __post_init__(self) -> None:
+        known = set(self.joints)
+        unknown = {name for limb in self.limbs for end in limb for name in end} - known
+        if unknown:
+            raise ValueError(f"skeleton {self.name}: limbs name unknown joints {sorted(unknown)}")
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.joints)
+
+    @property
+    def num_heatmaps(self) -> int:
+        """Channels of the pose image: 4 a limb (2017 code) or 1 a joint."""
+        return 4 * len(self.limbs) if self.heatmaps == "limbs" else self.num_joints
+
+    def index(self, joint: str) -> int:
+        """Position of a joint in the arrays; ValueError names the known joints."""
+        if joint not in self.joints:
+            raise ValueError(f"skeleton {self.name} has no joint {joint!r}; it has {self.joints}")
+        return self.joints.index(joint)
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """For each joint, the index of its mirror image (itself on the midline)."""
+        return tuple(self.joints.index(_other_side(name)) for name in self.joints)
+
+
+def _other_side(name: str) -> str:
+    if name.startswith("left_"):
+        return "right_" + name.removeprefix("left_")
+    if name.startswith("right_"):
+        return "left_" + name.removeprefix("right_")
+    return name
+
+
+def _limbs(*pairs: tuple[str, str]) -> tuple[tuple[JointGroup, JointGroup], ...]:
+    """Read 'a' as the joint a, 'a+b' as the midpoint of a and b."""
+    return tuple((tuple(a.split("+")), tuple(b.split("+"))) for a, b in pairs)
+
+
+_SIDES = ("left", "right")
+_ARMS_AND_LEGS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+
+PENN_ACTION = Skeleton(
+    name="penn_action",
+    joints=("head", *(f"{side}_{part}" for part in _ARMS_AND_LEGS for side in _SIDES)),
+    # The 12 limbs of the 2017 code, in its order (channel = 4 * limb + point).
+    limbs=_limbs(
+        ("head", "left_shoulder+right_shoulder"),
+        ("left_shoulder", "right_shoulder"),
+        ("left_shoulder", "left_elbow"),
+        ("left_elbow", "left_wrist"),
+        ("right_shoulder", "right_elbow"),
+        ("right_elbow", "right_wrist"),
+        ("left_shoulder+right_shoulder", "left_hip+right_hip"),
+        ("left_hip", "right_hip"),
+        ("left_hip", "left_knee"),
+        ("left_knee", "left_ankle"),
+        ("right_hip", "right_knee"),
+        ("right_knee", "right_ankle"),
+    ),
+    heatmaps="limbs",
+)
+
+_H36M_LEGS = ("hip", "knee", "ankle", "toe_base", "toe_end")
+_H36M_ARMS = (
+    "collar",
+    "shoulder",
+    "elbow",
+    "wrist",
+    "thumb",
+    "thumb_end",
+    "hand",
+    "hand_end",
+)
+
+HUMAN36M = Skeleton(
+    name="human36m",
+    # 32 joints in the order of the distributed files; several coincide.
+    joints=(
+        "pelvis",
+        *(f"right_{part}" for part in _H36M_LEGS),
+        *(f"left_{part}" for part in _H36M_LEGS),
+        "spine_base",
+        "spine",
+        "neck",
+        "head",
+        "head_top",
+        *(f"left_{part}" for part in _H36M_ARMS),
+        *(f"right_{part}" for part in _H36M_ARMS),
+    ),
+    limbs=_limbs(
+        ("pelvis", "right_hip"),
+        ("right_hip", "right_knee"),
+        ("right_knee", "right_ankle"),
+        ("right_ankle", "right_toe_base"),
+        ("pelvis", "left_hip"),
+        ("left_hip", "left_knee"),
+        ("left_knee", "left_ankle"),
+        ("left_ankle", "left_toe_base"),
+        ("pelvis", "spine"),
+        ("spine", "neck"),
+        ("neck", "head"),
+        ("head", "head_top"),
+        ("neck", "left_shoulder"),
+        ("left_shoulder", "left_elbow"),
+        ("left_elbow", "left_wrist"),
+        ("neck", "right_shoulder"),
+        ("right_shoulder", "right_elbow"),
+        ("right_elbow", "right_wrist"),
+    ),
+    heatmaps="joints",
+)
+
+COCO = Skeleton(
+    name="coco",
+    joints=(
+        "nose",
+        *(f"{side}_{part}" for part in ("eye", "ear", *_ARMS_AND_LEGS) for side in _SIDES),
+    ),
+    limbs=_limbs(
+        ("nose", "left_shoulder+right_shoulder"),
+        ("left_shoulder", "right_shoulder"),
+        ("left_shoulder", "left_elbow"),
+        ("left_elbow", "left_wrist"),
+        ("right_shoulder", "right_elbow"),
+        ("right_elbow", "right_wrist"),
+        ("left_shoulder+right_shoulder", "left_hip+right_hip"),
+        ("left_hip", "right_hip"),
+        ("left_hip", "left_knee"),
+        ("left_knee", "left_ankle"),
+        ("right_hip", "right_knee"),
+        ("right_knee", "right_ankle"),
+    ),
+    heatmaps="limbs",
+)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (PENN_ACTION, HUMAN36M, COCO)}

@@ -1,0 +1,1 @@
+"""Training loops, one visible loop a file."""
