@@ -4,7 +4,6 @@ A crop is a box of whole source pixels, one per clip, so that the camera of a cr
 Boxes and crops are numpy; what only rescales joints takes numpy arrays and tensors alike.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -127,7 +126,7 @@ def union_crop(
 
 
 def tube_crop(
-    joints_px: Float[np.ndarray, "t j 2"], image_hw: tuple[int, int], margin_px: float = 20
+    joints_px: Float[np.ndarray, "t j 2"], image_hw: tuple[int, int], margin_px: int = 20
 ) -> Crop:
     """The 2017 crop of Human3.6M (`get_tube`): extent of all joints and a margin, about square.
 
@@ -142,8 +141,7 @@ def tube_crop(
         x1, x2 = x1 - surplus / 2, x2 + surplus / 2 + surplus % 2
     else:
         y1, y2 = y1 + surplus / 2, y2 - surplus / 2 + -surplus % 2
-    height, width = image_hw
-    return _clipped(max(x1, 0), max(y1, 0), min(x2, width), min(y2, height), image_hw)
+    return _clipped(int(x1), int(y1), int(x2), int(y2), image_hw)
 
 
 def seen_crop(
@@ -187,10 +185,10 @@ def cut_crop(
     return cv2.resize(patch, (size, size), interpolation=how)
 
 
-def _clipped(x1: float, y1: float, x2: float, y2: float, image_hw: Sequence[int]) -> Crop:
-    """Whole numbers by truncation, and no further than the image."""
+def _clipped(x1: int, y1: int, x2: int, y2: int, image_hw: tuple[int, int]) -> Crop:
+    """The box as far as it lies inside the image."""
     height, width = image_hw
-    return Crop(max(int(x1), 0), max(int(y1), 0), min(int(x2), width), min(int(y2), height))
+    return Crop(max(x1, 0), max(y1, 0), min(x2, width), min(y2, height))
 
 
 def _moved_inside(start: int, side: int, length: int) -> int:
