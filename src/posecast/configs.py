@@ -1,0 +1,141 @@
+"""Configurations as JSON: nested frozen dataclasses to plain dicts and back, checked."""
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A stored configuration does not fit the class that should read it."""
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """Values that JSON can hold: dataclasses become dicts, tuples lists, paths strings."""
+    if not is_dataclass(config) or isinstance(config, type):
+        raise TypeError(f"expected a dataclass instance, got {config!r}")
+    return {field.name: _to_plain(getattr(config, field.name)) for field in fields(config)}
+
+
+def _to_plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return config_to_dict(value)
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a configuration cannot hold {value!r}")
+
+
+def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
+    """Inverse of `config_to_dict`.
+
+    ConfigError names an unknown key with the nearest right one, a missing key, or a value of
+    the wrong type by its dotted name.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where or cls.__name__}: expected an object, got {values!r}")
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    check_keys(values, names, where or cls.__name__)
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise ConfigError(f"{where or cls.__name__}: missing {', '.join(missing)}")
+    hints = typing.get_type_hints(cls)
+    dotted = {name: f"{where}.{name}" if where else name for name in names}
+    return cls(**{name: _from_plain(hints[name], values[name], dotted[name]) for name in names})
+
+
+def check_keys(given: Iterable[str], known: list[str], where: str) -> None:
+    """ConfigError for the first key that is not known, with the nearest one that is."""
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+
+
+def _from_plain(kind: Any, value: Any, where: str) -> Any:
+    """`value` as the annotated type `kind`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        return config_from_dict(kind, value, where)
+    if origin is Literal and value in arguments:
+        return value
+    if origin in (Union, types.UnionType):
+        return _from_union(arguments, value, where)
+    if origin is tuple and isinstance(value, list):
+        return _to_tuple(arguments, value, where)
+    if origin is dict and isinstance(value, dict):
+        return {
+            key: _from_plain(arguments[1], item, f"{where}.{key}") for key, item in value.items()
+        }
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and type(value) in (int, float):
+        return float(value)
+    if type(value) is kind or kind is Any:
+        return value
+    name = getattr(kind, "__name__", kind) if origin is None else kind
+    raise ConfigError(f"{where}: expected {name}, got {value!r}")
+
+
+def _from_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    problems = []
+    for kind in kinds:
+        if kind is not type(None):
+            try:
+                return _from_plain(kind, value, where)
+            except ConfigError as error:
+                problems.append(str(error))
+    raise ConfigError("; or ".join(problems))
+
+
+def _to_tuple(kinds: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any, ...]:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise ConfigError(f"{where}: expected {len(kinds)} values, got {value!r}")
+    return tuple(
+        _from_plain(kind, item, f"{where}.{index}")
+        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def config_differences(
+    stored: dict[str, Any], asked: dict[str, Any], ignore: tuple[str, ...] = ()
+) -> list[str]:
+    """One line per field that differs, as "optimizer.lr: 0.1 -> 0.2"; `ignore` has dotted names."""
+    old, new = _flatten(stored), _flatten(asked)
+    lines = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, after = old.get(key, MISSING), new.get(key, MISSING)
+        if before != after and not any(
+            key == name or key.startswith(name + ".") for name in ignore
+        ):
+            lines.append(f"{key}: {_shown(before)} -> {_shown(after)}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return "(absent)" if value is MISSING else repr(value)
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,46 @@
+"""Which code and which libraries are at work, for run folders and result tables."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+LIBRARIES = ("torch", "lightning-fabric", "torchmetrics", "numpy", "opencv-python-headless", "av")
+
+
+@functools.cache
+def code_versions() -> dict[str, str]:
+    """Name -> version of posecast, its git commit (where it is a checkout), python, libraries."""
+    return {
+        "posecast": importlib.metadata.version("posecast"),
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: _version(name) for name in LIBRARIES},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _git_commit() -> str:
+    """The commit of the checkout that this code lies in, "+changes" added; "none" outside one."""
+    folder, name = Path(__file__).resolve().parent, Path(__file__).name
+    try:
+        _git(folder, "ls-files", "--error-unmatch", name)  # installed inside a foreign checkout?
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", ".")
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return commit + ("+changes" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
