@@ -1,0 +1,213 @@
+"""The stacked hourglass of the 2017 code as a frozen feature network.
+
+It walks the first of two stacks as `hg_stacked.py` of the 2017 code does, including what that code
+changed against the network that the weights were trained in (Newell et al., ECCV 2016): moments of
+the current batch, the first file of each normalisation added and the second unused, bilinear
+instead of nearest up-sampling, TensorFlow's SAME padding.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+NUM_FILES = 414
+"""Files that the walk consumes, of the 800 distributed."""
+
+WHERE_TO_GET = (
+    "Give the folder of hourglass_weights_1.npy ... _414.npy that the authors distributed with the "
+    "2017 code (https://github.com/rubenvillegas/icml2017hierchvid), or use an estimator that you "
+    "trained (--pose-features RUN), or train without these features: --pose-feature-weight 0"
+)
+
+
+class Hourglass2017(nn.Module):
+    """Features of a picture as a pose network sees it; frozen.
+
+    `arrays` are the weight files' arrays in order. The pictures are RGB, which the weights were
+    trained on; the 2017 code fed them BGR, and channel_order "bgr" (turning the first kernel
+    round) repeats that. `layer` 0..3 chooses the level that `forward` returns (8, 16, 32 or 64
+    pixels wide); levels further out are then not computed.
+    """
+
+    def __init__(
+        self,
+        arrays: Iterable[np.ndarray],
+        layer: int = 3,
+        channel_order: Literal["rgb", "bgr"] = "rgb",
+    ) -> None:
+        if layer not in range(4):
+            raise ValueError(f"hourglass layer {layer} does not exist; choose 0, 1, 2 or 3")
+        super().__init__()
+        self.layer = layer
+        weights = _Weights(arrays)
+        self.stem = weights.conv(3, 64, stride=2)
+        if channel_order == "bgr":
+            self.stem.weight.data = self.stem.weight.data.flip(1)
+        self.stem_norm = weights.norm(64)
+        self.residual1 = _Residual(weights, 64, 128)
+        self.residuals = nn.Sequential(
+            *(_Residual(weights, i, o) for i, o in ((128, 128), (128, 128), (128, 256)))
+        )
+        self.hourglass = _Level(weights, depth=4)
+        self.eval()
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 512 fh fw"]:
+        """RGB pictures in [-1, 1] of any size -> features of the chosen layer.
+
+        Normalisation uses the moments of the batch, so pictures of one batch influence each other.
+        """
+        return self.layers(images, self.layer)[-1]
+
+    def layers(
+        self, images: Float[Tensor, "b 3 h w"], last: int = 3
+    ) -> list[Float[Tensor, "b 512 _ _"]]:
+        """Layers 0..last, the innermost (8 x 8) first."""
+        x = _resize((images + 1) / 2, (256, 256))
+        size = self.stem.kernel_size[0] - 2
+        x = self.stem(functional.pad(x, (size // 2, size - size // 2) * 2))
+        x = self.residual1(self.stem_norm(x))
+        return self.hourglass(self.residuals(functional.max_pool2d(x, 2)), last)
+
+
+def load_hourglass2017(
+    folder: str | Path, layer: int = 3, channel_order: Literal["rgb", "bgr"] = "rgb"
+) -> Hourglass2017:
+    """Read `hourglass_weights_1.npy` ... `_414.npy` of a folder.
+
+    ValueError names the first file that is missing, unreadable or of the wrong shape.
+    """
+    return Hourglass2017(_read_files(Path(folder)), layer, channel_order)
+
+
+def _read_files(folder: Path) -> Iterator[np.ndarray]:
+    if not folder.is_dir():
+        raise ValueError(f"no hourglass weights: there is no folder {folder}. {WHERE_TO_GET}")
+    for number in range(1, NUM_FILES + 1):
+        path = folder / f"hourglass_weights_{number}.npy"
+        if not path.is_file():
+            raise ValueError(f"no hourglass weights: {path} is missing. {WHERE_TO_GET}")
+        try:
+            yield np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} is not an array: {error}. {WHERE_TO_GET}") from error
+
+
+class _Weights:
+    """Turns the arrays into layers, in the order in which the network is built."""
+
+    def __init__(self, arrays: Iterable[np.ndarray]) -> None:
+        self._arrays = iter(arrays)
+        self._number = 0
+
+    def conv(self, num_in: int, num_out: int, stride: int = 1) -> nn.Conv2d:
+        """A frozen convolution; its kernel size comes from the array."""
+        kernel = self._next((num_out, num_in, None, None))
+        bias = self._next((num_out,))
+        size = kernel.shape[-1]
+        # A stride of 2 needs uneven padding, which is put in front of the convolution.
+        padding = size // 2 if stride == 1 else 0
+        conv = nn.Conv2d(num_in, num_out, size, stride, padding)
+        conv.load_state_dict({"weight": kernel, "bias": bias})
+        return conv.requires_grad_(False)
+
+    def norm(self, channels: int) -> "_NormReLU":
+        shift = self._next((channels,))
+        self._next((channels,))
+        return _NormReLU(shift)
+
+    def _next(self, expected: tuple[int | None, ...]) -> Tensor:
+        self._number += 1
+        array = next(self._arrays, None)
+        name = f"hourglass_weights_{self._number}.npy"
+        if array is None:
+            raise ValueError(f"{name} is missing; the network needs {NUM_FILES} arrays")
+        if not _fits(array.shape, expected):
+            shape = " x ".join("odd k" if n is None else str(n) for n in expected)
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}. {WHERE_TO_GET}")
+        return torch.from_numpy(np.array(array, dtype=np.float32))
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """None stands for a kernel side: both equal and odd."""
+    if len(shape) != len(expected):
+        return False
+    sides = {n for n, wanted in zip(shape, expected, strict=True) if wanted is None}
+    same = all(n == wanted for n, wanted in zip(shape, expected, strict=True) if wanted is not None)
+    return same and len(sides) <= 1 and all(side % 2 == 1 for side in sides)
+
+
+class _NormReLU(nn.Module):
+    """(x - mean) / sqrt(variance + 1e-5) + shift with the batch's own moments, then ReLU."""
+
+    shift: Tensor
+    ones: Tensor
+
+    def __init__(self, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shift", shift)
+        self.register_buffer("ones", torch.ones_like(shift))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        x = functional.batch_norm(x, None, None, self.ones, self.shift, training=True, eps=1e-5)
+        return functional.relu(x, inplace=True)
+
+
+class _Residual(nn.Module):
+    """Three times norm, ReLU, convolution, beside the input (convolved where channels change)."""
+
+    def __init__(self, weights: _Weights, num_in: int, num_out: int) -> None:
+        super().__init__()
+        half = num_out // 2
+        layers = []
+        for channels, out in ((num_in, half), (half, half), (half, num_out)):
+            layers += [weights.norm(channels), weights.conv(channels, out)]
+        self.block = nn.Sequential(*layers)
+        self.skip = nn.Identity() if num_in == num_out else weights.conv(num_in, num_out)
+
+    def forward(self, x: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ h w"]:
+        return self.block(x) + self.skip(x)
+
+
+class _Level(nn.Module):
+    """One level of the hourglass around the next smaller one."""
+
+    def __init__(self, weights: _Weights, depth: int) -> None:
+        super().__init__()
+        self.index = depth - 1
+        self.upper = nn.Sequential(
+            *(_Residual(weights, i, o) for i, o in ((256, 256), (256, 256), (256, 512)))
+        )
+        self.lower = nn.Sequential(*(_Residual(weights, 256, 256) for _ in range(3)))
+        self.inner = _Level(weights, depth - 1) if depth > 1 else _Residual(weights, 256, 512)
+        self.outer = _Residual(weights, 512, 512)
+
+    def forward(self, x: Float[Tensor, "b 256 h w"], last: int) -> list[Tensor]:
+        lower = self.lower(functional.max_pool2d(x, 2))
+        if isinstance(self.inner, _Level):
+            done = self.inner(lower, last)
+            if last < self.index:
+                return done
+            inner = done[-1]
+        else:
+            done, inner = [], self.inner(lower)
+        up = _resize(self.outer(inner), x.shape[-2:])
+        return [*done, self.upper(x) + up]
+
+
+def _resize(x: Float[Tensor, "b c _ _"], hw: tuple[int, int]) -> Float[Tensor, "b c _ _"]:
+    """Bilinear without half-pixel offsets: output i reads input i * in / out, clamped at the end.
+
+    That is torch's align_corners rule once one more pixel stands at each end.
+    """
+    if x.shape[-2:] == hw:
+        return x
+    padded = functional.pad(x, (0, 1, 0, 1), mode="replicate")
+    size = (hw[0] + 1, hw[1] + 1)
+    wide = functional.interpolate(padded, size=size, mode="bilinear", align_corners=True)
+    return wide[..., :-1, :-1]
