@@ -1,0 +1,190 @@
+"""Drawing on pictures: skeletons, borders, captions, panels and contact sheets.
+
+Pure functions: uint8 RGB `(h, w, 3)` in, a new picture out. Joints are in pixels of the picture
+that is drawn on, (0, 0) its top-left corner, as `joints_px` in `clips`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from posecast.skeletons import JointGroup, Skeleton
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+SEEN: Final[Colour] = (40, 180, 70)
+PREDICTED: Final[Colour] = (220, 50, 40)
+"""Borders of frames that were seen and of frames that a model made up."""
+
+LEFT: Final[Colour] = (255, 150, 30)
+RIGHT: Final[Colour] = (60, 160, 255)
+MIDDLE: Final[Colour] = (250, 250, 250)
+"""Limbs of the person's left side, right side, and across; apart also for the colour-blind."""
+
+_OUTLINE: Final[Colour] = (20, 20, 20)
+_SUBPIXEL_BITS: Final = 4
+_FARTHEST_PX: Final = 1 << 14
+
+
+def _limb_colour(ends: Sequence[JointGroup]) -> Colour:
+    sides = {joint.split("_")[0] for end in ends for joint in end} & {"left", "right"}
+    if sides == {"left"}:
+        return LEFT
+    return RIGHT if sides == {"right"} else MIDDLE
+
+
+def _end_of_limb(
+    joints: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, "j"],
+    skeleton: Skeleton,
+    end: JointGroup,
+) -> tuple[int, int] | None:
+    """OpenCV's fixed-point position of a joint, or of the midpoint of several; None if unseen."""
+    indices = [skeleton.index(name) for name in end]
+    point = joints[indices].mean(axis=0)
+    if not visible[indices].all() or not np.isfinite(point).all():
+        return None
+    # OpenCV puts pixel centres at whole numbers. Clipped so that its integers do not overflow.
+    point = np.clip(point - 0.5, -_FARTHEST_PX, _FARTHEST_PX)
+    x, y = np.round(point * 2**_SUBPIXEL_BITS).astype(int).tolist()
+    return x, y
+
+
+def draw_pose(
+    image: UInt8[np.ndarray, "h w 3"],
+    joints: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, "j"],
+    skeleton: Skeleton,
+    outline: bool = True,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw the limbs between visible joints, anti-aliased, left and right in their colours.
+
+    joints in pixels of `image`; those hidden or not finite are left out. Line width follows the
+    picture: 2 px at 128, 4 px at 256. `outline` sets the limbs off from a busy background.
+    """
+    canvas = image.copy()
+    thickness = max(1, round(min(image.shape[:2]) / 64))
+    limbs = []
+    for limb in skeleton.limbs:
+        start, end = (_end_of_limb(joints, visible, skeleton, group) for group in limb)
+        if start is not None and end is not None:
+            limbs.append((start, end, _limb_colour(limb)))
+    if outline:
+        for start, end, _ in limbs:
+            _line(canvas, start, end, _OUTLINE, thickness + 2)
+    for start, end, colour in limbs:
+        _line(canvas, start, end, colour, thickness)
+    return canvas
+
+
+def _line(
+    canvas: UInt8[np.ndarray, "h w 3"],
+    start: tuple[int, int],
+    end: tuple[int, int],
+    colour: Colour,
+    thickness: int,
+) -> None:
+    cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def pose_on_plain(
+    joints: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, "j"],
+    skeleton: Skeleton,
+    hw: tuple[int, int],
+    background: Colour = (45, 48, 55),
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The pose alone on an even ground."""
+    return draw_pose(plain(hw, background), joints, visible, skeleton, outline=False)
+
+
+def plain(hw: tuple[int, int], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture of one colour."""
+    return np.full((*hw, 3), colour, np.uint8)
+
+
+def add_border(
+    image: UInt8[np.ndarray, "h w 3"], colour: Colour, width: int = 3
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Frame the picture outside, so that nothing of it is hidden: each side grows by 2 * width."""
+    height, length = image.shape[:2]
+    framed = plain((height + 2 * width, length + 2 * width), colour)
+    framed[width : width + height, width : width + length] = image
+    return framed
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def add_caption(
+    image: UInt8[np.ndarray, "h w 3"],
+    text: str,
+    height: int = 16,
+    colour: Colour = (235, 235, 235),
+    background: Colour = (24, 26, 30),
+) -> UInt8[np.ndarray, "h2 w 3"]:
+    """Put a strip of `height` pixels with a line of text above the picture."""
+    strip = Image.fromarray(plain((height, image.shape[1]), background))
+    place = (image.shape[1] / 2, height / 2)
+    ImageDraw.Draw(strip).text(place, text, colour, _font(round(0.7 * height)), anchor="mm")
+    return np.concatenate([np.asarray(strip), image])
+
+
+def enlarge(image: UInt8[np.ndarray, "h w 3"], times: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Scale a picture up for viewing (bicubic); never measure anything on the result."""
+    if times == 1:
+        return image
+    return cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+
+
+def side_by_side(
+    panels: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    gap: int = 4,
+    background: Colour = (24, 26, 30),
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Put pictures of one height next to each other.
+
+    Raises:
+        ValueError: no panels, or their heights differ.
+    """
+    heights = {panel.shape[0] for panel in panels}
+    if len(heights) != 1:
+        raise ValueError(f"panels must be of one height, got heights {sorted(heights)}")
+    bar = plain((heights.pop(), gap), background)
+    row = [part for panel in panels for part in (bar, panel)][1:]
+    return np.concatenate(row, axis=1)
+
+
+def contact_sheet(
+    pictures: Sequence[UInt8[np.ndarray, "h w 3"]],
+    columns: int,
+    gap: int = 2,
+    background: Colour = (255, 255, 255),
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Pictures of one size in rows, left to right, top to bottom; empty places stay plain.
+
+    Raises:
+        ValueError: no pictures, several sizes, or columns under 1.
+    """
+    sizes = {picture.shape[:2] for picture in pictures}
+    if len(sizes) != 1 or columns < 1:
+        raise ValueError(
+            f"a contact sheet needs pictures of one size and at least one column, "
+            f"got sizes {sorted(sizes)} and {columns} columns"
+        )
+    height, width = sizes.pop()
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    sheet = plain((rows * (height + gap) - gap, columns * (width + gap) - gap), background)
+    for index, picture in enumerate(pictures):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet

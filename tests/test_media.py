@@ -1,0 +1,221 @@
+"""Video, GIF and picture files: what is written is read back, and bad files say what they are."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from posecast import media
+
+
+def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
+    """Frames told apart by brightness; the top left corner is red."""
+    frames = [np.full((*hw, 3), 40 + 3 * index, np.uint8) for index in range(num_frames)]
+    for frame in frames:
+        frame[:16, :24] = (220, 0, 0)
+    return frames
+
+
+def numbers(frames) -> list[int]:
+    """Undo `numbered`: which frame it is, by its brightness."""
+    return [round((float(frame[-8:, -8:].mean()) - 40) / 3) for frame in frames]
+
+
+def write_video(path: Path, times: list[int], rotation: int | None = None) -> Path:
+    """Frames shown at the given hundredths of a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = {"crf": "10"}
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for time, picture in zip(times, numbered(len(times)), strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_mp4_comes_back(tmp_path):
+    frames = numbered(12)
+    media.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
+    info = media.probe_video(tmp_path / "a.mp4")
+    assert info == media.VideoInfo(64, 48, 25.0, info.duration_s, 12)
+    assert info.duration_s == pytest.approx(0.48)
+    back = list(media.read_video(tmp_path / "a.mp4"))
+    assert len(back) == 12
+    assert np.abs(np.stack(back).astype(int) - np.stack(frames)).mean() < 3
+    assert numbers(back) == list(range(12))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_time_stamps_of_a_fractional_rate(tmp_path):
+    media.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
+    times = [seconds for seconds, _ in media.read_timed_frames(tmp_path / "a.mp4")]
+    assert times == pytest.approx([0, 0.08, 0.16, 0.24, 0.32], abs=1e-4)
+
+
+def test_odd_sizes_gain_a_row_and_a_column(tmp_path):
+    media.write_mp4(tmp_path / "a.mp4", numbered(2, hw=(47, 63)), fps=10.0)
+    (first, _) = media.read_video(tmp_path / "a.mp4")
+    assert first.shape == (48, 64, 3)
+
+
+def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
+    path = tmp_path / "a.mp4"
+    media.write_mp4(path, numbered(2), fps=10.0)
+    before = path.read_bytes()
+
+    def breaks():
+        yield numbered(1)[0]
+        raise KeyError("on the way")
+
+    with pytest.raises(KeyError):
+        media.write_mp4(path, breaks(), fps=10.0)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("rotation", "corner"),
+    [(None, "top left"), (90, "bottom left"), (-90, "top right"), (180, "bottom right")],
+)
+def test_rotated_as_a_player_shows_it(tmp_path, rotation, corner):
+    path = write_video(tmp_path / "a.mp4", [0, 10], rotation)
+    frame = next(media.read_video(path))
+    turned = rotation in (90, -90)
+    assert frame.shape == ((64, 48, 3) if turned else (48, 64, 3))
+    info = media.probe_video(path)
+    assert (info.height, info.width) == frame.shape[:2]
+    vertical, horizontal = corner.split()
+    pixel = frame[5 if vertical == "top" else -6, 5 if horizontal == "left" else -6]
+    assert pixel[0] > 150
+    assert pixel[1] < 60
+
+
+def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
+    # Shown for 0.1 s each, then a pause of 0.6 s, then 0.1 s each again.
+    path = write_video(tmp_path / "a.mp4", [0, 10, 20, 80, 90, 100])
+    assert numbers(media.read_video(path)) == [0, 1, 2, 3, 4, 5]
+    assert numbers(media.read_video(path, fps=10.0)) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5]
+    assert numbers(media.read_video(path, fps=5.0)) == [0, 2, 2, 3, 3, 5]
+
+
+def ticks(times: list[float], fps: float) -> list[int]:
+    frames = (np.full((1, 1, 3), index, np.uint8) for index in range(len(times)))
+    return [int(frame[0, 0, 0]) for frame in media.resample(zip(times, frames, strict=True), fps)]
+
+
+def test_resample_keeps_the_length():
+    assert ticks([k / 50 for k in range(100)], 12.5) == list(range(0, 100, 4))
+    assert len(ticks([k / 10 for k in range(10)], 25.0)) == 25
+    assert ticks([k / 30 for k in range(30)], 30.0) == list(range(30))
+    assert ticks([0.0], 25.0) == [0]
+    assert ticks([], 25.0) == []
+
+
+def test_bad_videos_say_what_they_are(tmp_path):
+    good = tmp_path / "good.mp4"
+    media.write_mp4(good, numbered(40), fps=10.0)
+    (tmp_path / "cut.mp4").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "text.mp4").write_text("not a video")
+    write_sound(tmp_path / "sound.mp4")
+    for name, problem in {
+        "missing.mp4": "no such video file",
+        "cut.mp4": "truncated, damaged|cut off",
+        "empty.mp4": "not a video",
+        "text.mp4": "not a video",
+        "sound.mp4": "no video stream",
+    }.items():
+        with pytest.raises(ValueError, match=problem) as caught:
+            list(media.read_video(tmp_path / name))
+        assert name in str(caught.value)
+
+
+def write_sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_file_that_breaks_off_gives_its_frames_then_an_error(tmp_path, suffix):
+    good, cut = tmp_path / f"good{suffix}", tmp_path / f"cut{suffix}"
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
+    with av.open(str(good), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for picture in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    frames = media.read_video(cut)
+    seen = []
+    with pytest.raises(ValueError, match="truncated"):
+        seen.extend(frames)
+    assert 5 < len(seen) < 55
+
+
+def test_gif_timing_is_in_hundredths_and_does_not_drift():
+    shown, durations = media.gif_timing(64, fps=30.0)
+    assert shown == list(range(64))
+    assert set(durations) == {30, 40}
+    assert np.abs(np.cumsum(durations) - 1000 * np.arange(1, 65) / 30).max() <= 10
+    assert media.gif_timing(3, fps=10.0) == ([0, 1, 2], [100, 100, 100])
+
+
+def test_gif_faster_than_browsers_show_leaves_frames_out():
+    shown, durations = media.gif_timing(100, fps=100.0)
+    assert shown == list(range(0, 100, 2))
+    assert set(durations) == {20}
+
+
+def test_gif_comes_back(tmp_path):
+    frames = numbered(6)
+    media.write_gif(tmp_path / "a.gif", frames, fps=12.5)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 6
+        assert gif.info["loop"] == 0
+        gif.seek(5)
+        assert gif.info["duration"] == 80
+        assert np.abs(np.asarray(gif.convert("RGB")).astype(int) - frames[5]).max() <= 8
+
+
+@pytest.mark.parametrize("write", [media.write_mp4, media.write_gif])
+def test_nothing_to_write(tmp_path, write):
+    with pytest.raises(ValueError, match="no frames"):
+        write(tmp_path / "a.out", [], 25.0)
+    with pytest.raises(ValueError, match="fps must be positive"):
+        write(tmp_path / "a.out", numbered(1), 0.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_come_back(tmp_path):
+    picture = numbered(1)[0]
+    media.write_picture(tmp_path / "deep" / "a.png", picture)
+    media.write_picture(tmp_path / "deep" / "a.jpg", picture)
+    np.testing.assert_array_equal(media.read_picture(tmp_path / "deep" / "a.png"), picture)
+    lossy = media.read_picture(tmp_path / "deep" / "a.jpg")
+    assert np.abs(lossy.astype(int) - picture).mean() < 3
+
+
+def test_bad_pictures_say_what_they_are(tmp_path):
+    media.write_picture(tmp_path / "a.jpg", numbered(1)[0])
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"cut.jpg: truncated"):
+        media.read_picture(tmp_path / "cut.jpg")
+    with pytest.raises(ValueError, match="no such picture"):
+        media.read_picture(tmp_path / "missing.jpg")
+    with pytest.raises(ValueError, match="are written as"):
+        media.write_picture(tmp_path / "a.webp", numbered(1)[0])
