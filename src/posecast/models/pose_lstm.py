@@ -63,8 +63,8 @@ class PoseLSTM(nn.Module):
         self._initialise()
 
     def forward(
-        self, past: Float[Tensor, "b t 2j"], mask: Mask, steps: int
-    ) -> Float[Tensor, "b steps 2j"]:
+        self, past: Float[Tensor, "b t f"], mask: Mask, steps: int
+    ) -> Float[Tensor, "b steps f"]:
         """Forecast `steps` poses after the seen ones.
 
         `past` holds coordinates in [-1, 1], all x then all y; where `mask` is 0 they are ignored,
@@ -84,7 +84,7 @@ class PoseLSTM(nn.Module):
         return last_seen(seen, mask)[:, None] + moved
 
     def _describe(
-        self, seen: Float[Tensor, "b t 2j"], mask: Float[Tensor, "b t j"]
+        self, seen: Float[Tensor, "b t f"], mask: Float[Tensor, "b t j"]
     ) -> Float[Tensor, "b t inputs"]:
         if self.config.inputs == "pose":
             return seen
@@ -127,14 +127,14 @@ class PoseLSTM(nn.Module):
 
 
 def mask_poses(
-    poses: Float[Tensor, "b t 2j"], mask: Float[Tensor, "b t j"]
-) -> Float[Tensor, "b t 2j"]:
+    poses: Float[Tensor, "b t f"], mask: Float[Tensor, "b t j"]
+) -> Float[Tensor, "b t f"]:
     """Poses times mask; exactly 0 where the mask is 0, even if the pose is NaN there."""
     both = torch.cat((mask, mask), dim=2)
     return (poses * both).masked_fill(both == 0, 0)
 
 
-def last_seen(seen: Float[Tensor, "b t 2j"], mask: Float[Tensor, "b t j"]) -> Float[Tensor, "b 2j"]:
+def last_seen(seen: Float[Tensor, "b t f"], mask: Float[Tensor, "b t j"]) -> Float[Tensor, "b f"]:
     """Where each joint was when last seen; 0 (the middle) for joints never seen.
 
     `seen` are masked poses. Also the forecast of the baseline 'last pose stays'.

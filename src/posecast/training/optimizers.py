@@ -1,8 +1,8 @@
 """The optimisers of the 2017 code, with TensorFlow's arithmetic.
 
 They differ from PyTorch's own where epsilon stands and in what the averages start from, which
-changes early steps by orders of magnitude. Written with torch's `_foreach` functions, as torch's own optimisers are: all
-parameters move in one call, which on a GPU is one launch instead of one per parameter.
+changes early steps by orders of magnitude. Written with torch's `_foreach` functions, as torch's
+own optimisers are: all parameters move in one call, on a GPU one launch instead of many.
 """
 # pyright: reportPrivateImportUsage=false
 # ruff: noqa: SLF001
