@@ -1,0 +1,245 @@
+"""Penn Action (Zhang, Zhu, Derpanis, ICCV 2013) as it is published.
+
+    ROOT/labels/0001.mat              joints, visibility, boxes, action, split of one clip
+    ROOT/frames/0001/000001.jpg ...   its frames; clips without this folder have poses only
+
+The label files store numbers in different types, some of them unsigned, so everything becomes
+float64 before any arithmetic. Pixels are 1-based there: the centre of the top-left one is (1, 1),
+here it is (0.5, 0.5).
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from jaxtyping import Float, UInt8
+from PIL import Image
+from scipy.io.matlab import MatReadError
+
+from posecast.clips import ClipError, PoseClip
+from posecast.skeletons import PENN_ACTION, Skeleton
+
+PAPER_ACTIONS = (
+    "baseball_pitch",
+    "baseball_swing",
+    "clean_and_jerk",
+    "golf_swing",
+    "jumping_jacks",
+    "jump_rope",
+    "tennis_forehand",
+    "tennis_serve",
+)
+"""The 8 of the 15 actions that the paper's pose model is trained and tested on."""
+
+# 31 official baseball_pitch training clips that the 2017 list of pose training clips lacks.
+_ABSENT_2017 = (
+    "0004 0007 0008 0009 0011 0012 0019 0021 0022 0032 0038 0043 0044 0048 0052 0053 "
+    "0058 0074 0080 0089 0093 0115 0116 0117 0123 0124 0132 0144 0145 0164 0165"
+)
+ABSENT_FROM_2017_TRAINING = tuple(_ABSENT_2017.split())
+"""Training clips of the 8 actions that the 2017 pose model was not trained on."""
+
+NOMINAL_FPS = 30.0
+"""The data set states no frame rate; its clips come from web video of about 30 frames a second."""
+
+_VARIABLES = ("action", "train", "dimensions", "x", "y", "visibility", "bbox")
+_SPLITS = {1: "train", -1: "test"}
+_LAYOUT = "expected labels/0001.mat ... and, for frames, frames/0001/000001.jpg ..."
+
+
+@dataclass(frozen=True)
+class PennAction:
+    """The data set in a folder, a `clips.ClipSource`."""
+
+    root: Path
+    """Folder that holds `labels` and, for clips with pictures, `frames`."""
+
+    def __post_init__(self) -> None:
+        labels = self.root / "labels"
+        if not labels.is_dir():
+            what = "is not a folder" if not self.root.is_dir() else "has no folder 'labels'"
+            raise ValueError(f"Penn Action: {self.root} {what}; {_LAYOUT}")
+        if not any(labels.glob("*.mat")):
+            raise ValueError(f"Penn Action: {labels} holds no .mat file; {_LAYOUT}")
+
+    @property
+    def name(self) -> str:
+        return "penn_action"
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return PENN_ACTION
+
+    def clip_ids(self) -> list[str]:
+        """All clips that have labels, sorted."""
+        files = (self.root / "labels").glob("*.mat")
+        return sorted(file.stem for file in files if not file.name.startswith("."))
+
+    def read_poses(self, clip_id: str) -> PoseClip:
+        """The labels of one clip; ClipError where they cannot be used."""
+        values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
+        visible = values["visibility"] != 0
+        _check(bool(visible.any()), clip_id, "no joint is visible in any frame; it is of no use")
+        image_hw = (int(values["dimensions"][0]), int(values["dimensions"][1]))
+        boxes = values["bbox"] - 0.5
+        _check_boxes(boxes, image_hw, clip_id)
+        return PoseClip(
+            clip_id=clip_id,
+            action=values["action"],
+            split=values["split"],
+            fps=NOMINAL_FPS,
+            image_hw=image_hw,
+            joints_px=np.stack([values["x"], values["y"]], axis=-1) - 0.5,
+            visible=visible,
+            boxes_px=boxes,
+        )
+
+    def read_frames(self, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
+        """Frames in order, RGB; None where the clip's folder is absent.
+
+        ClipError, here or on the way, where frames and labels disagree or a frame is damaged.
+        """
+        folder = self.root / "frames" / clip_id
+        if not folder.is_dir():
+            return None
+        values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
+        height, width, _ = values["dimensions"].astype(int).tolist()
+        names = sorted(file.name for file in folder.glob("[0-9]*.jpg"))
+        expected = [f"{number:06d}.jpg" for number in range(1, len(values["x"]) + 1)]
+        _check(names == expected, clip_id, _disagreement(folder, names, expected))
+        return (_read_frame(folder / name, (height, width), clip_id) for name in names)
+
+
+def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
+    """The variables of a label file, numbers as float64, all of them checked for shape."""
+    raw = _load_mat(path, clip_id)
+    missing = [name for name in _VARIABLES if name not in raw]
+    _check(not missing, clip_id, f"{path} lacks {', '.join(missing)}; fetch the file again")
+    values: dict[str, Any] = {
+        name: _numbers(raw[name], f"{path}: {name}", clip_id) for name in _VARIABLES[1:]
+    }
+    values["action"] = str(np.ravel(raw["action"])[0]) if np.size(raw["action"]) else ""
+    values["dimensions"] = values["dimensions"].ravel()
+    train = values["train"].ravel().tolist()
+    _check(
+        len(train) == 1 and train[0] in _SPLITS,
+        clip_id,
+        f"{path}: train is {train}, expected 1 (training clip) or -1 (test clip)",
+    )
+    values["split"] = _SPLITS[int(train[0])]
+    values["bbox"] = _with_last_box(values["bbox"], len(values["x"]))
+    _check_shapes(values, path, clip_id)
+    return values
+
+
+def _load_mat(path: Path, clip_id: str) -> dict[str, Any]:
+    try:
+        return scipy.io.loadmat(path)
+    except FileNotFoundError:
+        raise ClipError(clip_id, f"there is no label file {path}") from None
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        OverflowError,
+        MemoryError,
+        NotImplementedError,
+        MatReadError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        raise ClipError(
+            clip_id, f"cannot read {path}: {error or type(error).__name__}; fetch the file again"
+        ) from error
+
+
+def _numbers(value: Any, what: str, clip_id: str) -> Float[np.ndarray, "..."]:
+    """As float64 (the stored type may be unsigned), finite."""
+    array = np.asarray(value)
+    _check(array.dtype.kind in "biuf", clip_id, f"{what} holds no numbers; fetch the file again")
+    array = array.astype(np.float64)
+    _check(bool(np.isfinite(array).all()), clip_id, f"{what} holds NaN or infinite values")
+    return array
+
+
+def _with_last_box(boxes: np.ndarray, num_frames: int) -> np.ndarray:
+    """Two published clips (1154, 1865) lack the last frame's box: the one before stands in."""
+    if len(boxes) and len(boxes) == num_frames - 1:
+        return np.concatenate([boxes, boxes[-1:]])
+    return boxes
+
+
+def _check_shapes(values: dict[str, Any], path: Path, clip_id: str) -> None:
+    num_frames, num_joints = len(values["x"]), PENN_ACTION.num_joints
+    expected = {
+        "dimensions": (3,),
+        "x": (num_frames, num_joints),
+        "y": (num_frames, num_joints),
+        "visibility": (num_frames, num_joints),
+        "bbox": (num_frames, 4),
+    }
+    for name, shape in expected.items():
+        found = values[name].shape
+        _check(found == shape, clip_id, f"{path}: {name} has shape {found}, expected {shape}")
+    height, width, count = values["dimensions"].tolist()
+    _check(num_frames > 0, clip_id, f"{path} has no frame")
+    _check(
+        count == num_frames and height > 0 and width > 0,
+        clip_id,
+        f"{path}: dimensions (height, width, frames) are {height:g}, {width:g}, {count:g} but "
+        f"there are poses of {num_frames} frames",
+    )
+
+
+def _check_boxes(boxes_px: np.ndarray, image_hw: tuple[int, int], clip_id: str) -> None:
+    """Single boxes may leave the image or be empty; together they must show something of it."""
+    height, width = image_hw
+    x1, y1 = np.maximum(boxes_px[:, :2].min(axis=0), 0)
+    x2, y2 = np.minimum(boxes_px[:, 2:].max(axis=0), (width, height))
+    _check(
+        bool(x2 > x1 and y2 > y1),
+        clip_id,
+        f"the boxes of all frames lie outside the image ({width} x {height} pixels) or are "
+        "empty; mend the label file's bbox",
+    )
+
+
+def _disagreement(folder: Path, names: list[str], expected: list[str]) -> str:
+    """What is wrong with a folder's frames, when something is."""
+    odd = sorted(set(names) ^ set(expected))
+    first = f"{odd[0]} is {'missing' if odd[0] in expected else 'too many'}" if odd else ""
+    return (
+        f"{folder} has {len(names)} frames but the labels have {len(expected)} ({first}); "
+        "fetch the clip again, or remove its folder to keep the poses alone"
+    )
+
+
+def _read_frame(path: Path, image_hw: tuple[int, int], clip_id: str) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        with Image.open(path) as picture:
+            frame = np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ClipError(
+            clip_id, f"cannot read {path}: {error or type(error).__name__}; fetch the clip again"
+        ) from error
+    found = frame.shape[:2]
+    _check(
+        found == image_hw,
+        clip_id,
+        f"{path} is {found[1]} x {found[0]} pixels but the labels are for {image_hw[1]} x "
+        f"{image_hw[0]}; fetch the frames in their published size",
+    )
+    return frame
+
+
+def _check(condition: bool, clip_id: str, problem: str) -> None:
+    if not condition:
+        raise ClipError(clip_id, problem)
