@@ -1,0 +1,142 @@
+"""The rules of the house, read from the source itself: who imports whom, sizes, habits."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "posecast"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# Low to high; a module imports from rows above its own, or from its own package.
+LAYERS = (
+    ("skeletons", "configs", "versions"),
+    ("clips",),
+    ("geometry", "heatmaps", "losses", "metrics", "media", "pictures", "runs"),
+    ("store_files", "models"),
+    ("store", "datasets", "forecasts"),
+    ("store_writer",),
+    ("preparation", "windows", "compat2017"),
+    ("training", "estimation", "prediction"),
+    ("baselines",),
+    ("evaluation",),
+    ("report",),
+    ("presets",),
+    ("cli", "app"),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# Where two modules that the rows would allow to meet must not.
+NEVER = {("datasets", "models"), ("datasets", "store_files"), ("metrics", "runs")}
+
+
+def unit(path: Path) -> str:
+    """The module or package right under posecast that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported_units(path: Path) -> set[str]:
+    """Units of posecast that a file imports, anywhere in it."""
+    units = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        units |= {name.split(".")[1] for name in names if name.startswith("posecast.")}
+    return units - {"__version__"}
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(tree(path)) if isinstance(node, kinds)]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+def test_the_source_is_found():
+    assert {"clips", "skeletons", "media"} <= {unit(path) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_down(path):
+    importer = unit(path)
+    if importer == "__init__":  # the public names, looked up when they are first used
+        return
+    assert importer in RANK, f"{importer}: give it a place in LAYERS"
+    for imported in imported_units(path) - {importer}:
+        assert imported in RANK, f"{name_of(path)} imports the unknown {imported}"
+        assert RANK[imported] < RANK[importer], f"{importer} imports {imported}"
+        assert (importer, imported) not in NEVER, f"{importer} imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_sizes(path):
+    num_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert num_lines <= 400, f"{num_lines} lines"
+    for function in functions(path):
+        length = (function.end_lineno or 0) - function.lineno + 1
+        assert length <= 60, f"{function.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_public_things_say_what_they_are(path):
+    assert ast.get_docstring(tree(path)), "no module docstring"
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    public = [
+        node
+        for node in tree(path).body
+        if isinstance(node, kinds) and not node.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_habits(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.isascii()
+    assert path.stem not in ("utils", "util", "helpers", "common", "misc")
+    for marker in ("TO" + "DO", "FIX" + "ME", "raise Not" + "ImplementedError"):
+        assert marker not in text
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"bare except in line {node.lineno}"
+        if isinstance(node, ast.Call):
+            check_loads_safely(node)
+
+
+def check_loads_safely(call: ast.Call) -> None:
+    """Files from outside never reach the unrestricted unpickler."""
+    options = {
+        word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)
+    }
+    assert options.get("allow_pickle") is not True, f"line {call.lineno}"
+    assert options.get("weights_only") is not False, f"line {call.lineno}"
+    function = ast.unparse(call.func)
+    assert function not in ("pickle.load", "pickle.loads"), f"line {call.lineno}"
+    if function == "torch.load":
+        assert options.get("weights_only") is True, f"line {call.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_the_command_line_reads_the_command_line(path):
+    if unit(path) != "cli":
+        words = {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.expr)}
+        assert not words & {"sys.argv", "tyro.cli"}
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=str)
+def test_tests_are_ascii_and_uniquely_named(path):
+    assert path.read_text(encoding="utf-8").isascii()
+    namesakes = list(Path(__file__).parent.rglob(path.name))
+    assert namesakes == [path], "pytest tells test files apart by their names"
