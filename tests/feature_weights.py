@@ -32,7 +32,7 @@ def golden_hourglass(numbers: dict[str, np.ndarray], layer: int = 3) -> Hourglas
 @lru_cache(maxsize=2)
 def alexnet_layers(seed: int) -> dict[str, list[np.ndarray]]:
     """Layer name -> [kernel (kh, kw, in, out), bias], as in `bvlc_alexnet.npy`."""
-    random = np.random.RandomState(seed)  # noqa: NPY002 - the recipe says so
+    random = np.random.RandomState(seed)
     layers = {}
     for name, shape in BVLC_SHAPES.items():
         gain = 0.1 if name == "conv3" else 1.0
@@ -45,7 +45,7 @@ def alexnet_layers(seed: int) -> dict[str, list[np.ndarray]]:
 @lru_cache(maxsize=2)
 def hourglass_arrays(seed: int) -> tuple[np.ndarray, ...]:
     """The arrays of hourglass_weights_1.npy ... _414.npy in order."""
-    random = np.random.RandomState(seed)  # noqa: NPY002 - the recipe says so
+    random = np.random.RandomState(seed)
     arrays = []
     for role, shape in _hourglass_files():
         array = random.standard_normal(shape)

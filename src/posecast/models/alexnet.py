@@ -37,8 +37,8 @@ TORCHVISION_SHAPES = {
 """Layer name -> kernel shape (out, in, kh, kw) in torchvision's checkpoint."""
 
 WHERE_TO_GET = (
-    "Give either bvlc_alexnet.npy (https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/) or torchvision's "
-    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; "
+    "Give either bvlc_alexnet.npy (https://www.cs.toronto.edu/~guerzhoy/tf_alexnet/) "
+    "or torchvision's https://download.pytorch.org/models/alexnet-owt-7be5be79.pth; "
     "or train without AlexNet features: --feature-weight 0"
 )
 
@@ -50,6 +50,12 @@ class BvlcAlexNet(nn.Module):
     BGR; with channel_order "bgr" it is turned round once here, so that RGB pictures go in. "rgb"
     leaves it as it is, for pictures that already come in the file's order.
     """
+
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    conv3: nn.Conv2d
+    conv4: nn.Conv2d
+    conv5: nn.Conv2d
 
     def __init__(
         self,
@@ -83,6 +89,9 @@ class TorchvisionAlexNet(nn.Module):
 
     `state` is the checkpoint's mapping of names (`features.0.weight` ...) to tensors.
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -251,11 +260,11 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it wants to load {module}.{name}, which no weights need")
 
 
-def _empty_array(kind: type, shape: tuple[int, ...], code: bytes | str) -> np.ndarray:
-    """What numpy pickles begin as; their state is put in afterwards."""
+def _empty_array(kind: type, shape: tuple[int, ...], _code: bytes | str) -> np.ndarray:
+    """What numpy pickles begin as; shape, type and numbers are put in afterwards."""
     if kind is not np.ndarray:
         raise pickle.UnpicklingError(f"it holds a {kind}, not a plain array")
-    return np.empty(shape, dtype=code)
+    return np.empty(shape, dtype=np.int8)
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:

@@ -6,7 +6,7 @@ the current batch, the first file of each normalisation added and the second unu
 instead of nearest up-sampling, TensorFlow's SAME padding.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -200,12 +200,12 @@ class _Level(nn.Module):
         return [*done, self.upper(x) + up]
 
 
-def _resize(x: Float[Tensor, "b c _ _"], hw: tuple[int, int]) -> Float[Tensor, "b c _ _"]:
+def _resize(x: Float[Tensor, "b c _ _"], hw: Sequence[int]) -> Float[Tensor, "b c _ _"]:
     """Bilinear without half-pixel offsets: output i reads input i * in / out, clamped at the end.
 
     That is torch's align_corners rule once one more pixel stands at each end.
     """
-    if x.shape[-2:] == hw:
+    if tuple(x.shape[-2:]) == tuple(hw):
         return x
     padded = functional.pad(x, (0, 1, 0, 1), mode="replicate")
     size = (hw[0] + 1, hw[1] + 1)
