@@ -1,12 +1,21 @@
 """Loss terms as pure functions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
+
+FeatureNetwork = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b f fh fw"]]
+"""A frozen network: pictures in [-1, 1] to features."""
 
 
 def masked_pose_loss(
-    predicted: Float[Tensor, "b t 2j"],
-    target: Float[Tensor, "b t 2j"],
+    predicted: Float[Tensor, "b t f"],
+    target: Float[Tensor, "b t f"],
     mask: Bool[Tensor, "b t j"] | Float[Tensor, "b t j"],
 ) -> Float[Tensor, ""]:
     """Squared error of visible joints, summed and divided by the number of ALL coordinates.
@@ -17,3 +26,109 @@ def masked_pose_loss(
     both = mask.to(predicted.dtype).repeat(1, 1, 2)
     error = (predicted - target).masked_fill(both == 0, 0)
     return (both * error.square()).mean()
+
+
+def half_mean_square(
+    predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+) -> Float[Tensor, ""]:
+    """Half the mean squared difference: the pixel loss, and each feature loss (notes.md 4)."""
+    if predicted.dtype in (torch.bfloat16, torch.float16):
+        predicted = predicted.float()
+    return 0.5 * (predicted - target).square().mean()
+
+
+def adversarial_loss(logits: Float[Tensor, "b 1"], real: bool) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the judgement "these are real" (or, with `real` False, "drawn")."""
+    return functional.softplus(-logits if real else logits).mean()
+
+
+@dataclass(frozen=True)
+class ImageLossWeights:
+    """Weights of the generator's loss beside the pixel loss; the paper's are 1."""
+
+    feature: float = 1.0
+    """AlexNet features (2017: alpha); 0 trains without that network."""
+    pose_feature: float = 1.0
+    """Features of a pose network (2017: beta); 0 trains without that network."""
+    adversarial: float = 1.0
+    """Deceiving the discriminator (2017: gamma)."""
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"loss weight {name} is {getattr(self, name)}; give 0 or more")
+
+
+class GeneratorLoss(NamedTuple):
+    """The generator's objective and its terms before weighting; terms left out are 0."""
+
+    total: Float[Tensor, ""]
+    pixel: Float[Tensor, ""]
+    feature: Float[Tensor, ""]
+    pose_feature: Float[Tensor, ""]
+    adversarial: Float[Tensor, ""]
+
+
+def generator_loss(
+    drawn: Float[Tensor, "b 3 h w"],
+    true: Float[Tensor, "b 3 h w"],
+    drawn_logits: Float[Tensor, "b 1"],
+    weights: ImageLossWeights,
+    feature_network: FeatureNetwork | None = None,
+    pose_network: FeatureNetwork | None = None,
+) -> GeneratorLoss:
+    """Paper section 3.3: pixel + feature + pose feature + adversarial loss (notes.md 4).
+
+    `drawn_logits` are the discriminator's for the drawn pictures. A network that is None, or whose
+    weight is 0, is not run. The true pictures' features are constants: no gradient is kept.
+    """
+    pixel = half_mean_square(drawn, true)
+    feature = _feature_loss(drawn, true, feature_network if weights.feature else None)
+    pose_feature = _feature_loss(drawn, true, pose_network if weights.pose_feature else None)
+    adversarial = adversarial_loss(drawn_logits, real=True)
+    features = weights.feature * feature + weights.pose_feature * pose_feature
+    total = pixel + features + weights.adversarial * adversarial
+    return GeneratorLoss(total, pixel, feature, pose_feature, adversarial)
+
+
+def _feature_loss(
+    drawn: Float[Tensor, "b 3 h w"], true: Float[Tensor, "b 3 h w"], network: FeatureNetwork | None
+) -> Float[Tensor, ""]:
+    if network is None:
+        return drawn.new_zeros(())
+    with torch.no_grad():
+        target = network(true)
+    return half_mean_square(network(drawn), target)
+
+
+class DiscriminatorLoss(NamedTuple):
+    """The discriminator's objective, total = real + drawn + mismatched."""
+
+    total: Float[Tensor, ""]
+    real: Float[Tensor, ""]
+    """True frames with their own pose."""
+    drawn: Float[Tensor, ""]
+    """Drawn frames; half weight."""
+    mismatched: Float[Tensor, ""]
+    """True source frames with the target's pose; half weight."""
+
+    @property
+    def fake(self) -> Float[Tensor, ""]:
+        """Both kinds of fakes together: what the gating rule looks at beside `real`."""
+        return self.drawn + self.mismatched
+
+
+def discriminator_loss(
+    real_logits: Float[Tensor, "b 1"],
+    drawn_logits: Float[Tensor, "b 1"],
+    mismatched_logits: Float[Tensor, "b 1"],
+) -> DiscriminatorLoss:
+    """Real frames against drawn ones and against frames of another pose (notes.md 4).
+
+    The three kinds of logits come from three calls of the discriminator, each normalised by the
+    moments of its own batch.
+    """
+    real = adversarial_loss(real_logits, real=True)
+    drawn = 0.5 * adversarial_loss(drawn_logits, real=False)
+    mismatched = 0.5 * adversarial_loss(mismatched_logits, real=False)
+    return DiscriminatorLoss(real + drawn + mismatched, real, drawn, mismatched)

@@ -1,0 +1,83 @@
+"""The discriminator: does this picture look real, and does it show this pose? (notes.md 4, 32)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Size of the discriminator; the defaults are the paper's Penn Action model."""
+
+    num_heatmaps: int = 48
+    """Channels of the pose images, as the generator's."""
+    width: int = 64
+    """Channels after the first convolution; each of the next three doubles them (2017: df_dim)."""
+    size: int = 128
+    """Side of the pictures in pixels, a multiple of 16."""
+
+    def __post_init__(self) -> None:
+        if self.num_heatmaps < 1 or self.width < 1:
+            raise ValueError(
+                "a discriminator needs at least one heat map and one channel, got num_heatmaps "
+                f"{self.num_heatmaps} and width {self.width}"
+            )
+        if self.size < 16 or self.size % 16:
+            raise ValueError(
+                f"discriminator size {self.size}: give a multiple of 16 (halved 4 times)"
+            )
+
+
+class Discriminator(nn.Module):
+    """Logits of "this is a real frame of this pose"; images in [-1, 1], heat maps in [0, 1].
+
+    Normalises with the moments of the batch it is given, in evaluation too, as in 2017 (running
+    averages were never kept): real, mismatched and drawn pictures go through it in calls of their
+    own, and a logit depends on the rest of its batch.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [3 + config.num_heatmaps, *(config.width * 2**level for level in range(4))]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(widths[level], widths[level + 1], 5, stride=2) for level in range(4)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(channels, eps=1e-3, track_running_stats=False) for channels in widths[2:]
+        )
+        self.to_logit = nn.Linear(widths[-1] * (config.size // 16) ** 2, 1)
+        self.apply(_initialise)
+
+    def forward(
+        self, image: Float[Tensor, "b 3 h w"], heatmaps: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b 1"]:
+        """One logit a picture; ValueError for a size other than the configured one."""
+        side = self.config.size
+        if image.shape[-2:] != (side, side):
+            raise ValueError(
+                f"this discriminator judges pictures of {side} x {side} pixels, got "
+                f"{image.shape[-2]} x {image.shape[-1]}"
+            )
+        hidden = torch.cat([image, heatmaps], dim=1)
+        for level, convolution in enumerate(self.convolutions):
+            # TensorFlow's SAME padding of an even side puts the surplus at the end.
+            hidden = convolution(functional.pad(hidden, (1, 2, 1, 2)))
+            if level > 0:
+                hidden = self.norms[level - 1](hidden)
+            hidden = functional.leaky_relu(hidden, 0.2)
+        features = hidden.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels, as in 2017
+        return self.to_logit(features).to(image.dtype)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Glorot uniform kernels, normal(0.02) dense weights, zero biases (notes.md 4)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
