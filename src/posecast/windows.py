@@ -1,0 +1,292 @@
+"""Prepared clips to training batches, and to the windows that forecasts are judged on.
+
+A batch is a pure function of (seed, step), so a stopped run goes on from its step number alone.
+Clips come in shuffled passes over all of them, one pass after the other: batch `step` holds the
+places step * batch_size ... of that endless list. Of several processes, process `rank` of
+`num_ranks` gets every num_ranks-th row, and together they hold the batch of a single process.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from posecast.clips import ClipError, ImageBatch, PoseBatch
+from posecast.geometry import crop_to_norm
+from posecast.store import Store, StoredClip
+
+Start = Literal["first", "middle"] | int
+"""Where a window starts: at the first frame, at frame num_frames // 2, or at a given frame."""
+
+_ORDER, _CHOICE = 0, 1
+"""Independent streams of random numbers: the order of clips, and the choices inside them."""
+
+
+@dataclass(frozen=True)
+class PoseWindows:
+    """Which stretches of a clip the pose model is trained on."""
+
+    num_past: int = 10
+    """Frames that are seen."""
+    num_future: int = 32
+    """Frames that are forecast in training."""
+    stride: int = 1
+    """Take every n-th stored frame (4 for Human3.6M kept at its full 50 frames a second)."""
+    short_clips: Literal["mask", "repeat"] = "mask"
+    """What stands for the missing frames of a clip shorter than a window: "mask" makes them
+    invisible, "repeat" repeats the last frame (2017 code)."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_past", "num_future", "stride"):
+            _check_positive(name, getattr(self, name))
+
+    @property
+    def length(self) -> int:
+        """Frames in a window."""
+        return self.num_past + self.num_future
+
+
+@dataclass(frozen=True)
+class ImagePairs:
+    """Which pairs of frames of a clip the image model is trained on."""
+
+    max_gap: int = 29
+    """Largest number of frames between source and target (2017 code: its `steps` - 1)."""
+
+    def __post_init__(self) -> None:
+        _check_positive("max_gap", self.max_gap)
+
+
+class PoseWindowSampler:
+    """Batches of pose windows, cut from the poses of all clips, which are held in memory."""
+
+    def __init__(
+        self,
+        clips: Sequence[StoredClip],
+        config: PoseWindows,
+        batch_size: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        self._poses = _Poses.of(clips)
+        self._config = config
+        self._stream = _ClipStream(len(clips), batch_size, rank, num_ranks)
+
+    def batch(self, seed: int, step: int) -> PoseBatch:
+        """Batch number `step`; coordinates of invisible joints are 0.
+
+        A window starts at any frame from which stride * length frames follow; shorter clips
+        start at frame 0 (notes.md 3).
+        """
+        clips, rng = self._stream.draw(seed, step)
+        span = self._config.stride * self._config.length
+        starts = rng.integers(0, np.maximum(self._poses.lengths[clips] - span, 0) + 1)
+        clips, starts = self._stream.share(clips), self._stream.share(starts)
+        frames = starts[:, None] + self._config.stride * np.arange(self._config.length)
+        joints, visible = self._poses.at(clips, frames)
+        if self._config.short_clips == "mask":
+            exists = frames < self._poses.lengths[clips, None]
+            visible &= exists[..., None]
+        return _to_batch(joints, visible, self._config.num_past)
+
+
+class ImagePairSampler:
+    """Batches of frame pairs, read from the store as they are asked for."""
+
+    def __init__(
+        self,
+        store: Store,
+        clips: Sequence[StoredClip],
+        config: ImagePairs,
+        batch_size: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        missing = [clip.clip_id for clip in clips if not clip.has_frames]
+        if missing:
+            raise ValueError(
+                f"clips {missing[:5]} have poses but no frames: the image model needs frames, "
+                "choose clips that have them"
+            )
+        self._store = store
+        self._clips = list(clips)
+        self._poses = _Poses.of(clips)
+        self._hw = np.array([clip.crop.hw for clip in clips], np.float32)
+        self._config = config
+        self._stream = _ClipStream(len(clips), batch_size, rank, num_ranks)
+
+    def batch(self, seed: int, step: int) -> ImageBatch:
+        """Batch number `step`; coordinates of invisible joints are 0 (the crop's corner)."""
+        clips, rng = self._stream.draw(seed, step)
+        gaps = rng.integers(1, self._config.max_gap + 1, len(clips))
+        gaps, num_starts = fit_gaps(self._poses.lengths[clips], gaps)
+        sources = rng.integers(0, num_starts)
+        clips, sources, gaps = (self._stream.share(rows) for rows in (clips, sources, gaps))
+        pairs = np.stack([sources, sources + gaps], axis=1)
+        joints, visible = (torch.from_numpy(rows) for rows in self._poses.at(clips, pairs))
+        read = [
+            self._store.read_frames(self._clips[clip], pair)
+            for clip, pair in zip(clips, pairs, strict=True)
+        ]
+        images = torch.from_numpy(np.stack(read))
+        return ImageBatch(
+            source_images=images[:, 0],
+            target_images=images[:, 1],
+            source_joints_crop=joints[:, 0],
+            source_visible=visible[:, 0],
+            target_joints_crop=joints[:, 1],
+            target_visible=visible[:, 1],
+            crop_hw=torch.from_numpy(self._hw[clips]),
+        )
+
+
+def fit_gaps(
+    num_frames: Int[np.ndarray, " b"], gaps: Int[np.ndarray, " b"]
+) -> tuple[Int[np.ndarray, " b"], Int[np.ndarray, " b"]]:
+    """Gaps that fit into the clips, and from how many first frames a source can be chosen.
+
+    The rule of the 2017 code (notes.md 27): the last frame is never a target, except of a clip
+    that the gap does not fit into; that one gives its first and last frame.
+    """
+    num_starts = num_frames - gaps - 1
+    fits = num_starts >= 1
+    return np.where(fits, gaps, num_frames - 1), np.where(fits, num_starts, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipWindow:
+    """The seen frames of one clip and those that came after them."""
+
+    past_frames: Int[np.ndarray, " p"]
+    """Frame numbers in the clip; all exist."""
+    past_joints_crop: Float[np.ndarray, "p j 2"]
+    past_visible: Bool[np.ndarray, "p j"]
+    future_frames: Int[np.ndarray, " f"]
+    """Frame numbers in the clip, counted on where the clip has ended."""
+    future_exists: Bool[np.ndarray, " f"]
+    """False where the clip has ended; joints are 0 and invisible there."""
+    future_joints_crop: Float[np.ndarray, "f j 2"]
+    future_visible: Bool[np.ndarray, "f j"]
+
+
+def seen_and_future(
+    clip: StoredClip, num_past: int, num_future: int, start: Start = "first", stride: int = 1
+) -> ClipWindow:
+    """The window of a clip that a forecast is made from and judged on; nothing random in it.
+
+    The 2017 tests saw the first frames of Penn Action clips, and those from the middle on of
+    Human3.6M. Where fewer than `num_past` frames follow the middle, the window starts earlier.
+    ClipError for a clip that is too short, or a start without enough frames after it.
+    """
+    first = _first_frame(clip, 1 + (num_past - 1) * stride, start)
+    frames = first + stride * np.arange(num_past + num_future)
+    exists = frames < clip.num_frames
+    inside = np.minimum(frames, clip.num_frames - 1)
+    visible = clip.visible[inside] & exists[:, None]
+    joints = np.where(exists[:, None, None], clip.joints_crop[inside], 0)
+    return ClipWindow(
+        past_frames=frames[:num_past],
+        past_joints_crop=joints[:num_past],
+        past_visible=visible[:num_past],
+        future_frames=frames[num_past:],
+        future_exists=exists[num_past:],
+        future_joints_crop=joints[num_past:],
+        future_visible=visible[num_past:],
+    )
+
+
+def stack_windows(windows: Sequence[ClipWindow]) -> PoseBatch:
+    """Windows of equal lengths as one batch; coordinates of invisible joints are 0."""
+    joints = [np.concatenate([w.past_joints_crop, w.future_joints_crop]) for w in windows]
+    visible = [np.concatenate([w.past_visible, w.future_visible]) for w in windows]
+    return _to_batch(np.stack(joints), np.stack(visible), len(windows[0].past_frames))
+
+
+def _first_frame(clip: StoredClip, needed: int, start: Start) -> int:
+    latest = clip.num_frames - needed
+    if latest < 0:
+        problem = f"has {clip.num_frames} frames, expected at least {needed}"
+        raise ClipError(clip.clip_id, f"{problem}: leave it out, or see fewer frames")
+    if start == "first":
+        return 0
+    if start == "middle":
+        return min(clip.num_frames // 2, latest)
+    if not 0 <= start <= latest:
+        problem = f"cannot be seen from frame {start} on, expected a frame of 0 to {latest}"
+        raise ClipError(clip.clip_id, f"{problem}: start earlier, or see fewer frames")
+    return start
+
+
+def _to_batch(
+    joints_crop: Float[np.ndarray, "b t j 2"], visible: Bool[np.ndarray, "b t j"], num_past: int
+) -> PoseBatch:
+    norm = np.where(visible[..., None], crop_to_norm(joints_crop), 0).astype(np.float32)
+    return PoseBatch(torch.from_numpy(norm), torch.from_numpy(visible), num_past)
+
+
+@dataclass(frozen=True, eq=False)
+class _Poses:
+    """Poses of all clips, one after the other; a clip's frames begin at its offset."""
+
+    joints_crop: Float[np.ndarray, "n j 2"]
+    """float32, 0 where invisible."""
+    visible: Bool[np.ndarray, "n j"]
+    offsets: Int[np.ndarray, " c"]
+    lengths: Int[np.ndarray, " c"]
+
+    @classmethod
+    def of(cls, clips: Sequence[StoredClip]) -> "_Poses":
+        if not clips:
+            raise ValueError("expected at least one clip to train on, got none")
+        visible = np.concatenate([clip.visible for clip in clips])
+        joints = np.concatenate([clip.joints_crop for clip in clips]).astype(np.float32)
+        lengths = np.array([clip.num_frames for clip in clips])
+        offsets = np.cumsum(lengths) - lengths
+        return cls(np.where(visible[..., None], joints, np.float32(0)), visible, offsets, lengths)
+
+    def at(
+        self, clips: Int[np.ndarray, " b"], frames: Int[np.ndarray, "b t"]
+    ) -> tuple[Float[np.ndarray, "b t j 2"], Bool[np.ndarray, "b t j"]]:
+        """Joints and visibility at frames of clips; past its end a clip repeats its last frame."""
+        inside = np.minimum(frames, self.lengths[clips, None] - 1)
+        places = self.offsets[clips, None] + inside
+        return self.joints_crop[places], self.visible[places]
+
+
+class _ClipStream:
+    """Which clips are in a batch: shuffled passes over all clips, one after the other."""
+
+    def __init__(self, num_clips: int, batch_size: int, rank: int, num_ranks: int) -> None:
+        _check_positive("batch_size", batch_size)
+        if batch_size % num_ranks:
+            raise ValueError(
+                f"batch of {batch_size} cannot be shared equally by {num_ranks} processes: "
+                f"choose a batch size that is a multiple of {num_ranks}"
+            )
+        self._num_clips = num_clips
+        self._batch_size = batch_size
+        self._rank = rank
+        self._num_ranks = num_ranks
+
+    def draw(self, seed: int, step: int) -> tuple[Int[np.ndarray, " b"], np.random.Generator]:
+        """Clip numbers of the whole batch, and the generator for what is chosen inside them."""
+        places = step * self._batch_size + np.arange(self._batch_size)
+        passes, inside = np.divmod(places, self._num_clips)
+        orders = [
+            np.random.default_rng((seed, _ORDER, number)).permutation(self._num_clips)
+            for number in range(passes[0], passes[-1] + 1)
+        ]
+        clips = np.stack(orders)[passes - passes[0], inside]
+        return clips, np.random.default_rng((seed, _CHOICE, step))
+
+    def share(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of this process."""
+        return rows[self._rank :: self._num_ranks]
+
+
+def _check_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"expected {name} of at least 1, got {value}")
