@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Low to high; a module imports from rows above its own, or from its own package.
 LAYERS = (
-    ("skeletons", "configs", "versions"),
+    ("skeletons", "configs", "files", "versions"),
     ("clips",),
     ("geometry", "heatmaps", "losses", "metrics", "media", "pictures", "runs"),
     ("store_files", "models"),

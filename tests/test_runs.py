@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from posecast import runs
+from posecast import files, runs
+from posecast.files import FileError
 from posecast.runs import Run, RunError
 
 
@@ -64,6 +65,13 @@ def test_another_kind_and_a_missing_run_are_refused(run: Run, tmp_path: Path) ->
         Run.open_or_create(run.path, Config(), "image")
     with pytest.raises(RunError, match="no run at"):
         Run.open(tmp_path / "nothing")
+
+
+def test_other_data_is_refused(run: Run) -> None:
+    run.record_data({"store": {"size": 128}, "clips": ["0001", "0002"]})
+    run.record_data({"store": {"size": 128}, "clips": ("0001", "0002")})
+    with pytest.raises(RunError, match=r"store\.size: 128 -> 64"):
+        run.record_data({"store": {"size": 64}, "clips": ["0001", "0002"]})
 
 
 def test_fresh_moves_the_old_run_aside(run: Run) -> None:
@@ -137,8 +145,8 @@ def test_a_full_disk_costs_nothing_that_was_there(run: Run, monkeypatch) -> None
     def no_space(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.os, "fsync", no_space)
-    with pytest.raises(RunError, match=r"No space left.*start the same command again"):
+    monkeypatch.setattr(files.os, "fsync", no_space)
+    with pytest.raises(FileError, match=r"No space left.*start the same command again"):
         run.save_checkpoint(2, _state(2.0))
     monkeypatch.undo()
     state = run.load_checkpoint()

@@ -2,6 +2,7 @@
 
 RUN/config.json             kind of run and its complete configuration
 RUN/versions.json           code and library versions, one entry per change of them
+RUN/data.json              what it was trained on: store, clips
 RUN/metrics.jsonl           one JSON object a record: {"step": 3, "loss": 0.2}
 RUN/tensorboard/            the same numbers for TensorBoard
 RUN/samples/*.png           pictures drawn during training
@@ -22,7 +23,7 @@ import pickle
 import signal
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -37,6 +38,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from posecast.configs import config_differences, config_to_dict
+from posecast.files import PARTIAL, read_json, write_json, write_safely, write_text
 from posecast.versions import code_versions
 
 if TYPE_CHECKING:
@@ -47,56 +49,10 @@ logger = logging.getLogger(__name__)
 WeightsName = Literal["best", "last"]
 
 NUM_KEPT_CHECKPOINTS = 2
-_TEMPORARY = ".partial"
 
 
 class RunError(ValueError):
     """A run folder cannot be used as asked; the message says how to mend it."""
-
-
-def write_safely(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file, flush it to the disk, and put it in place of `path`.
-
-    RunError where the disk refuses; what was at `path` before is then untouched.
-    """
-    partial = path.with_name(path.name + _TEMPORARY)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        _flush_to_disk(partial)
-        partial.replace(path)
-        _flush_to_disk(path.parent)
-    except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise RunError(
-            f"cannot write {path}: {error}; what was there before is kept. "
-            "Free some space (or mend the rights) and start the same command again"
-        ) from error
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_json(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=2) + "\n"
-    write_safely(path, lambda partial: _write_text(partial, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}") from error
 
 
 @dataclass
@@ -124,7 +80,7 @@ class Run:
         path = Path(path)
         if not (path / "config.json").is_file():
             raise RunError(f"no run at {path}: {path / 'config.json'} does not exist")
-        stored = _read_json(path / "config.json")
+        stored = read_json(path / "config.json")
         if not isinstance(stored, dict) or not {"kind", "config"} <= stored.keys():
             raise RunError(f"{path / 'config.json'} is not the configuration of a run")
         if kind is not None and stored["kind"] != kind:
@@ -172,7 +128,7 @@ class Run:
 
     def _refuse_strange_folder(self) -> None:
         names = {entry.name for entry in self.path.iterdir()}
-        if not names <= {"config.json" + _TEMPORARY}:
+        if not names <= {"config.json" + PARTIAL}:
             raise RunError(
                 f"{self.path} holds files but no run ({', '.join(sorted(names)[:5])}); "
                 "give a new or empty folder as run folder"
@@ -180,13 +136,28 @@ class Run:
 
     def _describe_on_disk(self) -> None:
         """Write config and versions (where they changed) and clear half-written files away."""
-        for partial in self.path.rglob("*" + _TEMPORARY):
+        for partial in self.path.rglob("*" + PARTIAL):
             partial.unlink()
-        _write_json(self.path / "config.json", {"kind": self.kind, "config": self.config_dict})
+        write_json(self.path / "config.json", {"kind": self.kind, "config": self.config_dict})
         versions = self.path / "versions.json"
-        entries = _read_json(versions) if versions.is_file() else []
+        entries = read_json(versions) if versions.is_file() else []
         if not entries or entries[-1] != code_versions():
-            _write_json(versions, [*entries, code_versions()])
+            write_json(versions, [*entries, code_versions()])
+
+    def record_data(self, facts: dict[str, Any]) -> None:
+        """Keep what the run was trained on in data.json; RunError if it began with other data."""
+        path = self.path / "data.json"
+        facts = json.loads(json.dumps(facts))
+        if path.is_file():
+            differences = config_differences(read_json(path), facts)
+            if differences:
+                listed = "\n".join(f"  {line[:200]}" for line in differences)
+                raise RunError(
+                    f"{self.path} was begun with other data (then -> now):\n{listed}\n"
+                    "give the same store and clips, another run folder, or --fresh"
+                )
+        elif self.writes:
+            write_json(path, facts)
 
     # Metrics and pictures
 
@@ -279,7 +250,7 @@ class Run:
         if (self.path / "metrics.jsonl").is_file():
             kept = [record for record in self.read_metrics() if record["step"] <= step]
             text = "".join(json.dumps(record) + "\n" for record in kept)
-            write_safely(self.path / "metrics.jsonl", lambda partial: _write_text(partial, text))
+            write_text(self.path / "metrics.jsonl", text)
 
     # Weights
 
@@ -293,8 +264,7 @@ class Run:
         tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
         facts = {"kind": self.kind, "step": str(step), "config": json.dumps(self.config_dict)}
         write_safely(
-            self._weights_path(name),
-            lambda partial: safetensors.torch.save_file(tensors, partial, metadata=facts),
+            self._weights_path(name), lambda partial: _save_safetensors(tensors, partial, facts)
         )
 
     def load_weights(self, name: WeightsName = "best") -> dict[str, Tensor]:
@@ -363,6 +333,13 @@ def _save_tensors(content: dict[str, Any], path: Path) -> None:
         with path.open("wb") as file:
             torch.save(content, file)
     except RuntimeError as error:  # what torch's archive writer makes of a full disk
+        raise OSError(str(error)) from error
+
+
+def _save_safetensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str]) -> None:
+    try:
+        safetensors.torch.save_file(tensors, path, metadata=facts)
+    except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
 
 

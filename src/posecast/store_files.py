@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.configs import config_from_dict
-from posecast.runs import write_safely
+from posecast.files import write_safely
 from posecast.skeletons import SKELETONS
 
 FORMAT_VERSION = 1

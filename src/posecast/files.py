@@ -1,0 +1,66 @@
+"""Files that are either whole or not there: temporary name, flush to the disk, rename."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"
+"""Ending of a file that is being written; one that stays behind was never finished."""
+
+
+class FileError(ValueError):
+    """A file cannot be read or written; the message says how to mend it."""
+
+
+def write_safely(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file, flush it to the disk, and put it in place of `path`.
+
+    FileError where the disk refuses; what was at `path` before is then untouched.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        _flush_to_disk(partial)
+        partial.replace(path)
+        _flush_to_disk(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise FileError(
+            f"cannot write {path}: {error}; what was there before is kept. "
+            "Free some space (or mend the rights) and start the same command again"
+        ) from error
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file as a whole."""
+    write_safely(path, lambda partial: _fill(partial, text))
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file as a whole."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; FileError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {error}") from error
