@@ -149,6 +149,8 @@ def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
     path = _existing(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError(f"it holds a {type(state).__name__}, not a mapping of weights")
         return TorchvisionAlexNet(state)
     except (
         ValueError,
@@ -211,20 +213,21 @@ def _check_bvlc(layers: Mapping[str, Sequence[np.ndarray]]) -> None:
     for name, shape in BVLC_SHAPES.items():
         if name not in layers:
             raise ValueError(f"it has no layer {name}; expected {', '.join(BVLC_SHAPES)}")
-        if [np.shape(array) for array in layers[name]] != [shape, shape[-1:]]:
-            got = [np.shape(array) for array in layers[name]]
+        if not isinstance(layers[name], list | tuple):
+            raise ValueError(f"layer {name} is no pair of kernel and bias")
+        got = [np.shape(array) for array in layers[name]]
+        if got != [shape, shape[-1:]]:
             raise ValueError(f"layer {name} has shapes {got}, expected {[shape, shape[-1:]]}")
 
 
 def _check_torchvision(state: Mapping[str, Tensor]) -> None:
-    if not isinstance(state, Mapping):
-        raise ValueError(f"it holds a {type(state).__name__}, not a mapping of weights")
-    for name, shape in TORCHVISION_SHAPES.items():
-        for key, expected in ((f"{name}.weight", shape), (f"{name}.bias", shape[:1])):
+    for name, kernel in TORCHVISION_SHAPES.items():
+        for key, expected in ((f"{name}.weight", kernel), (f"{name}.bias", kernel[:1])):
             if key not in state:
                 raise ValueError(f"it has no weight {key}")
-            if tuple(state[key].shape) != expected:
-                raise ValueError(f"{key} has shape {tuple(state[key].shape)}, expected {expected}")
+            shape = tuple(state[key].shape) if isinstance(state[key], Tensor) else ()
+            if shape != expected:
+                raise ValueError(f"{key} has shape {shape}, expected {expected}")
 
 
 def _read_pickled_npy(file: IO[bytes]) -> dict[str, Any]:
