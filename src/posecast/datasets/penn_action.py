@@ -8,20 +8,17 @@ float64 before any arithmetic. Pixels are 1-based there: the centre of the top-l
 here it is (0.5, 0.5).
 """
 
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from jaxtyping import Float, UInt8
 from PIL import Image
-from scipy.io.matlab import MatReadError
 
 from posecast.clips import ClipError, PoseClip
+from posecast.datasets.matlab import MatlabError, read_matlab
 from posecast.skeletons import PENN_ACTION, Skeleton
 
 PAPER_ACTIONS = (
@@ -117,13 +114,13 @@ class PennAction:
 
 def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
     """The variables of a label file, numbers as float64, all of them checked for shape."""
-    raw = _load_mat(path, clip_id)
+    raw = _load(path, clip_id)
     missing = [name for name in _VARIABLES if name not in raw]
     _check(not missing, clip_id, f"{path} lacks {', '.join(missing)}; fetch the file again")
     values: dict[str, Any] = {
         name: _numbers(raw[name], f"{path}: {name}", clip_id) for name in _VARIABLES[1:]
     }
-    values["action"] = str(np.ravel(raw["action"])[0]) if np.size(raw["action"]) else ""
+    values["action"] = str(raw["action"])
     values["dimensions"] = values["dimensions"].ravel()
     train = values["train"].ravel().tolist()
     _check(
@@ -137,28 +134,13 @@ def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
     return values
 
 
-def _load_mat(path: Path, clip_id: str) -> dict[str, Any]:
+def _load(path: Path, clip_id: str) -> dict[str, Any]:
     try:
-        return scipy.io.loadmat(path)
+        return read_matlab(path)
     except FileNotFoundError:
         raise ClipError(clip_id, f"there is no label file {path}") from None
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        IndexError,
-        OverflowError,
-        MemoryError,
-        NotImplementedError,
-        MatReadError,
-        struct.error,
-        zlib.error,
-    ) as error:
-        raise ClipError(
-            clip_id, f"cannot read {path}: {error or type(error).__name__}; fetch the file again"
-        ) from error
+    except (OSError, MatlabError) as error:
+        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
 
 
 def _numbers(value: Any, what: str, clip_id: str) -> Float[np.ndarray, "..."]:
