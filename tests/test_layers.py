@@ -18,6 +18,7 @@ LAYERS = (
     ("store", "datasets", "forecasts"),
     ("store_writer",),
     ("preparation", "windows", "compat2017"),
+    ("forecaster",),
     ("training", "estimation", "prediction"),
     ("baselines",),
     ("evaluation",),

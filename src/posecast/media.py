@@ -6,7 +6,6 @@ they are whole.
 """
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+from posecast.files import write_safely
+
+PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,6 @@ class VideoInfo:
     """Seconds; 0 where the file does not say."""
     num_frames: int
     """Frames as stated by the file, else duration times rate: a guide, not a promise."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` at the end or drop it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers choose the format by it.
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 # --- video in ---------------------------------------------------------------------------------
@@ -230,14 +217,19 @@ def write_mp4(
     """
     path = Path(path)
     first, frames = _peek(frames, fps, path)
-    with replacing(path) as partial, av.open(str(partial), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = _even(first).shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf)}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(_even(frame), format="rgb24")))
-        container.mux(stream.encode(None))
+
+    def encode(partial: Path) -> None:
+        with av.open(str(partial), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+            stream.height, stream.width = _even(first).shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": str(crf)}
+            for frame in frames:
+                picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+
+    write_safely(path, encode)
 
 
 def gif_timing(num_frames: int, fps: float) -> tuple[list[int], list[int]]:
@@ -270,14 +262,9 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
         for frame in frames
     ]
     shown, durations = gif_timing(len(pictures), fps)
-    with replacing(path) as partial:
-        pictures[0].save(
-            partial,
-            save_all=True,
-            append_images=[pictures[index] for index in shown[1:]],
-            duration=durations,
-            loop=0,
-        )
+    rest = [pictures[index] for index in shown[1:]]
+    options = {"save_all": True, "append_images": rest, "duration": durations, "loop": 0}
+    write_safely(path, lambda partial: pictures[0].save(partial, format="GIF", **options))
 
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -290,10 +277,11 @@ def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None
         ValueError: another suffix.
     """
     path = Path(path)
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise ValueError(f"{path}: pictures are written as {PICTURE_SUFFIXES}")
-    with replacing(path) as partial:
-        Image.fromarray(picture).save(partial, quality=95)
+    kind = PICTURE_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path}: pictures are written as {', '.join(PICTURE_FORMATS)}")
+    image = Image.fromarray(picture)
+    write_safely(path, lambda partial: image.save(partial, format=kind, quality=95))
 
 
 def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
