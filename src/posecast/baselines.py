@@ -1,0 +1,107 @@
+"""What any forecast must beat.
+
+Each baseline offers the methods of `Forecaster` that it can: `predict_poses` for poses.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+class LastPose:
+    """Every joint stays where it was seen last; a joint never seen stays in the middle."""
+
+    name = "last pose"
+
+    def predict_poses(
+        self,
+        past_joints_crop: Float[np.ndarray, "b p j 2"],
+        past_visible: Bool[np.ndarray, "b p j"],
+        steps: int,
+    ) -> Float[np.ndarray, "b {steps} j 2"]:
+        """Shares of the crop, as `Forecaster.predict_poses`."""
+        last = last_seen_joints(past_joints_crop, past_visible)
+        return np.repeat(last[:, None], steps, axis=1)
+
+
+class ConstantVelocity:
+    """Every joint goes on as it moved between the first and the last of its recent sightings.
+
+    `window` is how many of the seen frames are looked at: one step back is mostly labelling noise.
+    """
+
+    name = "constant velocity"
+
+    def __init__(self, window: int = 4) -> None:
+        if window < 2:
+            raise ValueError(f"window is {window}; a velocity needs at least 2 frames")
+        self._window = window
+
+    def predict_poses(
+        self,
+        past_joints_crop: Float[np.ndarray, "b p j 2"],
+        past_visible: Bool[np.ndarray, "b p j"],
+        steps: int,
+    ) -> Float[np.ndarray, "b {steps} j 2"]:
+        """Shares of the crop, as `Forecaster.predict_poses`."""
+        last = last_seen_joints(past_joints_crop, past_visible)
+        velocity = self._velocity(past_joints_crop, past_visible)
+        ahead = np.arange(1, steps + 1, dtype=last.dtype)[None, :, None, None]
+        return last[:, None] + ahead * velocity[:, None]
+
+    def _velocity(
+        self, joints: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
+    ) -> Float[np.ndarray, "b j 2"]:
+        """Movement per frame; 0 for joints seen once or never in the window."""
+        joints, visible = joints[:, -self._window :], visible[:, -self._window :]
+        first, last = visible.argmax(axis=1), last_seen_index(visible)
+        moved = _take_frames(joints, last) - _take_frames(joints, first)
+        duration = np.maximum(last - first, 1)
+        velocity = moved / duration[..., None].astype(joints.dtype)
+        return np.where(visible.any(axis=1)[..., None], velocity, 0)
+
+
+class MeanPose:
+    """Every joint at its mean place in the training clips, the same for every clip and frame."""
+
+    name = "mean training pose"
+
+    def __init__(self, mean_joints_crop: Float[np.ndarray, "j 2"]) -> None:
+        self._mean = mean_joints_crop
+
+    def predict_poses(
+        self,
+        past_joints_crop: Float[np.ndarray, "b p j 2"],
+        past_visible: Bool[np.ndarray, "b p j"],
+        steps: int,
+    ) -> Float[np.ndarray, "b {steps} j 2"]:
+        """Shares of the crop, as `Forecaster.predict_poses`."""
+        mean = self._mean.astype(past_joints_crop.dtype)
+        return np.broadcast_to(mean, (len(past_joints_crop), steps, *mean.shape)).copy()
+
+
+def mean_pose(
+    joints_crop: Float[np.ndarray, "n j 2"], visible: Bool[np.ndarray, "n j"]
+) -> Float[np.ndarray, "j 2"]:
+    """Mean place of each joint over the frames in which it is visible; the middle if in none."""
+    counts = visible.sum(axis=0)[:, None]
+    total = np.where(visible[..., None], joints_crop, 0).sum(axis=0)
+    return np.where(counts > 0, total / np.maximum(counts, 1), 0.5)
+
+
+def last_seen_index(visible: Bool[np.ndarray, "b p j"]) -> Int[np.ndarray, "b j"]:
+    """The last frame in which each joint is visible; the last frame for joints never seen."""
+    return visible.shape[1] - 1 - visible[:, ::-1].argmax(axis=1)
+
+
+def last_seen_joints(
+    joints_crop: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
+) -> Float[np.ndarray, "b j 2"]:
+    """Where each joint was seen last, a hidden joint included; 0.5 for joints never seen."""
+    joints = _take_frames(joints_crop, last_seen_index(visible))
+    return np.where(visible.any(axis=1)[..., None], joints, 0.5).astype(joints_crop.dtype)
+
+
+def _take_frames(
+    joints: Float[np.ndarray, "b p j 2"], frames: Int[np.ndarray, "b j"]
+) -> Float[np.ndarray, "b j 2"]:
+    return np.take_along_axis(joints, frames[:, None, :, None], axis=1)[:, 0]

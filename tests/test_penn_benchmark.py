@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from posecast.baselines import LastPose
+from posecast.clips import ClipError
+from posecast.geometry import Crop
+from posecast.penn_benchmark import PennPoseProtocol, penn_pose_benchmark
+from posecast.store import StoredClip
+
+
+def a_clip(joints_px: np.ndarray, visible: np.ndarray | None = None) -> StoredClip:
+    if visible is None:
+        visible = np.ones(joints_px.shape[:2], bool)
+    return StoredClip(
+        clip_id="0001",
+        action="golf_swing",
+        split="test",
+        official_split="test",
+        fps=30.0,
+        image_hw=(300, 300),
+        crop=Crop(0, 0, 300, 300),
+        box_px=(0.0, 0.0, 200.0, 200.0),
+        joints_px=joints_px,
+        visible=visible,
+        has_frames=False,
+    )
+
+
+def sliding(num_frames: int, speed: float) -> np.ndarray:
+    """13 joints spread over 100 px, all sliding to the right."""
+    pose = np.linspace([0.0, 0.0], [10.0, 100.0], 13)
+    return pose + np.arange(num_frames)[:, None, None] * np.array([speed, 0.0])
+
+
+@pytest.mark.parametrize("variant", ["A", "B", "E"])
+def test_a_still_person_is_forecast_perfectly(variant):
+    percent, counts = penn_pose_benchmark(
+        LastPose(), [a_clip(sliding(40, 0.0))], PennPoseProtocol(variant)
+    )
+    assert percent == pytest.approx(np.full(16, 100.0))
+    assert (counts > 0).all()
+
+
+def test_known_answer_of_a_sliding_person():
+    # 35 frames: targets are 2 frames apart, the box is 100 px high, a hit is nearer than 5 px.
+    # At 1 px a frame, targets 1 and 2 (2 and 4 px away) are hits, later ones are misses.
+    clip = a_clip(sliding(35, 1.0))
+    percent, counts = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("E"))
+    assert percent == pytest.approx([100.0] * 2 + [0.0] * 14)
+    assert counts.tolist() == [13 * (35 - 2 * k) for k in range(1, 17)]
+    # With repeated last frames, windows near the end hit at every step.
+    percent, counts = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("B"))
+    assert counts.tolist() == [13 * 35] * 16
+    assert percent[15] == pytest.approx(100 * 5 / 35)
+
+
+def test_hidden_joints_count_only_in_the_published_variants():
+    visible = np.ones((35, 13), bool)
+    visible[:17, 0] = False
+    clip = a_clip(sliding(35, 0.0), visible)
+    _, clean = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("E"))
+    _, published = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("B"))
+    assert clean[0] == 12 * 33 + 16
+    assert published[0] == 12 * 35 + 20
+
+
+def test_too_short_a_clip_is_named():
+    with pytest.raises(ClipError, match=r"clip 0001: 17 frames, the benchmark needs 18"):
+        penn_pose_benchmark(LastPose(), [a_clip(sliding(17, 0.0))])
+
+
+def test_something_must_be_seen():
+    with pytest.raises(ValueError, match="num_seen is 0"):
+        PennPoseProtocol(num_seen=0)
