@@ -1,0 +1,53 @@
+"""Pairs of frames as the image networks read them."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from posecast.clips import ImageBatch
+from posecast.heatmaps import draw_heatmaps
+from posecast.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class ImagePairTensors:
+    """A batch for generator and discriminator: pictures in [-1, 1], heat maps in [0, 1]."""
+
+    source: Float[Tensor, "b 3 h w"]
+    target: Float[Tensor, "b 3 h w"]
+    source_heatmaps: Float[Tensor, "b c h w"]
+    target_heatmaps: Float[Tensor, "b c h w"]
+
+
+def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> ImagePairTensors:
+    """Scale the pictures and draw the heat maps, on the device that holds the batch."""
+    size = batch.source_images.shape[1]
+    heatmaps = draw_heatmaps(
+        torch.cat([batch.source_joints_crop, batch.target_joints_crop]),
+        torch.cat([batch.source_visible, batch.target_visible]),
+        torch.cat([batch.crop_hw, batch.crop_hw]),
+        skeleton,
+        size,
+        sigma_px,
+    )
+    heatmaps = heatmaps.contiguous(memory_format=torch.channels_last)
+    source_heatmaps, target_heatmaps = heatmaps.chunk(2)
+    return ImagePairTensors(
+        to_network(batch.source_images),
+        to_network(batch.target_images),
+        source_heatmaps,
+        target_heatmaps,
+    )
+
+
+def to_network(images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+    """Bytes to [-1, 1]; channels first in the shape, still last in memory."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_bytes(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b h w 3"]:
+    """Inverse of `to_network`, rounded to the nearest grey level."""
+    levels = ((images + 1) * 127.5).round().clamp(0, 255)
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,192 @@
+"""Settings of image training, and what they name: feature networks, training and held-out pairs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from lightning_fabric import Fabric
+
+from posecast.clips import ImageBatch
+from posecast.configs import config_to_dict
+from posecast.losses import ImageLossWeights
+from posecast.models import alexnet, hourglass2017
+from posecast.models.discriminator import DiscriminatorConfig
+from posecast.models.generator import GeneratorConfig
+from posecast.skeletons import SKELETONS, Skeleton
+from posecast.store import ClipSelection, Store, StoredClip
+from posecast.training.image_steps import FeatureNetworks
+from posecast.training.loop import Device, Precision
+from posecast.windows import ImagePairs, ImagePairSampler
+
+
+@dataclass(frozen=True)
+class ImageTrainingConfig:
+    """Settings of image training; the defaults are the paper's for Penn Action."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    skeleton: str = "penn_action"
+    """Skeleton of the store's poses, and so of the pose images."""
+    sigma_px: float = 8.0
+    """Width of the heat maps' blobs in pixels of the source frame."""
+    clips: ClipSelection = field(
+        default_factory=lambda: ClipSelection(split="train", with_frames=True)
+    )
+    """Clips to train on."""
+    validation_clips: ClipSelection = field(
+        default_factory=lambda: ClipSelection(split="validation", with_frames=True)
+    )
+    """Clips to choose the best weights by."""
+    pairs: ImagePairs = field(default_factory=ImagePairs)
+    batch_size: int = 8
+    """Pairs of frames an iteration, of all processes together."""
+    steps: int = 100_000
+    """Iterations in total; a finished run is trained on by asking for more."""
+    learning_rate: float = 1e-4
+    beta1: float = 0.5
+    """Adam's decay of the mean gradient."""
+    feature_weight: float = 1.0
+    """Weight of the AlexNet feature loss; 0 trains without it (and without its weight file)."""
+    pose_feature_weight: float = 1.0
+    """Weight of the pose network's feature loss; 0 trains without it."""
+    adversarial_weight: float = 1.0
+    """Weight of deceiving the discriminator; 0 draws blurry pictures."""
+    alexnet_file: Path | None = None
+    """bvlc_alexnet.npy or torchvision's alexnet checkpoint."""
+    hourglass_folder: Path | None = None
+    """Folder of the 2017 hourglass weights, hourglass_weights_1.npy and so on."""
+    hourglass_layer: int = 3
+    """Which level of the hourglass is compared, 0 (innermost) to 3."""
+    gating: Literal["2017", "off"] = "2017"
+    """Let generator or discriminator rest while it is too strong, or train both always."""
+    gate_margin: float = 0.3
+    """Discriminator losses below this, or above 1 minus this, let one of them rest."""
+    seed: int = 0
+    """Of starting weights and of the choice of pairs."""
+    device: Device = "auto"
+    devices: int = 1
+    """Processes on each machine, one a device."""
+    nodes: int = 1
+    """Machines."""
+    precision: Precision = "32-true"
+    """bf16-mixed is several times faster where the processor has it."""
+    log_every: int = 10
+    checkpoint_every: int = 500
+    """Steps between checkpoints; also the most that a kill can cost."""
+    sample_every: int = 500
+    """Steps between sheets of sample pictures; 0 makes none."""
+    validate_every: int = 1000
+    """Steps between validations; 0 makes none, and then no best weights are chosen."""
+    validation_pairs: int = 64
+    """Pairs in a validation, the same ones every time."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "steps", "validation_pairs", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("sample_every", "validate_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 0 (never) or more")
+        if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and self.sigma_px > 0):
+            raise ValueError(
+                "give learning_rate and sigma_px above 0 and beta1 in [0, 1), got "
+                f"{self.learning_rate}, {self.sigma_px}, {self.beta1}"
+            )
+        if self.skeleton not in SKELETONS:
+            raise ValueError(f"unknown skeleton {self.skeleton!r}; known: {', '.join(SKELETONS)}")
+        _ = self.weights  # checks them
+
+    @property
+    def weights(self) -> ImageLossWeights:
+        """The weights of the generator's loss."""
+        return ImageLossWeights(
+            self.feature_weight, self.pose_feature_weight, self.adversarial_weight
+        )
+
+
+def load_feature_networks(config: ImageTrainingConfig) -> FeatureNetworks:
+    """The networks whose loss has a weight above 0.
+
+    ValueError where weights are missing says where to get them and how to train without.
+    """
+    features = pose = None
+    if config.feature_weight > 0:
+        if config.alexnet_file is None:
+            raise ValueError(f"no AlexNet weights: no file was given. {alexnet.WHERE_TO_GET}")
+        features = alexnet.load_alexnet(config.alexnet_file)
+    if config.pose_feature_weight > 0:
+        if config.hourglass_folder is None:
+            raise ValueError(
+                f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}"
+            )
+        pose = hourglass2017.load_hourglass2017(config.hourglass_folder, config.hourglass_layer)
+    return FeatureNetworks(features, pose)
+
+
+class ImageData(NamedTuple):
+    """This process's share of the data."""
+
+    sampler: ImagePairSampler
+    validation: list[ImageBatch]
+    skeleton: Skeleton
+    facts: dict[str, Any]
+    """What the run's data.json holds."""
+
+
+def open_data(config: ImageTrainingConfig, store: Store, fabric: Fabric) -> ImageData:
+    """Training and validation pairs; ValueError where store and settings do not go together."""
+    _check_store(config, store)
+    share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
+    clips = store.select(config.clips)
+    facts = {"store": config_to_dict(store.info), "train": [clip.clip_id for clip in clips]}
+    sampler = ImagePairSampler(store, clips, config.pairs, config.batch_size, **share)
+    validation = []
+    if config.validate_every:
+        held_out = _held_out(config, store, set(facts["train"]))
+        facts["validation"] = [clip.clip_id for clip in held_out]
+        held_out_sampler = ImagePairSampler(
+            store, held_out, config.pairs, config.batch_size, **share
+        )
+        num_batches = -(-config.validation_pairs // config.batch_size)
+        validation = [held_out_sampler.batch(0, number) for number in range(num_batches)]
+    return ImageData(sampler, validation, store.skeleton, facts)
+
+
+def _check_store(config: ImageTrainingConfig, store: Store) -> None:
+    """The networks must read what the store holds."""
+    expected = {
+        "skeleton": (config.skeleton, store.info.skeleton),
+        "generator.num_heatmaps": (config.generator.num_heatmaps, store.skeleton.num_heatmaps),
+        "discriminator.num_heatmaps": (
+            config.discriminator.num_heatmaps,
+            store.skeleton.num_heatmaps,
+        ),
+        "generator.size": (config.generator.size, store.size),
+        "discriminator.size": (config.discriminator.size, store.size),
+    }
+    wrong = [
+        f"{name} is {got}, the store needs {needed}"
+        for name, (got, needed) in expected.items()
+        if got != needed
+    ]
+    if wrong:
+        raise ValueError(
+            f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
+            "preset made for this data set, or give these values"
+        )
+
+
+def _held_out(config: ImageTrainingConfig, store: Store, train_ids: set[str]) -> list[StoredClip]:
+    try:
+        clips = store.select(config.validation_clips)
+    except ValueError as error:
+        raise ValueError(
+            f"validation clips: {error}. Or train without choosing the best weights: "
+            "--validate-every 0"
+        ) from error
+    both = [clip.clip_id for clip in clips if clip.clip_id in train_ids]
+    if both:
+        raise ValueError(
+            f"clips {both[:5]} are to be trained on and validated on; leave them out of one"
+        )
+    return clips

@@ -1,0 +1,84 @@
+"""What all training loops share: devices and precision, a stop at NaN, lines of progress."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+class DivergedError(ValueError):
+    """The loss is no longer a number."""
+
+
+def build_fabric(
+    device: Device = "auto",
+    num_devices: int = 1,
+    num_nodes: int = 1,
+    precision: Precision = "32-true",
+) -> Fabric:
+    """Fabric, launched: devices, precision, and the processes if there are several.
+
+    ValueError where the machine lacks what was asked for.
+    """
+    if device == "cuda" and torch.cuda.device_count() < num_devices:
+        raise ValueError(
+            f"{num_devices} CUDA devices asked for, {torch.cuda.device_count()} found; "
+            "give fewer devices or --device cpu"
+        )
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("no MPS device found; use --device cpu")
+    several = num_devices * num_nodes > 1
+    fabric = Fabric(
+        accelerator=device,
+        devices=num_devices,
+        num_nodes=num_nodes,
+        precision=precision,
+        strategy="ddp" if several else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def check_finite(metrics: Mapping[str, float], step: int, batch: str) -> None:
+    """DivergedError with step and batch if a metric is NaN or infinite."""
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise DivergedError(
+            f"{', '.join(bad)} of step {step} is not a finite number; batch: {batch}. "
+            "Training stopped, the last checkpoint is kept. Start the command again to go on from "
+            "it; if it fails at the same step, try a lower learning rate or --precision 32-true"
+        )
+
+
+class Progress:
+    """Prints a line every few seconds: step, speed, time left, metrics."""
+
+    def __init__(self, first: int, last: int, every_s: float = 10.0, shown: bool = True) -> None:
+        self._first, self._last, self._every_s, self._shown = first, last, every_s, shown
+        self._start = self._printed = time.monotonic()
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Say where training is, if the last line is old enough or this is the last step."""
+        now = time.monotonic()
+        if not self._shown or (now - self._printed < self._every_s and step < self._last):
+            return
+        self._printed = now
+        speed = (step - self._first + 1) / max(now - self._start, 1e-9)
+        left_s = (self._last - step) / speed
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        print(
+            f"step {step}/{self._last}  {speed:.2f} steps/s  {_duration(left_s)} left  {numbers}",
+            flush=True,
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
