@@ -83,7 +83,7 @@ def test_union_crop_spans_all_frames_and_stays_inside_the_image():
 @pytest.mark.parametrize("policy", [geometry.union_crop, geometry.seen_crop])
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(np.zeros((0, 4)), "at least one frame"), (np.full((2, 4), np.nan), "NaN")],
+    [(np.zeros((0, 4)), "at least one frame"), (np.full((2, 4), np.nan), "NaN|at least one")],
 )
 def test_crops_of_nothing_are_errors(policy, bad, message):
     with pytest.raises(ValueError, match=message):
@@ -118,6 +118,19 @@ def test_seen_crop_moves_inside_before_it_reaches_outside():
 def test_seen_crop_is_no_larger_than_the_image_needs():
     crop = geometry.seen_crop(boxes((0, 0, 320, 240)), IMAGE_HW, scale=3.0)
     assert crop.hw == (320, 320)
+
+
+def test_seen_crop_passes_over_frames_without_a_person():
+    found = boxes((100, 80, 140, 160))
+    missed = np.concatenate([np.full((1, 4), np.nan), found])
+    assert geometry.seen_crop(missed, IMAGE_HW) == geometry.seen_crop(found, IMAGE_HW)
+
+
+def test_boxes_around_visible_joints():
+    joints = np.array([[[1.0, 2.0], [5.0, 9.0], [50.0, 90.0]]] * 2)
+    visible = np.array([[True, True, False], [False] * 3])
+    found = geometry.joint_boxes(joints, visible)
+    np.testing.assert_array_equal(found, [[1, 2, 5, 9], [np.nan] * 4])
 
 
 @pytest.mark.parametrize("resize", ["linear", "area"])
