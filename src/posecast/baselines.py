@@ -3,8 +3,24 @@
 Each baseline offers the methods of `Forecaster` that it can: `predict_poses` for poses.
 """
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+
+@runtime_checkable
+class PosePredictor(Protocol):
+    """What forecasts poses: a Forecaster with a pose model, or a baseline."""
+
+    def predict_poses(
+        self,
+        past_joints_crop: Float[np.ndarray, "b p j 2"],
+        past_visible: Bool[np.ndarray, "b p j"],
+        steps: int,
+    ) -> Float[np.ndarray, "b {steps} j 2"]:
+        """Future poses as shares of the crop; coordinates of hidden joints are not looked at."""
+        ...
 
 
 class LastPose:

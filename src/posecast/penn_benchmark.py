@@ -17,11 +17,12 @@ Three variants of it:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from posecast.baselines import PosePredictor
 from posecast.clips import ClipError
 from posecast.geometry import crop_to_px, px_to_crop
 from posecast.store import StoredClip
@@ -43,17 +44,6 @@ class PennPoseProtocol:
     def __post_init__(self) -> None:
         if self.num_seen < 1:
             raise ValueError(f"num_seen is {self.num_seen}; at least 1 frame must be seen")
-
-
-class PosePredictor(Protocol):
-    """A Forecaster, or a baseline."""
-
-    def predict_poses(
-        self,
-        past_joints_crop: Float[np.ndarray, "b p j 2"],
-        past_visible: Bool[np.ndarray, "b p j"],
-        steps: int,
-    ) -> Float[np.ndarray, "b {steps} j 2"]: ...
 
 
 def penn_pose_benchmark(
