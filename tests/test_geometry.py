@@ -126,13 +126,6 @@ def test_seen_crop_passes_over_frames_without_a_person():
     assert geometry.seen_crop(missed, IMAGE_HW) == geometry.seen_crop(found, IMAGE_HW)
 
 
-def test_boxes_around_visible_joints():
-    joints = np.array([[[1.0, 2.0], [5.0, 9.0], [50.0, 90.0]]] * 2)
-    visible = np.array([[True, True, False], [False] * 3])
-    found = geometry.joint_boxes(joints, visible)
-    np.testing.assert_array_equal(found, [[1, 2, 5, 9], [np.nan] * 4])
-
-
 @pytest.mark.parametrize("resize", ["linear", "area"])
 def test_cutting_at_the_crops_own_size_copies_pixels(resize):
     image = np.random.default_rng(2).integers(0, 255, (60, 80, 3)).astype(np.uint8)

@@ -120,8 +120,6 @@ def test_invisible_joints_are_zero_even_when_they_hold_nothing():
     batch = PoseWindowSampler([clip], PoseWindows(), 1).batch(seed=0, step=0)
     assert bool((batch.joints_norm[:, :, 3] == 0).all())
     assert not bool(batch.visible[:, :, 3].any())
-    window = windows.seen_and_future(clip, 10, 32)
-    assert bool(torch.isfinite(windows.stack_windows([window]).joints_norm).all())
 
 
 @pytest.mark.parametrize("kind", [0, 1])
@@ -226,14 +224,6 @@ def test_a_middle_without_enough_frames_after_it_moves_forward():
 def test_windows_that_do_not_fit_are_errors(clip, start, message):
     with pytest.raises(ClipError, match=message):
         windows.seen_and_future(clip, 10, 5, start=start)
-
-
-def test_windows_of_several_clips_as_a_batch():
-    cut = [windows.seen_and_future(clip, 10, 32) for clip in CLIPS[1:4]]
-    batch = windows.stack_windows(cut)
-    assert batch.joints_norm.shape == (3, 42, NUM_JOINTS, 2)
-    assert batch.num_past == 10
-    assert batch.visible[0].all(dim=1).sum() == 18
 
 
 def test_wrong_settings_are_errors():

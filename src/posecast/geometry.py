@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from posecast.skeletons import Skeleton
@@ -142,17 +142,6 @@ def tube_crop(
     else:
         y1, y2 = y1 + surplus / 2, y2 - surplus / 2 + -surplus % 2
     return _clipped(int(x1), int(y1), int(x2), int(y2), image_hw)
-
-
-def joint_boxes(
-    joints_px: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"]
-) -> Float[np.ndarray, "t 4"]:
-    """Box x1, y1, x2, y2 around the visible joints of every frame; NaN where none is visible."""
-    shown = visible[..., None]
-    low = np.where(shown, joints_px, np.inf).min(axis=1)
-    high = np.where(shown, joints_px, -np.inf).max(axis=1)
-    boxes = np.concatenate([low, high], axis=1)
-    return np.where(visible.any(axis=1, keepdims=True), boxes, np.nan)
 
 
 def seen_crop(

@@ -198,13 +198,6 @@ def seen_and_future(
     )
 
 
-def stack_windows(windows: Sequence[ClipWindow]) -> PoseBatch:
-    """Windows of equal lengths as one batch; coordinates of invisible joints are 0."""
-    joints = [np.concatenate([w.past_joints_crop, w.future_joints_crop]) for w in windows]
-    visible = [np.concatenate([w.past_visible, w.future_visible]) for w in windows]
-    return _to_batch(np.stack(joints), np.stack(visible), len(windows[0].past_frames))
-
-
 def _first_frame(clip: StoredClip, needed: int, start: Start) -> int:
     latest = clip.num_frames - needed
     if latest < 0:
