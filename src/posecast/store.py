@@ -89,6 +89,13 @@ class StoredClip:
         return max(x2 - x1, y2 - y1)
 
 
+_LINE_FIELDS = tuple(
+    each.name
+    for each in dataclasses.fields(StoredClip)
+    if each.name not in ("joints_px", "visible")
+)
+
+
 @dataclass(frozen=True)
 class ClipSelection:
     """Which clips of a store to use."""
@@ -253,24 +260,29 @@ class Store:
         write_poses(self.path / "estimates.npz", estimates)
 
 
+def clip_to_line(clip: StoredClip) -> dict[str, Any]:
+    """What clips.jsonl says of a clip: everything but its poses."""
+    line = {name: getattr(clip, name) for name in _LINE_FIELDS}
+    return line | {"crop": dataclasses.astuple(clip.crop)}
+
+
+def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray) -> StoredClip:
+    """Inverse of `clip_to_line`; ValueError where the line is damaged."""
+    if set(line) != set(_LINE_FIELDS):
+        raise ValueError(f"expected the keys {', '.join(_LINE_FIELDS)}, got {', '.join(line)}")
+    values: dict[str, Any] = line | {
+        "image_hw": tuple(line["image_hw"]),
+        "box_px": tuple(line["box_px"]),
+        "crop": Crop(*line["crop"]),
+    }
+    return StoredClip(**values, joints_px=joints, visible=visible)
+
+
 def _to_clip(path: Path, line: dict[str, Any], poses: dict[str, Poses]) -> StoredClip:
-    joints, visible = poses[line["clip_id"]]
     try:
-        return StoredClip(
-            clip_id=line["clip_id"],
-            action=line["action"],
-            split=line["split"],
-            official_split=line["official_split"],
-            fps=line["fps"],
-            image_hw=tuple(line["image_hw"]),
-            crop=Crop(*line["crop"]),
-            box_px=tuple(line["box_px"]),
-            joints_px=joints,
-            visible=visible,
-            has_frames=line["has_frames"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error!r}") from error
+        return clip_from_line(line, *poses[line["clip_id"]])
+    except (TypeError, ValueError) as error:
+        raise damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
 
 
 def _with_poses(path: Path, clip: StoredClip, joints: np.ndarray, seen: np.ndarray) -> StoredClip:

@@ -99,17 +99,19 @@ class PennAction:
     def read_frames(self, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
         """Frames in order, RGB; None where the clip's folder is absent.
 
-        ClipError, here or on the way, where frames and labels disagree or a frame is damaged.
+        On the way ClipError where frames and labels disagree or a frame is damaged.
         """
         folder = self.root / "frames" / clip_id
-        if not folder.is_dir():
-            return None
+        return self._stream(folder, clip_id) if folder.is_dir() else None
+
+    def _stream(self, folder: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
-        height, width, _ = values["dimensions"].astype(int).tolist()
+        height, width, num_frames = values["dimensions"].astype(int).tolist()
         names = sorted(file.name for file in folder.glob("[0-9]*.jpg"))
-        expected = [f"{number:06d}.jpg" for number in range(1, len(values["x"]) + 1)]
+        expected = [f"{number:06d}.jpg" for number in range(1, num_frames + 1)]
         _check(names == expected, clip_id, _disagreement(folder, names, expected))
-        return (_read_frame(folder / name, (height, width), clip_id) for name in names)
+        for name in names:
+            yield _read_frame(folder / name, (height, width), clip_id)
 
 
 def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
