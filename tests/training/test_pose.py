@@ -1,0 +1,382 @@
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from posecast.clips import PoseBatch
+from posecast.geometry import Crop
+from posecast.losses import joint_distance_loss
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.runs import Run, RunError
+from posecast.skeletons import PENN_ACTION
+from posecast.store import ClipSelection, StoredClip
+from posecast.store_files import StoreInfo
+from posecast.store_writer import StoreWriter, write_clip
+from posecast.training import pose
+from posecast.training.loop import DivergedError
+from posecast.training.pose import PoseTrainingConfig, learning_rate, pose_step, train_pose
+from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
+from posecast.training.pose_validation import PoseValidation
+from posecast.windows import PoseWindows
+
+TINY = PoseTrainingConfig(
+    model=PoseLSTMConfig(hidden=8, encoder=4),
+    windows=PoseWindows(num_past=4, num_future=6),
+    steps=4,
+    batch_size=6,
+    validate_every=1,
+    validation_future=8,
+    checkpoint_every=100,
+    log_every=1,
+    device="cpu",
+)
+EVERYTHING_ON = dataclasses.replace(
+    TINY,
+    model=PoseLSTMConfig(hidden=8, encoder=4, output="residual", inputs="motion", dropout=0.3),
+    augmentation=PoseAugmentation(
+        mirror=True, scale=0.1, shift=0.1, rotation_degrees=5.0, noise=0.01, hide=0.1
+    ),
+    loss="distance",
+    optimizer="adam",
+    schedule="cosine",
+    weight_decay=0.01,
+)
+
+
+def waving_clip(number: int, split: str) -> StoredClip:
+    """Joints go round in circles, some of them hidden; 12 to 21 frames."""
+    num_frames = 12 + number
+    phase = np.arange(num_frames)[:, None] / 5 + np.arange(13) + number
+    joints = 50 + 30 * np.stack([np.cos(phase), np.sin(phase)], axis=-1)
+    return StoredClip(
+        clip_id=f"{number:04}",
+        action="wave",
+        split="train",
+        official_split=split,
+        fps=30.0,
+        image_hw=(120, 120),
+        crop=Crop(0, 0, 100, 100),
+        box_px=(10.0, 20.0, 90.0, 70.0),
+        joints_px=joints.astype(np.float32),
+        visible=np.random.default_rng(number).random((num_frames, 13)) > 0.2,
+        has_frames=False,
+    )
+
+
+CLIPS = [waving_clip(number, "test" if number == 9 else "train") for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory) -> Path:
+    """8 training clips, 1 validation clip (0008), 1 test clip (0009)."""
+    path = tmp_path_factory.mktemp("stores") / "store"
+    info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.11)
+    with StoreWriter(path, info) as writer:
+        for clip in CLIPS:
+            write_clip(path, clip, None)
+        writer.finish({})
+    return path
+
+
+def weights(run_path: Path) -> dict[str, torch.Tensor]:
+    return Run.open(run_path, "pose").load_weights("last")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stop_after(monkeypatch, steps: int) -> None:
+    """SIGTERM during step number `steps`, counted from now."""
+    calls = []
+
+    def step(*arguments):
+        calls.append(1)
+        if len(calls) == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return pose_step(*arguments)
+
+    monkeypatch.setattr(pose, "pose_step", step)
+
+
+@pytest.mark.parametrize("config", [TINY, EVERYTHING_ON], ids=["paper", "everything-on"])
+def test_stop_and_resume_equals_straight_through(config, store_path, tmp_path, monkeypatch):
+    straight = train_pose(config, store_path, tmp_path / "straight")
+    assert (straight.step, straight.ended) == (4, "all steps")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        stopped = train_pose(config, store_path, tmp_path / "resumed")
+    assert (stopped.step, stopped.ended) == (2, "stopped")
+    resumed = train_pose(config, store_path, tmp_path / "resumed")
+    assert resumed == straight
+    assert same(weights(tmp_path / "straight"), weights(tmp_path / "resumed"))
+    records = [Run.open(tmp_path / name).read_metrics() for name in ("straight", "resumed")]
+    assert records[0] == records[1]
+
+
+def test_more_steps_continue_a_finished_run(store_path, tmp_path):
+    train_pose(TINY, store_path, tmp_path / "straight")
+    train_pose(dataclasses.replace(TINY, steps=2), store_path, tmp_path / "longer")
+    train_pose(TINY, store_path, tmp_path / "longer")
+    assert same(weights(tmp_path / "straight"), weights(tmp_path / "longer"))
+    again = train_pose(TINY, store_path, tmp_path / "longer")
+    assert (again.step, again.ended) == (4, "all steps")
+
+
+def test_another_configuration_is_refused(store_path, tmp_path):
+    train_pose(dataclasses.replace(TINY, steps=1), store_path, tmp_path / "run")
+    with pytest.raises(RunError, match="learning_rate"):
+        train_pose(dataclasses.replace(TINY, learning_rate=0.5), store_path, tmp_path / "run")
+
+
+def test_best_weights_are_those_of_the_best_validation(store_path, tmp_path):
+    result = train_pose(dataclasses.replace(TINY, steps=6), store_path, tmp_path / "run")
+    run = Run.open(tmp_path / "run", "pose")
+    distances = {
+        record["step"]: record["validation_distance"]
+        for record in run.read_metrics()
+        if "validation_distance" in record
+    }
+    assert sorted(distances) == [1, 2, 3, 4, 5, 6]
+    best = min(distances, key=distances.__getitem__)
+    assert run.weights_step("best") == best
+    assert result.best_distance == distances[best]
+
+
+def test_patience_ends_a_training_that_no_longer_improves(store_path, tmp_path, monkeypatch):
+    worse = iter(range(1, 100))
+
+    def score(*_) -> dict[str, float]:
+        return {"validation_distance": float(next(worse))}
+
+    monkeypatch.setattr(PoseValidation, "score", score)
+    config = dataclasses.replace(TINY, steps=50, patience=3)
+    result = train_pose(config, store_path, tmp_path / "run")
+    # The first score is that of 'last pose stays', the second that of step 1.
+    assert (result.step, result.best_distance, result.ended) == (4, 2.0, "patience")
+    assert train_pose(config, store_path, tmp_path / "run") == result
+
+
+def test_nan_stops_and_keeps_the_last_checkpoint(store_path, tmp_path, monkeypatch):
+    config = dataclasses.replace(TINY, checkpoint_every=2)
+    calls = []
+
+    def step(*arguments):
+        calls.append(1)
+        loss, metrics = pose_step(*arguments)
+        return (loss * float("nan"), metrics) if len(calls) == 4 else (loss, metrics)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose, "pose_step", step)
+        with pytest.raises(DivergedError, match=r"step 4 .*number 3 of seed 0"):
+            train_pose(config, store_path, tmp_path / "run")
+    checkpoint = Run.open(tmp_path / "run").load_checkpoint()
+    assert checkpoint is not None
+    assert checkpoint["step"] == 2
+    train_pose(config, store_path, tmp_path / "run")
+    train_pose(config, store_path, tmp_path / "straight")
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "straight"))
+
+
+def test_training_learns_the_waves(store_path, tmp_path):
+    config = dataclasses.replace(
+        TINY,
+        model=PoseLSTMConfig(hidden=48, encoder=32, output="residual", inputs="motion"),
+        loss="distance",
+        optimizer="adam",
+        learning_rate=1e-2,
+        clip_norm=1.0,
+        steps=150,
+        validate_every=150,
+        batch_size=16,
+    )
+    result = train_pose(config, store_path, tmp_path / "run")
+    first = Run.open(tmp_path / "run").read_metrics()[0]
+    assert result.best_distance < 0.5 * first["last_pose_validation_distance"]
+
+
+def test_training_without_validation(store_path, tmp_path):
+    config = dataclasses.replace(TINY, validate_every=0, clips=ClipSelection(clips=("0009",)))
+    assert train_pose(config, store_path, tmp_path / "run").best_distance is None
+    assert not (tmp_path / "run" / "weights-best.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validation": ClipSelection(clips=("0009",))}, "0009"),
+        ({"validation": ClipSelection(clips=("0001",))}, "0001"),
+        ({"skeleton": "human36m", "model": PoseLSTMConfig(num_joints=32)}, "skeleton penn_action"),
+        ({"windows": PoseWindows(num_past=40)}, "41 frames"),
+    ],
+)
+def test_configurations_that_do_not_fit_the_store(changes, message, store_path, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train_pose(dataclasses.replace(TINY, **changes), store_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"clip_norm": 0.0}, "clip_norm is 0"),
+        ({"validation": ClipSelection(split="test")}, "test clips"),
+        ({"skeleton": "human36m"}, "32 joints"),
+        ({"skeleton": "human3.6m"}, "did you mean 'human36m'"),
+    ],
+)
+def test_impossible_configurations(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **changes)
+
+
+def test_cosine_schedule_ends_near_zero():
+    config = dataclasses.replace(TINY, schedule="cosine", steps=100, learning_rate=0.5)
+    assert learning_rate(config, 0) == 0.5
+    assert learning_rate(config, 50) == pytest.approx(0.25)
+    assert 0 < learning_rate(config, 99) < 0.001
+
+
+# Steps and losses
+
+
+def a_batch(rows: int = 6, seed: int = 0) -> PoseBatch:
+    generator = torch.Generator().manual_seed(seed)
+    visible = torch.rand(rows, 10, 13, generator=generator) > 0.3
+    joints = (torch.rand(rows, 10, 13, 2, generator=generator) * 2 - 1) * visible[..., None]
+    return PoseBatch(joints, visible, 4)
+
+
+def test_gradients_of_two_shares_average_to_those_of_the_batch():
+    torch.manual_seed(0)
+    model, batch = PoseLSTM(TINY.model), a_batch()
+    pose_step(model, batch)[0].backward()
+    whole = [param.grad.clone() for param in model.parameters() if param.grad is not None]
+    model.zero_grad()
+    for rank in range(2):
+        share = PoseBatch(batch.joints_norm[rank::2], batch.visible[rank::2], batch.num_past)
+        (pose_step(model, share)[0] / 2).backward()
+    halves = [param.grad for param in model.parameters() if param.grad is not None]
+    torch.testing.assert_close(whole, halves)
+
+
+def test_distance_loss_is_the_distance_of_visible_joints():
+    target = torch.tensor([[[3.0, float("nan"), 4.0, 0.0]]])  # x1 x2 y1 y2
+    predicted = torch.zeros(1, 1, 4, requires_grad=True)
+    loss = joint_distance_loss(predicted, target, torch.tensor([[[True, False]]]))
+    assert loss.item() == pytest.approx(5 / 2)
+    loss.backward()
+    assert torch.isfinite(predicted.grad).all()
+
+
+# Validation
+
+
+def test_validation_scores_a_known_offset():
+    clips = [dataclasses.replace(CLIPS[3], split="validation")]
+    validation = PoseValidation.of(clips, TINY.windows, num_future=8, num_windows=1)
+    true = torch.from_numpy(validation.joints_crop[:, 4:]).float() * 2 - 1
+    offset = torch.tensor([4 / 100, 3 / 100]) * 2  # 5 px of a box side of 80 px
+
+    def almost(past, mask, steps):
+        return (true + offset).transpose(-1, -2).reshape(1, steps, 26)
+
+    scores = validation.score(almost, torch.device("cpu"))
+    assert scores["validation_distance"] == pytest.approx(5 / 80, rel=1e-5)
+    assert scores["validation_distance_8"] == pytest.approx(5 / 80, rel=1e-5)
+    assert scores["validation_pck"] == 1
+    visible = validation.visible[:, 4:].mean()
+    squared = (offset.square().sum() / 2).item()
+    assert scores["validation_loss"] == pytest.approx(squared * visible, rel=1e-4)
+
+
+def test_last_pose_stays_of_a_person_at_rest_is_perfect():
+    still = CLIPS[5]
+    joints = np.repeat(still.joints_px[:1], still.num_frames, axis=0)
+    clip = dataclasses.replace(still, joints_px=joints)
+    validation = PoseValidation.of([clip], TINY.windows, num_future=8, num_windows=1)
+    assert validation.score_last_pose()["validation_distance"] == pytest.approx(0, abs=1e-6)
+
+
+def test_validation_windows_spread_over_a_clip():
+    # 21 frames, the last seen one at most the last but one: starts at 0, 8 and 16.
+    validation = PoseValidation.of([CLIPS[9]], TINY.windows, num_future=8, num_windows=3)
+    starts = [0, 8, 16]
+    for window, start in zip(validation.joints_crop, starts, strict=True):
+        np.testing.assert_allclose(window[0], CLIPS[9].joints_crop[start])
+    assert not validation.visible[2, 5:].any()  # the clip has ended
+
+
+# Augmentation
+
+
+def test_no_augmentation_changes_nothing():
+    batch = a_batch()
+    assert PoseAugmenter(PoseAugmentation(), PENN_ACTION, 6)(batch, 0, 0) is batch
+
+
+def test_mirrored_rows_have_left_and_right_exchanged():
+    batch = a_batch(rows=40)
+    mirrored = PoseAugmenter(PoseAugmentation(mirror=True), PENN_ACTION, 40)(batch, 0, 0)
+    left, right = PENN_ACTION.index("left_wrist"), PENN_ACTION.index("right_wrist")
+    flip = torch.tensor([-1.0, 1.0])
+    kept = [torch.equal(a, b) for a, b in zip(mirrored.joints_norm, batch.joints_norm, strict=True)]
+    assert 5 < sum(kept) < 35
+    for row in range(40):
+        if not kept[row]:
+            expected = batch.joints_norm[row, :, right] * flip
+            assert torch.equal(mirrored.joints_norm[row, :, left], expected)
+            assert torch.equal(mirrored.visible[row, :, left], batch.visible[row, :, right])
+
+
+def test_rotation_scale_and_shift_keep_the_shape_of_the_motion():
+    batch = a_batch()
+    config = PoseAugmentation(scale=0.3, shift=0.2, rotation_degrees=20.0)
+    varied = PoseAugmenter(config, PENN_ACTION, 6)(batch, seed=1, step=2)
+    everywhere = torch.ones(6, 10, 13, dtype=torch.bool)
+    seen = PoseBatch(batch.joints_norm, everywhere, 4)
+    moved = PoseAugmenter(config, PENN_ACTION, 6)(seen, seed=1, step=2).joints_norm
+    for row in range(6):
+        before = torch.pdist(batch.joints_norm[row].reshape(-1, 2))
+        after = torch.pdist(moved[row].reshape(-1, 2))
+        ratio = (after.sum() / before.sum()).item()
+        assert ratio != pytest.approx(1, abs=1e-3)
+        torch.testing.assert_close(after, before * ratio, rtol=1e-4, atol=1e-5)
+    assert torch.equal(varied.visible, batch.visible)
+    assert not varied.joints_norm[~batch.visible].any()
+
+
+def test_noise_and_hiding_touch_the_seen_frames_only():
+    batch = a_batch(rows=50)
+    config = PoseAugmentation(noise=0.1, hide=0.2)
+    varied = PoseAugmenter(config, PENN_ACTION, 50)(batch, seed=0, step=0)
+    assert torch.equal(varied.joints_norm[:, 4:], batch.joints_norm[:, 4:])
+    assert torch.equal(varied.visible[:, 4:], batch.visible[:, 4:])
+    hidden = (batch.visible & ~varied.visible).sum() / batch.visible[:, :4].sum()
+    assert hidden.item() == pytest.approx(0.2, abs=0.04)
+    difference = (varied.joints_norm - batch.joints_norm)[varied.visible][:, 0]
+    assert difference[difference != 0].std().item() == pytest.approx(0.1, rel=0.1)
+
+
+def test_processes_vary_their_rows_of_the_same_batch():
+    batch = a_batch()
+    config = EVERYTHING_ON.augmentation
+    whole = PoseAugmenter(config, PENN_ACTION, 6)(batch, 3, 4)
+    for rank in range(2):
+        share = PoseBatch(batch.joints_norm[rank::2], batch.visible[rank::2], 4)
+        varied = PoseAugmenter(config, PENN_ACTION, 6, rank, 2)(share, 3, 4)
+        torch.testing.assert_close(varied.joints_norm, whole.joints_norm[rank::2])
+        assert torch.equal(varied.visible, whole.visible[rank::2])
+
+
+def test_impossible_augmentation():
+    with pytest.raises(ValueError, match="noise is -1"):
+        PoseAugmentation(noise=-1.0)
+    with pytest.raises(ValueError, match="hide is 1"):
+        PoseAugmentation(hide=1.0)
