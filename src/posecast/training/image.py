@@ -8,7 +8,7 @@ the next iteration (`gating`).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,7 @@ from posecast.training.processes import (
 __all__ = [
     "ImageTraining",
     "ImageTrainingConfig",
+    "ImageTrainingResult",
     "discriminator_step",
     "generator_step",
     "train_image",
@@ -48,11 +49,22 @@ __all__ = [
 ]
 
 MAY_CHANGE = (
-    *("steps", "device", "devices", "nodes"),
+    *("steps", "device", "num_devices", "num_nodes"),
     *("log_every", "checkpoint_every", "sample_every", "validate_every"),
 )
 """Settings that a run may be continued with other values of: they do not change what is learned,
 only how long, where, and how often it is looked at."""
+
+
+@dataclass(frozen=True)
+class ImageTrainingResult:
+    """How a training ended."""
+
+    step: int
+    """Iterations done, in this and earlier starts of the run."""
+    best_skill: float | None
+    """Validation skill of the best weights; None without validation."""
+    ended: Literal["all steps", "stopped"]
 
 
 @dataclass
@@ -153,15 +165,15 @@ def _update(loss: Float[Tensor, ""], network: nn.Module, optimizer: TFAdam) -> N
 
 def train_image(
     config: ImageTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
-) -> Run:
+) -> ImageTrainingResult:
     """Train the image model into a run folder, or go on with the training that is there.
 
     A resumed training gives the same weights as one that was never stopped. Ctrl-C and SIGTERM
-    save first (`Run.stop_requested` then says so). ValueError for settings, files or data that do
+    save first. ValueError for settings, files or data that do
     not go together; DivergedError if a loss is no number any more, the last checkpoint is kept.
     """
     networks = load_feature_networks(config)
-    fabric = build_fabric(config.device, config.devices, config.nodes, config.precision)
+    fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     data = open_data(config, Store.open(store_path), fabric)
     networks = FeatureNetworks(
         *(_fast(net, fabric.device) if isinstance(net, nn.Module) else net for net in networks)
@@ -182,7 +194,10 @@ def train_image(
         training.load_state_dict(state)
     with run.catching_signals():
         _loop(config, data, networks, training, run, fabric)
-    return run
+    best = training.best_skill if training.best_skill > -float("inf") else None
+    return ImageTrainingResult(
+        training.step, best, "all steps" if training.step >= config.steps else "stopped"
+    )
 
 
 Network = TypeVar("Network", bound=nn.Module)

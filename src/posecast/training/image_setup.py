@@ -33,10 +33,10 @@ class ImageTrainingConfig:
         default_factory=lambda: ClipSelection(split="train", with_frames=True)
     )
     """Clips to train on."""
-    validation_clips: ClipSelection = field(
+    validation: ClipSelection = field(
         default_factory=lambda: ClipSelection(split="validation", with_frames=True)
     )
-    """Clips to choose the best weights by."""
+    """Clips that the best weights are chosen on; never test clips."""
     pairs: ImagePairs = field(default_factory=ImagePairs)
     batch_size: int = 8
     """Pairs of frames an iteration, of all processes together."""
@@ -64,9 +64,9 @@ class ImageTrainingConfig:
     seed: int = 0
     """Of starting weights and of the choice of pairs."""
     device: Device = "auto"
-    devices: int = 1
+    num_devices: int = 1
     """Processes on each machine, one a device."""
-    nodes: int = 1
+    num_nodes: int = 1
     """Machines."""
     precision: Precision = "32-true"
     """bf16-mixed is several times faster where the processor has it."""
@@ -84,9 +84,9 @@ class ImageTrainingConfig:
         for name in ("batch_size", "steps", "validation_pairs", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("sample_every", "validate_every"):
+        for name in ("sample_every", "validate_every", "seed"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give 0 (never) or more")
+                raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
         if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and self.sigma_px > 0):
             raise ValueError(
                 "give learning_rate and sigma_px above 0 and beta1 in [0, 1), got "
@@ -178,15 +178,17 @@ def _check_store(config: ImageTrainingConfig, store: Store) -> None:
 
 def _held_out(config: ImageTrainingConfig, store: Store, train_ids: set[str]) -> list[StoredClip]:
     try:
-        clips = store.select(config.validation_clips)
+        clips = store.select(config.validation)
     except ValueError as error:
         raise ValueError(
             f"validation clips: {error}. Or train without choosing the best weights: "
             "--validate-every 0"
         ) from error
-    both = [clip.clip_id for clip in clips if clip.clip_id in train_ids]
-    if both:
+    tested = [clip.clip_id for clip in clips if clip.split == "test"]
+    trained = [clip.clip_id for clip in clips if clip.clip_id in train_ids]
+    if tested or trained:
         raise ValueError(
-            f"clips {both[:5]} are to be trained on and validated on; leave them out of one"
+            f"validation clips {(tested + trained)[:5]} are test clips or trained on: choose "
+            "others, or --validate-every 0 to train without validation"
         )
     return clips

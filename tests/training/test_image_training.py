@@ -1,0 +1,408 @@
+"""Image training: it learns, rests and resumes as stated, and says what is wrong with its input."""
+
+import json
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from posecast.configs import config_from_dict
+from posecast.geometry import Crop
+from posecast.losses import ImageLossWeights
+from posecast.models.discriminator import DiscriminatorConfig
+from posecast.models.generator import GeneratorConfig
+from posecast.runs import Run, RunError
+from posecast.skeletons import PENN_ACTION
+from posecast.store import ClipSelection, Store, StoredClip
+from posecast.store_files import StoreInfo
+from posecast.store_writer import StoreWriter, write_clip
+from posecast.training import image
+from posecast.training.gating import Gate
+from posecast.training.image import (
+    ImageTraining,
+    ImageTrainingConfig,
+    discriminator_step,
+    generator_step,
+    train_image,
+    train_iteration,
+)
+from posecast.training.image_inputs import ImagePairTensors, image_tensors, to_bytes, to_network
+from posecast.training.image_setup import load_feature_networks
+from posecast.training.image_steps import FeatureNetworks
+from posecast.training.loop import DivergedError
+from posecast.windows import ImagePairs, ImagePairSampler
+
+SIZE = 32
+TINY = ImageTrainingConfig(
+    generator=GeneratorConfig(width=4, size=SIZE),
+    discriminator=DiscriminatorConfig(width=4, size=SIZE),
+    pairs=ImagePairs(max_gap=4),
+    batch_size=4,
+    steps=4,
+    feature_weight=0.0,
+    pose_feature_weight=0.0,
+    device="cpu",
+    log_every=1,
+    checkpoint_every=2,
+    sample_every=2,
+    validate_every=2,
+    validation_pairs=4,
+)
+NO_NETWORKS = FeatureNetworks()
+
+
+def _moving_square(clip_number: int) -> tuple[StoredClip, np.ndarray]:
+    """Twelve frames of a square that walks to the right, joints all around it."""
+    rng = np.random.default_rng(clip_number)
+    frames = np.tile(rng.integers(0, 255, 3, np.uint8), (12, SIZE, SIZE, 1))
+    joints = np.empty((12, 13, 2), np.float32)
+    shape = rng.uniform(-6, 6, (13, 2))
+    for t in range(12):
+        frames[t, 10:22, t + 2 : t + 14] = 255 - frames[0, 0, 0]
+        joints[t] = shape + np.array([t + 8, 16])
+    clip = StoredClip(
+        clip_id=f"{clip_number:04d}",
+        action="walk",
+        split="train",
+        official_split="train",
+        fps=30.0,
+        image_hw=(SIZE, SIZE),
+        crop=Crop(0, 0, SIZE, SIZE),
+        box_px=(2.0, 10.0, 25.0, 22.0),
+        joints_px=joints,
+        visible=np.ones((12, 13), bool),
+        has_frames=True,
+    )
+    return clip, frames
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "store"
+    info = StoreInfo("squares", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.2)
+    with StoreWriter(path, info) as writer:
+        for number in range(5):
+            write_clip(path, *_moving_square(number))
+        writer.finish({})
+    return path
+
+
+@pytest.fixture(scope="module")
+def pairs(store_path: Path) -> ImagePairTensors:
+    store = Store.open(store_path)
+    sampler = ImagePairSampler(store, store.clips, TINY.pairs, batch_size=4)
+    return image_tensors(sampler.batch(seed=0, step=0), store.skeleton, sigma_px=2.0)
+
+
+@pytest.fixture(scope="module")
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def _tensors(state: object) -> dict[str, Tensor]:
+    """All tensors of a nested dict, by dotted name."""
+    if isinstance(state, Tensor):
+        return {"": state}
+    if not isinstance(state, dict | list | tuple):
+        return {"": torch.tensor(float(state))} if isinstance(state, int | float) else {}
+    items = state.items() if isinstance(state, dict) else enumerate(state)
+    return {f"{k}.{name}": t for k, value in items for name, t in _tensors(value).items()}
+
+
+def _train(config: ImageTrainingConfig, store_path: Path, run_path: Path, **options) -> Run:
+    train_image(config, store_path, run_path, **options)
+    return Run.open(run_path, "image")
+
+
+def _checkpoint(run: Run) -> dict[str, Tensor]:
+    state = Run.open(run.path).load_checkpoint()
+    assert state is not None
+    return _tensors(state)
+
+
+def test_training_leaves_all_that_a_run_holds(store_path: Path, tmp_path: Path) -> None:
+    run = _train(TINY, store_path, tmp_path / "run")
+    records = run.read_metrics()
+    assert [r["step"] for r in records if "pixel_loss" in r or "real_error" in r] == [1, 2, 3, 4]
+    scores = [r for r in records if "validation/skill" in r]
+    assert [r["step"] for r in scores] == [2, 4]
+    assert scores[0]["validation/psnr_copy"] == scores[1]["validation/psnr_copy"]
+    assert run.weights_step("last") == 4
+    best = max(scores, key=lambda r: r["validation/skill"])
+    assert run.weights_step("best") == best["step"]
+    assert sorted(p.name for p in (run.path / "samples").iterdir()) == [
+        "step-00000002.png",
+        "step-00000004.png",
+    ]
+    data = json.loads((run.path / "data.json").read_text())
+    assert (data["train"], data["validation"]) == (["0000", "0001", "0002", "0003"], ["0004"])
+    assert config_from_dict(ImageTrainingConfig, Run.open(run.path, "image").config_dict) == TINY
+
+
+def test_stop_and_resume_equals_straight_through(store_path: Path, tmp_path: Path) -> None:
+    """Both networks, both optimisers, the gate, the best score and the metrics file."""
+    straight = _train(replace(TINY, gate_margin=0.49), store_path, tmp_path / "a")
+    config = replace(TINY, gate_margin=0.49, steps=2)
+    train_image(config, store_path, tmp_path / "b")
+    resumed = _train(replace(config, steps=4), store_path, tmp_path / "b")
+    expected, got = _checkpoint(straight), _checkpoint(resumed)
+    assert expected.keys() == got.keys()
+    assert len(expected) > 100
+    assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
+    assert straight.read_metrics() == resumed.read_metrics()
+
+
+def test_a_kill_between_checkpoints_costs_only_the_steps_after_the_last(
+    store_path: Path, tmp_path: Path
+) -> None:
+    straight = _train(replace(TINY, steps=3), store_path, tmp_path / "a")
+    killed = _train(replace(TINY, steps=3), store_path, tmp_path / "b")
+    (killed.path / "checkpoints" / "step-00000003.pt").write_bytes(b"half")
+    resumed = _train(replace(TINY, steps=3), store_path, tmp_path / "b")
+    assert straight.read_metrics() == resumed.read_metrics()
+    expected, got = _checkpoint(straight), _checkpoint(resumed)
+    assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
+
+
+def test_a_signal_saves_first(store_path: Path, tmp_path: Path, monkeypatch) -> None:
+    iterate = image.train_iteration
+
+    def iterate_and_ask_to_stop(training, *rest):
+        os.kill(os.getpid(), 15)
+        return iterate(training, *rest)
+
+    monkeypatch.setattr(image, "train_iteration", iterate_and_ask_to_stop)
+    result = train_image(TINY, store_path, tmp_path / "run")
+    assert (result.ended, result.step) == ("stopped", 1)
+    run = Run.open(tmp_path / "run")
+    state = run.load_checkpoint()
+    assert state is not None
+    assert state["step"] == 1
+    assert run.weights_step("last") == 1
+
+
+def test_nan_stops_and_keeps_the_last_checkpoint(
+    store_path: Path, tmp_path: Path, monkeypatch
+) -> None:
+    tensors = image.image_tensors
+    calls = iter(range(100))
+
+    def poisoned(batch, *rest):
+        pairs = tensors(batch, *rest)
+        if next(calls) == 2:
+            pairs.source[0, 0, 0, 0] = math.nan
+        return pairs
+
+    monkeypatch.setattr(image, "image_tensors", poisoned)
+    with pytest.raises(DivergedError, match=r"step 3 is not a finite number.*number 2"):
+        train_image(TINY, store_path, tmp_path / "run")
+    state = Run.open(tmp_path / "run").load_checkpoint()
+    assert state is not None
+    assert state["step"] == 2
+    assert all(torch.isfinite(t).all() for t in _tensors(state).values())
+
+
+def test_overfits_one_batch(pairs: ImagePairTensors, fabric: Fabric) -> None:
+    """Better than copying the source frame; slower learning means a gradient is missing."""
+    config = replace(
+        TINY,
+        generator=GeneratorConfig(width=8, size=SIZE),
+        adversarial_weight=0.001,
+        learning_rate=3e-3,
+        gating="off",
+    )
+    training = ImageTraining.start(config, fabric.device)
+    losses = [
+        train_iteration(training, pairs, NO_NETWORKS, config, fabric)["pixel_loss"]
+        for _ in range(120)
+    ]
+    copy = 0.5 * (pairs.source - pairs.target).square().mean().item()
+    assert losses[-1] < 0.5 * copy
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_resting_networks_do_not_move(pairs: ImagePairTensors, fabric: Fabric) -> None:
+    for gate, moved in ((Gate(True, False), "generator"), (Gate(False, True), "discriminator")):
+        training = ImageTraining.start(TINY, fabric.device)
+        training.gate = gate
+        before = _tensors(training.state_dict())
+        metrics = train_iteration(training, pairs, NO_NETWORKS, TINY, fabric)
+        after = _tensors(training.state_dict())
+        changed = {name.split("_")[0].split(".")[0] for name in after.keys() - before.keys()}
+        changed |= {
+            name.split("_")[0].split(".")[0]
+            for name in before
+            if not torch.equal(before[name], after[name]) and not name.startswith("gate")
+        }
+        assert changed == {moved}
+        assert ("pixel_loss" in metrics) == gate.generator
+
+
+def test_the_gate_follows_the_losses_after_the_updates(
+    pairs: ImagePairTensors, fabric: Fabric
+) -> None:
+    """A margin that every loss is below lets both rest, and so wakes both; 1 rests one."""
+    training = ImageTraining.start(TINY, fabric.device)
+    metrics = train_iteration(training, pairs, NO_NETWORKS, replace(TINY, gate_margin=0.0), fabric)
+    with torch.no_grad():
+        drawn = training.generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+        _, after = discriminator_step(training.discriminator, pairs, drawn)
+    assert metrics["real_error"] == pytest.approx(after["real_error"].item(), rel=1e-6)
+    fake = metrics["drawn_error"] + metrics["mismatched_error"]
+    assert training.gate == Gate(max(fake, metrics["real_error"]) <= 1, True)
+
+
+def test_gating_off_trains_both_always(pairs: ImagePairTensors, fabric: Fabric) -> None:
+    config = replace(TINY, gating="off", gate_margin=0.49)
+    training = ImageTraining.start(config, fabric.device)
+    for _ in range(3):
+        train_iteration(training, pairs, NO_NETWORKS, config, fabric)
+    assert training.gate == Gate(True, True)
+
+
+class _Features(nn.Module):
+    """A small stand-in for a frozen feature network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 6, 3, stride=2).requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.relu(self.convolution(images))
+
+
+def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric: Fabric) -> None:
+    config = replace(TINY, feature_weight=2.0, pose_feature_weight=3.0)
+    networks = FeatureNetworks(_Features(), _Features())
+    before = [network.convolution.weight.clone() for network in networks]
+    training = ImageTraining.start(config, fabric.device)
+    metrics = train_iteration(training, pairs, networks, config, fabric)
+    for network, weight in zip(networks, before, strict=True):
+        assert torch.equal(network.convolution.weight, weight)
+        assert network.convolution.weight.grad is None
+    assert metrics["generator_loss"] == pytest.approx(
+        metrics["pixel_loss"]
+        + 2 * metrics["feature_loss"]
+        + 3 * metrics["pose_feature_loss"]
+        + metrics["adversarial_loss"],
+        rel=1e-5,
+    )
+    assert metrics["feature_loss"] > 0
+
+
+def test_each_step_gives_gradients_to_its_network_alone(pairs: ImagePairTensors) -> None:
+    training = ImageTraining.start(TINY, torch.device("cpu"))
+    generator, discriminator = training.generator, training.discriminator
+    drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+    loss, _ = discriminator_step(discriminator, pairs, drawn)
+    loss.backward()
+    assert all(param.grad is None for param in generator.parameters())
+    assert all(param.grad is not None for param in discriminator.parameters())
+    loss, _ = generator_step(generator, discriminator, pairs, ImageLossWeights(), NO_NETWORKS)
+    loss.backward(inputs=list(generator.parameters()))
+    assert all(param.grad is not None for param in generator.parameters())
+
+
+def test_steps_work_in_double_precision(pairs: ImagePairTensors) -> None:
+    training = ImageTraining.start(TINY, torch.device("cpu"))
+    generator, discriminator = training.generator.double(), training.discriminator.double()
+    wide = ImagePairTensors(**{name: t.double() for name, t in vars(pairs).items()})
+    loss, metrics = generator_step(generator, discriminator, wide, ImageLossWeights(), NO_NETWORKS)
+    assert {loss.dtype, *(value.dtype for value in metrics.values())} == {torch.float64}
+
+
+def test_mixed_precision_stays_close(store_path: Path, tmp_path: Path) -> None:
+    exact = _train(TINY, store_path, tmp_path / "a").read_metrics()
+    mixed = _train(replace(TINY, precision="bf16-mixed"), store_path, tmp_path / "b").read_metrics()
+    for one, other in zip(exact, mixed, strict=True):
+        assert one["step"] == other["step"]
+        if "pixel_loss" in one and "pixel_loss" in other:
+            assert other["pixel_loss"] == pytest.approx(one["pixel_loss"], rel=0.03)
+
+
+def test_bytes_survive_the_way_to_the_network() -> None:
+    images = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 16, 16, 3)
+    tensors = to_network(images)
+    assert (tensors.min().item(), tensors.max().item()) == (-1.0, 1.0)
+    assert tensors.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(to_bytes(tensors), images)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"feature_weight": 1.0}, "no AlexNet weights.*--feature-weight 0"),
+        ({"feature_weight": 1.0, "alexnet_file": Path("no.npy")}, r"there is no file no\.npy"),
+        ({"pose_feature_weight": 1.0}, "no hourglass weights.*--pose-feature-weight 0"),
+    ],
+)
+def test_missing_feature_weights_are_an_error(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        load_feature_networks(replace(TINY, **change))
+
+
+def test_no_weights_are_needed_without_the_losses() -> None:
+    assert load_feature_networks(TINY) == FeatureNetworks(None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"skeleton": "coco"}, "skeleton is coco, the store needs penn_action"),
+        (
+            {"generator": GeneratorConfig(num_heatmaps=32, width=4, size=SIZE)},
+            r"generator\.num_heatmaps is 32, the store needs 48",
+        ),
+        (
+            {"discriminator": DiscriminatorConfig(width=4, size=64)},
+            r"discriminator\.size is 64, the store needs 32",
+        ),
+        ({"clips": ClipSelection(clips=("9999",))}, "unknown clip '9999'"),
+        ({"clips": ClipSelection(split="all")}, r"'0004'.*test clips or trained on"),
+        (
+            {"validation": ClipSelection(actions=("jump",), split="validation")},
+            "--validate-every 0",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_store(
+    store_path: Path, tmp_path: Path, change: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_image(replace(TINY, **change), store_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_continued_with_other_settings_or_data(
+    store_path: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, steps=1, validate_every=0)
+    train_image(config, store_path, tmp_path / "run")
+    with pytest.raises(RunError, match=r"learning_rate: 0\.0001 -> 0\.01"):
+        train_image(replace(config, learning_rate=0.01), store_path, tmp_path / "run")
+    fewer = ClipSelection(clips=("0001",), with_frames=True)
+    with pytest.raises(ValueError, match="clips"):
+        train_image(replace(config, clips=fewer), store_path, tmp_path / "run")
+    run = _train(replace(config, learning_rate=0.01), store_path, tmp_path / "run", fresh=True)
+    assert run.weights_step("last") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"validate_every": -1}, "validate_every is -1"),
+        ({"feature_weight": -1.0}, "feature is -1"),
+        ({"skeleton": "cat"}, "unknown skeleton 'cat'"),
+        ({"learning_rate": math.nan}, "learning_rate"),
+    ],
+)
+def test_impossible_settings_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **change)
