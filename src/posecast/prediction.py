@@ -1,0 +1,326 @@
+"""The prediction stage: forecasts for clips of a prepared store, written as `forecasts` says.
+
+Clips are forecast in batches of poses, then drawn and written one at a time. A stopped prediction
+goes on where it was; a clip that cannot be used is reported and left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from rich.console import Console
+from rich.progress import track
+
+from posecast.clips import ClipError
+from posecast.configs import config_to_dict
+from posecast.forecaster import (
+    CLIPS_PER_BATCH,
+    Forecaster,
+    ForecasterOptions,
+    read_source,
+    seen_window,
+)
+from posecast.forecasts import (
+    ForecastFacts,
+    FrameFormat,
+    PoseOrigin,
+    StoredForecast,
+    finish_forecasts,
+    is_written,
+    open_forecasts,
+    write_arrays,
+    write_frames,
+    writing_clip,
+)
+from posecast.geometry import crop_to_px
+from posecast.media import write_gif, write_mp4
+from posecast.movies import forecast_movie
+from posecast.runs import Run
+from posecast.skeletons import Skeleton
+from posecast.store import ClipSelection, Store, StoredClip, StoreError
+from posecast.versions import code_versions
+from posecast.windows import ClipWindow
+
+__all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
+
+
+@dataclass(frozen=True)
+class PredictionConfig:
+    """What to forecast and what to write."""
+
+    clips: ClipSelection = field(default_factory=lambda: ClipSelection(split="test"))
+    """Clips of the store to forecast."""
+    steps: int = 64
+    """Future frames; any number, whatever the models were trained on."""
+    start: Literal["first", "middle"] = "first"
+    """Where the seen frames begin: at the clip's first frame (paper, Penn Action) or at its middle
+    (paper, Human3.6M)."""
+    poses: PoseOrigin = "forecast"
+    """forecast: the pose model's. true: draws the true future poses (oracle: what the image model
+    alone costs); needs no pose run, and ends where the clip ends."""
+    seen_poses: Literal["labels", "estimated"] = "labels"
+    """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added."""
+    frames: FrameFormat = "npy"
+    """How to store the predicted frames; none forecasts poses only and needs no image run."""
+    mp4: bool = True
+    """Write a video of forecast, truth and pose side by side."""
+    gif: bool = True
+    """Write the same as a GIF."""
+    view_scale: int = 2
+    """How many times MP4 and GIF are enlarged."""
+    options: ForecasterOptions = field(default_factory=ForecasterOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "view_scale"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.poses == "true" and self.frames == "none":
+            raise ValueError("true poses and no frames: there is nothing to forecast")
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """How a prediction ended."""
+
+    num_forecast: int
+    """Clips forecast now."""
+    num_kept: int
+    """Clips that an earlier start of the same prediction had forecast."""
+    left_out: dict[str, str]
+    """Clips that could not be forecast, and why."""
+
+
+def predict_store(
+    config: PredictionConfig,
+    store_path: str | Path,
+    pose_run: str | Path | None,
+    image_run: str | Path | None,
+    out_path: str | Path,
+) -> PredictionReport:
+    """Forecast the chosen clips of a store into a folder, see `forecasts` for its files.
+
+    Raises:
+        ValueError: store, runs and config do not fit, the folder holds something else, or not
+            one clip could be forecast.
+    """
+    forecaster = _load(config, pose_run, image_run)
+    store = Store.open(Path(store_path))
+    _check_store(store, forecaster, config)
+    jobs, left_out = _choose(store, config, forecaster)
+    settings = _settings(config, store_path, pose_run, image_run)
+    open_forecasts(out_path, settings, may_change=("versions", "config.options"))
+    missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
+    num_now = 0
+    for job, predicted in _with_poses(missing, config, forecaster):
+        try:
+            _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
+            num_now += 1
+        except (ClipError, StoreError) as error:
+            left_out[job.clip.clip_id] = str(error)
+    if not finish_forecasts(out_path, left_out):
+        raise ValueError(f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}")
+    return PredictionReport(num_now, len(jobs) - len(missing), left_out)
+
+
+def _load(
+    config: PredictionConfig, pose_run: str | Path | None, image_run: str | Path | None
+) -> Forecaster:
+    if config.poses == "forecast" and pose_run is None:
+        raise ValueError("no pose run given; give one, or draw the true poses (--poses true)")
+    if config.frames == "none":
+        image_run = None
+    elif image_run is None:
+        raise ValueError("no image run given; give one, or forecast poses only (--frames none)")
+    return Forecaster.load(pose_run, image_run, config.options)
+
+
+def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig) -> None:
+    if store.skeleton != forecaster.skeleton:
+        raise ValueError(
+            f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
+            f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
+        )
+    if config.frames != "none" and store.size != forecaster.size:
+        raise ValueError(
+            f"store {store.path} has frames of {store.size} px, the image model draws "
+            f"{forecaster.size} px; prepare the store with --size {forecaster.size}"
+        )
+
+
+def _settings(
+    config: PredictionConfig,
+    store_path: str | Path,
+    pose_run: str | Path | None,
+    image_run: str | Path | None,
+) -> dict[str, Any]:
+    """How the forecasts are made, as prediction.json holds it."""
+    return {
+        "method": "forecast" if config.poses == "forecast" else "oracle",
+        "config": config_to_dict(config),
+        "store": str(Path(store_path).resolve()),
+        "pose_run": _describe_run(pose_run),
+        "image_run": None if config.frames == "none" else _describe_run(image_run),
+        "versions": code_versions(),
+    }
+
+
+def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    run = Run.open(Path(path))
+    return {"path": str(run.path.resolve()), "weights_step": run.weights_step()}
+
+
+# --- which clips, which poses -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One clip to forecast."""
+
+    clip: StoredClip
+    seen: ClipWindow
+    """Its seen poses are what the forecast starts from: labelled or estimated."""
+    truth: ClipWindow
+    """Labels of the same frames."""
+
+    @property
+    def num_truth(self) -> int:
+        """Future frames that the clip has."""
+        return int(self.truth.future_exists.sum())
+
+    @property
+    def existing_frames(self) -> Int[np.ndarray, " n"]:
+        """Numbers of the seen frames and the true future ones."""
+        return np.concatenate([self.truth.past_frames, self.truth.future_frames[: self.num_truth]])
+
+
+def _choose(
+    store: Store, config: PredictionConfig, forecaster: Forecaster
+) -> tuple[list[_Job], dict[str, str]]:
+    """The clips that can be forecast, and why the others cannot."""
+    source = store if config.seen_poses == "labels" else store.with_estimated_poses()
+    jobs, left_out = [], {}
+    for clip in source.select(config.clips):
+        try:
+            jobs.append(_job(store.clip(clip.clip_id), clip, config, forecaster))
+        except ClipError as error:
+            left_out[clip.clip_id] = str(error)
+    return jobs, left_out
+
+
+def _job(
+    clip: StoredClip, seen: StoredClip, config: PredictionConfig, forecaster: Forecaster
+) -> _Job:
+    if config.frames != "none" and not clip.has_frames:
+        raise ClipError(clip.clip_id, "has poses but no frames; forecast poses only, or leave out")
+    window = (forecaster.num_past, config.steps, config.start, forecaster.stride)
+    return _Job(clip, seen_window(seen, *window), seen_window(clip, *window))
+
+
+def _with_poses(
+    jobs: list[_Job], config: PredictionConfig, forecaster: Forecaster
+) -> Iterator[tuple[_Job, Float[np.ndarray, "t j 2"]]]:
+    """Each clip with the poses to draw, as shares of its crop; forecast many clips at a time."""
+    console = Console(stderr=True)
+    shown = track(jobs, "forecasting", console=console, disable=not console.is_terminal)
+    queue: list[np.ndarray] = []
+    for number, job in enumerate(shown):
+        if config.poses == "true":
+            yield job, job.truth.future_joints_crop[: job.num_truth]
+            continue
+        if not queue:
+            seen = [each.seen for each in jobs[number : number + CLIPS_PER_BATCH]]
+            past = np.stack([window.past_joints_crop for window in seen])
+            visible = np.stack([window.past_visible for window in seen])
+            queue = list(forecaster.predict_poses(past, visible, config.steps))
+        yield job, queue.pop(0)
+
+
+# --- one clip -----------------------------------------------------------------------------------
+
+
+def _write_forecast(
+    job: _Job,
+    predicted: Float[np.ndarray, "t j 2"],
+    config: PredictionConfig,
+    store: Store,
+    forecaster: Forecaster,
+    out_path: Path,
+) -> None:
+    """Draw the frames of one clip and write all its files."""
+    forecast = _describe(job, predicted, config, forecaster.stride)
+    frames = truth = None
+    if config.frames != "none":
+        frames = forecaster.draw_frames(
+            read_source(store, job.clip, job.seen),
+            job.seen.past_joints_crop[-1],
+            job.seen.past_visible[-1],
+            predicted,
+            forecast.predicted_visible,
+            job.clip.crop.hw,
+        )
+        truth = store.read_frames(job.clip, job.existing_frames)
+    with writing_clip(out_path, job.clip.clip_id) as folder:
+        write_arrays(folder, forecast)
+        if frames is not None:
+            write_frames(folder, frames, config.frames)
+        _write_movies(folder, forecast, frames, truth, config, store.skeleton)
+
+
+def _describe(
+    job: _Job, predicted: Float[np.ndarray, "t j 2"], config: PredictionConfig, stride: int
+) -> StoredForecast:
+    """The forecast of one clip in the form in which it is stored."""
+    clip, steps = job.clip, len(predicted)
+    exists = job.truth.future_exists[:steps]
+    future_px = crop_to_px(job.truth.future_joints_crop[:steps], clip.crop)
+    future_visible = job.truth.future_visible[:steps]
+    ever_seen = np.repeat(np.any(job.seen.past_visible, axis=0)[None], steps, axis=0)
+    facts = ForecastFacts(
+        clip_id=clip.clip_id,
+        action=clip.action,
+        split=clip.split,
+        fps=clip.fps / stride,
+        image_hw=clip.image_hw,
+        crop=(clip.crop.x1, clip.crop.y1, clip.crop.x2, clip.crop.y2),
+        box_px=clip.box_px,
+        start=int(job.seen.past_frames[0]),
+        num_past=len(job.seen.past_frames),
+        stride=stride,
+        steps=steps,
+        num_truth=int(exists.sum()),
+        poses=config.poses,
+        frames=config.frames,
+    )
+    return StoredForecast(
+        facts=facts,
+        past_joints_px=crop_to_px(job.seen.past_joints_crop, clip.crop),
+        past_visible=job.seen.past_visible,
+        future_joints_px=np.where(exists[:, None, None], future_px, np.nan),
+        future_visible=future_visible,
+        predicted_joints_px=crop_to_px(predicted, clip.crop),
+        predicted_joints_crop=predicted,
+        predicted_visible=future_visible if config.poses == "true" else ever_seen,
+    )
+
+
+def _write_movies(
+    folder: Path,
+    forecast: StoredForecast,
+    frames: UInt8[np.ndarray, "t h w 3"] | None,
+    truth: UInt8[np.ndarray, "n h w 3"] | None,
+    config: PredictionConfig,
+    skeleton: Skeleton,
+) -> None:
+    """MP4 and GIF to look at, as far as asked for."""
+    if not (config.mp4 or config.gif):
+        return
+    pictures = list(forecast_movie(forecast, skeleton, frames, truth, config.view_scale))
+    if config.mp4:
+        write_mp4(folder / "forecast.mp4", pictures, forecast.facts.fps)
+    if config.gif:
+        write_gif(folder / "forecast.gif", pictures, forecast.facts.fps)
