@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.models.compositing import Compositor
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -29,8 +31,9 @@ class GeneratorConfig:
     """Channels at full resolution; the first two poolings double them (2017: gf_dim)."""
     size: int = 128
     """Side of the pictures it is trained on, in pixels; other multiples of 8 can be drawn too."""
-    output: Literal["image"] = "image"
-    """"image": every pixel is drawn, as in the paper."""
+    output: Literal["image", "composite"] = "image"
+    """image: every pixel is drawn, as in the paper. composite: the source frame is moved along with
+    the pose and drawn over where that does not do, see `models.compositing`."""
 
     def __post_init__(self) -> None:
         if self.num_heatmaps < 1 or self.width < 1:
@@ -65,7 +68,10 @@ class Generator(nn.Module):
         self.fine_decoder = nn.Sequential(
             *_upward(2 * width, 2 * width, width), *_upward(width, width)
         )
-        self.to_image = nn.Conv2d(width, 3, 3, padding=1)
+        if config.output == "image":
+            self.to_image = nn.Conv2d(width, 3, 3, padding=1)
+        else:
+            self.compositor = Compositor(width, config.num_heatmaps)
         self.apply(_initialise)
 
     def forward(
@@ -78,7 +84,8 @@ class Generator(nn.Module):
         poses = self.pose_encoder(torch.cat([source_heatmaps, target_heatmaps]))
         source_pose, target_pose = poses.chunk(2)
         hidden = self.image_encoder(image) - source_pose
-        return self._decode(SourceFeatures(image, source_heatmaps, hidden), target_pose)
+        source = SourceFeatures(image, source_heatmaps, hidden)
+        return self._decode(source, target_pose, target_heatmaps)
 
     def encode_source(
         self, image: Float[Tensor, "b 3 h w"], source_heatmaps: Float[Tensor, "b c h w"]
@@ -91,12 +98,18 @@ class Generator(nn.Module):
         self, source: SourceFeatures, target_heatmaps: Float[Tensor, "n c h w"]
     ) -> Float[Tensor, "n 3 h w"]:
         """The frames of n target poses, of one source (batch 1) or of one each (batch n)."""
-        return self._decode(source, self.pose_encoder(target_heatmaps))
+        return self._decode(source, self.pose_encoder(target_heatmaps), target_heatmaps)
 
     def _decode(
-        self, source: SourceFeatures, target_pose: Float[Tensor, "n f h8 w8"]
+        self,
+        source: SourceFeatures,
+        target_pose: Float[Tensor, "n f h8 w8"],
+        target_heatmaps: Float[Tensor, "n c h w"],
     ) -> Float[Tensor, "n 3 h w"]:
-        features = self.fine_decoder(self.coarse_decoder(source.hidden + target_pose))
+        coarse = self.coarse_decoder(source.hidden + target_pose)
+        features = self.fine_decoder(coarse)
+        if self.config.output == "composite":
+            return self.compositor(coarse, features, source.image, source.heatmaps, target_heatmaps)
         # Half precision ends before the tanh: 8 bits of mantissa are too few for 256 grey levels.
         return torch.tanh(self.to_image(features).to(source.image.dtype))
 
@@ -129,6 +142,8 @@ def _upward(*widths: int) -> list[nn.Module]:
 
 def _initialise(module: nn.Module) -> None:
     """Glorot uniform kernels, zero biases (notes.md 4)."""
+    if isinstance(module, Compositor):
+        module.start_as_warp()
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -1,0 +1,96 @@
+"""Known answers for the losses."""
+
+import math
+
+import pytest
+import torch
+
+from posecast.losses import (
+    ImageLossWeights,
+    adversarial_loss,
+    discriminator_loss,
+    generator_loss,
+    half_mean_square,
+    joint_distance_loss,
+    masked_pose_loss,
+)
+
+
+def test_masked_pose_loss_ignores_hidden_joints_but_counts_them() -> None:
+    predicted = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])  # x of 2 joints, y of 2 joints
+    target = torch.tensor([[[0.0, math.nan, 1.0, 7.0]]])
+    mask = torch.tensor([[[True, False]]])
+    assert masked_pose_loss(predicted, target, mask).item() == pytest.approx((1 + 4) / 4)
+
+
+def test_joint_distance_loss_is_the_distance_over_all_joints() -> None:
+    predicted = torch.tensor([[[3.0, 9.0, 4.0, 9.0]]])
+    mask = torch.tensor([[[True, False]]])
+    loss = joint_distance_loss(predicted, torch.zeros(1, 1, 4), mask)
+    assert loss.item() == pytest.approx(5 / 2, rel=1e-5)
+
+
+def test_half_mean_square() -> None:
+    assert half_mean_square(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 2.0])).item() == 2.0
+
+
+def test_half_mean_square_of_half_precision_is_taken_in_single() -> None:
+    predicted = torch.full((3, 7), 300.0, dtype=torch.bfloat16)
+    loss = half_mean_square(predicted, torch.full((3, 7), 299.0, dtype=torch.bfloat16))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(0.5 * (300 - torch.tensor(299.0).bfloat16().item()) ** 2)
+
+
+def test_adversarial_loss_is_cross_entropy_and_does_not_overflow() -> None:
+    assert adversarial_loss(torch.zeros(4, 1), real=True).item() == pytest.approx(math.log(2))
+    logits = torch.tensor([[2.0]])
+    assert adversarial_loss(logits, real=True).item() == pytest.approx(math.log1p(math.exp(-2)))
+    assert adversarial_loss(logits, real=False).item() == pytest.approx(math.log1p(math.exp(2)))
+    assert adversarial_loss(torch.tensor([[500.0]]), real=False).item() == pytest.approx(500)
+
+
+def test_discriminator_loss_weighs_both_kinds_of_fakes_half() -> None:
+    loss = discriminator_loss(torch.zeros(2, 1), torch.full((2, 1), 1.0), torch.full((2, 1), -1.0))
+    up, down = math.log1p(math.e), math.log1p(1 / math.e)
+    assert loss.real.item() == pytest.approx(math.log(2))
+    assert loss.drawn.item() == pytest.approx(0.5 * up)
+    assert loss.mismatched.item() == pytest.approx(0.5 * down)
+    assert loss.fake.item() == pytest.approx(0.5 * (up + down))
+    assert loss.total.item() == pytest.approx(math.log(2) + 0.5 * (up + down))
+
+
+def test_generator_loss_weighs_its_terms() -> None:
+    drawn, true = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4)
+    loss = generator_loss(
+        *(drawn, true, torch.zeros(2, 1), ImageLossWeights(2.0, 3.0, 4.0)),
+        feature_network=lambda picture: 2 * picture[:, :, :2, :2],
+        pose_network=lambda picture: 4 * picture[:, :1],
+    )
+    assert loss.pixel.item() == pytest.approx(0.125)
+    assert loss.feature.item() == pytest.approx(0.5)
+    assert loss.pose_feature.item() == pytest.approx(2.0)
+    assert loss.adversarial.item() == pytest.approx(math.log(2))
+    assert loss.total.item() == pytest.approx(0.125 + 2 * 0.5 + 3 * 2.0 + 4 * math.log(2))
+
+
+def test_a_feature_network_of_weight_0_is_not_run_and_truth_keeps_no_gradient() -> None:
+    calls = []
+
+    def network(picture: torch.Tensor) -> torch.Tensor:
+        calls.append(torch.is_grad_enabled())
+        return picture[:, :1]
+
+    drawn, true = torch.ones(1, 3, 2, 2, requires_grad=True), torch.zeros(1, 3, 2, 2)
+    weights = ImageLossWeights(feature=0.0)
+    loss = generator_loss(drawn, true, torch.zeros(1, 1), weights, network, None)
+    assert calls == []
+    assert loss.feature.item() == loss.pose_feature.item() == 0
+    generator_loss(drawn, true, torch.zeros(1, 1), ImageLossWeights(), network, None)
+    assert sorted(calls) == [False, True]
+
+
+def test_refuses_negative_weights() -> None:
+    with pytest.raises(ValueError, match="pose_feature is -1.0"):
+        ImageLossWeights(pose_feature=-1.0)
+    with pytest.raises(ValueError, match="feature is nan"):
+        ImageLossWeights(feature=math.nan)
