@@ -29,7 +29,7 @@ LENGTHS = {"0001": 20, "0002": 7, "0003": 4, "0004": 12, "0005": 12, "0006": 12}
 """0002 ends before the forecast does, 0003 with the seen frames, 0004 has no frames, and in
 0005 no joint is visible in the seen frames."""
 CPU = ForecasterOptions(device="cpu", frames_per_batch=4)
-CONFIG = PredictionConfig(steps=STEPS, view_scale=1, options=CPU)
+CONFIG = PredictionConfig(steps=STEPS, view_scale=1, device="cpu", frames_per_batch=4)
 
 
 def make_clip(clip_id: str) -> StoredClip:
@@ -201,7 +201,7 @@ def test_a_stopped_prediction_goes_on(predicted, store, pose_run, image_run, tmp
     assert (report.num_forecast, report.num_kept) == (1, 1)
     assert not left_behind.exists()
     assert contents(tmp_path / "out") == contents(predicted[0])
-    faster = dataclasses.replace(CONFIG, options=ForecasterOptions(device="cpu"))
+    faster = dataclasses.replace(CONFIG, frames_per_batch=16)
     again = predict_store(faster, store, pose_run, image_run, tmp_path / "out")
     assert (again.num_forecast, again.num_kept) == (0, 2)
 

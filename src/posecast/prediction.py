@@ -18,8 +18,10 @@ from posecast.clips import ClipError
 from posecast.configs import config_to_dict
 from posecast.forecaster import (
     CLIPS_PER_BATCH,
+    Device,
     Forecaster,
     ForecasterOptions,
+    Precision,
     read_source,
     seen_window,
 )
@@ -47,6 +49,10 @@ from posecast.windows import ClipWindow
 __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
 
 
+_MAY_CHANGE = ("versions", "config.device", "config.frames_per_batch")
+"""Settings that a prediction may be continued with other values of."""
+
+
 @dataclass(frozen=True)
 class PredictionConfig:
     """What to forecast and what to write."""
@@ -71,14 +77,25 @@ class PredictionConfig:
     """Write the same as a GIF."""
     view_scale: int = 2
     """How many times MP4 and GIF are enlarged."""
-    options: ForecasterOptions = field(default_factory=ForecasterOptions)
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    precision: Precision = "32-true"
+    """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
+    frames_per_batch: int = 16
+    """Future frames drawn together; fewer need less memory."""
 
     def __post_init__(self) -> None:
+        _ = self.options  # checks them
         for name in ("steps", "view_scale"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if self.poses == "true" and self.frames == "none":
             raise ValueError("true poses and no frames: there is nothing to forecast")
+
+    @property
+    def options(self) -> ForecasterOptions:
+        """How the networks are run."""
+        return ForecasterOptions(self.device, self.precision, self.frames_per_batch)
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,7 @@ def predict_store(
     _check_store(store, forecaster, config)
     jobs, left_out = _choose(store, config, forecaster)
     settings = _settings(config, store_path, pose_run, image_run)
-    open_forecasts(out_path, settings, may_change=("versions", "config.options"))
+    open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
     missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
     num_now = 0
     for job, predicted in _with_poses(missing, config, forecaster):

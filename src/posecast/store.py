@@ -119,7 +119,8 @@ class ClipSelection:
         """
         known = [clip.clip_id for clip in clips]
         check_names(self.clips, known, "clip")
-        check_names(self.actions, sorted({clip.action for clip in clips}), "action")
+        if not self.clips:  # which are chosen whatever their action
+            check_names(self.actions, sorted({clip.action for clip in clips}), "action")
         self._check_without(known)
         chosen = [clip for clip in clips if self.wants(clip)]
         if not chosen:
