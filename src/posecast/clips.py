@@ -17,7 +17,7 @@ Images are uint8 RGB `(t, h, w, 3)` at the edges and float [-1, 1] `(b, c, h, w)
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -63,6 +63,7 @@ class PoseClip:
         return len(self.joints_px)
 
 
+@runtime_checkable
 class ClipSource(Protocol):
     """A data set on disk, one clip at a time; bad clips raise ClipError."""
 
