@@ -57,7 +57,7 @@ def norm_as_the_reference_rounds(self, x: torch.Tensor) -> torch.Tensor:
     mean = mean_in_four_running_sums(rows)
     variance = mean_in_four_running_sums((rows - mean) ** 2)
     scale = 1 / np.sqrt(variance + np.float32(1e-5))
-    shift = self.shift - torch.from_numpy(mean * scale)
+    shift = self.norm.bias - torch.from_numpy(mean * scale)
     return functional.relu(x * torch.from_numpy(scale).view(-1, 1, 1) + shift.view(-1, 1, 1))
 
 

@@ -6,22 +6,18 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from drawn_squares import SIZE, TINY, write_squares
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.configs import config_from_dict
-from posecast.geometry import Crop
 from posecast.losses import ImageLossWeights
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import GeneratorConfig
 from posecast.runs import Run, RunError
-from posecast.skeletons import PENN_ACTION
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store import ClipSelection, Store
 from posecast.training import image
 from posecast.training.gating import Gate
 from posecast.training.image import (
@@ -36,60 +32,15 @@ from posecast.training.image_inputs import ImagePairTensors, image_tensors, to_b
 from posecast.training.image_setup import load_feature_networks
 from posecast.training.image_steps import FeatureNetworks
 from posecast.training.loop import DivergedError
-from posecast.windows import ImagePairs, ImagePairSampler
+from posecast.windows import ImagePairSampler
 
-SIZE = 32
-TINY = ImageTrainingConfig(
-    generator=GeneratorConfig(width=4, size=SIZE),
-    discriminator=DiscriminatorConfig(width=4, size=SIZE),
-    pairs=ImagePairs(max_gap=4),
-    batch_size=4,
-    steps=4,
-    feature_weight=0.0,
-    pose_feature_weight=0.0,
-    device="cpu",
-    log_every=1,
-    checkpoint_every=2,
-    sample_every=2,
-    validate_every=2,
-    validation_pairs=4,
-)
 NO_NETWORKS = FeatureNetworks()
-
-
-def _moving_square(clip_number: int) -> tuple[StoredClip, np.ndarray]:
-    """Twelve frames of a square that walks to the right, joints all around it."""
-    rng = np.random.default_rng(clip_number)
-    frames = np.tile(rng.integers(0, 255, 3, np.uint8), (12, SIZE, SIZE, 1))
-    joints = np.empty((12, 13, 2), np.float32)
-    shape = rng.uniform(-6, 6, (13, 2))
-    for t in range(12):
-        frames[t, 10:22, t + 2 : t + 14] = 255 - frames[0, 0, 0]
-        joints[t] = shape + np.array([t + 8, 16])
-    clip = StoredClip(
-        clip_id=f"{clip_number:04d}",
-        action="walk",
-        split="train",
-        official_split="train",
-        fps=30.0,
-        image_hw=(SIZE, SIZE),
-        crop=Crop(0, 0, SIZE, SIZE),
-        box_px=(2.0, 10.0, 25.0, 22.0),
-        joints_px=joints,
-        visible=np.ones((12, 13), bool),
-        has_frames=True,
-    )
-    return clip, frames
 
 
 @pytest.fixture(scope="module")
 def store_path(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("data") / "store"
-    info = StoreInfo("squares", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.2)
-    with StoreWriter(path, info) as writer:
-        for number in range(5):
-            write_clip(path, *_moving_square(number))
-        writer.finish({})
+    write_squares(path)
     return path
 
 

@@ -43,6 +43,14 @@ WHERE_TO_GET = (
 )
 
 
+class BatchMean(nn.Module):
+    """Mean over the whole batch; a module, so that training in several processes can join it."""
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+        """One number."""
+        return images.mean()
+
+
 class BvlcAlexNet(nn.Module):
     """The Caffe AlexNet as the 2017 code runs it (TensorFlow SAME padding, notes.md section 4).
 
@@ -70,11 +78,12 @@ class BvlcAlexNet(nn.Module):
         for name, kernel in kernels.items():
             bias = torch.from_numpy(np.array(layers[name][1], dtype=np.float32))
             setattr(self, name, _frozen_conv(kernel, bias, groups=_bvlc_groups(name)))
+        self.batch_mean = BatchMean()
         self.eval()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 256 fh fw"]:
         """conv5 features; 128 x 128 pictures give 7 x 7. The mean is the whole batch's."""
-        x = 127.5 * (images - images.mean())
+        x = 127.5 * (images - self.batch_mean(images))
         x = functional.pad(x, _same_padding(x.shape[-2:], kernel=11, stride=4))
         x = functional.conv2d(x, self.conv1.weight, self.conv1.bias, stride=4)
         x = functional.max_pool2d(_normalise_response(functional.relu(x)), 3, 2)

@@ -145,17 +145,14 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
 class _NormReLU(nn.Module):
     """(x - mean) / sqrt(variance + 1e-5) + shift with the batch's own moments, then ReLU."""
 
-    shift: Tensor
-    ones: Tensor
-
     def __init__(self, shift: Tensor) -> None:
         super().__init__()
-        self.register_buffer("shift", shift)
-        self.register_buffer("ones", torch.ones_like(shift))
+        self.norm = nn.BatchNorm2d(len(shift), eps=1e-5, track_running_stats=False)
+        self.norm.load_state_dict({"weight": torch.ones_like(shift), "bias": shift})
+        self.norm.requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        x = functional.batch_norm(x, None, None, self.ones, self.shift, training=True, eps=1e-5)
-        return functional.relu(x, inplace=True)
+        return functional.relu(self.norm(x), inplace=True)
 
 
 class _Residual(nn.Module):

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from posecast.losses import FeatureNetwork
 from posecast.models.discriminator import Discriminator
 from posecast.models.generator import Generator
 from posecast.runs import Run
@@ -175,9 +176,7 @@ def train_image(
     networks = load_feature_networks(config)
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     data = open_data(config, Store.open(store_path), fabric)
-    networks = FeatureNetworks(
-        *(_fast(net, fabric.device) if isinstance(net, nn.Module) else net for net in networks)
-    )
+    networks = FeatureNetworks(*(_ready(network, fabric.device) for network in networks))
     training = ImageTraining.start(config, fabric.device)
     with fabric.rank_zero_first():
         run = Run.open_or_create(
@@ -207,6 +206,14 @@ def _fast(network: Network, device: torch.device) -> Network:
     """On the device, and in the memory format that convolutions are fast in."""
     # Two calls: the stubs of `to` do not know both together.
     return network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
+
+
+def _ready(network: FeatureNetwork | None, device: torch.device) -> FeatureNetwork | None:
+    """A feature network as training needs it."""
+    if isinstance(network, nn.Module):
+        network = _fast(network, device)
+        join_batch_moments(network)
+    return network
 
 
 def _loop(

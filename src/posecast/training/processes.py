@@ -7,11 +7,13 @@ is the gradient of the whole batch, given that batch moments are taken over all 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-import torch.distributed.nn.functional as differentiable
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
+
+from posecast.models.alexnet import BatchMean
 
 
 def num_processes() -> int:
@@ -34,6 +36,17 @@ def average_gradients(module: nn.Module) -> None:
         gradient.copy_(mean.view(gradient.shape))
 
 
+@torch.no_grad()
+def average_moments(module: nn.Module) -> None:
+    """Replace running moments by their mean over all processes, which saw other samples each."""
+    if num_processes() == 1:
+        return
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            distributed.all_reduce(buffer)
+            buffer /= num_processes()
+
+
 def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
     """Means over all processes as plain numbers, so that every process decides alike."""
     values = torch.stack([value.detach().double() for value in metrics.values()])
@@ -53,13 +66,16 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 
 def join_batch_moments(module: nn.Module) -> None:
-    """Let each batch normalisation inside `module` see the joined batch of all processes.
+    """Let all moments of a batch inside `module` be those of the joined batch of all processes.
 
-    Keeps parameters and names. Only for normalisation that keeps no running averages.
+    That is batch normalisation without running averages, and AlexNet's mean of the pictures.
+    Keeps parameters and names. Every process has to run the module equally often from then on.
     """
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d) and not child.track_running_stats:
             child.__class__ = _JoinedBatchNorm2d
+        elif isinstance(child, BatchMean):
+            child.__class__ = _JoinedBatchMean
 
 
 class _JoinedBatchNorm2d(nn.BatchNorm2d):
@@ -76,5 +92,29 @@ class _JoinedBatchNorm2d(nn.BatchNorm2d):
         return (centred * scale + self.bias.view(1, -1, 1, 1)).to(input.dtype)
 
 
+class _JoinedBatchMean(BatchMean):
+    """The mean of all processes' shares together; gradients flow."""
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+        local = super().forward(images)
+        return local if num_processes() == 1 else _mean_over_processes(local)
+
+
 def _mean_over_processes(local: Tensor) -> Tensor:
-    return differentiable.all_reduce(local) / num_processes()
+    return _SumOverProcesses.apply(local) / num_processes()
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Each process gets the sum; each one's input then acts on the losses of all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        total = local.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        distributed.all_reduce(total)
+        return total

@@ -1,0 +1,66 @@
+"""A tiny store of squares that walk to the right, for tests of image training."""
+
+from pathlib import Path
+
+import numpy as np
+
+from posecast.geometry import Crop
+from posecast.models.discriminator import DiscriminatorConfig
+from posecast.models.generator import GeneratorConfig
+from posecast.skeletons import PENN_ACTION
+from posecast.store import StoredClip
+from posecast.store_files import StoreInfo
+from posecast.store_writer import StoreWriter, write_clip
+from posecast.training.image import ImageTrainingConfig
+from posecast.windows import ImagePairs
+
+SIZE = 32
+TINY = ImageTrainingConfig(
+    generator=GeneratorConfig(width=4, size=SIZE),
+    discriminator=DiscriminatorConfig(width=4, size=SIZE),
+    pairs=ImagePairs(max_gap=4),
+    batch_size=4,
+    steps=4,
+    feature_weight=0.0,
+    pose_feature_weight=0.0,
+    device="cpu",
+    log_every=1,
+    checkpoint_every=2,
+    sample_every=2,
+    validate_every=2,
+    validation_pairs=4,
+)
+
+
+def write_squares(path: Path, num_clips: int = 5) -> None:
+    """A finished store; of its clips the last one is held out for validation."""
+    info = StoreInfo("squares", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.2)
+    with StoreWriter(path, info) as writer:
+        for number in range(num_clips):
+            write_clip(path, *_moving_square(number))
+        writer.finish({})
+
+
+def _moving_square(clip_number: int) -> tuple[StoredClip, np.ndarray]:
+    """Twelve frames, the joints all around the square."""
+    rng = np.random.default_rng(clip_number)
+    frames = np.tile(rng.integers(0, 255, 3, np.uint8), (12, SIZE, SIZE, 1))
+    joints = np.empty((12, 13, 2), np.float32)
+    shape = rng.uniform(-6, 6, (13, 2))
+    for t in range(12):
+        frames[t, 10:22, t + 2 : t + 14] = 255 - frames[0, 0, 0]
+        joints[t] = shape + np.array([t + 8, 16])
+    clip = StoredClip(
+        clip_id=f"{clip_number:04d}",
+        action="walk",
+        split="train",
+        official_split="train",
+        fps=30.0,
+        image_hw=(SIZE, SIZE),
+        crop=Crop(0, 0, SIZE, SIZE),
+        box_px=(2.0, 10.0, 25.0, 22.0),
+        joints_px=joints,
+        visible=np.ones((12, 13), bool),
+        has_frames=True,
+    )
+    return clip, frames

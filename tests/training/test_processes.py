@@ -1,0 +1,85 @@
+"""Two processes compute what one does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from drawn_squares import write_squares
+from torch import Tensor, nn
+
+from feature_weights import alexnet_layers, hourglass_arrays
+from posecast.models.alexnet import BvlcAlexNet
+from posecast.models.hourglass2017 import Hourglass2017
+from posecast.runs import Run
+from posecast.training.processes import average_metrics, join_batch_moments
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def _run(tmp_path: Path, store: Path, num_devices: int, *launcher: str) -> Path:
+    out = tmp_path / f"{num_devices}-{len(launcher)}"
+    out.mkdir()
+    path = os.pathsep.join(str(SCRIPT.parents[level]) for level in (0, 1))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, str(SCRIPT), str(store), str(out), str(num_devices)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def _tensors(state: object) -> dict[str, Tensor]:
+    if isinstance(state, Tensor):
+        return {"": state}
+    if isinstance(state, int | float):
+        return {"": torch.tensor(float(state))}
+    items = state.items() if isinstance(state, dict) else enumerate(state)  # type: ignore[arg-type]
+    return {f"{k}.{name}": t for k, value in items for name, t in _tensors(value).items()}
+
+
+@pytest.mark.slow
+def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
+    """Losses, both networks and optimisers, in double precision; launched in both ways."""
+    store = tmp_path / "store"
+    write_squares(store)
+    alone = _run(tmp_path, store, 1)
+    expected = _tensors(torch.load(alone / "double.pt", weights_only=True))
+    assert len(expected) > 100
+    for launcher in ((), TORCHRUN):
+        together = _run(tmp_path, store, 2, *launcher)
+        got = _tensors(torch.load(together / "double.pt", weights_only=True))
+        assert got.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(got[name], value, rtol=1e-6, atol=1e-9, msg=name)
+        _assert_same_run(Run.open(alone / "run"), Run.open(together / "run"))
+
+
+def _assert_same_run(alone: Run, together: Run) -> None:
+    """In single precision only about the same."""
+    for one, other in zip(alone.read_metrics(), together.read_metrics(), strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+    assert together.weights_step("best") == alone.weights_step("best")
+
+
+def test_joined_normalisation_is_the_usual_one_in_one_process() -> None:
+    norm = nn.BatchNorm2d(3, eps=1e-3, track_running_stats=False)
+    images = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    usual = norm(images)
+    join_batch_moments(norm)
+    assert torch.equal(norm(images), usual)
+
+
+def test_average_of_one_process_is_its_own() -> None:
+    assert average_metrics({"a": torch.tensor(2.0), "b": torch.tensor(3)}) == {"a": 2.0, "b": 3.0}
+
+
+def test_feature_networks_of_2017_can_be_joined() -> None:
+    hourglass = Hourglass2017(hourglass_arrays(2), layer=0)
+    network = nn.Sequential(hourglass, BvlcAlexNet(alexnet_layers(1)))
+    join_batch_moments(network)
+    kinds = [type(module).__name__ for module in network.modules()]
+    assert "_JoinedBatchMean" in kinds
+    assert kinds.count("_JoinedBatchNorm2d") == kinds.count("_NormReLU") > 0

@@ -1,0 +1,60 @@
+"""Run by a test in one or two processes: STORE OUT NUM_DEVICES.
+
+Two iterations in double precision, each process on its share of the batch, and a whole training
+through `train_image`. The first process writes the weights to OUT/double.pt and a run to OUT/run.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from drawn_squares import TINY
+from torch import nn
+
+from feature_weights import alexnet_layers
+from posecast.models.alexnet import BvlcAlexNet
+from posecast.store import Store
+from posecast.training.image import ImageTraining, train_image, train_iteration
+from posecast.training.image_inputs import ImagePairTensors, image_tensors
+from posecast.training.image_steps import FeatureNetworks
+from posecast.training.loop import build_fabric
+from posecast.training.processes import join_batch_moments
+from posecast.windows import ImagePairSampler
+
+
+def _normalised_by_batch() -> nn.Module:
+    """What an hourglass does to a batch, without its size."""
+    torch.manual_seed(7)
+    norm = nn.BatchNorm2d(4, eps=1e-5, track_running_stats=False)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU()).requires_grad_(False)
+
+
+def main(store_path: Path, out: Path, num_devices: int) -> None:
+    torch.set_num_threads(1)
+    fabric = build_fabric("cpu", num_devices)
+    store = Store.open(store_path)
+    config = replace(TINY, gating="off", feature_weight=1.0, pose_feature_weight=1.0)
+    share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
+    sampler = ImagePairSampler(store, store.clips, config.pairs, config.batch_size, **share)
+    networks = FeatureNetworks(
+        BvlcAlexNet(alexnet_layers(1)).double(),
+        _normalised_by_batch().double(),
+    )
+    for network in networks:
+        join_batch_moments(network)
+    training = ImageTraining.start(config, fabric.device)
+    training.generator.double()
+    training.discriminator.double()
+    metrics = {}
+    for step in range(2):
+        pairs = image_tensors(sampler.batch(0, step), store.skeleton, sigma_px=2.0)
+        wide = ImagePairTensors(**{name: t.double() for name, t in vars(pairs).items()})
+        metrics = train_iteration(training, wide, networks, config, fabric)
+    if fabric.is_global_zero:
+        torch.save({"metrics": metrics, **training.state_dict()}, out / "double.pt")
+    train_image(replace(TINY, num_devices=num_devices), store_path, out / "run")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
