@@ -1,0 +1,171 @@
+"""Single frames with their joints, varied, to train the pose estimator on.
+
+A batch is a pure function of (seed, step): the frames are the two of each pair that
+`ImagePairSampler` draws, the variations are drawn beside them. Of several processes each takes its
+rows of the whole batch's draws.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from posecast.clips import ImageBatch
+from posecast.geometry import crop_to_norm, norm_to_crop
+from posecast.skeletons import Skeleton
+from posecast.store import Store, StoredClip
+from posecast.training.image_inputs import to_network
+from posecast.windows import ImagePairs, ImagePairSampler
+
+_VARIATION = 3
+"""Stream of random numbers beside those of `windows` and `pose_augmentation`."""
+
+
+@dataclass(frozen=True)
+class FrameAugmentation:
+    """How much training frames are varied."""
+
+    mirror: bool = True
+    """Mirror half of the frames, left joints becoming right ones."""
+    scale: float = 0.2
+    """Scale about the crop's middle by exp(normal of this standard deviation)."""
+    shift: float = 0.05
+    """Standard deviation of a shift, as a share of the crop's side."""
+    rotation_degrees: float = 15.0
+    """Standard deviation of a rotation about the crop's middle."""
+    colour: float = 0.15
+    """Standard deviation of changes of contrast, brightness and the strength of each colour."""
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "shift", "rotation_degrees", "colour"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
+
+
+@dataclass(frozen=True)
+class EstimatorBatch:
+    """Pictures and where their joints are."""
+
+    images: Float[Tensor, "b 3 h w"]
+    """RGB in [-1, 1]."""
+    joints_crop: Float[Tensor, "b j 2"]
+    visible: Bool[Tensor, "b j"]
+
+
+class EstimatorBatches:
+    """Batches of one process, on its device; a batch of n frames holds n / 2 clips."""
+
+    def __init__(
+        self,
+        store: Store,
+        clips: Sequence[StoredClip],
+        augmentation: FrameAugmentation,
+        batch_size: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
+        self._num_pairs = batch_size // 2
+        self._share = slice(rank, None, num_ranks)
+        self._device = device or torch.device("cpu")
+        self._augmentation = augmentation
+        self._skeleton = store.skeleton
+        self._pairs = ImagePairSampler(store, clips, ImagePairs(), self._num_pairs, rank, num_ranks)
+
+    def batch(self, seed: int, step: int) -> EstimatorBatch:
+        """Batch number `step`; a joint that was moved out of the picture is invisible."""
+        pairs = self._pairs.batch(seed, step).to(self._device)
+        rng = np.random.default_rng((seed, _VARIATION, step))
+        # Drawn for whole pairs, so that processes can share them, then in the order of the frames.
+        draws = Draws.of(rng, self._num_pairs, self._share).to(self._device)
+        return vary(both_frames(pairs), draws, self._augmentation, self._skeleton)
+
+
+def both_frames(pairs: ImageBatch) -> EstimatorBatch:
+    """The sources, then the targets, as pictures for networks."""
+    return EstimatorBatch(
+        to_network(torch.cat([pairs.source_images, pairs.target_images])),
+        torch.cat([pairs.source_joints_crop, pairs.target_joints_crop]),
+        torch.cat([pairs.source_visible, pairs.target_visible]),
+    )
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers behind the variations of a batch, before they are scaled."""
+
+    mirrored: Bool[Tensor, " b"]
+    scale: Float[Tensor, " b"]
+    angle: Float[Tensor, " b"]
+    shift: Float[Tensor, "b 2"]
+    colour: Float[Tensor, "b 5"]
+    """Of contrast, brightness, red, green and blue."""
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, num_pairs: int, share: slice) -> "Draws":
+        """Normal numbers for both frames of the pairs that `share` takes."""
+        normal = rng.standard_normal((num_pairs, 2, 9), dtype=np.float32)[share]
+        mirrored = rng.random((num_pairs, 2))[share] < 0.5
+        rows = torch.from_numpy(normal.swapaxes(0, 1).reshape(-1, 9))
+        return cls(
+            torch.from_numpy(mirrored.swapaxes(0, 1).reshape(-1)),
+            *(rows[:, 0], rows[:, 1], rows[:, 2:4], rows[:, 4:]),
+        )
+
+    def to(self, device: torch.device) -> "Draws":
+        return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def vary(
+    batch: EstimatorBatch, draws: Draws, config: FrameAugmentation, skeleton: Skeleton
+) -> EstimatorBatch:
+    """Mirror, turn, scale, shift and recolour; what comes in from outside repeats the border."""
+    mirrored = draws.mirrored & config.mirror
+    matrices, shifts = _placement(draws, config, mirrored)
+    images = _recolour(_move(batch.images, matrices, shifts), draws, config)
+    joints, visible = batch.joints_crop, batch.visible
+    order = list(skeleton.mirror)
+    joints = torch.where(mirrored[:, None, None], joints[:, order], joints)
+    visible = torch.where(mirrored[:, None], visible[:, order], visible)
+    moved = (matrices[:, None] @ crop_to_norm(joints)[..., None]).squeeze(-1) + shifts[:, None]
+    joints = norm_to_crop(moved)
+    inside = ((joints >= 0) & (joints <= 1)).all(dim=-1)
+    return EstimatorBatch(images, joints, visible & inside)
+
+
+def _placement(
+    draws: Draws, config: FrameAugmentation, mirrored: Bool[Tensor, " b"]
+) -> tuple[Float[Tensor, "b 2 2"], Float[Tensor, "b 2"]]:
+    """Where a point p of the frame, in [-1, 1], goes: matrix p + shift."""
+    scale = torch.exp(config.scale * draws.scale)
+    angle = float(np.radians(config.rotation_degrees)) * draws.angle
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    side = 1 - 2 * mirrored.to(scale.dtype)
+    matrices = torch.stack([side * cos, -sin, side * sin, cos], dim=-1).view(-1, 2, 2)
+    return matrices, 2 * config.shift * draws.shift
+
+
+def _move(
+    images: Float[Tensor, "b 3 h w"],
+    matrices: Float[Tensor, "b 2 2"],
+    shifts: Float[Tensor, "b 2"],
+) -> Float[Tensor, "b 3 h w"]:
+    """Each pixel of the result looks up where it came from."""
+    back = torch.linalg.inv(matrices)
+    theta = torch.cat([back, -back @ shifts[..., None]], dim=-1)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _recolour(
+    images: Float[Tensor, "b 3 h w"], draws: Draws, config: FrameAugmentation
+) -> Float[Tensor, "b 3 h w"]:
+    if config.colour == 0:
+        return images
+    change = config.colour * draws.colour[..., None, None]
+    gain = torch.exp(change[:, :1] + change[:, 2:])
+    return (gain * images + change[:, 1:2]).clamp(-1, 1)
