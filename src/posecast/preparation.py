@@ -10,7 +10,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -92,9 +92,9 @@ class PreparationReport:
     """False after one share of several."""
     strict: bool
     seconds: float
-    splits: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int]
     """Number of clips in each split, once finished."""
-    num_with_frames: int = 0
+    num_with_frames: int
     """Number of clips that have frames, once finished."""
 
     @property
@@ -183,10 +183,10 @@ def prepare(
             done = writer.done()
             todo = [each for each in wanted if _must_make(done.get(each), preparer, each)]
             left_out = _make(writer, preparer, todo, console or Console(stderr=True))
+            clips = list(done.values()) if writer.finished else []
             if config.num_shards == 1 and not writer.finished:
-                _refuse_empty(writer, source, left_out)
-                writer.finish(left_out)
-            report = PreparationReport(
+                clips = writer.finish(left_out)
+            return PreparationReport(
                 store_path=store_path,
                 num_new=len(todo) - len(left_out),
                 num_kept=len(wanted) - len(todo),
@@ -194,8 +194,9 @@ def prepare(
                 finished=writer.finished,
                 strict=config.strict,
                 seconds=time.monotonic() - start,
+                splits=dict(Counter(clip.split for clip in clips)),
+                num_with_frames=sum(clip.has_frames for clip in clips),
             )
-            return _with_counts(report, writer)
     except (OSError, WorkerError) as error:
         raise PreparationError(
             f"preparing {store_path} stopped: {error}. Finished clips are kept: mend the cause "
@@ -292,23 +293,6 @@ def _make(
     light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
     heavy = sorted(set(todo) - set(light))
     return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
-
-
-def _refuse_empty(writer: StoreWriter, source: ClipSource, left_out: dict[str, str]) -> None:
-    if not writer.done():
-        some = "; ".join(f"clip {name}: {why}" for name, why in sorted(left_out.items())[:3])
-        raise PreparationError(f"no clip of the {source.name} data set can be used: {some}")
-
-
-def _with_counts(report: PreparationReport, writer: StoreWriter) -> PreparationReport:
-    if not writer.finished:
-        return report
-    clips = writer.done().values()
-    return dataclasses.replace(
-        report,
-        splits=dict(Counter(clip.split for clip in clips)),
-        num_with_frames=sum(clip.has_frames for clip in clips),
-    )
 
 
 def _expect(condition: bool, expectation: str) -> None:

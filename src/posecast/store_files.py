@@ -121,7 +121,7 @@ def write_poses(path: Path, poses: dict[str, Poses]) -> None:
 def read_poses(path: Path) -> dict[str, Poses]:
     """Inverse of `write_poses`: clip id -> joints_px float32 (t, j, 2), visible (t, j)."""
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             ids, ends = arrays["clip_ids"].tolist(), arrays["ends"].tolist()
             joints, visible = arrays["joints_px"], arrays["visible"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -134,6 +134,7 @@ def read_poses(path: Path) -> dict[str, Poses]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A file of one JSON object a line."""
     return _parsed(path, lambda text: [json.loads(line) for line in text.splitlines()])
 
 
@@ -179,4 +180,5 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 
 
 def damaged(path: Path, problem: str) -> StoreError:
+    """The error to raise where a file of the store cannot be what was written."""
     return StoreError(f"store {path} is damaged ({problem}): delete it and prepare it again")

@@ -125,8 +125,14 @@ class StoreWriter:
         _piece_path(self.path, clip_id).unlink(missing_ok=True)
 
     def finish(self, left_out: dict[str, str]) -> list[StoredClip]:
-        """Write the index from the pieces; the store can be used from then on."""
+        """Write the index from the pieces; the store can be used from then on.
+
+        StoreError where there is no piece at all.
+        """
         done = self.done()
+        if not done:
+            some = "; ".join(f"clip {name}: {why}" for name, why in sorted(left_out.items())[:3])
+            raise StoreError(f"no clip of the {self.info.dataset} data set can be used: {some}")
         clips = hold_out_validation([done[key] for key in sorted(done)], self.info.validation_share)
         write_poses(
             self.path / "poses.npz",
