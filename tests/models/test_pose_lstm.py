@@ -68,6 +68,28 @@ def test_residual_starts_as_last_pose_stays():
     assert torch.equal(model(past, mask, 6), expected)
 
 
+def test_residual_output_adds_up_movements():
+    model = network(output="residual")
+    past, mask = poses()
+    start = model(past, mask, 1)[:, 0].detach()
+    torch.nn.init.constant_(model.decoder.bias, 0.25)
+    moved = model(past, mask, 4) - start[:, None]
+    expected = torch.tensor([0.25, 0.5, 0.75, 1.0])[None, :, None].expand(2, 4, 6)
+    torch.testing.assert_close(moved, expected)
+
+
+def test_bfloat16_keeps_the_places_precise():
+    model = network(output="residual", inputs="motion")
+    torch.nn.init.normal_(model.decoder.weight, std=0.1)
+    past, mask = poses()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model(past, mask, 8)
+    assert rough.dtype == torch.float32
+    exact = model(past, mask, 8)
+    assert not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0, atol=0.02)
+
+
 def test_initial_values_are_those_of_2017():
     model = network(hidden=64, layers=2)
     state = model.state_dict()

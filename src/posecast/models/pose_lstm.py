@@ -29,8 +29,9 @@ class PoseLSTMConfig:
     encoder: int = 32
     """Width of the ReLU layer that reads a seen pose."""
     output: Literal["absolute", "residual"] = "absolute"
-    """absolute: tanh of the joint's place (paper). residual: how far the joint has moved from the
-    last place where it was seen; before training this is the baseline 'last pose stays'."""
+    """absolute: tanh of the joint's place (paper). residual: how far the joint moves from frame to
+    frame, added up from the last place where it was seen; before training this is the baseline
+    'last pose stays', and near frames stay near."""
     inputs: Literal["pose", "motion"] = "pose"
     """pose: masked coordinates (paper). motion: besides, how far each joint moved since the frame
     before, where it is relative to where it was last seen, and which joints are visible."""
@@ -83,7 +84,7 @@ class PoseLSTM(nn.Module):
             moved = self.decoder(self.dropout(hidden).to(past.dtype))
         if self.config.output == "absolute":
             return torch.tanh(moved)
-        return last_seen(seen, mask)[:, None] + moved
+        return last_seen(seen, mask)[:, None] + moved.cumsum(dim=1)
 
     def _describe(
         self, seen: Float[Tensor, "b t f"], mask: Float[Tensor, "b t j"]
