@@ -1,0 +1,385 @@
+"""Preparation: crops, resuming after a kill, refused mix-ups, bad clips, several processes."""
+
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from penn_files import label_values, write_clip_files, write_labels
+from posecast import clip_workers
+from posecast.clips import ClipError, PoseClip
+from posecast.datasets.penn_action import PennAction
+from posecast.geometry import cut_crop, seen_crop, tube_crop, union_crop
+from posecast.preparation import PreparationConfig, PreparationError, PreparationReport, prepare
+from posecast.skeletons import PENN_ACTION, Skeleton
+from posecast.store import Store, StoreError
+
+SMALL = PreparationConfig(size=16, workers=1)
+QUIET = Console(file=io.StringIO())
+
+
+@pytest.fixture
+def raw(tmp_path) -> Path:
+    """Four clips with frames, one with poses only, two actions."""
+    root = tmp_path / "raw"
+    for number in range(1, 5):
+        action = "bowl" if number < 3 else "squat"
+        write_clip_files(root, f"{number:04d}", number, num_frames=4 + number, action=action)
+    write_labels(root, "0005", 5, train=-1)
+    return root
+
+
+def prepared(raw: Path, path: Path, **options) -> PreparationReport:
+    config = PreparationConfig(**({"size": 16, "workers": 1} | options))
+    return prepare(PennAction(raw), path, config, QUIET)
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    files = (file for file in path.rglob("*") if file.is_file())
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def test_store_holds_cut_frames_and_poses(raw, tmp_path):
+    report = prepared(raw, tmp_path / "store")
+    assert (report.num_new, report.left_out, report.finished) == (5, {}, True)
+    assert report.splits == {"train": 2, "validation": 2, "test": 1}
+    store, source = Store.open(tmp_path / "store"), PennAction(raw)
+    assert [clip.clip_id for clip in store.clips] == source.clip_ids()
+    assert [clip.has_frames for clip in store.clips] == [True] * 4 + [False]
+    for clip in store.clips[:4]:
+        original = source.read_poses(clip.clip_id)
+        np.testing.assert_allclose(clip.joints_px, original.joints_px, atol=1e-5)
+        np.testing.assert_array_equal(clip.visible, original.visible)
+        assert clip.crop == union_crop(original.boxes_px, original.image_hw, 5)
+        frames = [cut_crop(frame, clip.crop, 16) for frame in source.read_frames(clip.clip_id)]
+        np.testing.assert_array_equal(store.read_frames(clip), np.stack(frames))
+
+
+def test_crop_policies(raw, tmp_path):
+    original = PennAction(raw).read_poses("0002")
+    hw, boxes = original.image_hw, original.boxes_px
+    expected = {
+        "union": union_crop(boxes, hw, 3),
+        "tube": tube_crop(original.joints_px, hw, 3),
+        "seen": seen_crop(boxes[:2], hw),
+    }
+    for policy, crop in expected.items():
+        prepared(raw, tmp_path / policy, crop=policy, margin_px=3, num_seen=2, clips=("0002",))
+        store = Store.open(tmp_path / policy)
+        assert store.clip("0002").crop == crop
+        assert store.info.crop_knows_future == (policy != "seen")
+        assert store.read_frames(store.clip("0002")).shape == (6, 16, 16, 3)
+
+
+def test_seen_crop_does_not_look_at_later_frames(tmp_path):
+    bbox = label_values(1)["bbox"]
+    later = bbox + np.where(np.arange(6) < 3, 0, 9)[:, None]
+    crops = []
+    for name, boxes in (("a", bbox), ("b", later)):
+        write_labels(tmp_path / name, "0001", 1, bbox=boxes)
+        prepared(tmp_path / name, tmp_path / f"{name}-store", crop="seen", num_seen=3)
+        crops.append(Store.open(tmp_path / f"{name}-store").clip("0001").crop)
+    assert crops[0] == crops[1]
+
+
+def test_same_input_same_bytes(raw, tmp_path):
+    prepared(raw, tmp_path / "one")
+    prepared(raw, tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    before = content(tmp_path / "one")
+    report = prepared(raw, tmp_path / "one")
+    assert (report.num_new, report.num_kept) == (0, 5)
+    assert content(tmp_path / "one") == before
+
+
+class StopError(Exception):
+    """Stands for whatever may end a preparation."""
+
+
+@dataclass(frozen=True)
+class StoppedSource(PennAction):
+    """Ends with an error of its own after so many frames of a clip."""
+
+    after: tuple[str, int] = ("", 0)
+
+    def read_frames(self, clip_id: str) -> Iterator[np.ndarray] | None:
+        frames = super().read_frames(clip_id)
+        if clip_id != self.after[0] or frames is None:
+            return frames
+        return self._cut_short(frames)
+
+    def _cut_short(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for _ in range(self.after[1]):
+            yield next(frames)
+        raise StopError
+
+
+def test_goes_on_after_a_stop_with_the_same_bytes(raw, tmp_path, monkeypatch):
+    prepared(raw, tmp_path / "whole")
+    monkeypatch.setattr("posecast.preparation._source_options", lambda source: {})
+    for clip_id, count in (("0001", 0), ("0002", 3), ("0002", 5), ("0004", 1)):
+        with pytest.raises(StopError):
+            prepare(StoppedSource(raw, (clip_id, count)), tmp_path / "store", SMALL, QUIET)
+        with pytest.raises(StoreError, match="is not finished"):
+            Store.open(tmp_path / "store")
+    report = prepared(raw, tmp_path / "store")
+    assert (report.num_new, report.num_kept) == (1, 4)
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+SLOW_PREPARATION = """
+import sys, time
+from pathlib import Path
+import posecast.preparation as preparation
+from posecast.datasets.penn_action import PennAction
+whole = preparation.cut_crop
+def slow(*arguments):
+    time.sleep(0.05)
+    return whole(*arguments)
+preparation.cut_crop = slow
+config = preparation.PreparationConfig(size=16, workers=1)
+preparation.prepare(PennAction(Path(sys.argv[1])), Path(sys.argv[2]), config)
+"""
+
+
+def test_killed_process_loses_only_the_clip_at_work(raw, tmp_path):
+    prepared(raw, tmp_path / "whole")
+    path = tmp_path / "store"
+    process = subprocess.Popen([sys.executable, "-c", SLOW_PREPARATION, str(raw), str(path)])
+    try:
+        end = time.monotonic() + 60
+        while len(list(path.glob("frames/*.npy"))) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert list(path.glob("frames/*.partial")) or list(path.glob("pieces/*.piece"))
+    report = prepared(raw, path)
+    assert report.num_kept >= 1
+    assert content(path) == content(tmp_path / "whole")
+
+
+def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
+    prepared(raw, tmp_path / "whole")
+    for name in ("write_poses", "_write_lines", "shutil.rmtree"):
+        path = tmp_path / name
+
+        def stop(*arguments, **options):
+            raise StopError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"posecast.store_writer.{name}", stop)
+            with pytest.raises(StopError):
+                prepared(raw, path)
+        prepared(raw, path)
+        assert content(path) == content(tmp_path / "whole"), name
+
+
+def test_other_options_are_refused(raw, tmp_path):
+    prepared(raw, tmp_path / "store", clips=("0001",))
+    for options, difference in (
+        ({"size": 8}, "size: 16 -> 8"),
+        ({"crop": "seen"}, "crop: 'union' -> 'seen'"),
+        ({"clips": ()}, r"clips: \['0001'\] -> \[\]"),
+    ):
+        with pytest.raises(StoreError, match=rf"other options \({difference}\): use the same"):
+            prepared(raw, tmp_path / "store", **({"clips": ("0001",)} | options))
+
+
+def test_strange_folders_are_left_alone(raw, tmp_path):
+    with pytest.raises(StoreError, match="is not a store and not empty"):
+        prepared(raw, raw)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="is a file; name a folder"):
+        prepared(raw, tmp_path / "file")
+
+
+def damage(raw: Path) -> None:
+    (raw / "labels" / "0001.mat").write_bytes(b"damaged")
+    (raw / "frames" / "0002" / "000002.jpg").write_bytes(b"")
+    (raw / "frames" / "0003" / "000001.jpg").unlink()
+
+
+def test_bad_clips_are_reported_and_left_out(raw, tmp_path):
+    damage(raw)
+    write_labels(raw, "0006", 6, bbox=np.tile([90.0, 2, 99, 20], (6, 1)))
+    write_labels(raw, "a\nb", 7)
+    report = prepared(raw, tmp_path / "store", strict=True)
+    assert [clip.clip_id for clip in Store.open(tmp_path / "store").clips] == ["0004", "0005"]
+    assert report.failed
+    assert sorted(report.left_out) == ["0001", "0002", "0003", "0006", "a\nb"]
+    assert Store.open(tmp_path / "store").left_out() == report.left_out
+    summary = report.summary()
+    assert "5 left out" in summary
+    assert "clip 0001: cannot read" in summary
+    assert "clip 0002: cannot read" in summary
+    assert "clip 0003: " in summary
+    assert "000001.jpg is missing" in summary
+    assert not list((tmp_path / "store" / "frames").glob("*0002*"))
+
+
+def test_left_out_clips_count_as_failure_only_when_strict(raw, tmp_path):
+    damage(raw)
+    assert not prepared(raw, tmp_path / "store").failed
+    assert prepared(raw, tmp_path / "store", strict=True).failed
+
+
+def test_mended_clips_join_a_finished_store(raw, tmp_path):
+    prepared(raw, tmp_path / "whole")
+    good = content(raw)
+    damage(raw)
+    assert len(prepared(raw, tmp_path / "store").left_out) == 3
+    for name, data in good.items():
+        (raw / name).write_bytes(data)
+    report = prepared(raw, tmp_path / "store")
+    assert (report.num_new, report.num_kept, report.left_out) == (3, 2, {})
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+def test_frames_that_arrive_later_are_added(raw, tmp_path):
+    prepared(raw, tmp_path / "whole")
+    (raw / "frames").rename(tmp_path / "elsewhere")
+    prepared(raw, tmp_path / "store")
+    assert not any(clip.has_frames for clip in Store.open(tmp_path / "store").clips)
+    (tmp_path / "elsewhere").rename(raw / "frames")
+    report = prepared(raw, tmp_path / "store")
+    assert (report.num_new, report.num_kept) == (4, 1)
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    write_labels(tmp_path / "raw", "0001", visibility=np.zeros((6, 13)))
+    with pytest.raises(StoreError, match=r"no clip of the penn_action .* clip 0001: no joint"):
+        prepared(tmp_path / "raw", tmp_path / "store")
+
+
+def test_unknown_clips_are_named(raw, tmp_path):
+    with pytest.raises(ValueError, match="unknown clip '00055'; did you mean '0005'"):
+        prepared(raw, tmp_path / "store", clips=("00055",))
+    assert not (tmp_path / "store").exists()
+
+
+def test_shares_make_the_same_store(raw, tmp_path):
+    prepared(raw, tmp_path / "whole")
+    for index in (1, 0):
+        report = prepared(raw, tmp_path / "store", shard_index=index, num_shards=2)
+        assert not report.finished
+        assert "without a share finishes it" in report.summary()
+    report = prepared(raw, tmp_path / "store")
+    assert (report.num_new, report.num_kept) == (0, 5)
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 4}, "size: expected at least 8"),
+        ({"margin_px": -1}, "margin_px"),
+        ({"num_seen": 0}, "num_seen"),
+        ({"workers": -1}, "workers"),
+        ({"validation_share": 1.0}, "validation_share"),
+        ({"shard_index": 2, "num_shards": 2}, "shard_index: expected 0 to 1, got 2"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        PreparationConfig(**options)
+
+
+def test_full_disk_keeps_what_is_done(raw, tmp_path):
+    """A limit on the length of files stands in for a full disk."""
+    prepared(raw, tmp_path / "whole")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (128 + 5 * 16 * 16 * 3 + 100, limits[1]))
+    try:
+        with pytest.raises(PreparationError, match="Finished clips are kept: mend the cause"):
+            prepared(raw, tmp_path / "store")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "store").glob("frames/*.partial"))
+    report = prepared(raw, tmp_path / "store")
+    assert report.num_kept == 2
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+@dataclass(frozen=True)
+class FatalSource:
+    """A data set whose clip "b" ends the process that reads it; see the tests with processes."""
+
+    fatal: str = "b"
+
+    @property
+    def name(self) -> str:
+        return "fatal"
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return PENN_ACTION
+
+    def clip_ids(self) -> list[str]:
+        return ["a", "b", "c", "d"]
+
+    def read_poses(self, clip_id: str) -> PoseClip:
+        joints, boxes = np.full((3, 13, 2), 9.0), np.tile([2.0, 2, 30, 30], (3, 1))
+        visible = np.ones((3, 13), bool)
+        return PoseClip(clip_id, "", "train", 25.0, (32, 32), joints, visible, boxes)
+
+    def read_frames(self, clip_id: str) -> Iterator[np.ndarray]:
+        for frame in range(3):
+            if clip_id == self.fatal == "b":
+                os._exit(1)
+            if clip_id == self.fatal:
+                raise ClipError(clip_id, "no good")
+            yield np.full((32, 32, 3), frame, np.uint8)
+
+
+def test_processes_give_the_same_bytes_and_their_end_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(clip_workers, "_SECONDS_ALONE", 0.0)
+    alone = prepare(FatalSource("c"), tmp_path / "alone", SMALL, QUIET)
+    together = PreparationConfig(size=16, workers=2)
+    both = prepare(FatalSource("c"), tmp_path / "both", together, QUIET)
+    assert alone.left_out == both.left_out == {"c": "no good"}
+    assert content(tmp_path / "alone") == content(tmp_path / "both")
+    with pytest.raises(PreparationError, match=r"worker process was killed .* --workers 1"):
+        prepare(FatalSource("b"), tmp_path / "fatal", together, QUIET)
+
+
+def test_log_files_get_plain_lines(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(clip_workers, "_SECONDS_BETWEEN_LINES", 0.0)
+    text = io.StringIO()
+    prepare(PennAction(raw), tmp_path / "store", SMALL, Console(file=text))
+    assert text.getvalue().splitlines()[-1] == "5 of 5 clips, 0 left out"
+
+
+def test_terminals_get_a_bar(raw, tmp_path):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80)
+    prepare(PennAction(raw), tmp_path / "store", SMALL, console)
+    assert "5/5" in text.getvalue()
+
+
+def test_eight_real_clips(shared: Path, tmp_path):
+    raw = shared / "data" / "penn_action"
+    ids = ("0050", "0280", "0445", "0544", "0992", "1142", "1370", "1755")
+    report = prepared(raw, tmp_path / "store", size=128, clips=ids)
+    assert (report.num_new, report.left_out, report.num_with_frames) == (8, {}, 8)
+    store = Store.open(tmp_path / "store")
+    assert [clip.clip_id for clip in store.clips] == list(ids)
+    for clip in store.clips:
+        joints = clip.joints_crop[clip.visible]
+        assert (joints > 0).all(), clip.clip_id
+        assert (joints < 1).all(), clip.clip_id
+        frames = store.read_frames(clip, [0, clip.num_frames - 1])
+        assert 20 < frames.mean() < 235, clip.clip_id
