@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from posecast.baselines import ConstantVelocity, LastPose, MeanPose, mean_pose
+from posecast.baselines import (
+    ConstantVelocity,
+    LastFrame,
+    LastPose,
+    MeanPose,
+    OpticalFlow,
+    SeenVideo,
+    backward_flow,
+    mean_pose,
+)
 
 VISIBLE = np.ones((1, 5, 2), bool)
 
@@ -66,3 +75,40 @@ def test_mean_pose_leaves_hidden_joints_out(moving):
     predicted = MeanPose(mean).predict_poses(moving, VISIBLE, steps=2)
     assert predicted.shape == (1, 2, 2, 2)
     assert predicted[0, 1] == pytest.approx(mean)
+
+
+def texture(num_frames: int, speed: int) -> np.ndarray:
+    """Smooth noise that slides to the right by `speed` pixels a frame, uint8 (t, 64, 64, 3)."""
+    noise = np.random.default_rng(0).normal(size=(64, 128))
+    for axis in (0, 1):
+        noise = sum(np.roll(noise, shift, axis) for shift in range(-4, 5))
+    grey = ((noise - noise.min()) / np.ptp(noise) * 255).astype(np.uint8)
+    frames = [np.roll(grey, number * speed, axis=1)[:, 32:96] for number in range(num_frames)]
+    return np.repeat(np.stack(frames)[..., None], 3, axis=-1)
+
+
+def seen_video(frames: np.ndarray) -> SeenVideo:
+    poses = np.zeros((len(frames), 2, 2))
+    return SeenVideo(frames, poses, np.ones((len(frames), 2), bool), (64, 64))
+
+
+def test_last_frame_stays():
+    frames = texture(4, speed=2)
+    predicted = LastFrame().predict_frames(seen_video(frames), steps=3)
+    assert (predicted == frames[-1]).all()
+    assert predicted.shape == (3, 64, 64, 3)
+
+
+def test_optical_flow_goes_on_sliding():
+    frames = texture(8, speed=2)
+    flow = backward_flow(frames[0], frames[1])[16:-16, 16:-16]
+    assert flow.mean(axis=(0, 1)) == pytest.approx([-2, 0], abs=0.1)
+    predicted = OpticalFlow().predict_frames(seen_video(frames[:4]), steps=4)
+    error = np.abs(predicted.astype(float) - frames[4:])[:, 16:-16, 16:-16].mean(axis=(1, 2, 3))
+    still = np.abs(frames[3].astype(float) - frames[4:])[:, 16:-16, 16:-16].mean(axis=(1, 2, 3))
+    assert (error < 0.25 * still).all()
+
+
+def test_one_seen_frame_has_no_flow():
+    frames = texture(1, speed=2)
+    assert (OpticalFlow().predict_frames(seen_video(frames), 2) == frames).all()

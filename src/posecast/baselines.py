@@ -1,12 +1,14 @@
 """What any forecast must beat.
 
-Each baseline offers the methods of `Forecaster` that it can: `predict_poses` for poses.
+Each baseline offers `predict_poses`, as the `Forecaster`, or `predict_frames`.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 
 @runtime_checkable
@@ -73,7 +75,7 @@ class ConstantVelocity:
         moved = _take_frames(joints, last) - _take_frames(joints, first)
         duration = np.maximum(last - first, 1)
         velocity = moved / duration[..., None].astype(joints.dtype)
-        return np.where(visible.any(axis=1)[..., None], velocity, 0)
+        return np.where(np.any(visible, axis=1)[..., None], velocity, 0)
 
 
 class MeanPose:
@@ -114,10 +116,83 @@ def last_seen_joints(
 ) -> Float[np.ndarray, "b j 2"]:
     """Where each joint was seen last, a hidden joint included; 0.5 for joints never seen."""
     joints = _take_frames(joints_crop, last_seen_index(visible))
-    return np.where(visible.any(axis=1)[..., None], joints, 0.5).astype(joints_crop.dtype)
+    return np.where(np.any(visible, axis=1)[..., None], joints, 0.5).astype(joints_crop.dtype)
 
 
 def _take_frames(
     joints: Float[np.ndarray, "b p j 2"], frames: Int[np.ndarray, "b j"]
 ) -> Float[np.ndarray, "b j 2"]:
     return np.take_along_axis(joints, frames[:, None, :, None], axis=1)[:, 0]
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class SeenVideo:
+    """What a forecast of frames may look at."""
+
+    frames: UInt8[np.ndarray, "p h w 3"]
+    """Seen frames: crops, RGB."""
+    joints_crop: Float[np.ndarray, "p j 2"]
+    visible: Bool[np.ndarray, "p j"]
+    crop_hw: tuple[int, int]
+    """Height and width of the crop in source pixels."""
+
+
+@runtime_checkable
+class FramePredictor(Protocol):
+    """What forecasts frames from seen frames alone, without forecast poses."""
+
+    def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
+        """Future frames of the same crop."""
+        ...
+
+
+class LastFrame:
+    """The last seen frame stays."""
+
+    name = "last frame"
+
+    def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
+        """As `FramePredictor`."""
+        return np.repeat(seen.frames[-1:], steps, axis=0)
+
+
+class OpticalFlow:
+    """Every pixel goes on as it moved between the last two seen frames.
+
+    Dense flow of Farneback (2003), from the last frame back to the one before; future frame k is
+    the last frame with each pixel fetched from k times that flow. Pixels fetched from outside
+    repeat the border. The strongest pixel baseline of one to three frames, a smear after ten.
+    """
+
+    name = "optical flow"
+
+    def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
+        """As `FramePredictor`; a single seen frame stays."""
+        last = seen.frames[-1]
+        if len(seen.frames) < 2:
+            return np.repeat(last[None], steps, axis=0)
+        flow = backward_flow(seen.frames[-2], last)
+        height, width = last.shape[:2]
+        grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+        grid = grid.astype(np.float32)
+        return np.stack([_fetch(last, grid + ahead * flow) for ahead in range(1, steps + 1)])
+
+
+def _fetch(
+    frame: UInt8[np.ndarray, "h w 3"], places: Float[np.ndarray, "h w 2"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The frame's colours at places (x, y), between pixels by their neighbours."""
+    x, y = places[..., 0], places[..., 1]
+    return cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def backward_flow(
+    before: UInt8[np.ndarray, "h w 3"], after: UInt8[np.ndarray, "h w 3"]
+) -> Float[np.ndarray, "h w 2"]:
+    """For each pixel of `after`, by how many pixels (x, y) it lay elsewhere in `before`."""
+    now, then = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (after, before))
+    start = np.zeros((*now.shape, 2), np.float32)
+    return cv2.calcOpticalFlowFarneback(now, then, start, 0.5, 3, 15, 3, 5, 1.2, 0)

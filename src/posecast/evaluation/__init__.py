@@ -1,0 +1,28 @@
+"""Forecasts against truth: one table of clip, method, metric and frame, and what it says."""
+
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import EvaluationReport, MetricNetworks, evaluate
+from posecast.evaluation.methods import (
+    Method,
+    baseline_methods,
+    forecast_method,
+    oracle_method,
+    stored_method,
+    trained_frame_method,
+)
+from posecast.evaluation.summary import Summary, summarise
+
+__all__ = [
+    "EvaluationConfig",
+    "EvaluationReport",
+    "Method",
+    "MetricNetworks",
+    "Summary",
+    "baseline_methods",
+    "evaluate",
+    "forecast_method",
+    "oracle_method",
+    "stored_method",
+    "summarise",
+    "trained_frame_method",
+]

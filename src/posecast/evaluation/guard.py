@@ -1,0 +1,91 @@
+"""What keeps an evaluation honest: test clips are looked at last, and never were trained on.
+
+Numbers on test clips must not choose anything: not a setting, not a checkpoint, not a method. So
+an evaluation of test clips has to be called final, and each such look is written into the folders
+of the runs that were looked at, where it stays (`test_uses.jsonl`).
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from posecast.configs import config_from_dict
+from posecast.files import read_json
+from posecast.runs import Run
+from posecast.store import ClipSelection, Store, StoredClip
+
+USES_FILE = "test_uses.jsonl"
+
+
+def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
+    """ValueError for test clips in an evaluation that is not called final."""
+    tested = [clip.clip_id for clip in clips if clip.split == "test"]
+    if tested and not final:
+        raise ValueError(
+            f"{len(tested)} of the {len(clips)} clips are test clips ({', '.join(tested[:5])}): "
+            "choose settings and weights on the validation split. Once nothing is left to choose, "
+            "evaluate with --final; the run folders will remember it"
+        )
+
+
+def trained_clips(run_path: Path, store: Store) -> set[str]:
+    """Clips of the store that the weights of a run were trained or chosen on.
+
+    Read from the run's data.json, else worked out from its configuration for this store.
+    """
+    data = Path(run_path) / "data.json"
+    if data.is_file():
+        facts = read_json(data)
+        return {*facts.get("train", ()), *facts.get("validation", ())}
+    run = Run.open(Path(run_path))
+    ids: set[str] = set()
+    for name in ("clips", "validation"):
+        if isinstance(run.config_dict.get(name), dict):
+            selection = config_from_dict(ClipSelection, run.config_dict[name], name)
+            ids |= {clip.clip_id for clip in store.clips if selection.wants(clip)}
+    return ids
+
+
+def check_not_trained(
+    clips: Sequence[StoredClip], run_paths: Sequence[Path], store: Store, allow: bool
+) -> list[str]:
+    """Evaluated clips that a run was trained or chosen on; ValueError unless that is allowed.
+
+    Validation clips that only chose the best weights count too, except where the evaluation is of
+    the validation split, whose purpose that is.
+    """
+    ids = {clip.clip_id for clip in clips if clip.split != "validation"}
+    known = sorted(ids & {name for path in run_paths for name in trained_clips(path, store)})
+    if known and not allow:
+        raise ValueError(
+            f"{len(known)} of the {len(clips)} clips were trained on ({', '.join(known[:5])}): "
+            "their numbers say nothing about new clips. Evaluate others, or ask for it with "
+            "--allow-trained; the result will say so"
+        )
+    return known
+
+
+def record_test_use(run_paths: Sequence[Path], facts: dict[str, Any]) -> dict[str, int]:
+    """Add a line to each run's record of looks at test clips; returns how many each has now.
+
+    An evaluation that is continued (same `out`) counts once.
+    """
+    counts = {}
+    for path in run_paths:
+        uses = read_test_uses(path)
+        if all(use.get("out") != facts["out"] for use in uses):
+            entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
+            with (Path(path) / USES_FILE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            uses.append(entry)
+        counts[str(path)] = len(uses)
+    return counts
+
+
+def read_test_uses(run_path: Path) -> list[dict[str, Any]]:
+    """All looks at test clips that a run's folder remembers, oldest first."""
+    path = Path(run_path) / USES_FILE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]

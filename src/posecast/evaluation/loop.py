@@ -1,0 +1,277 @@
+"""The evaluation stage: any methods, the same clips, one table.
+
+    OUT/evaluation.json   what was evaluated: methods with their runs and seeds, clips, versions
+    OUT/rows.csv          the table, see `table`
+    OUT/examples/         a few clips with all their forecasts, to look at, see `examples`
+
+Clips stream through, so memory does not grow with them; a stopped evaluation goes on where it was.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import track
+
+from posecast.configs import config_differences, config_to_dict
+from posecast.evaluation.guard import check_not_trained, check_test_clips, record_test_use
+from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
+from posecast.evaluation.methods import Method, stored_poses
+from posecast.evaluation.scores import (
+    FrameMetric,
+    PoseClassifier,
+    action_curves,
+    frame_curves,
+    movement_curves,
+    pose_curves,
+)
+from posecast.evaluation.table import TRUTH, Curve, TableWriter
+from posecast.files import FileError, read_json, write_json
+from posecast.forecaster import CLIPS_PER_BATCH
+from posecast.store import Store, StoredClip
+from posecast.versions import code_versions
+
+
+@dataclass(frozen=True, eq=False)
+class MetricNetworks:
+    """Metrics that need a network, which is given as a callable."""
+
+    frame_metrics: dict[str, FrameMetric] = field(default_factory=dict)
+    """Further metrics of frames, such as LPIPS, by name."""
+    pose_classifier: PoseClassifier | None = None
+    """Says which action a pose sequence shows."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What evaluation.json says of them: files, runs; plain JSON values."""
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """How an evaluation ended."""
+
+    out_path: Path
+    num_clips: int
+    """Clips in the table."""
+    left_out: dict[str, str]
+    """Clips that could not be evaluated, and why."""
+    test_uses: dict[str, int]
+    """For each run, how many evaluations have looked at test clips with it, this one included;
+    empty without test clips."""
+    trained_on: list[str]
+    """Evaluated clips that a run was trained on."""
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [f"{self.out_path}: {self.num_clips} clips evaluated"]
+        if self.trained_on:
+            lines.append(f"{len(self.trained_on)} of them were trained on: not a fair test.")
+        for run, count in self.test_uses.items():
+            lines.append(f"Test clips have been looked at {count} times with {run}.")
+        lines += [f"  left out: {why}" for why in list(self.left_out.values())[:20]]
+        return "\n".join(lines)
+
+
+def evaluate(
+    methods: Sequence[Method],
+    store: Store,
+    out_path: str | Path,
+    config: EvaluationConfig | None = None,
+    networks: MetricNetworks | None = None,
+    command: str = "",
+) -> EvaluationReport:
+    """Evaluate methods on clips of a store into a folder, or go on with a stopped evaluation.
+
+    `command` is what the user typed, for the record.
+
+    Raises:
+        ValueError: methods, store and config do not fit, test clips without `final`, clips that
+            were trained on, the folder holds something else, or not one clip could be evaluated.
+    """
+    config, networks = config or EvaluationConfig(), networks or MetricNetworks()
+    out_path = Path(out_path)
+    _check_methods(methods, store, config)
+    clips = store.select(config.clips)
+    runs = sorted({run.resolve() for method in methods for run in method.runs})
+    check_test_clips(clips, config.final)
+    trained_on = check_not_trained(clips, runs, store, config.allow_trained)
+    jobs, left_out = choose_jobs(clips, store, config)
+    if not jobs:
+        raise ValueError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
+    facts = _facts(methods, store, config, networks, trained_on)
+    _open_folder(out_path, facts, command)
+    uses = {}
+    if any(clip.split == "test" for clip in clips):
+        uses = record_test_use(runs, _use(methods, clips, out_path))
+    table = TableWriter(out_path / "rows.csv")
+    todo = [job for job in jobs if job.clip.clip_id not in table.done]
+    for job, curves in _scored(todo, methods, store, config, networks):
+        clip_frames = job.truth.window.future_frames
+        table.write(job.clip.clip_id, job.clip.action, curves, clip_frames)
+    finished = {"finished": True, "left_out": left_out, "test_uses": uses}
+    write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
+    return EvaluationReport(out_path, len(jobs), left_out, uses, trained_on)
+
+
+# --- before ---------------------------------------------------------------------------------------
+
+
+def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationConfig) -> None:
+    names = [method.name for method in methods]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"give at least one method, each with a name of its own; got {names}")
+    for method in methods:
+        # An oracle draws and does not forecast poses: how much it has seen does not matter.
+        model = method.poses if method.kind == "forecast" else None
+        sees = (getattr(model, "num_past", config.num_past), getattr(model, "stride", 1))
+        if model is not None and sees != (config.num_past, config.stride):
+            raise ValueError(
+                f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the "
+                f"evaluation shows {config.num_past}, {config.stride} apart: set num_past and "
+                "stride to what it was trained on"
+            )
+        drawer = method.drawer
+        if drawer is not None and drawer.skeleton != store.skeleton:
+            raise ValueError(
+                f"{method.name} was trained on skeleton {drawer.skeleton.name}, store {store.path} "
+                f"has {store.skeleton.name}"
+            )
+        if drawer is not None and drawer.size != store.size:
+            raise ValueError(
+                f"{method.name} draws {drawer.size} px, store {store.path} has {store.size} px: "
+                f"prepare the store with --size {drawer.size}"
+            )
+
+
+def _facts(
+    methods: Sequence[Method],
+    store: Store,
+    config: EvaluationConfig,
+    networks: MetricNetworks,
+    trained_on: list[str],
+) -> dict[str, Any]:
+    """What makes the table what it is: a folder holds one set of these only."""
+    return {
+        "methods": [
+            {"name": method.name, "kind": method.kind, **method.origin} for method in methods
+        ],
+        "config": config_to_dict(config),
+        "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
+        "metric_networks": networks.facts,
+        "trained_on": trained_on,
+        "versions": code_versions(),
+    }
+
+
+def _open_folder(out_path: Path, facts: dict[str, Any], command: str) -> None:
+    path = out_path / "evaluation.json"
+    if path.is_file():
+        added = ("versions", "finished", "left_out", "test_uses", "command", "examples")
+        differences = config_differences(read_json(path), facts, ignore=added)
+        if differences:
+            listed = "\n".join(f"  {line[:200]}" for line in differences)
+            raise FileError(
+                f"{out_path} holds another evaluation (stored -> asked):\n{listed}\n"
+                "give another folder, or delete this one"
+            )
+    elif out_path.is_dir() and any(out_path.iterdir()):
+        raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
+    else:
+        write_json(path, {**facts, "command": command, "finished": False})
+
+
+def _use(methods: Sequence[Method], clips: Sequence[StoredClip], out_path: Path) -> dict[str, Any]:
+    return {
+        "out": str(out_path.resolve()),
+        "methods": [method.name for method in methods],
+        "num_clips": len(clips),
+        "git_commit": code_versions()["git_commit"],
+    }
+
+
+# --- clips ----------------------------------------------------------------------------------------
+
+
+def _scored(
+    jobs: list[Job],
+    methods: Sequence[Method],
+    store: Store,
+    config: EvaluationConfig,
+    networks: MetricNetworks,
+) -> Iterator[tuple[Job, list[Curve]]]:
+    """Each clip with all its curves; poses are forecast for many clips at a time."""
+    console = Console(stderr=True)
+    shown = iter(track(jobs, "evaluating", console=console, disable=not console.is_terminal))
+    while batch := list(itertools.islice(shown, CLIPS_PER_BATCH)):
+        forecasts = {method.name: _poses(method, batch, config.steps) for method in methods}
+        for number, job in enumerate(batch):
+            poses = {name: each(number) for name, each in forecasts.items()}
+            yield job, _curves(job, methods, poses, store, config, networks)
+
+
+def _poses(
+    method: Method, batch: list[Job], steps: int
+) -> Callable[[int], Float[np.ndarray, "t j 2"] | None]:
+    """Poses of the method for each clip of the batch, by its place there."""
+    if method.stored is not None:
+        folder = method.stored
+        return lambda number: stored_poses(
+            folder,
+            batch[number].clip.clip_id,
+            int(batch[number].seen.past_frames[0]),
+            len(batch[number].seen.past_frames),
+            steps,
+        )
+    if method.poses is None:
+        return lambda _: None
+    past = np.stack([job.seen.past_joints_crop for job in batch])
+    visible = np.stack([job.seen.past_visible for job in batch])
+    predicted = method.poses.predict_poses(past, visible, steps)
+    return lambda number: predicted[number]
+
+
+def _curves(
+    job: Job,
+    methods: Sequence[Method],
+    poses: dict[str, Float[np.ndarray, "t j 2"] | None],
+    store: Store,
+    config: EvaluationConfig,
+    networks: MetricNetworks,
+) -> list[Curve]:
+    """All rows of one clip."""
+    video = read_video(job, store) if job.clip.has_frames else None
+    last_seen = None if video is None else video.seen.frames[-1]
+    curves = movement_curves(job.truth, None if video is None else video.future, last_seen)
+    if networks.pose_classifier is not None:
+        curves += _action(TRUTH, job, None, networks.pose_classifier)
+    for method in methods:
+        predicted = poses[method.name]
+        if predicted is not None and method.kind != "oracle":
+            curves += pose_curves(method.name, predicted, job.truth, config.thresholds)
+            if networks.pose_classifier is not None:
+                curves += _action(method.name, job, predicted, networks.pose_classifier)
+        if video is not None:
+            frames = draw(method, job, video, predicted)
+            if frames is not None:
+                curves += frame_curves(method.name, frames, video.future, networks.frame_metrics)
+    return curves
+
+
+def _action(
+    method: str,
+    job: Job,
+    predicted: Float[np.ndarray, "t j 2"] | None,
+    classifier: PoseClassifier,
+) -> list[Curve]:
+    """Recognition of seen and future poses together, forecast or (None) true ones."""
+    length = job.truth.num_truth
+    future = job.truth.window.future_joints_crop if predicted is None else predicted
+    shown = job.truth.window.future_visible[:length]
+    if predicted is not None:
+        shown = np.repeat(np.any(job.seen.past_visible, axis=0)[None], length, axis=0)
+    joints = np.concatenate([job.seen.past_joints_crop, future[:length]])
+    visible = np.concatenate([job.seen.past_visible, shown])
+    return action_curves(method, joints, visible, job.clip.action, classifier)

@@ -1,0 +1,153 @@
+"""One clip's numbers: every metric of every method, as curves over the future frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.evaluation.table import TRUTH, Curve
+from posecast.geometry import crop_to_px
+from posecast.metrics.image import psnr, ssim
+from posecast.metrics.pose import (
+    counted_joints,
+    distance_sums,
+    joint_distances,
+    pck_hits,
+    velocity_error_sums,
+)
+from posecast.store import StoredClip
+from posecast.windows import ClipWindow
+
+HIGHEST_PSNR_DB = 100.0
+"""What equal frames count as: infinity would swallow every mean."""
+
+POSE_COORDINATES = "joints_px/box"
+FrameMetric = Callable[
+    [UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w 3"]], Float[np.ndarray, " t"]
+]
+"""(predicted, true) frames -> one number a frame."""
+PoseClassifier = Callable[[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]], dict[str, float]]
+"""(joints as shares of the crop, visible) -> probability of each action."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrueClip:
+    """What a forecast of one clip is compared with."""
+
+    clip: StoredClip
+    window: ClipWindow
+    """Labels."""
+
+    @property
+    def num_truth(self) -> int:
+        """Future frames that the clip has."""
+        return int(self.window.future_exists.sum())
+
+
+def pose_curves(
+    method: str,
+    predicted_crop: Float[np.ndarray, "t j 2"],
+    truth: TrueClip,
+    thresholds: tuple[float, ...],
+) -> list[Curve]:
+    """PCK, mean distance and velocity error, over counted joints (see `metrics.pose`).
+
+    Distances are in source pixels, divided by the longer side of the clip's annotated box.
+    """
+    window, clip = truth.window, truth.clip
+    length = truth.num_truth
+    true_px = crop_to_px(window.future_joints_crop[:length], clip.crop)
+    predicted_px = crop_to_px(predicted_crop[:length], clip.crop)
+    counted = counted_joints(window.past_visible, window.future_visible[:length])
+    distances = joint_distances(predicted_px, true_px, clip.box_side_px)
+    sums = {f"pck@{limit:g}": pck_hits(distances, counted, limit) for limit in thresholds}
+    sums["distance"] = distance_sums(distances, counted)
+    velocity = velocity_error_sums(predicted_px, true_px, counted, clip.box_side_px)
+    sums["velocity error"] = velocity
+    return [_mean_curve(method, metric, *pair) for metric, pair in sums.items()]
+
+
+def _mean_curve(
+    method: str,
+    metric: str,
+    total: Float[np.ndarray, " t"],
+    count: Float[np.ndarray, " t"],
+) -> Curve:
+    frames = np.arange(1, len(total) + 1)
+    return Curve(method, metric, frames, total / np.maximum(count, 1), count, POSE_COORDINATES)
+
+
+def frame_curves(
+    method: str,
+    predicted: UInt8[np.ndarray, "t h w 3"],
+    true: UInt8[np.ndarray, "n h w 3"],
+    extra: dict[str, FrameMetric],
+) -> list[Curve]:
+    """PSNR, SSIM and `extra` metrics of the frames that the clip has."""
+    predicted = predicted[: len(true)]
+    values = {
+        "psnr": np.minimum(psnr(predicted, true), HIGHEST_PSNR_DB),
+        "ssim": ssim(predicted, true),
+        **{name: metric(predicted, true) for name, metric in extra.items()},
+    }
+    coordinates = _crop_coordinates(true)
+    frames = np.arange(1, len(true) + 1)
+    ones = np.ones(len(true))
+    return [
+        Curve(method, metric, frames, each.astype(float), ones, coordinates)
+        for metric, each in values.items()
+    ]
+
+
+def _crop_coordinates(frames: UInt8[np.ndarray, "t h w 3"]) -> str:
+    return f"crop {frames.shape[2]}x{frames.shape[1]}"
+
+
+def action_curves(
+    method: str,
+    joints_crop: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    action: str,
+    classifier: PoseClassifier,
+) -> list[Curve]:
+    """Whether the poses look like their action (1 or 0), and how probable that is."""
+    probabilities = classifier(joints_crop, visible)
+    if action not in probabilities:
+        return []
+    right = float(max(probabilities, key=lambda name: probabilities[name]) == action)
+    values = {"action accuracy": right, "action probability": probabilities[action]}
+    return [_whole_clip(method, metric, value, "poses") for metric, value in values.items()]
+
+
+def movement_curves(
+    truth: TrueClip, true_frames: UInt8[np.ndarray, "n h w 3"] | None, last_seen: np.ndarray | None
+) -> list[Curve]:
+    """How much the clip really moves after the seen frames, to sort clips by.
+
+    movement: mean distance of a joint from one future frame to the next, as a share of the box.
+    pixel movement: mean absolute grey level difference from one frame to the next.
+    """
+    window = truth.window
+    length = truth.num_truth
+    past = window.past_joints_crop[-1:], window.past_visible[-1:]
+    joints = np.concatenate([past[0], window.future_joints_crop[:length]])
+    visible = np.concatenate([past[1], window.future_visible[:length]])
+    pixels = crop_to_px(joints, truth.clip.crop)
+    both = visible[1:] & visible[:-1]
+    steps = np.linalg.norm(np.diff(pixels, axis=0), axis=-1) / truth.clip.box_side_px
+    moved = float(steps[both].mean()) if both.any() else 0.0
+    curves = [_whole_clip(TRUTH, "movement", moved, POSE_COORDINATES)]
+    if true_frames is not None and last_seen is not None:
+        frames = np.concatenate([last_seen[None], true_frames]).astype(np.float32)
+        changed = float(np.abs(np.diff(frames, axis=0)).mean())
+        curves.append(
+            _whole_clip(
+                TRUTH, "pixel movement", changed, f"crop {frames.shape[2]}x{frames.shape[1]}"
+            )
+        )
+    return curves
+
+
+def _whole_clip(method: str, metric: str, value: float, coordinates: str) -> Curve:
+    return Curve(method, metric, np.zeros(1, int), np.array([value]), np.ones(1), coordinates)
