@@ -6,7 +6,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from feature_weights import hourglass_arrays
-from posecast.models.hourglass2017 import Hourglass2017, _resize, load_hourglass2017
+from posecast.models.hourglass2017 import (
+    Hourglass2017,
+    _AddDoubled,
+    _resize,
+    load_hourglass2017,
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +119,19 @@ def test_file_with_objects_or_rubbish_is_refused(tmp_path):
     path.write_bytes(b"rubbish")
     with pytest.raises(ValueError, match=r"hourglass_weights_2\.npy is not an array"):
         load_hourglass2017(tmp_path / "weights")
+
+
+def test_adding_the_doubled_map_equals_resizing_it():
+    generator = torch.Generator().manual_seed(0)
+    upper, lower = (
+        torch.randn(2, 3, 2 * n, n, generator=generator, dtype=torch.float64, requires_grad=True)
+        for n in (8, 4)
+    )
+    weight = torch.randn(2, 3, 16, 8, generator=generator, dtype=torch.float64)
+    results = [upper + _resize(lower, (16, 8)), _AddDoubled.apply(upper * 1, lower)]
+    assert torch.allclose(*results, atol=1e-12)
+    for expected, got in zip(
+        *(torch.autograd.grad((result * weight).sum(), (upper, lower)) for result in results),
+        strict=True,
+    ):
+        assert torch.allclose(got, expected, atol=1e-12)
