@@ -90,7 +90,7 @@ def test_a_feature_network_of_weight_0_is_not_run_and_truth_keeps_no_gradient() 
 
 
 def test_refuses_negative_weights() -> None:
-    with pytest.raises(ValueError, match="pose_feature is -1.0"):
+    with pytest.raises(ValueError, match=r"pose_feature is -1\.0"):
         ImageLossWeights(pose_feature=-1.0)
     with pytest.raises(ValueError, match="feature is nan"):
         ImageLossWeights(feature=math.nan)

@@ -113,7 +113,7 @@ def _mix(
     """
     parts = moves.shape[1]
     size = motion.shape[-2:]
-    strength = functional.adaptive_avg_pool2d(target_heatmaps, size).clamp(min=1e-6)
+    strength = functional.adaptive_avg_pool2d(target_heatmaps, (size[0], size[1])).clamp(min=1e-6)
     strength = strength * (moves[..., 2, None, None] > 0)
     strength = functional.pad(strength, (0, 0, 0, 0, 0, 1), value=BACKGROUND_STRENGTH)
     shares = (SHARPNESS * strength.log() + motion[:, : parts + 1]).softmax(dim=1)
