@@ -33,16 +33,19 @@ def joint_distance_loss(
     target: Float[Tensor, "b t f"],
     mask: Bool[Tensor, "b t j"] | Float[Tensor, "b t j"],
 ) -> Float[Tensor, ""]:
-    """Distance of visible joints, summed and divided by the number of ALL joints.
+    """Distance of visible joints / sqrt(future frame, from 1), divided by the number of ALL joints.
 
     Beyond the paper: the squared loss answers an uncertain future with its mean, far from where
     joints were last seen; this one with about the median, and it is what pose metrics measure.
+    Joints wander off about as the root of time, so that near frames are not drowned by far ones.
     """
     weight = mask.to(predicted.dtype)
     both = weight.repeat(1, 1, 2)
     error = (predicted - target).masked_fill(both == 0, 0).unflatten(2, (2, -1))
     # The small term keeps the gradient finite at distance 0.
-    return (weight * (error.square().sum(dim=2) + 1e-6).sqrt()).mean()
+    distance = (error.square().sum(dim=2) + 1e-6).sqrt()
+    frames = torch.arange(1, mask.shape[1] + 1, dtype=predicted.dtype, device=predicted.device)
+    return (weight * distance / frames.sqrt()[:, None]).mean()
 
 
 def half_mean_square(

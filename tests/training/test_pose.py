@@ -267,10 +267,12 @@ def test_gradients_of_two_shares_average_to_those_of_the_batch():
 
 
 def test_distance_loss_is_the_distance_of_visible_joints():
-    target = torch.tensor([[[3.0, float("nan"), 4.0, 0.0]]])  # x1 x2 y1 y2
-    predicted = torch.zeros(1, 1, 4, requires_grad=True)
-    loss = joint_distance_loss(predicted, target, torch.tensor([[[True, False]]]))
-    assert loss.item() == pytest.approx(5 / 2)
+    far, hidden = [3.0, float("nan"), 4.0, 0.0], [0.0] * 4  # x1 x2 y1 y2
+    target = torch.tensor([[far, hidden, hidden, far]])
+    mask = torch.tensor([[[True, False], [False] * 2, [False] * 2, [True, False]]])
+    predicted = torch.zeros(1, 4, 4, requires_grad=True)
+    loss = joint_distance_loss(predicted, target, mask)
+    assert loss.item() == pytest.approx((5 / 1 + 5 / 2) / 8)
     loss.backward()
     assert torch.isfinite(predicted.grad).all()
 

@@ -47,7 +47,8 @@ class PoseTrainingConfig:
     windows: PoseWindows = field(default_factory=PoseWindows)
     augmentation: PoseAugmentation = field(default_factory=PoseAugmentation)
     loss: LossName = "squared"
-    """squared: mean squared error of coordinates (paper). distance: mean distance of joints."""
+    """squared: mean squared error of coordinates (paper). distance: mean distance of joints,
+    with less weight on far frames."""
     steps: int = 37_500
     """Updates of the weights."""
     batch_size: int = 256
