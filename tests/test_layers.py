@@ -20,7 +20,7 @@ LAYERS = (
     ("preparation", "windows", "compat2017"),
     ("forecaster",),
     ("training", "estimation", "prediction"),
-    ("baselines",),
+    ("baselines", "import2017"),
     ("evaluation", "penn_benchmark"),
     ("report",),
     ("presets",),

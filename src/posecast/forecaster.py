@@ -304,42 +304,39 @@ class Forecaster:
         """
         if pose_run is None and image_run is None:
             raise ValueError("give a pose run, an image run, or both")
-        pose_model, windows = _load_pose(pose_run)
-        image_model, sigma_px, skeleton = _load_image(image_run)
-        if skeleton is None:
-            assert pose_model is not None
-            skeleton = _skeleton_of(pose_model.config.num_joints)
+        pose_model, windows, pose_skeleton = _load_pose(pose_run)
+        image_model, sigma_px, image_skeleton = _load_image(image_run)
+        names = {name for name in (pose_skeleton, image_skeleton) if name}
+        if len(names) > 1:
+            raise ValueError(
+                f"the pose run was trained on skeleton {pose_skeleton}, the image run on "
+                f"{image_skeleton}; use two runs of one data set"
+            )
+        skeleton = SKELETONS[names.pop()]
         return cls(
             pose_model, image_model, skeleton, windows.num_past, windows.stride, sigma_px, options
         )
 
 
-def _load_pose(path: str | Path | None) -> tuple[PoseLSTM | None, PoseWindows]:
-    """The network, and the windows that it was trained on."""
+def _load_pose(path: str | Path | None) -> tuple[PoseLSTM | None, PoseWindows, str]:
+    """The network, the windows that it was trained on, and the name of its skeleton."""
     if path is None:
-        return None, PoseWindows()
+        return None, PoseWindows(), ""
     run = Run.open(Path(path), "pose")
     model = PoseLSTM(config_from_dict(PoseLSTMConfig, run.config_dict["model"], "model"))
     model.load_state_dict(run.load_weights())
-    return model, config_from_dict(PoseWindows, run.config_dict["windows"], "windows")
+    windows = config_from_dict(PoseWindows, run.config_dict["windows"], "windows")
+    return model, windows, run.config_dict["skeleton"]
 
 
-def _load_image(path: str | Path | None) -> tuple[Generator | None, float, Skeleton | None]:
-    """The network, and the heat maps that it was trained with: their width and skeleton."""
+def _load_image(path: str | Path | None) -> tuple[Generator | None, float, str]:
+    """The network, the width of the heat maps that it reads, and the name of its skeleton."""
     if path is None:
-        return None, 8.0, None
+        return None, 8.0, ""
     run = Run.open(Path(path), "image")
     model = Generator(config_from_dict(GeneratorConfig, run.config_dict["generator"], "generator"))
     model.load_state_dict(run.load_weights())
-    return model, run.config_dict["sigma_px"], SKELETONS[run.config_dict["skeleton"]]
-
-
-def _skeleton_of(num_joints: int) -> Skeleton:
-    """Pose models count joints and do not name them; each known skeleton has its own number."""
-    for skeleton in SKELETONS.values():
-        if skeleton.num_joints == num_joints:
-            return skeleton
-    raise ValueError(f"no known skeleton has the pose model's {num_joints} joints")
+    return model, run.config_dict["sigma_px"], run.config_dict["skeleton"]
 
 
 def seen_window(

@@ -49,6 +49,7 @@ from posecast.windows import ClipWindow
 __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
 
 
+_MOST_LISTED = 20
 _MAY_CHANGE = ("versions", "config.device", "config.frames_per_batch")
 """Settings that a prediction may be continued with other values of."""
 
@@ -108,6 +109,15 @@ class PredictionReport:
     """Clips that an earlier start of the same prediction had forecast."""
     left_out: dict[str, str]
     """Clips that could not be forecast, and why."""
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        kept = f", {self.num_kept} were there already" if self.num_kept else ""
+        lines = [f"{self.num_forecast} clips forecast{kept}"]
+        if self.left_out:
+            lines.append(f"{len(self.left_out)} left out, see left_out.jsonl:")
+            lines += [f"  {problem}" for problem in list(self.left_out.values())[:_MOST_LISTED]]
+        return "\n".join(lines)
 
 
 def predict_store(

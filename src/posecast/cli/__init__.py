@@ -1,0 +1,129 @@
+"""The command line: `posecast COMMAND ...`.
+
+Every command is one row of COMMANDS and one function that takes the rest of the arguments and
+returns an exit status; it is imported when it is called, so that help comes at once. Exit status:
+0 done, 1 done but some clips were left out where that counts (--strict), 2 wrong input, 130
+stopped by Ctrl-C.
+"""
+
+import difflib
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from posecast import __version__
+
+Run = Callable[[list[str], str], int]
+"""A command: its arguments and the name it was called by -> exit status."""
+
+
+class Command(NamedTuple):
+    """Where a command is, and what it does in a few words."""
+
+    target: str
+    """module:function"""
+    summary: str
+
+
+COMMANDS = {
+    "synthesize": Command(
+        "posecast.cli.synthesize:synthesize",
+        "draw the built-in data set: people in motion, labelled",
+    ),
+    "prepare penn-action": Command(
+        "posecast.cli.prepare:prepare_penn_action", "Penn Action -> a store that training reads"
+    ),
+    "train pose": Command(
+        "posecast.cli.train:train_pose_model", "learn how poses go on (seen poses -> future poses)"
+    ),
+    "train image": Command(
+        "posecast.cli.train:train_image_model", "learn to draw a pose (seen frame + pose -> frame)"
+    ),
+    "predict": Command(
+        "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
+    ),
+    "import-2017": Command(
+        "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"
+    ),
+}
+
+EXAMPLES = """\
+From nothing to a forecast (about ten minutes on two cores):
+  posecast synthesize data
+  posecast prepare penn-action data store --size 64
+  posecast train pose demo --store store --run pose
+  posecast train image demo --store store --run image
+  posecast predict --store store --pose-run pose --image-run image --out forecasts
+
+'posecast COMMAND --help' explains a command and all of its settings."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Wrong input ends in one message, no traceback."""
+    logging.basicConfig(format="posecast: %(message)s", level=logging.WARNING)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("posecast: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"posecast: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview(COMMANDS, "posecast"))
+        return 0
+    if words[0] == "--version":
+        print(f"posecast {__version__}")
+        return 0
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return _load(COMMANDS[name])(words[length:], f"posecast {name}")
+    return _group(words)
+
+
+def _group(words: list[str]) -> int:
+    """The first word is not a command by itself: list what can follow it, or what is near it."""
+    members = {name: row for name, row in COMMANDS.items() if name.startswith(words[0] + " ")}
+    if members and (len(words) == 1 or words[1] in ("-h", "--help")):
+        print(_overview(members, f"posecast {words[0]}"))
+        return 0 if len(words) > 1 else 2
+    wanted = " ".join(words[:2]) if members else words[0]
+    known = members or {name.split()[0] for name in COMMANDS}
+    raise ValueError(f"unknown command {wanted!r}{did_you_mean(wanted, known)}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word, for the end of a message, and where to find all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.0)
+    return f"; did you mean {near[0]!r}? Known: {', '.join(names)}" if near else ""
+
+
+def _load(command: Command) -> Run:
+    module, function = command.target.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _overview(commands: dict[str, Command], program: str) -> str:
+    width = max(len(name) for name in commands)
+    rows = [f"  {name.ljust(width)}  {row.summary}" for name, row in commands.items()]
+    return "\n".join(
+        [
+            f"usage: {program} COMMAND ...   (posecast {__version__})",
+            "",
+            "Forecast video of people: from a few seen frames to the next seconds, by way of",
+            "the pose.",
+            "",
+            "Commands, in the order of the data:",
+            *rows,
+            "",
+            EXAMPLES,
+        ]
+    )

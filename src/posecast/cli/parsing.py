@@ -1,0 +1,60 @@
+"""Flags from dataclasses, and presets by name."""
+
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, TypeVar
+
+import tyro
+
+from posecast.cli import did_you_mean
+
+T = TypeVar("T")
+
+
+def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
+    """Read flags into a dataclass, whose docstring is the help text.
+
+    Wrong flags and --help end the program (SystemExit 2 and 0). ValueError where the dataclass
+    refuses a value.
+    """
+    return tyro.cli(
+        kind,
+        args=list(words),
+        prog=program,
+        # tyro joins the lines of a paragraph, except lines that are indented.
+        description=textwrap.indent(inspect.getdoc(kind) or "", "  "),
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
+    )
+
+
+def with_config(kind: type[T], config: object) -> type[T]:
+    """The dataclass with `config` as the default of its field of that name, flags unprefixed."""
+    annotation = Annotated[type(config), tyro.conf.arg(name="")]
+    default = ("config", annotation, dataclasses.field(default=config))
+    named = dataclasses.make_dataclass(kind.__name__, [default], bases=(kind,), frozen=True)
+    named.__doc__ = kind.__doc__
+    return named
+
+
+def split_preset(
+    words: list[str], presets: Mapping[str, T], notes: Mapping[str, str], program: str
+) -> tuple[str, T, list[str]]:
+    """Take the preset's name off the arguments: name, settings, the rest.
+
+    Without a name, --help lists the presets and ends the program. ValueError for a missing or
+    unknown name, with the nearest right one.
+    """
+    names = ", ".join(presets)
+    if words and words[0] in ("-h", "--help"):
+        rows = [f"  {name.ljust(12)}  {notes[name]}" for name in presets]
+        print(f"usage: {program} PRESET --store STORE --run RUN [--SETTING VALUE ...]\n")
+        print("Presets:", *rows, sep="\n")
+        print(f"\n'{program} PRESET --help' lists all settings and their values in that preset.")
+        raise SystemExit(0)
+    if not words or words[0].startswith("-"):
+        raise ValueError(f"{program} needs the name of a preset first: {names}")
+    if words[0] not in presets:
+        raise ValueError(f"unknown preset {words[0]!r}{did_you_mean(words[0], presets)}")
+    return words[0], presets[words[0]], words[1:]

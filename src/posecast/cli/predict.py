@@ -1,0 +1,49 @@
+"""`posecast predict`: forecasts for clips of a store."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.prediction import PredictionConfig, predict_store
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Forecast clips of a prepared store: future poses, and from them future frames.
+
+    Writes, for each clip, OUT/clips/ID/ with joints.npz, the frames, and forecast.mp4 and
+    forecast.gif, which show forecast, truth and pose side by side; seen frames have a green
+    border, forecast ones a red one. The same command again goes on where it stopped.
+
+    Examples:
+      posecast predict --store store --pose-run runs/pose --image-run runs/image --out forecasts
+      posecast predict --store store --pose-run runs/pose --image-run runs/image --out jumps \\
+        --clips.actions jump_rope jumping_jacks --steps 96
+      posecast predict --store store --pose-run runs/pose --out poses --frames none
+      posecast predict --store store --image-run runs/image --out oracle --poses true
+    """
+
+    store: Path
+    """Prepared store."""
+    out: Path
+    """Folder for the forecasts."""
+    pose_run: Path | None = None
+    """Run of 'posecast train pose'."""
+    image_run: Path | None = None
+    """Run of 'posecast train image'."""
+    config: Annotated[PredictionConfig, tyro.conf.arg(name="")] = field(
+        default_factory=PredictionConfig
+    )
+    strict: bool = False
+    """Exit status 1 when a clip was left out."""
+
+
+def predict(words: list[str], program: str) -> int:
+    """`posecast predict --store STORE --pose-run RUN --image-run RUN --out OUT`."""
+    asked = parse(Predict, words, program)
+    report = predict_store(asked.config, asked.store, asked.pose_run, asked.image_run, asked.out)
+    print(f"{asked.out}: {report.summary()}")
+    return 1 if asked.strict and report.left_out else 0

@@ -1,0 +1,38 @@
+"""`posecast import-2017`: old weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.import2017 import import_2017
+
+
+@dataclass(frozen=True)
+class Import2017:
+    """Make a run of a pose model or an image model of the 2017 code.
+
+    FILE is an .npz of its TensorFlow variables, names without ':0'. Where TensorFlow can read the
+    checkpoint, it is made with
+      reader = tf.train.load_checkpoint(path)
+      np.savez(file, **{n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()})
+
+    Examples:
+      posecast import-2017 lstm.npz runs/pose
+      posecast import-2017 generator.npz runs/image
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """The variables."""
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder for the run."""
+
+
+def import_weights(words: list[str], program: str) -> int:
+    """`posecast import-2017 FILE RUN`."""
+    asked = parse(Import2017, words, program)
+    kind = import_2017(asked.file, asked.run)
+    print(f"{asked.run}: run of the {kind} model in {asked.file}")
+    return 0

@@ -1,0 +1,236 @@
+"""The command line: help, names, messages without tracebacks, and the whole chain at toy size."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import posecast
+from posecast import cli, forecasts, presets
+from posecast.cli import COMMANDS, main
+from posecast.configs import config_from_dict, config_to_dict
+from posecast.runs import Run
+
+TINY_CLIPS = ("--num-clips", "8", "--image-hw", "64", "64", "--num-frames", "16")
+
+
+def run(capsys, *words: str) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error; an exit out of the parser counts too."""
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_help_comes_without_the_heavy_libraries():
+    script = (
+        "import sys; from posecast.cli import main; main(['--help']); main(['--version']); "
+        "print(sorted({'torch', 'cv2', 'av', 'tyro', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[-1] == "[]"
+    assert lines[-2] == f"posecast {posecast.__version__}"
+    for name in COMMANDS:
+        assert any(line.strip().startswith(name) for line in lines)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(capsys, name):
+    status, out, _ = run(capsys, *name.split(), "--help")
+    assert status == 0
+    assert f"usage: posecast {name}" in out
+    if not name.startswith("train"):
+        assert "Examples:" in out
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in ("pose", "image") for name in (presets.POSE, presets.IMAGE)[0]],
+)
+def test_every_preset_has_help_and_can_be_stored(capsys, kind, name):
+    status, out, _ = run(capsys, "train", kind, name, "--help")
+    assert status == 0
+    assert "Examples:" in out
+    assert "--learning-rate" in out
+    status, out, _ = run(
+        capsys, "train", kind, name, "--store", "s", "--run", "r", "--steps", "77", "--dry-run"
+    )
+    assert status == 0
+    stored = json.loads(out)
+    config = (presets.POSE if kind == "pose" else presets.IMAGE)[name]
+    assert stored == config_to_dict(config) | {"steps": 77}
+    assert config_from_dict(type(config), stored).steps == 77
+
+
+def test_the_paper_is_in_the_presets():
+    pose, image = presets.POSE["penn-action"], presets.IMAGE["penn-action"]
+    assert (pose.model.hidden, pose.model.encoder, pose.model.layers) == (1024, 32, 1)
+    assert (pose.batch_size, pose.steps, pose.learning_rate, pose.clip_norm) == (
+        *(256, 37_500, 1e-3, 25.0),
+    )
+    assert (pose.windows.num_past, pose.windows.num_future) == (10, 32)
+    assert (image.batch_size, image.steps, image.learning_rate, image.beta1) == (
+        *(8, 100_000, 1e-4, 0.5),
+    )
+    assert (image.generator.width, image.generator.size, image.sigma_px) == (64, 128, 8.0)
+    for preset in (pose, image):
+        assert len(preset.clips.actions) == 8
+        assert len(preset.clips.without) == 31
+        assert preset.validation.split == "validation"
+    assert presets.POSE.keys() == presets.IMAGE.keys() == presets.NOTES.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predic"], "unknown command 'predic'; did you mean 'predict'?"),
+        (["prepare", "pen-action"], "did you mean 'prepare penn-action'?"),
+        (["train", "poses", "tiny"], "did you mean 'train pose'?"),
+        (["train", "pose", "pen-action"], "unknown preset 'pen-action'; did you mean"),
+        (["train", "pose"], "needs the name of a preset first: penn-action, demo, tiny"),
+        (["train", "pose", "tiny", "--store", "s", "--run", "r", "--steps", "0"], "steps is 0"),
+        (["train", "pose", "tiny", "--store", "nowhere", "--run", "r"], "nowhere"),
+        (["prepare", "penn-action", "nowhere", "store"], "nowhere is not a folder"),
+        (["predict", "--store", "s", "--out", "o"], "no pose run given"),
+        (["import-2017", "nowhere.npz", "run"], "nowhere.npz: no such file"),
+    ],
+)
+def test_wrong_input_ends_in_one_message(capsys, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *words)
+    assert status == 2
+    assert err.startswith("posecast: error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in out + err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_flags_name_the_nearest(capsys):
+    words = ("train", "pose", "tiny", "--store", "s", "--run", "r", "--stepz", "3")
+    status, out, err = run(capsys, *words)
+    assert status == 2
+    assert "--steps" in out + err
+    status, out, err = run(capsys, "prepare", "penn-action", "raw", "store", "--crop", "squar")
+    assert status == 2
+    assert "union" in out + err
+
+
+def test_a_group_lists_its_commands(capsys):
+    status, out, _ = run(capsys, "train")
+    assert (status, "train image" in out, "predict  " in out) == (2, True, False)
+    assert run(capsys, "train", "--help")[0] == 0
+
+
+def test_ctrl_c(capsys, monkeypatch):
+    def interrupted(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    status, _, err = run(capsys, "predict")
+    assert status == 130
+    assert "stopped" in err
+
+
+def test_errors_of_the_program_are_not_hidden(monkeypatch):
+    def broken(words):
+        raise KeyError("a mistake in the code")
+
+    monkeypatch.setattr(cli, "_run", broken)
+    with pytest.raises(KeyError):
+        main(["predict"])
+
+
+def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chain = [
+        ("synthesize", "data", *TINY_CLIPS, "--actions", "jump_rope", "tennis_serve"),
+        ("prepare", "penn-action", "data", "store", "--size", "16", "--workers", "1"),
+        ("train", "pose", "tiny", "--store", "store", "--run", "pose", "--device", "cpu"),
+        ("train", "image", "tiny", "--store", "store", "--run", "image", "--device", "cpu"),
+        (
+            *("predict", "--store", "store", "--pose-run", "pose", "--image-run", "image"),
+            *("--out", "out", "--steps", "5", "--device", "cpu", "--view-scale", "1"),
+        ),
+    ]
+    for words in chain:
+        status, out, err = run(capsys, *words)
+        assert status == 0, (words, out, err)
+    facts = forecasts.read_index(tmp_path / "out")
+    assert len(facts) == 2
+    for entry in facts:
+        folder = tmp_path / "out" / "clips" / entry.clip_id
+        assert forecasts.read_frames(folder).shape == (5, 16, 16, 3)
+        assert (folder / "forecast.gif").is_file()
+    assert run(capsys, *chain[-1])[1].startswith("out: 0 clips forecast, 2 were there already")
+
+
+def test_left_out_clips_count_under_strict(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(capsys, "synthesize", "data", *TINY_CLIPS)
+    run(capsys, "prepare", "penn-action", "data", "store", "--size", "16", "--workers", "1")
+    run(capsys, "train", "pose", "tiny", "--store", "store", "--run", "pose", "--device", "cpu")
+    labels = sorted((tmp_path / "data" / "labels").glob("*.mat"))
+    labels[0].write_bytes(b"cut off")
+    words = ("prepare", "penn-action", "data", "other", "--size", "16", "--workers", "1")
+    status, out, _ = run(capsys, *words, "--strict")
+    assert (status, "1 left out" in out) == (1, True)
+
+
+def test_weights_of_2017_become_runs(capsys, tmp_path, golden):
+    lstm, generator = golden("lstm_predict"), golden("generator_48")
+    for name, arrays in (("pose", lstm), ("image", generator)):
+        variables = {
+            key.removeprefix("w0/"): value for key, value in arrays.items() if key[:3] == "w0/"
+        }
+        np.savez(tmp_path / f"{name}.npz", **variables)
+        words = (str(tmp_path / f"{name}.npz"), str(tmp_path / name))
+        status, out, err = run(capsys, "import-2017", *words)
+        assert (status, f"run of the {name} model" in out) == (0, True), err
+        assert Run.open(tmp_path / name).kind == name
+    forecaster = posecast.Forecaster.load(tmp_path / "pose", tmp_path / "image")
+    assert forecaster.skeleton.name == "penn_action"
+
+
+def test_imported_image_model_reads_and_draws_rgb(golden):
+    from posecast import compat2017
+    from posecast.import2017 import to_rgb
+
+    arrays = golden("generator_48")
+    variables = {key[3:]: value for key, value in arrays.items() if key[:3] == "w0/"}
+    bgr = compat2017.generator(variables)
+    rgb = to_rgb(compat2017.generator(variables))
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    source, target = torch.rand(2, 1, 48, 64, 64)
+    with torch.no_grad():
+        expected = bgr(image.flip(1), source, target).flip(1)
+        torch.testing.assert_close(rgb(image, source, target), expected)
+        assert (rgb(image, source, target) - bgr(image, source, target)).abs().max() > 1e-3
+
+
+def test_public_names_are_there():
+    for name in posecast.__all__:
+        assert getattr(posecast, name) is not None
+    assert sorted([*posecast._HOMES, "__version__"]) == sorted(posecast.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Forcaster'"):
+        _ = posecast.Forcaster
+
+
+def test_public_names_are_told_to_type_checkers():
+    tree = ast.parse(Path(posecast.__file__).read_text())
+    imported = {
+        (alias.name, node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("posecast.")
+        for alias in node.names
+    }
+    assert imported == {(name, f"posecast.{home}") for name, home in posecast._HOMES.items()}
