@@ -11,18 +11,14 @@ actions, or repeat the motion of real label files. The pictures are a pure funct
 
 import io
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 import scipy.io
-from rich.progress import track
+from rich.console import Console
 
-from posecast.clips import ClipError
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import PennAction
 from posecast.datasets.synthetic_clips import (
@@ -62,23 +58,23 @@ class WrittenClips:
     """Clip -> why it cannot be drawn; only with label files that cannot be used."""
 
 
-def write_penn_layout(config: SyntheticConfig, root: Path, workers: int = 1) -> WrittenClips:
+def write_penn_layout(
+    config: SyntheticConfig, root: Path, workers: int = 1, console: Console | None = None
+) -> WrittenClips:
     """Write the set to `root`; what a stopped run has finished is kept.
 
-    The files do not depend on the number of worker processes. ValueError where `root` holds
-    something else or a set with other settings.
+    The files do not depend on the number of worker processes (0: one per CPU core). ValueError
+    where `root` holds something else, or a set with other settings.
     """
     _claim(config, root)
     wanted = clip_ids(config)
     kept = tuple(clip_id for clip_id in wanted if _is_written(root, clip_id))
     missing = [clip_id for clip_id in wanted if clip_id not in set(kept)]
-    left_out: dict[str, str] = {}
-    jobs = _write_all(config, root, missing, max(1, min(workers, len(missing))))
-    for clip_id, problem in track(jobs, "Drawing clips", len(missing)):
-        if problem:
-            left_out[clip_id] = problem
-    written = tuple(clip_id for clip_id in missing if clip_id not in left_out)
-    return WrittenClips(written, kept, dict(sorted(left_out.items())))
+    problems = run_over_clips(
+        _WriteClip(config, root), [], missing, workers, console or Console(stderr=True)
+    )
+    written = tuple(clip_id for clip_id in missing if clip_id not in problems)
+    return WrittenClips(written, kept, dict(sorted(problems.items())))
 
 
 def clip_ids(config: SyntheticConfig) -> list[str]:
@@ -121,57 +117,45 @@ def _is_written(root: Path, clip_id: str) -> bool:
     return (root / "labels" / f"{clip_id}.mat").is_file() and (root / "frames" / clip_id).is_dir()
 
 
-def _write_all(
-    config: SyntheticConfig, root: Path, missing: list[str], workers: int
-) -> Iterator[tuple[str, str]]:
-    """Write clips, in any order; yields each with what went wrong ("" if nothing)."""
-    if workers == 1:
-        for clip_id in missing:
-            yield clip_id, _write_clip(config, root, clip_id)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = {pool.submit(_write_clip, config, root, clip_id): clip_id for clip_id in missing}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
+@dataclass(frozen=True)
+class _WriteClip:
+    """Writes one clip: frames first, then the label file that says it is whole."""
 
+    config: SyntheticConfig
+    root: Path
 
-def _write_clip(config: SyntheticConfig, root: Path, clip_id: str) -> str:
-    """Frames first, then the label file; returns what is wrong with the clip's labels, or ""."""
-    cv2.setNumThreads(1)
-    label_file = root / "labels" / f"{clip_id}.mat"
-    if config.poses is None:
-        clip = draw_clip(config, clip_id)
-        _write_frames(clip, root / "frames" / clip_id)
-        label_bytes = _label_bytes(clip, np.random.default_rng([config.seed, int(clip_id)]))
-    else:
-        source = _label_source(config.poses)
-        original = source.root / "labels" / f"{clip_id}.mat"
-        try:
+    def __call__(self, clip_id: str) -> None:
+        config = self.config
+        if config.poses is None:
+            clip = draw_clip(config, clip_id)
+            labels = _label_bytes(clip, np.random.default_rng([config.seed, int(clip_id)]))
+        else:
+            source = _label_source(config.poses)
+            original = source.root / "labels" / f"{clip_id}.mat"
             pose = source.read_poses(clip_id)
-        except ClipError as error:
-            return error.problem
-        facing = str(read_matlab(original).get("pose", ""))
-        _write_frames(draw_label_clip(pose, facing, config.seed), root / "frames" / clip_id)
-        label_bytes = original.read_bytes()
-    write_safely(label_file, lambda partial: _fill(partial, label_bytes))
-    return ""
+            facing = str(read_matlab(original).get("pose", ""))
+            clip, labels = draw_label_clip(pose, facing, config.seed), original.read_bytes()
+        folder = self.root / "frames" / clip_id
+        if folder.is_dir():  # left by a run that was stopped before the labels were written
+            shutil.rmtree(folder)
+        write_safely(folder, lambda partial: _fill_folder(partial, clip))
+        write_safely(
+            self.root / "labels" / f"{clip_id}.mat", lambda partial: _fill_file(partial, labels)
+        )
 
 
-def _fill(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def _write_frames(clip: DrawnClip, folder: Path) -> None:
-    """All frames under a temporary name, then the folder's own."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    for old in (partial, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    partial.mkdir(parents=True)
+def _fill_folder(folder: Path, clip: DrawnClip) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir()
     for number, frame in enumerate(clip.frames, start=1):
         swapped = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         _, jpeg = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        (partial / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
-    partial.rename(folder)
+        (folder / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
+
+
+def _fill_file(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _label_bytes(clip: DrawnClip, rng: np.random.Generator) -> bytes:

@@ -14,9 +14,10 @@ from posecast.clips import PoseClip
 from posecast.datasets.penn_action import NOMINAL_FPS, PAPER_ACTIONS
 from posecast.datasets.synthetic_actions import ACTIONS, Place
 from posecast.datasets.synthetic_drawing import hidden_joints
+from posecast.datasets.synthetic_figure import Figure
 from posecast.datasets.synthetic_film import PADDING, film, moved, random_camera
 from posecast.datasets.synthetic_labels import label_figure
-from posecast.datasets.synthetic_motion import Figure, View, perform
+from posecast.datasets.synthetic_motion import View, perform
 from posecast.datasets.synthetic_scenery import draw_scenery
 from posecast.datasets.synthetic_wardrobe import random_person
 

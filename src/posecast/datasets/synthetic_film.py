@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.datasets.synthetic_drawing import Person, draw_person
-from posecast.datasets.synthetic_motion import Figure
+from posecast.datasets.synthetic_drawing import draw_person
+from posecast.datasets.synthetic_figure import Figure
+from posecast.datasets.synthetic_wardrobe import Person
 from posecast.skeletons import PENN_ACTION
 
 PADDING = 0.22
@@ -111,12 +112,12 @@ def _smooth(steps: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarr
     longer = np.concatenate([steps, rng.normal(0, 1, (width - 1, steps.shape[1]))])
     kernel = np.hanning(width + 2)[1:-1]
     kernel /= np.sqrt((kernel**2).sum())
-    return np.apply_along_axis(np.convolve, 0, longer, kernel, "valid")
+    return np.stack([np.convolve(each, kernel, "valid") for each in longer.T], axis=1)
 
 
 def _running_mean(track: np.ndarray, width: int) -> np.ndarray:
     padded = np.pad(track, ((width // 2, width // 2), (0, 0)), "edge")
-    return np.apply_along_axis(np.convolve, 0, padded, np.ones(width) / width, "valid")
+    return np.stack([np.convolve(each, np.ones(width) / width, "valid") for each in padded.T], 1)
 
 
 def _tone(rng: np.random.Generator) -> UInt8[np.ndarray, "256 1 3"]:

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from posecast.clips import PoseClip
-from posecast.datasets.synthetic_motion import (
+from posecast.datasets.synthetic_figure import (
     FOREARM,
     HIP_HALF,
     POINTS,
@@ -40,7 +40,7 @@ _STANDING = {
     "knee": (0.06, 0.72),
     "ankle": (0.06, 0.95),
 }
-"""Where joints are in a standing person's box, from its top; sideways from the middle in heights."""
+"""Where joints are in a standing person's box: share of its height off the middle, from its top."""
 
 
 def label_figure(pose: PoseClip, facing: str) -> Figure:
@@ -69,11 +69,11 @@ def filled_joints(pose: PoseClip) -> Float[np.ndarray, "t j 2"]:
 
     A joint unknown in the whole clip takes its mirror image's place, or a standing person's.
     """
-    known = pose.visible | (pose.joints_px > _CORNER_PX).any(axis=-1)
+    known = pose.visible | (pose.joints_px.max(axis=-1) > _CORNER_PX)
     centre = (pose.boxes_px[:, :2] + pose.boxes_px[:, 2:]) / 2
     offsets = pose.joints_px - centre[:, None]  # carried over relative to the person
     frames = np.arange(pose.num_frames)
-    ever = known.any(axis=0)
+    ever = known.any(axis=0).tolist()
     filled = np.zeros_like(offsets)
     for joint, name in enumerate(PENN_ACTION.joints):
         source = joint if ever[joint] else PENN_ACTION.mirror[joint]

@@ -11,41 +11,22 @@ from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 
 from posecast.datasets.synthetic_actions import Action, Key
-from posecast.skeletons import PENN_ACTION
+from posecast.datasets.synthetic_figure import (
+    ANKLE,
+    FIST,
+    FOREARM,
+    HIP_HALF,
+    NECK_TO_HEAD,
+    POINTS,
+    SHANK,
+    SHOULDER_HALF,
+    SPINE,
+    THIGH,
+    UPPER_ARM,
+    Figure,
+)
 
-EXTRA_POINTS = ("left_toe", "right_toe", "left_fist", "right_fist")
-POINTS = (*PENN_ACTION.joints, *EXTRA_POINTS)
-"""The joints of the skeleton and what else the drawing needs."""
-
-# Lengths of a body of height 1.
-ANKLE, SHANK, THIGH, SPINE = 0.045, 0.245, 0.245, 0.285
-UPPER_ARM, FOREARM, FIST = 0.172, 0.150, 0.045
-HIP_HALF, SHOULDER_HALF, NECK_TO_HEAD = 0.058, 0.108, 0.115
 _STANDING = ANKLE + 0.985 * (SHANK + THIGH)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A moving body in the picture, before the camera moves; axes in `POINTS` order."""
-
-    points_px: Float[np.ndarray, "t p 2"]
-    depth: Float[np.ndarray, "t p"]
-    """Distance from the camera in body heights, from an arbitrary zero; larger is farther."""
-    scale_px: Float[np.ndarray, "t"]
-    """Pixels in one body height."""
-    head_axes: Float[np.ndarray, "t 3 3"]
-    """Rows: the head's right, up and front, in camera axes (right, up, away)."""
-    tool_px: Float[np.ndarray, "t n 2"]
-    """Points of the tool: two ends of a bar, a ball's centre, a rope's curve; n may be 0."""
-    tool_depth: Float[np.ndarray, "t n"]
-
-    @property
-    def num_frames(self) -> int:
-        return len(self.points_px)
-
-    @property
-    def joints_px(self) -> Float[np.ndarray, "t j 2"]:
-        return self.points_px[:, : PENN_ACTION.num_joints]
 
 
 @dataclass(frozen=True)
@@ -143,7 +124,7 @@ def _sway(num_frames: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Small slow unrest, about 1 % of each value's range."""
     steps = rng.normal(0, 1, (num_frames + 24, width))
     kernel = np.hanning(25) / np.hanning(25).sum()
-    smooth = np.apply_along_axis(np.convolve, 0, steps, kernel, "valid")
+    smooth = np.stack([np.convolve(each, kernel, "valid") for each in steps.T], axis=1)
     return 0.035 * smooth
 
 

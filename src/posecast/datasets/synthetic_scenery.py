@@ -35,7 +35,7 @@ def draw_scenery(
     painters[place](wall, ground, body_px, detail, rng)
     seam = canvas[foot_of_wall - 1 : foot_of_wall + 1]
     seam *= 0.75
-    canvas *= rng.uniform(0.7, 1.35)
+    canvas *= min(rng.uniform(0.7, 1.35), 165 / float(canvas.mean()))  # not overexposed
     return canvas.clip(0, 255).astype(np.uint8)
 
 
@@ -73,7 +73,9 @@ def _ground(ground: np.ndarray, colour: Colour, contrast: float, rng: np.random.
     height, width = _hw(ground)
     flat = noise((256, 512), (2.5, 6, 40), rng)
     far = rng.uniform(0.25, 0.45)
-    source = np.array([[0, 0], [512, 0], [256 + 256 * far, 256], [256 - 256 * far, 256]], np.float32)
+    source = np.array(
+        [[0, 0], [512, 0], [256 + 256 * far, 256], [256 - 256 * far, 256]], np.float32
+    )
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     warp = cv2.getPerspectiveTransform(source, target)
     pattern = cv2.warpPerspective(flat, warp, (width, height), borderMode=cv2.BORDER_REFLECT)
@@ -160,7 +162,10 @@ def _spectators(wall: np.ndarray, count: int, body_px: float, rng: np.random.Gen
         skin = np.array([200, 150, 120]) * rng.uniform(0.5, 1.1)
         _box(wall, (x - 0.09 * size, foot - 0.5 * size, 0.18 * size, 0.5 * size), legs)
         for middle, wide, high, colour in ((0.66, 0.13, 0.2, shirt), (0.92, 0.06, 0.08, skin)):
-            ellipse = (round(x), round(foot - middle * size)), (round(wide * size), round(high * size))
+            ellipse = (
+                (round(x), round(foot - middle * size)),
+                (round(wide * size), round(high * size)),
+            )
             cv2.ellipse(wall, *ellipse, 0, 0, 360, colour.tolist(), -1, cv2.LINE_AA)
     if count:
         wall[:] = cv2.GaussianBlur(wall, (0, 0), rng.uniform(0.8, 2.0))
@@ -169,7 +174,7 @@ def _spectators(wall: np.ndarray, count: int, body_px: float, rng: np.random.Gen
 def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
     """Any colour, rarely a glaring one."""
     grey = rng.uniform(25, 235)
-    return (grey + rng.normal(0, 45, 3)).clip(8, 248)
+    return (grey + rng.normal(0, 32, 3)).clip(8, 248)
 
 
 def _building(wall: np.ndarray, rng: np.random.Generator) -> None:

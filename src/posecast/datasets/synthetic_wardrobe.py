@@ -1,9 +1,11 @@
 """Who is drawn: bodies, skin, hair and clothes, drawn at random."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from jaxtyping import Float
 
 from posecast.datasets.synthetic_actions import Tool
-from posecast.datasets.synthetic_drawing import Person
 
 _SKINS = ((236, 196, 170), (222, 172, 138), (198, 144, 108), (160, 108, 76), (112, 74, 52))
 _HAIRS = ((30, 24, 20), (66, 44, 28), (110, 78, 44), (176, 140, 84), (120, 120, 118))
@@ -36,6 +38,25 @@ _TOOL_COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "racket": ((200, 40, 40), (30, 30, 34), (40, 80, 180)),
     "rope": ((245, 245, 240), (40, 40, 42), (230, 80, 40)),
 }
+
+
+@dataclass(frozen=True)
+class Person:
+    """How somebody looks."""
+
+    textures: dict[str, Float[np.ndarray, "u v 3"]]
+    """Part -> colours along (u) and across (v) it, 0 to 255."""
+    girth: float
+    """Widths as a multiple of the mean person's."""
+    skin: Float[np.ndarray, "3"]
+    hair: Float[np.ndarray, "3"]
+    hair_line: float
+    """How far down the hair reaches at the back: 0 the ears, -1 the neck."""
+    cap: Float[np.ndarray, "3"] | None
+    tool: Tool
+    tool_colour: Float[np.ndarray, "3"]
+    light: tuple[float, float]
+    """Horizontal direction of the light (right positive) and its softness, 0 to 1."""
 
 
 def random_person(tool: Tool, rng: np.random.Generator) -> Person:
