@@ -250,3 +250,13 @@ def test_two_trainings_in_one_folder_are_refused(run: Run) -> None:
         pass
     with other.catching_signals():
         pass
+
+
+def test_a_disk_without_locks_only_gives_a_warning(run: Run, monkeypatch, caplog) -> None:
+    def no_locks(descriptor: int, how: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(runs.fcntl, "flock", no_locks)
+    with run.catching_signals():
+        pass
+    assert "do not train twice" in caplog.text

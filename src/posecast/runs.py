@@ -370,7 +370,9 @@ def _lock(path: Path) -> int:
     descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(descriptor)
         raise RunError(f"another process is training in {path}; wait for it or stop it") from error
+    except OSError as error:  # a network disk without locks: the user has to mind it
+        logger.warning("cannot lock %s (%s): do not train twice in it at once", path, error)
     return descriptor
