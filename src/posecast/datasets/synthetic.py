@@ -19,6 +19,7 @@ import numpy as np
 import scipy.io
 from rich.console import Console
 
+from posecast.clip_workers import run_over_clips
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import PennAction
 from posecast.datasets.synthetic_clips import (

@@ -83,7 +83,7 @@ def filled_joints(pose: PoseClip) -> Float[np.ndarray, "t j 2"]:
         seen = known[:, source]
         for axis in (0, 1):
             filled[:, joint, axis] = np.interp(frames, frames[seen], offsets[seen, source, axis])
-    return filled + centre[:, None]
+    return np.where(known[..., None], pose.joints_px, filled + centre[:, None])
 
 
 def _standing_offset(name: str, boxes: np.ndarray) -> np.ndarray:
