@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from posecast.configs import config_from_dict
 from posecast.losses import ImageLossWeights
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import GeneratorConfig
+from posecast.models.hourglass import Hourglass, HourglassConfig
 from posecast.runs import Run, RunError
 from posecast.store import ClipSelection, Store
 from posecast.training import image
@@ -247,6 +248,23 @@ def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric:
     assert metrics["feature_loss"] > 0
 
 
+@dataclass(frozen=True)
+class _EstimatorConfig:
+    model: HourglassConfig
+
+
+def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Path) -> None:
+    model = HourglassConfig(stacks=1, width=8, depth=2, size=SIZE)
+    network = Hourglass(model)
+    estimator = Run.open_or_create(tmp_path / "estimator", _EstimatorConfig(model), "estimator")
+    estimator.save_weights("best", network, step=1)
+    config = replace(TINY, pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
+    run = _train(config, store_path, tmp_path / "run")
+    assert run.read_metrics()[0]["pose_feature_loss"] > 0
+    after = estimator.load_weights()
+    assert all(torch.equal(after[name], value) for name, value in network.state_dict().items())
+
+
 def test_each_step_gives_gradients_to_its_network_alone(pairs: ImagePairTensors) -> None:
     training = ImageTraining.start(TINY, torch.device("cpu"))
     generator, discriminator = training.generator, training.discriminator
@@ -350,6 +368,7 @@ def test_a_run_is_not_continued_with_other_settings_or_data(
         ({"batch_size": 0}, "batch_size is 0"),
         ({"validate_every": -1}, "validate_every is -1"),
         ({"feature_weight": -1.0}, "feature is -1"),
+        ({"hourglass_folder": Path("a"), "pose_features": Path("b")}, "not both"),
         ({"skeleton": "cat"}, "unknown skeleton 'cat'"),
         ({"learning_rate": math.nan}, "learning_rate"),
     ],

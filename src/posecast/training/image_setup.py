@@ -8,10 +8,11 @@ from lightning_fabric import Fabric
 
 from posecast.clips import ImageBatch
 from posecast.configs import config_to_dict
-from posecast.losses import ImageLossWeights
+from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.models import alexnet, hourglass2017
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import GeneratorConfig
+from posecast.models.hourglass import HourglassFeatures, load_estimator
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import ClipSelection, Store, StoredClip
 from posecast.training.image_steps import FeatureNetworks
@@ -56,7 +57,9 @@ class ImageTrainingConfig:
     hourglass_folder: Path | None = None
     """Folder of the 2017 hourglass weights, hourglass_weights_1.npy and so on."""
     hourglass_layer: int = 3
-    """Which level of the hourglass is compared, 0 (innermost) to 3."""
+    """Which level of the 2017 hourglass is compared, 0 (innermost) to 3."""
+    pose_features: Path | None = None
+    """Run folder of an estimator that you trained, in place of the 2017 hourglass."""
     gating: Literal["2017", "off"] = "2017"
     """Let generator or discriminator rest while it is too strong, or train both always."""
     gate_margin: float = 0.3
@@ -94,6 +97,8 @@ class ImageTrainingConfig:
             )
         if self.skeleton not in SKELETONS:
             raise ValueError(f"unknown skeleton {self.skeleton!r}; known: {', '.join(SKELETONS)}")
+        if self.hourglass_folder is not None and self.pose_features is not None:
+            raise ValueError("give hourglass_folder or pose_features, not both")
         _ = self.weights  # checks them
 
     @property
@@ -115,12 +120,16 @@ def load_feature_networks(config: ImageTrainingConfig) -> FeatureNetworks:
             raise ValueError(f"no AlexNet weights: no file was given. {alexnet.WHERE_TO_GET}")
         features = alexnet.load_alexnet(config.alexnet_file)
     if config.pose_feature_weight > 0:
-        if config.hourglass_folder is None:
-            raise ValueError(
-                f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}"
-            )
-        pose = hourglass2017.load_hourglass2017(config.hourglass_folder, config.hourglass_layer)
+        pose = _load_pose_network(config)
     return FeatureNetworks(features, pose)
+
+
+def _load_pose_network(config: ImageTrainingConfig) -> FeatureNetwork:
+    if config.pose_features is not None:
+        return HourglassFeatures(load_estimator(config.pose_features))
+    if config.hourglass_folder is None:
+        raise ValueError(f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}")
+    return hourglass2017.load_hourglass2017(config.hourglass_folder, config.hourglass_layer)
 
 
 class ImageData(NamedTuple):
