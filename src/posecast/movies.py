@@ -24,7 +24,7 @@ TRUTH: Colour = (110, 115, 125)
 """Border of what really came."""
 
 _NOTHING: Colour = (90, 92, 98)
-_POSE_PX = 128
+_POSE_PX, _PANEL_PX = 128, 256
 
 
 def forecast_movie(
@@ -32,17 +32,19 @@ def forecast_movie(
     skeleton: Skeleton,
     frames: UInt8[np.ndarray, "t h w 3"] | None,
     true_frames: UInt8[np.ndarray, "n h w 3"] | None,
-    scale: int = 2,
+    scale: int = 0,
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
-    """Pictures with three panels: forecast, truth, pose; `scale` times the size of the frames.
+    """Pictures with three panels: forecast, truth, pose; `scale` times the size of the frames, 0
+    for panels of about 256 pixels.
 
     Seen frames have a green border, forecast ones a red one. `true_frames` are the seen frames and
     those that came after them; where they end, the panel of the truth is grey and says so.
     Without frames there are two panels: the forecast pose and the true one.
     """
     if frames is None or true_frames is None:
-        yield from _movie_of_poses(forecast, skeleton, _POSE_PX * scale)
+        yield from _movie_of_poses(forecast, skeleton, _POSE_PX * (scale or 2))
         return
+    scale = scale or max(1, round(_PANEL_PX / frames.shape[1]))
     num_past, side = forecast.facts.num_past, frames.shape[1] * scale
     for number in range(num_past):
         seen = _panel(enlarge(true_frames[number], scale), SEEN, "seen")

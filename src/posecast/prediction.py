@@ -76,8 +76,8 @@ class PredictionConfig:
     """Write a video of forecast, truth and pose side by side."""
     gif: bool = True
     """Write the same as a GIF."""
-    view_scale: int = 2
-    """How many times MP4 and GIF are enlarged."""
+    view_scale: int = 0
+    """How many times MP4 and GIF are enlarged; 0 makes panels of about 256 pixels."""
     device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one."""
     precision: Precision = "32-true"
@@ -87,9 +87,10 @@ class PredictionConfig:
 
     def __post_init__(self) -> None:
         _ = self.options  # checks them
-        for name in ("steps", "view_scale"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; it must be 1 or more")
+        if self.view_scale < 0:
+            raise ValueError(f"view_scale is {self.view_scale}; it must be 0 or more")
         if self.poses == "true" and self.frames == "none":
             raise ValueError("true poses and no frames: there is nothing to forecast")
 
