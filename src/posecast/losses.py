@@ -92,20 +92,23 @@ class GeneratorLoss(NamedTuple):
 def generator_loss(
     drawn: Float[Tensor, "b 3 h w"],
     true: Float[Tensor, "b 3 h w"],
-    drawn_logits: Float[Tensor, "b 1"],
+    drawn_logits: Float[Tensor, "b 1"] | None,
     weights: ImageLossWeights,
     feature_network: FeatureNetwork | None = None,
     pose_network: FeatureNetwork | None = None,
 ) -> GeneratorLoss:
     """Paper section 3.3: pixel + feature + pose feature + adversarial loss (notes.md 4).
 
-    `drawn_logits` are the discriminator's for the drawn pictures. A network that is None, or whose
-    weight is 0, is not run. The true pictures' features are constants: no gradient is kept.
+    `drawn_logits` are the discriminator's for the drawn pictures, None where nobody judges them. A
+    network that is None, or whose weight is 0, is not run. The true pictures' features are
+    constants: no gradient is kept.
     """
     pixel = half_mean_square(drawn, true)
     feature = _feature_loss(drawn, true, feature_network if weights.feature else None)
     pose_feature = _feature_loss(drawn, true, pose_network if weights.pose_feature else None)
-    adversarial = adversarial_loss(drawn_logits, real=True)
+    adversarial = drawn.new_zeros(())
+    if drawn_logits is not None:
+        adversarial = adversarial_loss(drawn_logits, real=True)
     features = weights.feature * feature + weights.pose_feature * pose_feature
     total = pixel + features + weights.adversarial * adversarial
     return GeneratorLoss(total, pixel, feature, pose_feature, adversarial)

@@ -229,6 +229,25 @@ class _Features(nn.Module):
         return torch.relu(self.convolution(images))
 
 
+def test_without_an_adversarial_weight_the_generator_alone_learns(
+    pairs: ImagePairTensors, fabric: Fabric
+) -> None:
+    config = replace(TINY, adversarial_weight=0.0)
+    training = ImageTraining.start(config, fabric.device)
+    training.gate = Gate(generator=False, discriminator=True)
+    before = {name: value.clone() for name, value in _tensors(training.state_dict()).items()}
+    metrics = train_iteration(training, pairs, FeatureNetworks(), config, fabric)
+    after = _tensors(training.state_dict())
+    moved = {
+        name.split(".")[0]
+        for name in after
+        if name not in before or not torch.equal(after[name], before[name])
+    }
+    assert "generator" in moved
+    assert not moved & {"discriminator", "discriminator_optimizer"}
+    assert metrics["generator_loss"] == metrics["pixel_loss"]
+
+
 def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric: Fabric) -> None:
     config = replace(TINY, feature_weight=2.0, pose_feature_weight=3.0)
     networks = FeatureNetworks(_Features(), _Features())

@@ -130,8 +130,11 @@ def train_iteration(
     """One iteration in the 2017 order; changes `training`, returns metrics over all processes.
 
     The generator's terms are those before its update (absent if it rested), the discriminator's
-    those after both updates, which the gating rule looks at.
+    those after both updates, which the gating rule looks at. With an adversarial weight of 0
+    there is nobody to deceive: the generator alone learns, always.
     """
+    if config.adversarial_weight == 0:
+        return _train_generator_alone(training, pairs, networks, config, fabric)
     generator, discriminator, gate = training.generator, training.discriminator, training.gate
     metrics: dict[str, Tensor] = {}
     if gate.generator:
@@ -154,6 +157,21 @@ def train_iteration(
         training.gate = next_gate(gate, fake, means["real_error"], config.gate_margin)
     learned = {"generator_learned": gate.generator, "discriminator_learned": gate.discriminator}
     return means | {name: float(flag) for name, flag in learned.items()}
+
+
+def _train_generator_alone(
+    training: ImageTraining,
+    pairs: ImagePairTensors,
+    networks: FeatureNetworks,
+    config: ImageTrainingConfig,
+    fabric: Fabric,
+) -> dict[str, float]:
+    with fabric.autocast():
+        loss, metrics = generator_step(
+            training.generator, training.discriminator, pairs, config.weights, networks
+        )
+    _update(loss, training.generator, training.generator_optimizer)
+    return average_metrics(metrics)
 
 
 def _update(loss: Float[Tensor, ""], network: nn.Module, optimizer: TFAdam) -> None:

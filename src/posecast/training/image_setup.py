@@ -51,7 +51,7 @@ class ImageTrainingConfig:
     pose_feature_weight: float = 1.0
     """Weight of the pose network's feature loss; 0 trains without it."""
     adversarial_weight: float = 1.0
-    """Weight of deceiving the discriminator; 0 draws blurry pictures."""
+    """Weight of deceiving the discriminator; 0 trains without one, and draws blurry pictures."""
     alexnet_file: Path | None = None
     """bvlc_alexnet.npy or torchvision's alexnet checkpoint."""
     hourglass_folder: Path | None = None

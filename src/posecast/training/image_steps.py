@@ -28,9 +28,12 @@ def generator_step(
     weights: ImageLossWeights,
     networks: FeatureNetworks,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    """The generator's loss on a batch, to be minimised in its parameters alone, and its terms."""
+    """The generator's loss on a batch, to be minimised in its parameters alone, and its terms.
+
+    Where the adversarial weight is 0 the discriminator is not asked.
+    """
     drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
-    logits = discriminator(drawn, pairs.target_heatmaps)
+    logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
     loss = generator_loss(drawn, pairs.target, logits, weights, networks.alexnet, networks.pose)
     return loss.total, {
         "generator_loss": loss.total,
