@@ -66,9 +66,10 @@ class Compositor(nn.Module):
             moves = part_moves(source_heatmaps, target_heatmaps)
             flow = _mix(moves, motion, target_heatmaps)
             moved = warp(source_image.expand(len(flow), -1, -1, -1), flow)
-        covered = [maps.amax(1, keepdim=True) for maps in (source_heatmaps, target_heatmaps)]
-        covered[0] = covered[0].expand_as(covered[1])
-        hidden = functional.relu(self.merge(torch.cat([features, moved, *covered], dim=1)))
+            covered = target_heatmaps.amax(1, keepdim=True)
+            left = source_heatmaps.amax(1, keepdim=True).expand_as(covered)
+        hints = torch.cat([moved, left, covered], dim=1).to(features.dtype)
+        hidden = functional.relu(self.merge(torch.cat([features, hints], dim=1)))
         layers = self.to_layers(hidden).to(dtype)
         mask, drawn = layers[:, :1].sigmoid(), layers[:, 1:].tanh()
         return moved + mask * (drawn - moved)
@@ -82,9 +83,10 @@ def part_places(
     The fourth power sharpens blobs, so that one cut off by the border is still found near its peak.
     """
     weights = heatmaps.square().square()
-    mass = weights.sum((2, 3)).clamp(min=1e-6)
-    x = (weights.sum(2) * _pixel_centres(heatmaps.shape[3], heatmaps)).sum(-1) / mass
-    y = (weights.sum(3) * _pixel_centres(heatmaps.shape[2], heatmaps)).sum(-1) / mass
+    columns, rows = weights.sum(2), weights.sum(3)
+    mass = rows.sum(-1).clamp(min=1e-6)
+    x = (columns * _pixel_centres(heatmaps.shape[3], heatmaps)).sum(-1) / mass
+    y = (rows * _pixel_centres(heatmaps.shape[2], heatmaps)).sum(-1) / mass
     return torch.stack([x, y], dim=-1), heatmaps.amax((2, 3)) > 0.5
 
 
