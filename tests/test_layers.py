@@ -24,6 +24,7 @@ LAYERS = (
     ("evaluation", "penn_benchmark"),
     ("report",),
     ("presets",),
+    ("demo",),
     ("cli", "app"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -1,5 +1,6 @@
 """Video, GIF and picture files: what is written is read back, and bad files say what they are."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -96,6 +97,21 @@ def test_rotated_as_a_player_shows_it(tmp_path, rotation, corner):
     pixel = frame[5 if vertical == "top" else -6, 5 if horizontal == "left" else -6]
     assert pixel[0] > 150
     assert pixel[1] < 60
+
+
+def test_turned_as_the_format_defines_it(tmp_path):
+    """A phone held upright writes the matrix (x, y) -> (-y, x): a quarter turn clockwise."""
+    path = write_video(tmp_path / "a.mp4", [0, 10])
+    content = bytearray(path.read_bytes())
+    track = content.index(b"tkhd")
+    one = (1 << 16).to_bytes(4, "big")
+    start = content.index(one, track + 40)
+    content[start : start + 20] = struct.pack(">5i", 0, 1 << 16, 0, -(1 << 16), 0)
+    path.write_bytes(content)
+    frame = next(media.read_video(path))
+    assert frame.shape == (64, 48, 3)
+    assert frame[5, -6, 0] > 150  # the red corner went from the top left to the top right
+    assert frame[5, -6, 1] < 60
 
 
 def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
