@@ -8,7 +8,8 @@ right-handed people; the rig mirrors it for left-handed ones.
 from dataclasses import dataclass
 from typing import Literal
 
-Vector = tuple[float, float, float]
+Number = float | int
+Vector = tuple[Number, Number, Number]
 Tool = Literal["", "ball", "bat", "barbell", "club", "rope", "racket"]
 Place = Literal["ball field", "court", "gym", "park"]
 
@@ -17,14 +18,14 @@ Place = Literal["ball field", "court", "gym", "park"]
 class Key:
     """One key pose; a fresh Key stands upright with hanging arms."""
 
-    at: float
+    at: Number
     """When, as a share of the action (or of one period)."""
     hips: Vector = (0.0, 0.0, 0.0)
     """Where the pelvis is, from its place when standing."""
-    turn: float = 0.0
-    lean: float = 0.0
+    turn: Number = 0
+    lean: Number = 0
     """Spine forward."""
-    twist: float = 0.0
+    twist: Number = 0
     """Shoulders against hips, to the left."""
     right_hand: Vector = (0.135, -0.31, 0.02)
     """Wrist from the base of the neck; x and z follow the shoulders' turn, y is upright."""
@@ -34,7 +35,7 @@ class Key:
     left_foot: Vector = (-0.06, 0.0, 0.0)
     tool: Vector = (0.0, 1.0, 0.0)
     """Where the held tool points, in the frame of the hands."""
-    gaze: tuple[float, float] = (0.0, 0.0)
+    gaze: tuple[Number, Number] = (0, 0)
     """Where the head looks: turn and rise; does not follow the hips."""
 
 
@@ -45,7 +46,7 @@ class Action:
     keys: tuple[Key, ...]
     num_frames: tuple[int, int]
     """Shortest and longest clip, at 30 frames a second."""
-    views: tuple[tuple[float, float], ...]
+    views: tuple[tuple[int, int], ...]
     """(turn of the camera's line of sight, weight): 0 looks along z at the back of the person."""
     places: tuple[Place, ...]
     tool: Tool = ""

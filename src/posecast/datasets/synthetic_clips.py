@@ -15,7 +15,7 @@ from posecast.datasets.penn_action import NOMINAL_FPS, PAPER_ACTIONS
 from posecast.datasets.synthetic_actions import ACTIONS, Place
 from posecast.datasets.synthetic_drawing import hidden_joints
 from posecast.datasets.synthetic_figure import Figure
-from posecast.datasets.synthetic_film import PADDING, film, moved, random_camera
+from posecast.datasets.synthetic_film import PADDING, Film, film, moved, random_camera
 from posecast.datasets.synthetic_labels import label_figure
 from posecast.datasets.synthetic_motion import View, perform
 from posecast.datasets.synthetic_scenery import draw_scenery
@@ -82,7 +82,12 @@ class DrawnClip:
     pose: PoseClip
     facing: str
     """Where the person looks when the clip begins: front, back, left or right."""
-    frames: Iterator[UInt8[np.ndarray, "h w 3"]]
+    film: Film
+
+    @property
+    def frames(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """All frames in order, RGB."""
+        return map(self.film.frame, range(self.pose.num_frames))
 
 
 def draw_clip(config: SyntheticConfig, clip_id: str) -> DrawnClip:
@@ -112,7 +117,7 @@ def draw_clip(config: SyntheticConfig, clip_id: str) -> DrawnClip:
         visible=_visible(figure, person.girth, config.image_hw),
         boxes_px=_boxes(figure),
     )
-    facing = _facing_name(view.turn, action.keys[0].turn)
+    facing = _facing_name(view.turn, float(action.keys[0].turn))
     return DrawnClip(pose, facing, film(figure, person, scenery, camera, config.image_hw, rng))
 
 

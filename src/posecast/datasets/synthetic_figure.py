@@ -63,7 +63,7 @@ def moment(figure: Figure, time: float) -> Moment:
     second, share = min(first + 1, figure.num_frames - 1), float(time - first)
 
     def mix(track: np.ndarray) -> np.ndarray:
-        return track[first] + share * (track[second] - track[first])
+        return np.asarray(track[first] + share * (track[second] - track[first]))
 
     return Moment(
         mix(figure.points_px),

@@ -1,11 +1,10 @@
 """Filming a drawn person: camera, shadow, motion blur, sensor and lens."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int16, Int64, UInt8
 
 from posecast.datasets.synthetic_drawing import draw_person
 from posecast.datasets.synthetic_figure import Figure
@@ -15,6 +14,7 @@ from posecast.skeletons import PENN_ACTION
 PADDING = 0.22
 """How much larger than the frame the background is on every side, as a share of its size."""
 
+_NOISE_ROOM = 64
 _ANKLES = [PENN_ACTION.index("left_ankle"), PENN_ACTION.index("right_ankle")]
 _HIPS = [PENN_ACTION.index("left_hip"), PENN_ACTION.index("right_hip")]
 
@@ -63,33 +63,54 @@ def random_camera(
     )
 
 
+@dataclass(frozen=True)
+class Film:
+    """A clip whose frames are drawn when they are asked for, in any order."""
+
+    figure: Figure
+    """Where it appears in the frames; the camera moves only the scenery."""
+    person: Person
+    scenery: UInt8[np.ndarray, "h2 w2 3"]
+    camera: Camera
+    image_hw: tuple[int, int]
+    noise: Int16[np.ndarray, "h3 w3 3"]
+    """Sensor noise, larger than a frame."""
+    noise_corners: Int64[np.ndarray, "t 2"]
+    """Which part of the noise each frame gets."""
+
+    def frame(self, time: int) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture, RGB."""
+        height, width = self.image_hw
+        still = _background(self.scenery, self.camera.moves[time], self.image_hw)
+        still = still.astype(np.float32)
+        _shadow(still, self.figure, time)
+        moments = _shutter(self.figure, time)
+        picture = np.zeros_like(still)
+        for moment in moments:
+            layer = still.copy()
+            draw_person(layer, self.person, self.figure, moment)
+            picture += layer
+        frame = (picture / len(moments)).clip(0, 255).astype(np.uint8)
+        if self.camera.blur_px > 0:
+            frame = cv2.GaussianBlur(frame, (3, 3), self.camera.blur_px)
+        frame = cv2.LUT(frame, self.camera.tone)
+        y, x = self.noise_corners[time]
+        return cv2.add(frame, self.noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
+
+
 def film(
     figure: Figure,
     person: Person,
-    scenery: UInt8[np.ndarray, "h w 3"],
+    scenery: UInt8[np.ndarray, "h2 w2 3"],
     camera: Camera,
     image_hw: tuple[int, int],
     rng: np.random.Generator,
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The frames, RGB; the figure is where it appears in them, the camera moves the scenery."""
-    grain = rng.normal(0, camera.grain, (image_hw[0] + 64, image_hw[1] + 64)).astype(np.int16)
-    grain = cv2.merge([grain] * 3)
-    for time in range(figure.num_frames):
-        still = _background(scenery, camera.moves[time], image_hw).astype(np.float32)
-        _shadow(still, figure, time)
-        times = _shutter(figure, time)
-        picture = np.zeros_like(still)
-        for moment in times:
-            layer = still.copy()
-            draw_person(layer, person, figure, moment)
-            picture += layer
-        frame = (picture / len(times)).clip(0, 255).astype(np.uint8)
-        if camera.blur_px > 0:
-            frame = cv2.GaussianBlur(frame, (3, 3), camera.blur_px)
-        frame = cv2.LUT(frame, camera.tone)
-        y, x = rng.integers(0, 64, 2)
-        window = grain[y : y + image_hw[0], x : x + image_hw[1]]
-        yield cv2.add(frame, window, dtype=cv2.CV_8U)
+) -> Film:
+    """Put everything together; `figure` is what the moving camera sees."""
+    larger = (image_hw[0] + _NOISE_ROOM, image_hw[1] + _NOISE_ROOM)
+    noise = rng.normal(0, camera.grain, larger).astype(np.int16)
+    corners = rng.integers(0, _NOISE_ROOM, (figure.num_frames, 2))
+    return Film(figure, person, scenery, camera, image_hw, cv2.merge([noise] * 3), corners)
 
 
 def moved(figure: Figure, camera: Camera) -> Figure:

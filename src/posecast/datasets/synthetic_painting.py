@@ -16,7 +16,7 @@ Part = tuple[float, Callable[[np.ndarray], None]]
 
 
 def window(
-    canvas: Canvas, points: np.ndarray, margin: float
+    canvas: Canvas, points: np.ndarray, margin: float | int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """View of the canvas around some points, with its pixel centres (x row, y column)."""
     x1, y1 = np.floor(points.min(axis=0) - margin).astype(int).clip(0)

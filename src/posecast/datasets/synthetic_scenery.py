@@ -40,7 +40,10 @@ def draw_scenery(
 
 
 def noise(
-    hw: tuple[int, int], cells: tuple[float, ...], rng: np.random.Generator, stretch: float = 1.0
+    hw: tuple[int, int],
+    cells: tuple[float | int, ...],
+    rng: np.random.Generator,
+    stretch: float = 1.0,
 ) -> np.ndarray:
     """Smooth noise of about unit contrast, summed over cell sizes in pixels; `stretch` widens."""
     total = np.zeros(hw, np.float32)
@@ -83,7 +86,7 @@ def _ground(ground: np.ndarray, colour: Colour, contrast: float, rng: np.random.
 
 
 def _converging(
-    ground: np.ndarray, colour: Colour, count: int, thickness: float, rng: np.random.Generator
+    ground: np.ndarray, colour: Colour, count: int, thickness: float | int, rng: np.random.Generator
 ) -> None:
     """Lines that meet above the ground: boards, lanes, chalk."""
     height, width = _hw(ground)
@@ -104,7 +107,7 @@ def _stroke(
 
 def _box(
     picture: np.ndarray,
-    box: tuple[float, float, float, float],
+    box: tuple[float | int, ...],
     colour: Colour,
     opacity: float = 1.0,
 ) -> None:

@@ -61,16 +61,16 @@ class Person:
 
 def random_person(tool: Tool, rng: np.random.Generator) -> Person:
     """Somebody with clothes that suit the tool."""
-    skin = _vary(_pick(_SKINS, rng), 8, rng)
-    shirt, trousers = _vary(_pick(_CLOTHS, rng), 12, rng), _vary(_pick(_TROUSERS, rng), 10, rng)
-    other = _vary(_pick(_CLOTHS, rng), 12, rng)
+    skin = _vary(_pick(_SKINS, rng), 8.0, rng)
+    shirt, trousers = _vary(_pick(_CLOTHS, rng), 12.0, rng), _vary(_pick(_TROUSERS, rng), 10.0, rng)
+    other = _vary(_pick(_CLOTHS, rng), 12.0, rng)
     sleeve = float(rng.choice([0.0, 0.75, 2.0], p=[0.2, 0.6, 0.2]))
     leg = 2.0 if tool in ("bat", "ball", "club") else float(rng.choice([0.6, 0.95, 2.0]))
     if tool == "ball":
         leg = float(rng.choice([0.9, 2.0], p=[0.3, 0.7]))
     cloth = _pattern(shirt, other, rng)
-    sock = _vary(_pick(((240, 240, 236), (30, 30, 34)), rng), 6, rng)
-    shoe = _vary(_pick(_CLOTHS, rng), 10, rng)
+    sock = _vary(_pick(((240, 240, 236), (30, 30, 34)), rng), 6.0, rng)
+    shoe = _vary(_pick(_CLOTHS, rng), 10.0, rng)
     legs = _cloth(np.tile(trousers, (48, 24, 1)), 0.10, rng)
     textures = {
         "shirt": cloth,
@@ -88,9 +88,9 @@ def random_person(tool: Tool, rng: np.random.Generator) -> Person:
         textures={name: texture.astype(np.float32) for name, texture in textures.items()},
         girth=float(np.clip(rng.normal(1.0, 0.1), 0.82, 1.25)),
         skin=skin,
-        hair=_vary(_pick(_HAIRS, rng), 8, rng),
+        hair=_vary(_pick(_HAIRS, rng), 8.0, rng),
         hair_line=float(rng.choice([-0.3, -0.5, -1.2])),
-        cap=_vary(_pick(_CLOTHS, rng), 10, rng) if capped else None,
+        cap=_vary(_pick(_CLOTHS, rng), 10.0, rng) if capped else None,
         tool=tool,
         tool_colour=np.array(_pick(_TOOL_COLOURS.get(tool, _PLATES), rng), float),
         light=(float(rng.choice([-1, 1]) * rng.uniform(0.4, 1.0)), float(rng.uniform(0, 0.7))),
