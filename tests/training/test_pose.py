@@ -136,28 +136,28 @@ def test_another_configuration_is_refused(store_path, tmp_path):
 def test_best_weights_are_those_of_the_best_validation(store_path, tmp_path):
     result = train_pose(dataclasses.replace(TINY, steps=6), store_path, tmp_path / "run")
     run = Run.open(tmp_path / "run", "pose")
-    distances = {
-        record["step"]: record["validation_distance"]
+    ratios = {
+        record["step"]: record["validation_ratio"]
         for record in run.read_metrics()
-        if "validation_distance" in record
+        if "validation_ratio" in record
     }
-    assert sorted(distances) == [1, 2, 3, 4, 5, 6]
-    best = min(distances, key=distances.__getitem__)
+    assert sorted(ratios) == [1, 2, 3, 4, 5, 6]
+    best = min(ratios, key=ratios.__getitem__)
     assert run.weights_step("best") == best
-    assert result.best_distance == distances[best]
+    assert result.best_ratio == ratios[best]
 
 
 def test_patience_ends_a_training_that_no_longer_improves(store_path, tmp_path, monkeypatch):
     worse = iter(range(1, 100))
 
     def score(*_) -> dict[str, float]:
-        return {"validation_distance": float(next(worse))}
+        return {"validation_ratio": float(next(worse))}
 
     monkeypatch.setattr(PoseValidation, "score", score)
     config = dataclasses.replace(TINY, steps=50, patience=3)
     result = train_pose(config, store_path, tmp_path / "run")
     # The first score is that of 'last pose stays', the second that of step 1.
-    assert (result.step, result.best_distance, result.ended) == (4, 2.0, "patience")
+    assert (result.step, result.best_ratio, result.ended) == (4, 2.0, "patience")
     assert train_pose(config, store_path, tmp_path / "run") == result
 
 
@@ -195,13 +195,13 @@ def test_training_learns_the_waves(store_path, tmp_path):
         batch_size=16,
     )
     result = train_pose(config, store_path, tmp_path / "run")
-    first = Run.open(tmp_path / "run").read_metrics()[0]
-    assert result.best_distance < 0.5 * first["last_pose_validation_distance"]
+    assert result.best_ratio is not None
+    assert result.best_ratio < 0.5
 
 
 def test_training_without_validation(store_path, tmp_path):
     config = dataclasses.replace(TINY, validate_every=0, clips=ClipSelection(clips=("0009",)))
-    assert train_pose(config, store_path, tmp_path / "run").best_distance is None
+    assert train_pose(config, store_path, tmp_path / "run").best_ratio is None
     assert not (tmp_path / "run" / "weights-best.safetensors").exists()
 
 
@@ -304,6 +304,24 @@ def test_last_pose_stays_of_a_person_at_rest_is_perfect():
     clip = dataclasses.replace(still, joints_px=joints)
     validation = PoseValidation.of([clip], TINY.windows, num_future=8, num_windows=1)
     assert validation.score_last_pose()["validation_distance"] == pytest.approx(0, abs=1e-6)
+
+
+def test_last_pose_has_ratio_one_and_the_truth_zero():
+    validation = PoseValidation.of(CLIPS, TINY.windows, num_future=17, num_windows=2)
+    scores = validation.score_last_pose()
+    assert scores["validation_ratio"] == pytest.approx(1)
+    assert scores["validation_distance_4"] > 0.05
+    true = torch.from_numpy(validation.joints_crop[:, 4:]).float() * 2 - 1
+    features = true.transpose(-1, -2).reshape(len(true), 17, 26)
+    perfect = validation.score(lambda past, mask, steps: features, torch.device("cpu"))
+    assert perfect["validation_ratio"] == pytest.approx(0, abs=1e-5)
+
+
+def test_validation_without_any_joint_is_refused():
+    clip = dataclasses.replace(CLIPS[5], visible=np.zeros_like(CLIPS[5].visible))
+    validation = PoseValidation.of([clip], TINY.windows, num_future=8, num_windows=1)
+    with pytest.raises(ValueError, match="no joint of the validation clips is visible"):
+        validation.score_last_pose()
 
 
 def test_validation_windows_spread_over_a_clip():

@@ -110,8 +110,9 @@ class PoseTrainingResult:
 
     step: int
     """Updates made, in this and earlier starts of the run."""
-    best_distance: float | None
-    """Validation distance of the best weights; None without validation."""
+    best_ratio: float | None
+    """Best validation distance over that of the last pose (below 1: better); None without
+    validation."""
     ended: Literal["all steps", "patience", "stopped"]
 
 
@@ -120,7 +121,7 @@ def train_pose(
 ) -> PoseTrainingResult:
     """Train a pose model on a prepared store, or go on with the run in `run_path`.
 
-    Leaves the last weights and those with the best validation distance in the run. ValueError
+    Leaves the last weights and those with the best validation ratio in the run. ValueError
     where config, store or run do not fit; DivergedError where the loss is no longer a number.
     """
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
@@ -134,7 +135,7 @@ def train_pose(
     with run.catching_signals():
         training = _Training.begin(config, fabric, run)
         ended = _loop(training, _Batches.of(config, store, clips, fabric), validation)
-    return PoseTrainingResult(training.step, training.best_distance, ended)
+    return PoseTrainingResult(training.step, training.best_ratio, ended)
 
 
 def pose_step(
@@ -209,12 +210,12 @@ def _validate(training: "_Training", validation: PoseValidation) -> dict[str, fl
     scores = validation.score(network, training.fabric.device)
     network.train()
     run.log(training.step, scores)
-    distance = scores["validation_distance"]
+    ratio = scores["validation_ratio"]
     training.stale_validations += 1
-    if training.best_distance is None or distance < training.best_distance:
-        training.best_distance, training.stale_validations = distance, 0
+    if training.best_ratio is None or ratio < training.best_ratio:
+        training.best_ratio, training.stale_validations = ratio, 0
         run.save_weights("best", network, training.step)
-    return {"validation_distance": distance}
+    return {"validation_ratio": ratio}
 
 
 @dataclass
@@ -228,7 +229,7 @@ class _Training:
     optimizer: Optimizer
     step: int = 0
     """Updates made."""
-    best_distance: float | None = None
+    best_ratio: float | None = None
     stale_validations: int = 0
     """Validations since the best one."""
 
@@ -253,7 +254,7 @@ class _Training:
         self.network.load_state_dict(checkpoint["network"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.step = checkpoint["step"]
-        self.best_distance = checkpoint["best_distance"]
+        self.best_ratio = checkpoint["best_ratio"]
         self.stale_validations = checkpoint["stale_validations"]
 
     def save(self) -> None:
@@ -262,7 +263,7 @@ class _Training:
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "best_distance": self.best_distance,
+            "best_ratio": self.best_ratio,
             "stale_validations": self.stale_validations,
         }
         self.run.save_checkpoint(self.step, state)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,17 +12,19 @@ from torch import Tensor
 from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, unflatten_joints
 from posecast.losses import masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
-from posecast.models.pose_lstm import last_seen
+from posecast.models.pose_lstm import last_seen, mask_poses
 from posecast.store import StoredClip
 from posecast.windows import PoseWindows, seen_and_future
 
 Forecast = Callable[[Tensor, Tensor, int], Tensor]
 """(past "b t 2j", mask "b t j", steps) -> "b steps 2j", as the pose LSTM."""
 
-HORIZONS = (1, 8, 16, 32, 64)
-"""Future frames whose distance is logged by itself."""
+HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
+"""Future frames that are compared with the last pose and logged one by one."""
 _BATCH = 256
 _PCK_THRESHOLD = 0.1
+_STANDSTILL = 1e-4
+"""Distances below this share of the box count as this much when divided by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,31 +63,43 @@ class PoseValidation:
     def score(self, model: Forecast, device: torch.device) -> dict[str, float]:
         """Numbers of one model.
 
-        `validation_distance`: mean distance of visible joints as a share of the longer side of
-        the clip's box, pooled over joints and clips, averaged over the future frames, by which
-        the best weights are chosen; `_k` at single frames; `validation_pck` at 0.1 likewise;
-        `validation_loss`: the paper's squared loss on these windows.
+        `validation_distance_k`: mean distance of visible joints in future frame k as a share of
+        the longer side of the clip's box, pooled over joints and clips; `validation_distance`:
+        their mean over all future frames; `validation_pck`: PCK at 0.1 likewise;
+        `validation_ratio`, by which the best weights are chosen: the distance divided by that of
+        'the last pose stays', averaged over HORIZONS, so that near frames count as much as far
+        ones; `validation_loss`: the paper's squared loss on these windows.
         """
+        frames = self._scored_horizons()
         predicted, loss = self._forecast(model, device)
-        distance, hits, count = self._pooled(predicted)
-        scored = count > 0
-        curve = distance[scored] / count[scored]
-        single = {k: index for index, k in enumerate(np.flatnonzero(scored) + 1) if k in HORIZONS}
+        distances, pck = self._curves(predicted)
+        ratios = distances[frames] / np.maximum(self._last_pose_distances[frames], _STANDSTILL)
         return {
             "validation_loss": loss,
-            "validation_distance": float(curve.mean()),
-            "validation_pck": float((hits[scored] / count[scored]).mean()),
-            **{f"validation_distance_{k}": float(curve[i]) for k, i in single.items()},
+            "validation_ratio": float(ratios.mean()),
+            "validation_distance": float(np.nanmean(distances)),
+            "validation_pck": float(np.nanmean(pck)),
+            **{f"validation_distance_{k + 1}": float(distances[k]) for k in frames},
         }
 
     def score_last_pose(self) -> dict[str, float]:
         """The same numbers of 'the last pose stays'."""
+        return self.score(_last_pose_stays, torch.device("cpu"))
 
-        def stay(past: Tensor, mask: Tensor, steps: int) -> Tensor:
-            seen = past * torch.cat((mask, mask), dim=2)
-            return last_seen(seen, mask.to(past.dtype))[:, None].expand(-1, steps, -1)
+    @cached_property
+    def _last_pose_distances(self) -> Float[np.ndarray, " f"]:
+        return self._curves(self._forecast(_last_pose_stays, torch.device("cpu"))[0])[0]
 
-        return self.score(stay, torch.device("cpu"))
+    def _scored_horizons(self) -> list[int]:
+        """Frames of HORIZONS, from 0, in which the validation clips have any joint to score."""
+        known = np.isfinite(self._last_pose_distances)
+        frames = [k - 1 for k in HORIZONS if k <= len(known) and known[k - 1]]
+        if not frames:
+            raise ValueError(
+                "no joint of the validation clips is visible both in a seen and in a future frame: "
+                "choose other validation clips, or validate_every 0"
+            )
+        return frames
 
     @torch.no_grad()
     def _forecast(
@@ -102,17 +117,25 @@ class PoseValidation:
         loss = masked_pose_loss(predicted, torch.cat(poses)[:, past:], torch.cat(masks)[:, past:])
         return (unflatten_joints(predicted).numpy().astype(float) + 1) / 2, loss.item()
 
-    def _pooled(self, predicted: Float[np.ndarray, "n f j 2"]) -> Float[np.ndarray, "3 f"]:
-        """Per future frame: sum of distances, hits at PCK@0.1 and number of joints, all clips."""
-        total = np.zeros((3, predicted.shape[1]))
+    def _curves(
+        self, predicted: Float[np.ndarray, "n f j 2"]
+    ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
+        """Mean distance and PCK of each future frame, over all clips; NaN where none has joints."""
+        distance, hits, count = np.zeros((3, predicted.shape[1]))
         for clip, joints, visible, forecast in zip(
             self.clips, self.joints_crop, self.visible, predicted, strict=True
         ):
             past, future = visible[: self.num_past], visible[self.num_past :]
             true_px = crop_to_px(joints[self.num_past :], clip.crop)
-            predicted_px = crop_to_px(forecast, clip.crop)
-            distances = joint_distances(predicted_px, true_px, clip.box_side_px)
+            distances = joint_distances(crop_to_px(forecast, clip.crop), true_px, clip.box_side_px)
             counted = counted_joints(past, future)
-            total[0] += distance_sums(distances, counted)[0]
-            total[1:] += pck_hits(distances, counted, _PCK_THRESHOLD)
-        return total
+            distance += distance_sums(distances, counted)[0]
+            hits += pck_hits(distances, counted, _PCK_THRESHOLD)[0]
+            count += counted.sum(axis=1)
+        count[count == 0] = np.nan
+        return distance / count, hits / count
+
+
+def _last_pose_stays(past: Tensor, mask: Tensor, steps: int) -> Tensor:
+    shown = mask.to(past.dtype)
+    return last_seen(mask_poses(past, shown), shown)[:, None].expand(-1, steps, -1)
