@@ -55,6 +55,13 @@ def test_mp4_comes_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+def test_every_nth_frame(tmp_path):
+    media.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
+    assert numbers(media.read_video(tmp_path / "a.mp4", every=5)) == [0, 5, 10]
+    timed = media.read_timed_frames(tmp_path / "a.mp4", every=5)
+    assert [seconds for seconds, _ in timed] == pytest.approx([0, 0.2, 0.4], abs=1e-4)
+
+
 def test_time_stamps_of_a_fractional_rate(tmp_path):
     media.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
     times = [seconds for seconds, _ in media.read_timed_frames(tmp_path / "a.mp4")]

@@ -71,7 +71,7 @@ def test_crop_policies(raw, tmp_path):
     hw, boxes = original.image_hw, original.boxes_px
     expected = {
         "union": union_crop(boxes, hw, 3),
-        "tube": tube_crop(original.joints_px, hw, 3),
+        "tube": tube_crop(boxes.reshape(-1, 2, 2), hw, 3),
         "seen": seen_crop(boxes[:2], hw),
     }
     for policy, crop in expected.items():

@@ -57,6 +57,8 @@ class PoseClip:
     visible: Bool[np.ndarray, "t j"]
     boxes_px: Float[np.ndarray, "t 4"]
     """Annotated person boxes x1, y1, x2, y2; may reach outside the image."""
+    note: str = ""
+    """What had to be mended to use the clip, for people; "" where nothing."""
 
     @property
     def num_frames(self) -> int:

@@ -6,7 +6,7 @@ they are whole.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -97,19 +97,23 @@ def probe_video(path: str | Path) -> VideoInfo:
 
 
 def read_timed_frames(
-    path: str | Path,
-) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
+    path: str | Path, every: int = 1
+) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
     """Frames with the seconds at which they are shown, the first at 0, streaming.
+
+    `every`: only every n-th frame; the others are decoded but not converted.
 
     Raises:
         ValueError: as `probe_video`, at once; and while reading, when the file breaks off.
     """
     path = Path(path)
     info = probe_video(path)
-    return _decode(path, info.fps)
+    return _decode(path, info.fps, every)
 
 
-def _decode(path: Path, fps: float) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
+def _decode(
+    path: Path, fps: float, every: int
+) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
     with _opened(path) as (container, stream):
         first, seconds = None, 0.0
         for index, frame in enumerate(_whole_frames(path, container, stream)):
@@ -117,7 +121,8 @@ def _decode(path: Path, fps: float) -> Iterator[tuple[float, UInt8[np.ndarray, "
             shown = index / fps if frame.time is None else frame.time
             first = shown if first is None else first
             seconds = shown - first
-            yield seconds, _upright(frame)
+            if index % every == 0:
+                yield seconds, _upright(frame)
         _check_length(path, container, stream, end=seconds + 1 / fps)
 
 
@@ -149,7 +154,7 @@ def _check_length(path: Path, container: InputContainer, stream: VideoStream, en
 
 def resample(
     timed_frames: Iterable[tuple[float, UInt8[np.ndarray, "h w 3"]]], fps: float
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
     """Frames at a constant rate: for each tick k / fps, the frame whose time is nearest.
 
     Frames are repeated or left out, never blended. Times rise; the first is 0. The last frame
@@ -171,15 +176,17 @@ def resample(
         tick += 1
 
 
-def read_video(path: str | Path, fps: float | None = None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Frames in order, streaming; at `fps` frames a second by their time stamps, else all of them.
+def read_video(
+    path: str | Path, fps: float | None = None, every: int = 1
+) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
+    """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
     Raises:
         ValueError: as `read_timed_frames`; or fps is not positive.
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
-    timed_frames = read_timed_frames(path)
+    timed_frames = read_timed_frames(path, every)
     return (frame for _, frame in timed_frames) if fps is None else resample(timed_frames, fps)
 
 

@@ -41,10 +41,11 @@ class PreparationConfig:
     """Height and width of the stored frames in pixels."""
     crop: CropPolicy = "union"
     """What of the frame is kept. "union": the boxes of the whole clip, as the paper; it knows the
-    future. "tube": all joints of the whole clip, as the paper for Human3.6M; knows it too. "seen":
-    a wider square around the boxes of the first frames; knows nothing of what comes."""
+    future. "tube": the same by the paper's formula for Human3.6M, whose boxes are the extents of
+    the joints. "seen": a wider square around the boxes of the first frames; knows nothing of what
+    comes."""
     margin_px: int = 5
-    """Source pixels around the boxes ("union"; the paper has 5) or joints ("tube"; it has 20)."""
+    """Source pixels around the boxes ("union": 5 in the paper, "tube": 20)."""
     num_seen: int = 10
     """How many frames the "seen" crop looks at."""
     resize: Resize = "linear"
@@ -88,6 +89,8 @@ class PreparationReport:
     """Clips that were there already."""
     left_out: dict[str, str]
     """Clips that could not be used, and why."""
+    notes: dict[str, str]
+    """Clips of the finished store that were mended to be used, and how."""
     finished: bool
     """False after one share of several."""
     strict: bool
@@ -115,12 +118,8 @@ class PreparationReport:
             lines.append(f"The store holds {total} clips ({splits}), {poses_only} with poses only.")
         else:
             lines.append("When all shares are done, the same command without a share finishes it.")
-        if self.left_out:
-            lines.append(f"{len(self.left_out)} left out:")
-            listed = sorted(self.left_out.items())
-            lines += [f"  clip {name}: {problem}" for name, problem in listed[:_MOST_LISTED]]
-            if len(listed) > _MOST_LISTED:
-                lines.append(f"  and {len(listed) - _MOST_LISTED} more, see left_out.jsonl")
+        lines += _listed(self.notes, "mended", "the notes in clips.jsonl")
+        lines += _listed(self.left_out, "left out", "left_out.jsonl")
         return "\n".join(lines)
 
 
@@ -191,6 +190,7 @@ def prepare(
                 num_new=len(todo) - len(left_out),
                 num_kept=len(wanted) - len(todo),
                 left_out=left_out,
+                notes={clip.clip_id: clip.note for clip in clips if clip.note},
                 finished=writer.finished,
                 strict=config.strict,
                 seconds=time.monotonic() - start,
@@ -242,6 +242,7 @@ def to_stored_clip(clip: PoseClip, config: PreparationConfig, has_frames: bool) 
         joints_px=clip.joints_px.astype(np.float32),
         visible=clip.visible,
         has_frames=has_frames,
+        note=clip.note,
     )
 
 
@@ -250,7 +251,7 @@ def choose_crop(clip: PoseClip, config: PreparationConfig) -> Crop:
     if config.crop == "union":
         return union_crop(clip.boxes_px, clip.image_hw, config.margin_px)
     if config.crop == "tube":
-        return tube_crop(clip.joints_px, clip.image_hw, config.margin_px)
+        return tube_crop(clip.boxes_px.reshape(-1, 2, 2), clip.image_hw, config.margin_px)
     return seen_crop(clip.boxes_px[: config.num_seen], clip.image_hw)
 
 
@@ -293,6 +294,17 @@ def _make(
     light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
     heavy = sorted(set(todo) - set(light))
     return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
+
+
+def _listed(clips: dict[str, str], what: str, where: str) -> list[str]:
+    """Lines that name clips and say what was done to each, if there are any."""
+    if not clips:
+        return []
+    lines = [f"{len(clips)} {what}:"]
+    lines += [f"  clip {name}: {why}" for name, why in sorted(clips.items())[:_MOST_LISTED]]
+    if len(clips) > _MOST_LISTED:
+        lines.append(f"  and {len(clips) - _MOST_LISTED} more, see {where}")
+    return lines
 
 
 def _expect(condition: bool, expectation: str) -> None:

@@ -72,6 +72,8 @@ class StoredClip:
     visible: Bool[np.ndarray, "t j"]
     has_frames: bool
     """False where the data set had no pictures of the clip."""
+    note: str = ""
+    """What had to be mended to use the clip, for people; "" where nothing."""
 
     @property
     def num_frames(self) -> int:
@@ -264,11 +266,14 @@ class Store:
 def clip_to_line(clip: StoredClip) -> dict[str, Any]:
     """What clips.jsonl says of a clip: everything but its poses."""
     line = {name: getattr(clip, name) for name in _LINE_FIELDS}
+    if not clip.note:
+        del line["note"]
     return line | {"crop": dataclasses.astuple(clip.crop)}
 
 
 def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray) -> StoredClip:
     """Inverse of `clip_to_line`; ValueError where the line is damaged."""
+    line = {"note": "", **line}
     if set(line) != set(_LINE_FIELDS):
         raise ValueError(f"expected the keys {', '.join(_LINE_FIELDS)}, got {', '.join(line)}")
     values: dict[str, Any] = line | {

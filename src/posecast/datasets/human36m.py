@@ -1,0 +1,303 @@
+"""Human3.6M (Ionescu et al., PAMI 2014) as it is distributed.
+
+    ROOT/S1/MyPoseFeatures/D2_Positions/Walking 1.54138969.cdf   32 joints in pixels, all frames
+    ROOT/S1/Videos/Walking 1.54138969.mp4                        its video, 50 frames a second
+
+`.mat` files that the 2017 MATLAB script made from the CDF files are read where those are absent.
+A subject without the folder `Videos` gives clips with poses only. The numbers of the files are
+kept as they are: whether they count from a pixel's centre or its corner, they do not say.
+"""
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posecast.clips import ClipError, PoseClip
+from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
+from posecast.media import VideoInfo, probe_video, read_video
+from posecast.skeletons import HUMAN36M, Skeleton
+
+TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
+TEST_SUBJECTS = ("S9", "S11")
+ACTIONS = (
+    "directions",
+    "discussion",
+    "eating",
+    "greeting",
+    "phoning",
+    "photo",
+    "posing",
+    "purchases",
+    "sitting",
+    "sitting_down",
+    "smoking",
+    "waiting",
+    "walk_dog",
+    "walk_together",
+    "walking",
+)
+"""The 15 actions, whatever their spelling in a file's name."""
+FPS = 50.0
+"""Frames a second of all videos and poses."""
+
+_POSES, _VIDEOS = Path("MyPoseFeatures/D2_Positions"), Path("Videos")
+_POSE_SUFFIXES = (".cdf", ".mat")
+_NAME = re.compile(r"(?P<action>[A-Za-z]+)( \d+)?\.(?P<camera>\d+)")
+_SPELLINGS = {action.replace("_", ""): action for action in ACTIONS} | {
+    "takingphoto": "photo",
+    "walkingdog": "walk_dog",
+    "walkingtogether": "walk_together",
+}
+_CAMERA_HW = {
+    "54138969": (1002, 1000),
+    "55011271": (1000, 1000),
+    "58860488": (1000, 1000),
+    "60457274": (1002, 1000),
+}
+"""Height and width of each camera's pictures, for clips without video."""
+_MOST_APART = 50
+"""Frames by which a video and its poses may differ in length: a second."""
+_NEVER_PUBLISHED = ("S11_Directions.54138969",)
+_LAYOUT = (
+    "expected S1/MyPoseFeatures/D2_Positions/Walking.54138969.cdf ... and, for frames, "
+    "S1/Videos/Walking.54138969.mp4 ..."
+)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What there is of one clip."""
+
+    subject: str
+    stem: str
+    """Name of its files without suffix, such as "Walking 1.54138969"."""
+    poses: Path | None
+    video: Path | None
+
+
+@dataclass(frozen=True)
+class Human36M:
+    """The data set in a folder, a `clips.ClipSource`; a clip is one camera's view of one take."""
+
+    root: Path
+    """Folder that holds the subjects' folders S1, S5, ..."""
+    every: int = 4
+    """Keep every n-th frame; 4 gives 12.5 frames a second (paper), 1 all 50."""
+    poses_only: bool = False
+    """Leave the videos alone, even where they are there."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every is {self.every}; it must be 1 or more")
+        if not self.root.is_dir():
+            raise ValueError(f"Human3.6M: {self.root} is not a folder; {_LAYOUT}")
+        if not self._files:
+            raise ValueError(f"Human3.6M: {self.root} holds no subject's files; {_LAYOUT}")
+
+    @property
+    def name(self) -> str:
+        return "human36m"
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return HUMAN36M
+
+    def clip_ids(self) -> list[str]:
+        """All clips that have poses or a video, sorted, such as "S1_Walking_1.54138969"."""
+        return list(self._files)
+
+    def read_poses(self, clip_id: str) -> PoseClip:
+        """The joints of one clip, all of them visible; ClipError where they cannot be used.
+
+        The box of a frame is the extent of its joints and of those of the frames left out before
+        it; the last box holds what follows it too, so that all boxes together are the extent of
+        the whole track whatever `every` is. Of a video and poses that differ in length by up to
+        a second the shorter counts, and the clip's note says so.
+        """
+        files = self._find(clip_id)
+        action, camera = _parse_name(files, clip_id)
+        joints = _read_joints(files, clip_id)
+        video = self._probe(files, clip_id)
+        num_frames, note = _common_length(len(joints), video, clip_id)
+        boxes = _boxes(joints[:num_frames], self.every)
+        joints = joints[: num_frames : self.every]
+        return PoseClip(
+            clip_id=clip_id,
+            action=action,
+            split="train" if files.subject in TRAINING_SUBJECTS else "test",
+            fps=FPS / self.every,
+            image_hw=_image_hw(camera, video, clip_id),
+            joints_px=joints,
+            visible=np.ones(joints.shape[:2], bool),
+            boxes_px=boxes,
+            note=note,
+        )
+
+    def read_frames(self, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
+        """The kept frames in order, RGB; None where the subject has no videos.
+
+        ClipError where this clip's video is missing; on the way, where it is damaged.
+        """
+        video = self._video(self._find(clip_id), clip_id)
+        return None if video is None else self._stream(video, clip_id)
+
+    def pose_file(self, clip_id: str) -> Path:
+        """The file that holds the clip's joints; ClipError where there is none."""
+        return _pose_file(self._find(clip_id), clip_id)
+
+    @functools.cached_property
+    def _files(self) -> dict[str, _Files]:
+        """Clips by id, sorted."""
+        found = {}
+        for subject in (*TRAINING_SUBJECTS, *TEST_SUBJECTS):
+            poses = _by_stem(self.root / subject / _POSES, _POSE_SUFFIXES)
+            videos = _by_stem(self.root / subject / _VIDEOS, (".mp4",))
+            for stem in poses.keys() | videos.keys():
+                clip_id = f"{subject}_{stem.replace(' ', '_')}"
+                found[clip_id] = _Files(subject, stem, poses.get(stem), videos.get(stem))
+        return dict(sorted(found.items()))
+
+    def _find(self, clip_id: str) -> _Files:
+        if clip_id not in self._files:
+            raise ClipError(clip_id, f"{self.root} holds neither its poses nor its video")
+        return self._files[clip_id]
+
+    def _video(self, files: _Files, clip_id: str) -> Path | None:
+        """The clip's video; None where the subject has no videos or none are wanted."""
+        folder = self.root / files.subject / _VIDEOS
+        if self.poses_only or not folder.is_dir():
+            return None
+        if files.video is None and clip_id in _NEVER_PUBLISHED:
+            raise ClipError(
+                clip_id, "its video was never published; left out, as in the 2017 experiments"
+            )
+        if files.video is None:
+            raise ClipError(
+                clip_id,
+                f"has poses but no video {folder / files.stem}.mp4: fetch it, or prepare poses "
+                "only (--poses-only)",
+            )
+        return files.video
+
+    def _probe(self, files: _Files, clip_id: str) -> VideoInfo | None:
+        video = self._video(files, clip_id)
+        if video is None:
+            return None
+        try:
+            return probe_video(video)
+        except ValueError as error:
+            raise ClipError(clip_id, str(error)) from error
+
+    def _stream(self, video: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        expected = self.read_poses(clip_id).num_frames
+        count = 0
+        try:
+            with closing(read_video(video, every=self.every)) as frames:
+                for frame in itertools.islice(frames, expected):
+                    yield frame
+                    count += 1
+        except ValueError as error:
+            raise ClipError(clip_id, str(error)) from error
+        if count < expected:
+            raise ClipError(
+                clip_id,
+                f"{video}: truncated: {expected} frames were to be kept, the file ends after "
+                f"{count} of them; copy it again",
+            )
+
+
+def action_of(name: str) -> str | None:
+    """One of ACTIONS for any spelling of it in a file's name; None where it is none of them."""
+    return _SPELLINGS.get(name.replace("_", "").lower())
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """Files by name without suffix, earlier suffixes first; "_ALL" are whole recordings."""
+    files: dict[str, Path] = {}
+    for suffix in reversed(suffixes):
+        found = sorted(folder.glob(f"*{suffix}"))
+        files |= {
+            file.name.removesuffix(suffix): file for file in found if file.name[0] not in "._"
+        }
+    return files
+
+
+def _parse_name(files: _Files, clip_id: str) -> tuple[str, str]:
+    """Action and camera; ClipError where the file's name does not say them."""
+    match = _NAME.fullmatch(files.stem)
+    action = action_of(match["action"]) if match else None
+    if match is None or action is None:
+        raise ClipError(
+            clip_id,
+            f"cannot tell action and camera from the name {files.stem!r}, expected a name such as "
+            f"'Walking 1.54138969' of one of the actions {', '.join(ACTIONS)}; rename or remove it",
+        )
+    return action, match["camera"]
+
+
+def _pose_file(files: _Files, clip_id: str) -> Path:
+    if files.poses is None:
+        raise ClipError(
+            clip_id,
+            f"has a video but no poses: {files.subject / _POSES / files.stem}.cdf (or .mat) is "
+            "missing; fetch it, or remove the video",
+        )
+    return files.poses
+
+
+def _read_joints(files: _Files, clip_id: str) -> Float[np.ndarray, "t j 2"]:
+    path = _pose_file(files, clip_id)
+    try:
+        return read_pose_file(path)
+    except PoseFileError as error:
+        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
+
+
+def _boxes(joints: Float[np.ndarray, "t j 2"], every: int) -> Float[np.ndarray, "k 4"]:
+    """A box for each kept frame, from the frame after the last kept one on."""
+    firsts = np.maximum(np.arange(0, len(joints), every) - every + 1, 0)
+    low = np.minimum.reduceat(joints.min(axis=1), firsts)
+    high = np.maximum.reduceat(joints.max(axis=1), firsts)
+    return np.concatenate([low, high], axis=1)
+
+
+def _common_length(num_poses: int, video: VideoInfo | None, clip_id: str) -> tuple[int, str]:
+    """How many frames have both a pose and a picture, and a note where some have not."""
+    if video is None or video.num_frames == num_poses:
+        return num_poses, ""
+    both = f"the video has {video.num_frames} frames, the poses are of {num_poses}"
+    if abs(video.num_frames - num_poses) > _MOST_APART:
+        raise ClipError(
+            clip_id,
+            f"{both}: more than {_MOST_APART} apart, they cannot belong together (was the video "
+            "cut or its frame rate changed?); fetch both again",
+        )
+    shorter = min(num_poses, video.num_frames)
+    return shorter, f"{both}: the first {shorter} of both are used"
+
+
+def _image_hw(camera: str, video: VideoInfo | None, clip_id: str) -> tuple[int, int]:
+    """Size of the pictures: the video's, else what the camera's are known to have."""
+    known = _CAMERA_HW.get(camera)
+    if video is None and known is None:
+        raise ClipError(
+            clip_id,
+            f"has no video, and the size of camera {camera}'s pictures is not known (known are "
+            f"{', '.join(_CAMERA_HW)}); add its video",
+        )
+    if video is None or known is None:
+        return known or (video.height, video.width)  # pyright: ignore[reportOptionalMemberAccess]
+    if max(abs(video.height - known[0]), abs(video.width - known[1])) > 2:
+        raise ClipError(
+            clip_id,
+            f"the video is {video.width} x {video.height} pixels but its poses are for "
+            f"{known[1]} x {known[0]}; fetch the video in its published size",
+        )
+    return video.height, video.width
