@@ -72,8 +72,8 @@ def train_pose_model(words: list[str], program: str) -> int:
     if asked.dry_run:
         return _print_settings(asked.config)
     result = train_pose(asked.config, asked.store, asked.run, fresh=asked.fresh)
-    best = result.best_distance
-    score = "" if best is None else f", best validation distance {best:.4f}"
+    best = result.best_ratio
+    score = "" if best is None else f", best validation distance {best:.3f} of the last pose's"
     print(f"{asked.run}: pose model after {result.step} steps ({result.ended}){score}")
     return 130 if result.ended == "stopped" else 0
 
