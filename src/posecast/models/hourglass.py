@@ -24,6 +24,9 @@ from posecast.runs import Run, WeightsName
 STRIDE = 4
 """Pixels of the picture per pixel of the heat maps."""
 
+EMPTY_LOGIT = -4.0
+"""What an untrained network says everywhere: about the share of a map that a blob covers."""
+
 
 @dataclass(frozen=True)
 class HourglassConfig:
@@ -80,9 +83,10 @@ class Hourglass(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "s b j hm wm"]:
-        """RGB pictures in [-1, 1] -> heat maps of every stack, the best last; peaks are near 1.
+        """RGB pictures in [-1, 1] -> heat maps of every stack, the best last, as logits.
 
-        Train on all stacks (intermediate supervision), use the last.
+        All stacks are trained (intermediate supervision); `estimate_heatmaps` gives the maps of
+        the last one in [0, 1].
         """
         self._check(images)
         x = self.stem(images)
@@ -136,14 +140,14 @@ def load_estimator(run_path: str | Path, weights: WeightsName = "best") -> Hourg
 def estimate_heatmaps(
     network: nn.Module, images: Float[Tensor, "b 3 h w"], mirror: Sequence[int] | None = None
 ) -> Float[Tensor, "b j hm wm"]:
-    """Heat maps of the last stack.
+    """Heat maps of the last stack, in [0, 1].
 
     With `mirror` (`Skeleton.mirror`) averaged with those of the mirrored pictures, mirrored back:
     twice the work, steadier joints. Call it on a network in evaluation mode.
     """
     if mirror is None:
-        return network(images)[-1]
-    both = network(torch.cat([images, images.flip(-1)]))[-1]
+        return network(images)[-1].float().sigmoid()
+    both = network(torch.cat([images, images.flip(-1)]))[-1].float().sigmoid()
     straight, mirrored = both.chunk(2)
     return (straight + mirrored[:, list(mirror)].flip(-1)) / 2
 
@@ -196,6 +200,8 @@ class _Stack(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.head = nn.Conv2d(width, config.num_joints, 1)
+        if self.head.bias is not None:
+            nn.init.constant_(self.head.bias, EMPTY_LOGIT)
 
     def forward(
         self, x: Float[Tensor, "b c h w"]
