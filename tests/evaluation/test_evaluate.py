@@ -89,14 +89,15 @@ class Counting:
 
 def test_a_stopped_evaluation_goes_on_to_the_same_table(tmp_path, monkeypatch):
     monkeypatch.setattr("posecast.evaluation.loop.CLIPS_PER_BATCH", 1)
+    config = EvaluationConfig(num_past=4, steps=6, examples=0)
     store = a_store(tmp_path, *(a_clip(name, speed=ord(name) - 96) for name in "abcd"))
-    evaluate([Method("still", poses=Counting())], store, tmp_path / "straight", CONFIG)
+    evaluate([Method("still", poses=Counting())], store, tmp_path / "straight", config)
     with pytest.raises(KeyboardInterrupt):
-        evaluate([Method("still", poses=Counting(fail_at=4))], store, tmp_path / "out", CONFIG)
+        evaluate([Method("still", poses=Counting(fail_at=4))], store, tmp_path / "out", config)
     table = tmp_path / "out" / "rows.csv"
     table.write_text(table.read_text()[:-30])  # killed in the middle of a line
     again = Counting()
-    evaluate([Method("still", poses=again)], store, tmp_path / "out", CONFIG)
+    evaluate([Method("still", poses=again)], store, tmp_path / "out", config)
     assert again.seen == 2  # the broken clip and the missing one
     assert table.read_bytes() == (tmp_path / "straight" / "rows.csv").read_bytes()
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["finished"]

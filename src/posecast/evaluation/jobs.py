@@ -36,6 +36,9 @@ class EvaluationConfig:
     Forecasts are always compared with the labels."""
     thresholds: tuple[float, ...] = (0.05, 0.1)
     """Of PCK, as shares of the longer side of the clip's annotated box."""
+    examples: int = 1
+    """Clips that are kept with all forecasts to look at: so many of the best, of the middle and of
+    the worst."""
     final: bool = False
     """Allow test clips: nothing will be chosen by these numbers any more."""
     allow_trained: bool = False

@@ -8,7 +8,7 @@ Clips stream through, so memory does not grow with them; a stopped evaluation go
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.progress import track
 
+from posecast.clips import ClipError
 from posecast.configs import config_differences, config_to_dict
+from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips, record_test_use
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
-from posecast.evaluation.methods import Method, stored_poses
+from posecast.evaluation.methods import Method, window_poses
 from posecast.evaluation.scores import (
     FrameMetric,
     PoseClassifier,
@@ -33,7 +35,7 @@ from posecast.evaluation.scores import (
 from posecast.evaluation.table import TRUTH, Curve, TableWriter
 from posecast.files import FileError, read_json, write_json
 from posecast.forecaster import CLIPS_PER_BATCH
-from posecast.store import Store, StoredClip
+from posecast.store import Store, StoredClip, StoreError
 from posecast.versions import code_versions
 
 
@@ -108,9 +110,18 @@ def evaluate(
         uses = record_test_use(runs, _use(methods, clips, out_path))
     table = TableWriter(out_path / "rows.csv")
     todo = [job for job in jobs if job.clip.clip_id not in table.done]
-    for job, curves in _scored(todo, methods, store, config, networks):
+    for job, poses in _forecast(todo, methods, config.steps):
+        try:
+            curves = _curves(job, methods, poses, store, config, networks)
+        except (ClipError, StoreError, FileError) as error:
+            left_out[job.clip.clip_id] = str(error)
+            continue
         clip_frames = job.truth.window.future_frames
         table.write(job.clip.clip_id, job.clip.action, curves, clip_frames)
+    jobs = [job for job in jobs if job.clip.clip_id in table.done]
+    if not jobs:
+        raise ValueError(f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}")
+    write_examples(methods, store, jobs, out_path, config.examples)
     finished = {"finished": True, "left_out": left_out, "test_uses": uses}
     write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
     return EvaluationReport(out_path, len(jobs), left_out, uses, trained_on)
@@ -169,7 +180,7 @@ def _facts(
 def _open_folder(out_path: Path, facts: dict[str, Any], command: str) -> None:
     path = out_path / "evaluation.json"
     if path.is_file():
-        added = ("versions", "finished", "left_out", "test_uses", "command", "examples")
+        added = ("versions", "finished", "left_out", "test_uses", "command")
         differences = config_differences(read_json(path), facts, ignore=added)
         if differences:
             listed = "\n".join(f"  {line[:200]}" for line in differences)
@@ -195,48 +206,23 @@ def _use(methods: Sequence[Method], clips: Sequence[StoredClip], out_path: Path)
 # --- clips ----------------------------------------------------------------------------------------
 
 
-def _scored(
-    jobs: list[Job],
-    methods: Sequence[Method],
-    store: Store,
-    config: EvaluationConfig,
-    networks: MetricNetworks,
-) -> Iterator[tuple[Job, list[Curve]]]:
-    """Each clip with all its curves; poses are forecast for many clips at a time."""
+def _forecast(
+    jobs: list[Job], methods: Sequence[Method], steps: int
+) -> Iterator[tuple[Job, list[Float[np.ndarray, "t j 2"] | None]]]:
+    """Each clip with the poses of each method, which are forecast for many clips at a time."""
     console = Console(stderr=True)
     shown = iter(track(jobs, "evaluating", console=console, disable=not console.is_terminal))
     while batch := list(itertools.islice(shown, CLIPS_PER_BATCH)):
-        forecasts = {method.name: _poses(method, batch, config.steps) for method in methods}
+        windows = [(job.clip.clip_id, job.seen) for job in batch]
+        forecasts = [window_poses(method, windows, steps) for method in methods]
         for number, job in enumerate(batch):
-            poses = {name: each(number) for name, each in forecasts.items()}
-            yield job, _curves(job, methods, poses, store, config, networks)
-
-
-def _poses(
-    method: Method, batch: list[Job], steps: int
-) -> Callable[[int], Float[np.ndarray, "t j 2"] | None]:
-    """Poses of the method for each clip of the batch, by its place there."""
-    if method.stored is not None:
-        folder = method.stored
-        return lambda number: stored_poses(
-            folder,
-            batch[number].clip.clip_id,
-            int(batch[number].seen.past_frames[0]),
-            len(batch[number].seen.past_frames),
-            steps,
-        )
-    if method.poses is None:
-        return lambda _: None
-    past = np.stack([job.seen.past_joints_crop for job in batch])
-    visible = np.stack([job.seen.past_visible for job in batch])
-    predicted = method.poses.predict_poses(past, visible, steps)
-    return lambda number: predicted[number]
+            yield job, [each[number] for each in forecasts]
 
 
 def _curves(
     job: Job,
     methods: Sequence[Method],
-    poses: dict[str, Float[np.ndarray, "t j 2"] | None],
+    poses: Sequence[Float[np.ndarray, "t j 2"] | None],
     store: Store,
     config: EvaluationConfig,
     networks: MetricNetworks,
@@ -247,8 +233,7 @@ def _curves(
     curves = movement_curves(job.truth, None if video is None else video.future, last_seen)
     if networks.pose_classifier is not None:
         curves += _action(TRUTH, job, None, networks.pose_classifier)
-    for method in methods:
-        predicted = poses[method.name]
+    for method, predicted in zip(methods, poses, strict=True):
         if predicted is not None and method.kind != "oracle":
             curves += pose_curves(method.name, predicted, job.truth, config.thresholds)
             if networks.pose_classifier is not None:

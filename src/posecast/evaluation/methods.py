@@ -27,6 +27,7 @@ from posecast.forecasts import read_forecast, read_frames, read_settings
 from posecast.runs import Run
 from posecast.store import StoredClip
 from posecast.store_files import check_names
+from posecast.windows import ClipWindow
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")
 FRAME_BASELINES: Final = ("last frame", "optical flow")
@@ -162,17 +163,33 @@ def _run_facts(runs: Sequence[str | Path]) -> dict[str, Any]:
     return {"runs": tuple(run.path for run in opened), "origin": {"runs": facts}}
 
 
-def stored_poses(
-    path: Path, clip_id: str, start: int, num_past: int, steps: int
+def window_poses(
+    method: Method, windows: Sequence[tuple[str, ClipWindow]], steps: int
+) -> list[Float[np.ndarray, "t j 2"] | None]:
+    """The method's poses for each clip (id and seen window), None from a method of frames alone.
+
+    Forecasts on disk are read; all others are computed for all clips together.
+    """
+    if method.stored is not None:
+        return [_stored_poses(method.stored, *window, steps) for window in windows]
+    if method.poses is None:
+        return [None] * len(windows)
+    past = np.stack([window.past_joints_crop for _, window in windows])
+    visible = np.stack([window.past_visible for _, window in windows])
+    return list(method.poses.predict_poses(past, visible, steps))
+
+
+def _stored_poses(
+    path: Path, clip_id: str, window: ClipWindow, steps: int
 ) -> Float[np.ndarray, "t j 2"]:
     """Poses of a clip among forecasts on disk; ValueError if they are of another window."""
     forecast = read_forecast(path / "clips" / clip_id)
-    facts = forecast.facts
-    found = (facts.start, facts.num_past)
-    if found != (start, num_past):
+    found = (forecast.facts.start, forecast.facts.num_past)
+    asked = (int(window.past_frames[0]), len(window.past_frames))
+    if found != asked:
         raise ValueError(
             f"{path}: clip {clip_id} was seen from frame {found[0]} for {found[1]} frames, the "
-            f"evaluation is of {start} for {num_past}: predict again or evaluate the same window"
+            f"evaluation is of {asked[0]} for {asked[1]}: predict again or evaluate the same window"
         )
     return forecast.predicted_joints_crop[:steps]
 

@@ -56,7 +56,7 @@ def pose_curves(
     Distances are in source pixels, divided by the longer side of the clip's annotated box.
     """
     window, clip = truth.window, truth.clip
-    length = truth.num_truth
+    length = min(truth.num_truth, len(predicted_crop))
     true_px = crop_to_px(window.future_joints_crop[:length], clip.crop)
     predicted_px = crop_to_px(predicted_crop[:length], clip.crop)
     counted = counted_joints(window.past_visible, window.future_visible[:length])
@@ -85,7 +85,8 @@ def frame_curves(
     extra: dict[str, FrameMetric],
 ) -> list[Curve]:
     """PSNR, SSIM and `extra` metrics of the frames that the clip has."""
-    predicted = predicted[: len(true)]
+    length = min(len(true), len(predicted))
+    predicted, true = predicted[:length], true[:length]
     values = {
         "psnr": np.minimum(psnr(predicted, true), HIGHEST_PSNR_DB),
         "ssim": ssim(predicted, true),

@@ -6,6 +6,7 @@ replacement (bootstrap, percentile method), the same draws for every method, so 
 between methods can be given intervals too.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,19 @@ class Summary:
         name = f"{method} - {other}"
         return PooledCurve(name, metric, a.frames, value, low, high, both.sum(axis=0))
 
+    def overall(self, method: str, metric: str, chosen: Iterable[int] | None = None) -> PooledCurve:
+        """One number with its interval, pooled over frames too; its frame is 0."""
+        rows = self._rows(chosen)
+        measured = self.measured[method, metric]
+        weights = measured.weights[rows].sum(axis=1, keepdims=True)
+        total = (measured.values * measured.weights)[rows].sum(axis=1, keepdims=True)
+        values = total / np.where(weights > 0, weights, 1)
+        low, high = _interval(self._draws(len(rows)), values, weights)
+        return PooledCurve(
+            *(method, metric, np.zeros(1, int), _pool(values, weights), low, high),
+            (weights > 0).sum(axis=0),
+        )
+
     def clip_means(self, method: str, metric: str) -> Float[np.ndarray, " c"]:
         """One number a clip: its mean over frames and joints; NaN where nothing was measured."""
         measured = self.measured[method, metric]
@@ -121,11 +135,20 @@ class Summary:
     def _rows(self, chosen: Iterable[int] | None) -> Int[np.ndarray, " n"]:
         return np.arange(len(self.clips)) if chosen is None else np.array(list(chosen), int)
 
+    def is_whole(self, metric: str) -> bool:
+        """Whether the metric is one number a clip, or for all clips, and not a curve."""
+        found = (each for (_, name), each in self.measured.items() if name == metric)
+        return all(each.frames.tolist() == [0] for each in found)
+
     def _draws(self, num_clips: int) -> Float[np.ndarray, "d n"]:
-        """How often each clip is in each bootstrap sample; the same for all methods."""
-        rng = np.random.default_rng(self.seed)
-        shares = np.full(num_clips, 1 / num_clips)
-        return rng.multinomial(num_clips, shares, self.num_draws).astype(float)
+        return _bootstrap(num_clips, self.num_draws, self.seed)
+
+
+@functools.lru_cache(maxsize=32)
+def _bootstrap(num_clips: int, num_draws: int, seed: int) -> Float[np.ndarray, "d n"]:
+    """How often each clip is in each bootstrap sample; the same for all methods."""
+    shares = np.full(num_clips, 1 / num_clips)
+    return np.random.default_rng(seed).multinomial(num_clips, shares, num_draws).astype(float)
 
 
 def summarise(table: str | Path, num_draws: int = 1000, seed: int = 0) -> Summary:
@@ -196,7 +219,11 @@ def _percentiles(
     drawn: Float[np.ndarray, "d f"],
 ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
     """2.5 % and 97.5 % of each column, those samples left out that measured nothing there."""
-    measured = ~np.isnan(drawn).all(axis=0)
     low, high = np.full((2, drawn.shape[1]), np.nan)
-    low[measured], high[measured] = np.nanpercentile(drawn[:, measured], [2.5, 97.5], axis=0)
+    missing = np.isnan(drawn)
+    whole = ~missing.any(axis=0)
+    low[whole], high[whole] = np.percentile(drawn[:, whole], [2.5, 97.5], axis=0)
+    for column in np.flatnonzero(~whole & ~missing.all(axis=0)):
+        values = drawn[~missing[:, column], column]
+        low[column], high[column] = np.percentile(values, [2.5, 97.5])
     return low, high

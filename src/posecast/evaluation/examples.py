@@ -1,0 +1,201 @@
+"""A few clips with all their forecasts, to look at: the best, the middle and the worst ones.
+
+    OUT/examples/NN-RANK-CLIP.json   facts of the example
+    OUT/examples/NN-RANK-CLIP.npz    its arrays
+
+Ranked by the first forecast's mean over frames, or by the first method's where none forecasts: by
+pose distance where it has poses, else by PSNR.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.configs import config_from_dict, config_to_dict
+from posecast.evaluation.jobs import ClipVideo, Job, draw, read_video
+from posecast.evaluation.methods import Method, window_poses
+from posecast.evaluation.summary import Summary, summarise_rows
+from posecast.evaluation.table import read_table
+from posecast.files import read_json, write_json, write_safely
+from posecast.store import Store
+
+Rank = Literal["best", "median", "worst"]
+
+_POSES, _FRAMES = "poses of ", "frames of "
+
+
+@dataclass(frozen=True)
+class ExampleFacts:
+    """What is known of an example besides its arrays."""
+
+    clip_id: str
+    action: str
+    rank: Rank
+    method: str
+    """Whose number ranked it."""
+    metric: str
+    """Which number that is."""
+    score: float
+    fps: float
+    """Frames a second."""
+    crop_hw: tuple[int, int]
+    """Height and width of the crop in source pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One clip with what really came and what each method said."""
+
+    facts: ExampleFacts
+    past_joints_crop: Float[np.ndarray, "p j 2"]
+    past_visible: Bool[np.ndarray, "p j"]
+    future_joints_crop: Float[np.ndarray, "t j 2"]
+    """As many frames as the clip has."""
+    future_visible: Bool[np.ndarray, "t j"]
+    past_frames: UInt8[np.ndarray, "p h w 3"] | None
+    future_frames: UInt8[np.ndarray, "t h w 3"] | None
+    poses: dict[str, Float[np.ndarray, "t j 2"]]
+    """Joints as shares of the crop, by method."""
+    frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
+    """By method."""
+
+
+def write_examples(
+    methods: Sequence[Method], store: Store, jobs: Sequence[Job], out_path: Path, num_each: int
+) -> None:
+    """Choose `num_each` examples of each rank by the table and write them, unless they are there.
+
+    Clips with frames go first: where there are any, only those are shown.
+    """
+    with_frames = [job for job in jobs if job.clip.has_frames]
+    by_id = {job.clip.clip_id: job for job in with_frames or jobs}
+    folder = out_path / "examples"
+    for number, facts in enumerate(_choose(methods, by_id, out_path, num_each)):
+        name = f"{number:02d}-{facts.rank}-{facts.clip_id}"
+        if not (folder / f"{name}.json").is_file():
+            arrays = _arrays(methods, store, by_id[facts.clip_id])
+            write_safely(folder / f"{name}.npz", lambda path, content=arrays: _save(path, content))
+            write_json(folder / f"{name}.json", config_to_dict(facts))
+
+
+def read_examples(out_path: str | Path) -> list[Example]:
+    """The examples of an evaluation, from best to worst; FileError where one is damaged."""
+    return [_read(path) for path in sorted((Path(out_path) / "examples").glob("*.json"))]
+
+
+def _choose(
+    methods: Sequence[Method], jobs: dict[str, Job], out_path: Path, num_each: int
+) -> list[ExampleFacts]:
+    """Examples from best to worst, no clip twice."""
+    main = next((method for method in methods if method.kind == "forecast"), methods[0])
+    wanted = (main.name, ("distance", "psnr"))
+    rows = read_table(out_path / "rows.csv")
+    summary = summarise_rows(
+        row
+        for row in rows
+        if row.method == wanted[0] and row.metric in wanted[1] and row.clip in jobs
+    )
+    metric = "distance" if summary.has(main.name, "distance") else "psnr"
+    if not summary.has(main.name, metric):
+        return []
+    ranked = _ranked(summary, main.name, metric)
+    return [
+        ExampleFacts(
+            clip_id=clip_id,
+            action=jobs[clip_id].clip.action,
+            rank=rank,
+            method=main.name,
+            metric=metric,
+            score=score,
+            fps=jobs[clip_id].clip.fps,
+            crop_hw=jobs[clip_id].clip.crop.hw,
+        )
+        for rank, clip_id, score in _ranks(ranked, num_each)
+    ]
+
+
+def _ranked(summary: Summary, method: str, metric: str) -> list[tuple[str, float]]:
+    """Clips with their score, the best first."""
+    scores = summary.clip_means(method, metric)
+    pairs = [
+        (clip, float(score))
+        for clip, score in zip(summary.clips, scores, strict=True)
+        if np.isfinite(score)
+    ]
+    return sorted(pairs, key=lambda pair: -pair[1] if metric == "psnr" else pair[1])
+
+
+def _ranks(ranked: list[tuple[str, float]], num_each: int) -> list[tuple[Rank, str, float]]:
+    middle = max((len(ranked) - num_each) // 2, 0)
+    places: dict[int, Rank] = {}
+    groups: list[tuple[Rank, range]] = [
+        ("best", range(num_each)),
+        ("worst", range(len(ranked) - num_each, len(ranked))),
+        ("median", range(middle, middle + num_each)),
+    ]
+    for rank, numbers in groups:
+        for number in numbers:
+            if 0 <= number < len(ranked):
+                places.setdefault(number, rank)
+    return [(places[number], *ranked[number]) for number in sorted(places)]
+
+
+def _arrays(methods: Sequence[Method], store: Store, job: Job) -> dict[str, np.ndarray]:
+    """All arrays of one example by the names of their fields."""
+    length = job.truth.num_truth
+    window = job.truth.window
+    arrays: dict[str, np.ndarray] = {
+        "past_joints_crop": window.past_joints_crop,
+        "past_visible": window.past_visible,
+        "future_joints_crop": window.future_joints_crop[:length],
+        "future_visible": window.future_visible[:length],
+    }
+    video = read_video(job, store) if job.clip.has_frames else None
+    if video is not None:
+        arrays |= {"past_frames": video.seen.frames, "future_frames": video.future}
+    for method in methods:
+        arrays |= _forecast_arrays(method, job, video, length)
+    return arrays
+
+
+def _forecast_arrays(
+    method: Method, job: Job, video: ClipVideo | None, length: int
+) -> dict[str, np.ndarray]:
+    poses = window_poses(method, [(job.clip.clip_id, job.seen)], length)[0]
+    arrays = {}
+    if poses is not None and method.kind != "oracle":
+        arrays[_POSES + method.name] = poses
+    frames = None if video is None else draw(method, job, video, poses)
+    if frames is not None:
+        arrays[_FRAMES + method.name] = frames
+    return arrays
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+
+
+def _read(facts_path: Path) -> Example:
+    facts = config_from_dict(ExampleFacts, read_json(facts_path))
+    with np.load(facts_path.with_suffix(".npz")) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    names = ("past_joints_crop", "past_visible", "future_joints_crop", "future_visible")
+    return Example(
+        facts,
+        *(arrays[name] for name in names),
+        *(arrays.get(name) for name in ("past_frames", "future_frames")),
+        *(_by_method(arrays, prefix) for prefix in (_POSES, _FRAMES)),
+    )
+
+
+def _by_method(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,150 @@
+"""Line charts as inline SVG: they follow the page's colours, print sharply and need no script."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+WIDTH, HEIGHT = 440, 270
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 52
+NUM_LINE_STYLES = 8
+"""Colours and dashes of the page's style sheet."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve with its band; NaN leaves a gap."""
+
+    name: str
+    style: int
+    """Which colour and dash, from 0."""
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def line_chart(
+    lines: Sequence[Line],
+    ticks: Sequence[tuple[float, str, str]],
+    title: str,
+    x_label: str,
+    description: str,
+) -> str:
+    """An SVG element with bands, lines, y axis of round numbers, and two rows of x labels.
+
+    `ticks` are x, label, and a note below it (the number of clips). `description` is for readers
+    who cannot see it.
+    """
+    scale = _Scale.of(lines)
+    parts = [_axis(scale, ticks, x_label)]
+    parts += [_band(scale, line) for line in lines]
+    parts += [_curve(scale, line) for line in lines]
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}. {escape(description)}">{"".join(parts)}</svg>'
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From numbers to places in the picture."""
+
+    x_low: float
+    x_high: float
+    y_ticks: tuple[float, ...]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> "_Scale":
+        xs = [x for line in lines for x in line.x]
+        ys = [y for line in lines for row in (line.y, line.low, line.high) for y in row]
+        ys = [y for y in ys if math.isfinite(y)] or [0.0]
+        return cls(min(xs), max(xs), round_ticks(min(ys), max(ys)))
+
+    def x(self, value: float) -> float:
+        span = (self.x_high - self.x_low) or 1.0
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - self.x_low) / span
+
+    def y(self, value: float) -> float:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
+
+
+def round_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
+    """Round numbers, evenly spaced, from at or below `low` to at or above `high`.
+
+    Starts at 0 where that costs little of the picture.
+    """
+    low = 0.0 if 0 < low < 0.25 * high else low
+    span = (high - low) or max(abs(high), 1.0)
+    power = 10.0 ** math.floor(math.log10(span / about))
+    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each * about >= span)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    last = max(last, first + 1)
+    return tuple(float(round(step * number, 10)) for number in range(first, last + 1))
+
+
+def _axis(scale: _Scale, ticks: Sequence[tuple[float, str, str]], x_label: str) -> str:
+    parts = []
+    for value in scale.y_ticks:
+        y = scale.y(value)
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text class="y" x="{LEFT - 6}" y="{y + 4:.1f}">{value:g}</text>')
+    base = HEIGHT - BOTTOM
+    for value, label, note in _spaced(scale, ticks):
+        x = scale.x(value)
+        parts.append(f'<path class="tick" d="M{x:.1f} {base}v4"/>')
+        parts.append(f'<text class="x" x="{x:.1f}" y="{base + 16}">{escape(label)}</text>')
+        parts.append(f'<text class="n" x="{x:.1f}" y="{base + 29}">{escape(note)}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="x" x="{middle:.0f}" y="{HEIGHT - 6}">{escape(x_label)}</text>')
+    return "".join(parts)
+
+
+def _spaced(
+    scale: _Scale, ticks: Sequence[tuple[float, str, str]], apart: float = 30
+) -> list[tuple[float, str, str]]:
+    """Ticks that do not run into one another; the last one always stays."""
+    kept: list[tuple[float, str, str]] = []
+    for tick in reversed(ticks):
+        if not kept or scale.x(kept[-1][0]) - scale.x(tick[0]) >= apart:
+            kept.append(tick)
+    return kept[::-1]
+
+
+def _points(scale: _Scale, xs: Sequence[float], ys: Sequence[float]) -> list[str]:
+    return [f"{scale.x(x):.1f} {scale.y(y):.1f}" for x, y in zip(xs, ys, strict=True)]
+
+
+def _band(scale: _Scale, line: Line) -> str:
+    known = np.isfinite(line.low) & np.isfinite(line.high)
+    xs = np.array(line.x)[known].tolist()
+    if not xs:
+        return ""
+    low = _points(scale, xs, np.array(line.low)[known].tolist())
+    high = _points(scale, xs, np.array(line.high)[known].tolist())
+    return (
+        f'<path class="band s{line.style % NUM_LINE_STYLES}" d="M{"L".join(high + low[::-1])}Z"/>'
+    )
+
+
+def _curve(scale: _Scale, line: Line) -> str:
+    known = np.isfinite(line.y)
+    xs, ys = np.array(line.x)[known].tolist(), np.array(line.y)[known].tolist()
+    if not xs:
+        return ""
+    points = _points(scale, xs, ys)
+    style = f"s{line.style % NUM_LINE_STYLES}"
+    if len(xs) == 1:
+        return f'<path class="line dot {style}" d="M{points[0]}h.1"/>'
+    return f'<path class="line {style}" d="M{"L".join(points)}"/>'
+
+
+def legend_key(style: int) -> str:
+    """A short piece of the line, for a legend."""
+    return (
+        '<svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
+        f'<path class="line s{style % NUM_LINE_STYLES}" d="M1 4H27"/></svg>'
+    )

@@ -1,0 +1,300 @@
+"""The page: reads evaluations, writes OUT/index.html and OUT/files/ beside it.
+
+Computes no metric; all numbers come from the tables. Everything is in the folder, which can be
+copied, zipped, opened from disk and printed.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from posecast.evaluation.examples import read_examples
+from posecast.evaluation.summary import Summary, summarise
+from posecast.files import FileError, read_json, write_json, write_text
+from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.metric_names import style_of
+from posecast.report.players import Player, longest, write_player
+from posecast.report.tables import (
+    Cell,
+    Table,
+    action_table,
+    curve_metrics,
+    headline_tables,
+    horizon_table,
+    horizons_of,
+    methods_with,
+    movement_groups,
+    whole_metrics,
+    whole_table,
+)
+from posecast.skeletons import SKELETONS
+
+FILES = "files"
+"""Folder beside the page with pictures, tables and configurations."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the page says and how intervals are drawn."""
+
+    title: str = "Forecasting video of people"
+    introduction: str = ""
+    """A paragraph for the reader, plain text."""
+    num_draws: int = 1000
+    """Bootstrap samples behind the intervals."""
+    seed: int = 0
+    """Of those samples."""
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A chart with its numbers."""
+
+    title: str
+    meaning: str
+    svg: Markup
+    table: Table
+
+
+@dataclass(frozen=True)
+class _Chapter:
+    """One evaluation."""
+
+    anchor: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    legend: tuple[tuple[str, Markup], ...]
+    headline: tuple[Table, ...]
+    figures: tuple[_Figure, ...]
+    whole: Table | None
+    actions: tuple[Table, ...]
+    movement: tuple[_Figure, ...]
+    players: tuple[Player, ...]
+    longest: int
+    command: str
+    links: tuple[tuple[str, str], ...]
+
+
+def write_report(
+    evaluations: str | Path | Sequence[str | Path],
+    out_path: str | Path,
+    config: ReportConfig | None = None,
+) -> Path:
+    """Write the page of one or several finished evaluations; returns OUT/index.html.
+
+    What an earlier report left in OUT is replaced; other files there are not touched.
+
+    Raises:
+        ValueError: an evaluation is missing, unfinished or damaged.
+    """
+    config = config or ReportConfig()
+    paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)
+    out_path = Path(out_path)
+    chapters = [_chapter(Path(path), out_path, n, config) for n, path in enumerate(paths, start=1)]
+    template = files("posecast.report").joinpath("template.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.from_string(template).render(config=config, chapters=chapters)
+    write_text(out_path / "index.html", page)
+    return out_path / "index.html"
+
+
+def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _Chapter:
+    if not (path / "evaluation.json").is_file():
+        raise FileError(f"{path} is no evaluation: make one with 'posecast evaluate'")
+    facts = read_json(path / "evaluation.json")
+    if not facts["finished"]:
+        raise FileError(f"{path} is not finished: the command that began it goes on where it was")
+    summary = summarise(path, config.num_draws, config.seed)
+    metrics = curve_metrics(summary)
+    players = _players(path, facts, out_path / FILES, number)
+    main = _main_metrics(metrics)
+    whole = whole_metrics(summary)
+    return _Chapter(
+        anchor=f"evaluation-{number}",
+        title=_title(facts, summary),
+        facts=_facts(facts, summary),
+        warnings=_warnings(facts),
+        legend=tuple((name, Markup(legend_key(n))) for n, name in enumerate(summary.methods)),
+        headline=tuple(headline_tables(summary, main)),
+        figures=tuple(_figure(summary, metric) for metric in metrics),
+        whole=whole_table(summary, whole) if whole else None,
+        actions=tuple(action_table(summary, metric) for metric in main)
+        if len(set(summary.actions)) > 1
+        else (),
+        movement=tuple(_movement_figure(summary, metric) for metric in main)
+        if len(summary.clips) >= 4
+        else (),
+        players=players,
+        longest=longest(players),
+        command=facts.get("command", ""),
+        links=_write_files(facts, summary, metrics, out_path / FILES, number),
+    )
+
+
+def _main_metrics(metrics: Sequence[str]) -> list[str]:
+    """The few that the headline, the actions and the movement are shown in."""
+    wanted = [name for name in ("pck@0.05", "distance", "psnr", "ssim", "lpips") if name in metrics]
+    return wanted or list(metrics[:3])
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _title(facts: dict[str, Any], summary: Summary) -> str:
+    split = facts["config"]["clips"]["split"]
+    what = "chosen" if facts["config"]["clips"]["clips"] else split
+    return f"{facts['store']['dataset'].replace('_', ' ')}: {len(summary.clips)} {what} clips"
+
+
+def _facts(facts: dict[str, Any], summary: Summary) -> tuple[tuple[str, str], ...]:
+    config, store = facts["config"], facts["store"]
+    apart = "" if config["stride"] == 1 else f", every {config['stride']}. frame"
+    start = "the clip's start" if config["start"] == "first" else "the middle of the clip"
+    future = "knows the whole clip" if store["crop"] != "seen" else "from seen frames alone"
+    actions = config["clips"]["actions"]
+    return (
+        ("Clips", f"{len(summary.clips)} of {len(set(summary.actions))} actions"),
+        ("Chosen by", ", ".join(actions).replace("_", " ") if actions else "all actions"),
+        ("Seen", f"{config['num_past']} frames from {start}{apart}, poses: {config['seen_poses']}"),
+        ("Forecast", f"up to {config['steps']} frames; a clip counts while it has true frames"),
+        ("Crop", f"{store['crop']} ({future}), {store['size']} x {store['size']} pixels"),
+        ("Intervals", f"95 %, from {summary.num_draws} bootstrap samples of the clips"),
+        (
+            "Code",
+            f"posecast {facts['versions']['posecast']}, {facts['versions']['git_commit'][:12]}",
+        ),
+    )
+
+
+def _warnings(facts: dict[str, Any]) -> tuple[str, ...]:
+    warnings = []
+    if facts["trained_on"]:
+        shown = ", ".join(facts["trained_on"][:8])
+        warnings.append(
+            f"{len(facts['trained_on'])} of these clips were trained on ({shown}): the numbers "
+            "say how well they were learned, not what a new clip would give."
+        )
+    if facts["left_out"]:
+        warnings.append(
+            f"{len(facts['left_out'])} clips were left out: "
+            + "; ".join(list(facts["left_out"].values())[:5])
+        )
+    for run, count in facts["test_uses"].items():
+        if count > 1:
+            warnings.append(
+                f"Test clips have been looked at {count} times with the run {Path(run).name}: the "
+                "more looks, the less such a number is worth."
+            )
+    return tuple(warnings)
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def _figure(summary: Summary, metric: str) -> _Figure:
+    style = style_of(metric)
+    table = horizon_table(summary, metric)
+    lines = []
+    for number, name in enumerate(summary.methods):
+        if summary.has(name, metric):
+            curve = summary.curve(name, metric)
+            x = tuple(float(frame) for frame in curve.frames)
+            rows = [(style.scale * row).tolist() for row in (curve.values, curve.low, curve.high)]
+            lines.append(Line(name, number, x, *(tuple(row) for row in rows)))
+    longest_curve = summary.curve(methods_with(summary, metric)[0], metric)
+    counts = dict(zip(longest_curve.frames.tolist(), longest_curve.num_clips.tolist(), strict=True))
+    frames = horizons_of(summary, int(longest_curve.frames.max()))
+    ticks = [(float(frame), f"+{frame}", str(counts.get(frame, 0))) for frame in frames]
+    unit = f" ({style.unit})" if style.unit else ""
+    svg = line_chart(
+        *(lines, ticks, f"{style.title}{unit} over frames"),
+        "frames after the last seen one; below, clips with truth",
+        f"{style.direction}; the table below has the numbers",
+    )
+    return _Figure(f"{style.title}{unit}, {style.direction}", style.meaning, Markup(svg), table)
+
+
+def _movement_figure(summary: Summary, metric: str) -> _Figure:
+    """A metric over groups of clips, from those that move least to those that move most."""
+    style, groups = style_of(metric), movement_groups(summary)
+    lines, rows = [], []
+    for number, name in enumerate(summary.methods):
+        if summary.has(name, metric):
+            points = [summary.overall(name, metric, group) for group in groups]
+            x = tuple(float(place) for place in range(1, len(groups) + 1))
+            values = [[point.values[0], point.low[0], point.high[0]] for point in points]
+            y, low, high = (
+                tuple(float(style.scale * v) for v in row) for row in zip(*values, strict=True)
+            )
+            lines.append(Line(name, number, x, y, low, high))
+            rows.append((name, tuple(Cell(style.text(point.values[0])) for point in points)))
+    ticks = [(float(n), str(n), str(len(group))) for n, group in enumerate(groups, start=1)]
+    unit = f" ({style.unit})" if style.unit else ""
+    svg = line_chart(
+        *(lines, ticks, f"{style.title}{unit} by how much the clips move"),
+        "groups of clips, from still to lively; below, clips",
+        f"{style.direction}; the table below has the numbers",
+    )
+    columns = ("Method", *(str(n) for n in range(1, len(groups) + 1)))
+    caption = f"{style.title}{unit}, mean over all frames, groups from still to lively"
+    table = Table(caption, columns, tuple(rows))
+    return _Figure(f"{style.title}{unit}, {style.direction}", "", Markup(svg), table)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _players(path: Path, facts: dict[str, Any], folder: Path, number: int) -> tuple[Player, ...]:
+    skeleton = SKELETONS[facts["store"]["skeleton"]]
+    return tuple(
+        write_player(example, skeleton, folder, f"clip-{number}-{place}")
+        for place, example in enumerate(read_examples(path), start=1)
+    )
+
+
+def _write_files(
+    facts: dict[str, Any], summary: Summary, metrics: Sequence[str], folder: Path, number: int
+) -> tuple[tuple[str, str], ...]:
+    """Copies of what the numbers were made with: text and file of each link."""
+    links = [("settings, versions and methods", f"evaluation-{number}.json")]
+    write_json(folder / links[0][1], facts)
+    links.append(("all curves as CSV", f"curves-{number}.csv"))
+    write_text(folder / links[1][1], _curves_csv(summary, metrics))
+    for run in _run_paths(facts):
+        for name in ("config.json", "versions.json", "data.json"):
+            if (run / name).is_file():
+                file = f"run-{run.name}-{name}"
+                write_json(folder / file, read_json(run / name))
+                links.append((f"run {run.name}: {name}", file))
+    return tuple((text, f"{folder.name}/{file}") for text, file in links)
+
+
+def _run_paths(facts: dict[str, Any]) -> list[Path]:
+    paths = [run["path"] for method in facts["methods"] for run in method.get("runs", ())]
+    return [Path(path) for path in dict.fromkeys(paths)]
+
+
+def _curves_csv(summary: Summary, metrics: Sequence[str]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("metric", "method", "frame", "value", "low", "high", "clips"))
+    for metric in metrics:
+        for name in methods_with(summary, metric):
+            curve = summary.curve(name, metric)
+            for frame, value, low, high, count in zip(
+                *(curve.frames, curve.values, curve.low, curve.high, curve.num_clips), strict=True
+            ):
+                rows.writerow(
+                    (metric, name, frame, f"{value:.6g}", f"{low:.6g}", f"{high:.6g}", count)
+                )
+    return text.getvalue()

@@ -1,0 +1,312 @@
+"""The page: what is in it, that it stands alone, and how it looks in a real browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate
+from posecast.evaluation.summary import summarise
+from posecast.evaluation.table import Curve, TableWriter
+from posecast.files import FileError
+from posecast.report import ReportConfig, write_report
+from posecast.report.charts import Line, line_chart, round_ticks
+from posecast.report.metric_names import in_order, style_of
+from posecast.report.tables import action_table, headline_tables, horizon_table
+from small_store import a_clip, a_store
+
+METHODS = ["last pose", "constant velocity", "last frame", "optical flow"]
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory) -> Path:
+    """Six clips with frames, four methods."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    clips = [
+        a_clip(f"c{n}", speed=0.5 * n, has_frames=True, action=["run & <jump>", "walk"][n % 2])
+        for n in range(6)
+    ]
+    store = a_store(folder, *clips)
+    config = EvaluationConfig(num_past=4, steps=16)
+    evaluate(
+        baseline_methods(METHODS), store, folder / "out", config, command="posecast evaluate x"
+    )
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def page(evaluation, tmp_path_factory) -> Path:
+    config = ReportConfig("A <title>", "Some & words", num_draws=50)
+    return write_report(evaluation, tmp_path_factory.mktemp("page"), config)
+
+
+class Elements(HTMLParser):
+    """All start tags with their attributes, and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def elements(page) -> Elements:
+    return Elements(page.read_text())
+
+
+def test_the_page_stands_alone(page, elements):
+    text = page.read_text()
+    assert not re.search(r"https?://", text)
+    files = [attributes["src"] for attributes in elements.named("img")]
+    files += [each["href"] for each in elements.named("a") if not each["href"].startswith("#")]
+    files += re.findall(r"url\('(.+?)'\)", text)
+    assert len(files) > 10
+    for file in files:
+        assert not Path(file).is_absolute()
+        assert (page.parent / file).is_file(), file
+
+
+def test_words_of_the_user_are_escaped(elements):
+    assert "A <title>" in elements.text
+    assert "run & <jump>" in elements.text
+    assert "posecast evaluate x" in elements.text
+
+
+def test_a_screen_reader_finds_its_way(elements):
+    headers = elements.named("th")
+    assert headers
+    assert all(each.get("scope") in ("row", "col") for each in headers)
+    assert len(elements.named("caption")) == len(elements.named("table"))
+    assert all(each.get("alt") for each in elements.named("img"))
+    drawn = [each for each in elements.named("svg") if "aria-hidden" not in each]
+    assert drawn
+    assert all(each["role"] == "img" and each["aria-label"] for each in drawn)
+    assert [each["lang"] for each in elements.named("html")] == ["en"]
+    assert len(elements.named("h1")) == 1
+    assert all("aria-label" in each for each in elements.named("input"))
+
+
+def test_clips_play_in_step_with_one_slider(page, elements):
+    assert len([each for each in elements.named("input") if each["type"] == "range"]) == 1
+    players = [each for each in elements.named("article") if each.get("class") == "player"]
+    assert len(players) == 3
+    panels = [each for each in elements.named("div") if "data-rows" in each]
+    assert len(panels) == 3 * 3  # truth, last frame, optical flow
+    assert {each["data-frames"] for each in panels} == {"20"}
+    with Image.open(page.parent / "files" / "clip-1-1-0.jpg") as grid:
+        assert grid.size[0] == 10 * grid.size[1] // 2
+        assert int(panels[0]["data-rows"]) == 2
+
+
+def test_poses_alone_make_a_page_too(tmp_path):
+    store = a_store(tmp_path, *(a_clip(f"c{n}", speed=n) for n in range(3)))
+    config = EvaluationConfig(num_past=4, steps=6)
+    evaluate(baseline_methods(["last pose", "constant velocity"]), store, tmp_path / "out", config)
+    page = write_report([tmp_path / "out"], tmp_path / "page", ReportConfig(num_draws=20))
+    panels = [each for each in Elements(page.read_text()).named("div") if "data-rows" in each]
+    assert len(panels) == 3 * 3  # truth and two forecasts
+
+
+def test_files_beside_the_page_hold_settings_and_curves(page, evaluation):
+    facts = json.loads((page.parent / "files" / "evaluation-1.json").read_text())
+    assert facts["command"] == "posecast evaluate x"
+    lines = (page.parent / "files" / "curves-1.csv").read_text().splitlines()
+    assert lines[0] == "metric,method,frame,value,low,high,clips"
+    curve = summarise(evaluation).curve("last pose", "distance")
+    row = next(line for line in lines if line.startswith("distance,last pose,3,")).split(",")
+    assert float(row[3]) == pytest.approx(curve.at(3), rel=1e-5)
+    assert row[6] == "6"
+
+
+def test_warnings_are_shown(evaluation, tmp_path):
+    shutil.copytree(evaluation, tmp_path / "copy")
+    path = tmp_path / "copy" / "evaluation.json"
+    facts = json.loads(path.read_text())
+    facts |= {"trained_on": ["c1"], "test_uses": {"runs/pose": 3}, "left_out": {"x": "clip x: bad"}}
+    path.write_text(json.dumps(facts))
+    page = write_report(tmp_path / "copy", tmp_path / "page", ReportConfig(num_draws=20))
+    text = Elements(page.read_text()).text
+    assert "1 of these clips were trained on (c1)" in text
+    assert "looked at 3 times with the run pose" in text
+    assert "clip x: bad" in text
+
+
+def test_what_is_no_finished_evaluation_is_said(evaluation, tmp_path):
+    with pytest.raises(FileError, match="is no evaluation"):
+        write_report(tmp_path, tmp_path / "page")
+    shutil.copytree(evaluation, tmp_path / "copy")
+    path = tmp_path / "copy" / "evaluation.json"
+    path.write_text(path.read_text().replace('"finished": true', '"finished": false'))
+    with pytest.raises(FileError, match="is not finished"):
+        write_report(tmp_path / "copy", tmp_path / "page")
+
+
+# --- tables and charts ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_methods(tmp_path) -> Path:
+    """Forecast 2 % off, the last pose 2 % to 6 % off; the oracle is perfect."""
+    writer = TableWriter(tmp_path / "rows.csv")
+    frames = np.arange(1, 9)
+    for n in range(10):
+        values = {"oracle": 0.0 * frames, "forecast": 0.02 + 0.0 * frames}
+        values["last pose"] = 0.02 + 0.005 * (frames - 1) + 0.0001 * n
+        curves = [
+            Curve(name, "distance", frames, each, np.ones(8), "") for name, each in values.items()
+        ]
+        writer.write(f"c{n}", "walk", curves, frames)
+    return tmp_path / "rows.csv"
+
+
+def test_headline_says_what_is_better_beyond_doubt(two_methods):
+    table = headline_tables(summarise(two_methods), ["distance"])[0]
+    assert table.columns[1:] == (
+        "Mean joint distance (% of box) at +2",
+        "Mean joint distance (% of box) at +8",
+    )
+    rows = dict(table.rows)
+    assert [cell.text for cell in rows["forecast"]] == ["2.0", "2.0"]
+    assert rows["forecast"][1].mark == "best better"
+    assert rows["forecast"][1].note.startswith("-3.5 [")
+    assert rows["last pose"][1].mark == ""
+    assert "best" not in rows["oracle"][1].mark
+    by_action = dict(action_table(summarise(two_methods), "distance").rows)["walk"]
+    assert [cell.text for cell in by_action] == ["10", "0.0", "2.0", "5.5"]
+
+
+def test_horizon_table_counts_clips(two_methods):
+    table = horizon_table(summarise(two_methods), "distance")
+    assert table.columns == ("Method", "+1", "+2", "+4", "+8")
+    assert [cell.text for cell in dict(table.rows)["clips with truth"]] == ["10"] * 4
+
+
+def test_metrics_have_names_units_and_order():
+    assert style_of("pck@0.05").text(0.1234) == "12.3"
+    assert style_of("distance").direction == "lower is better"
+    assert style_of("psnr").text(float("nan")) == "-"
+    assert style_of("unheard of").title == "unheard of"
+    assert in_order(("ssim", "pck@0.1", "new", "psnr")) == ["pck@0.1", "psnr", "ssim", "new"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, (0, 0.2, 0.4, 0.6, 0.8, 1.0)),
+        (12.0, 31.0, (10, 15, 20, 25, 30, 35)),
+        (3.0, 3.0, (3, 4)),
+        (-1.0, 1.0, (-1, -0.5, 0, 0.5, 1)),
+        (0.1, 0.9, (0, 0.2, 0.4, 0.6, 0.8, 1.0)),
+    ],
+)
+def test_axis_has_round_numbers(low, high, expected):
+    ticks = round_ticks(low, high)
+    assert ticks[0] <= low
+    assert ticks[-1] >= high
+    assert ticks == pytest.approx(expected)
+
+
+def test_a_chart_draws_what_it_is_given():
+    nan = float("nan")
+    line = Line("m", 1, (1.0, 2.0, 3.0), (0.0, 1.0, nan), (nan, 0.5, nan), (nan, 1.5, nan))
+    ticks = [(1.0, "+1", "5"), (3.0, "+3", "2")]
+    svg = line_chart([line], ticks, 'A "title"', "frames", "words")
+    assert 'aria-label="A &quot;title&quot;. words"' in svg
+    assert "nan" not in svg
+    # y from 0 to 1.5 in the picture: 0 is at its bottom, 1 at two thirds of the height.
+    points = re.search(r'class="line s1" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', svg)
+    assert points is not None
+    x0, y0, x1, y1 = map(float, points.groups())
+    assert (x0, y0) == (48, 218)
+    assert x1 == pytest.approx(48 + 380 / 2)
+    assert y1 < y0
+
+
+# --- a real browser -------------------------------------------------------------------------------
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--hide-scrollbars", "--force-prefers-reduced-motion"),
+)
+
+
+@pytest.fixture(scope="module")
+def browse(tmp_path_factory):
+    """Run headless Chromium with arguments; returns what it prints."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next((path for path in map(shutil.which, names) if path), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine to look at the page with")
+
+    def run(*arguments: str) -> str:
+        profile = tmp_path_factory.mktemp("profile")
+        command = [program, *FLAGS, f"--user-data-dir={profile}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+    return run
+
+
+PROBE = """<script>
+addEventListener("load", () => {
+  const slider = document.querySelector(".slider");
+  const panel = document.querySelector(".frame.true");
+  const before = panel.style.backgroundPosition;
+  slider.value = 12; slider.dispatchEvent(new Event("input"));
+  parent.document.title = JSON.stringify({
+    width: document.documentElement.scrollWidth, moved: panel.style.backgroundPosition !== before,
+    words: slider.getAttribute("aria-valuetext"),
+    made: document.querySelectorAll(".frame.made").length,
+    frame: panel.getBoundingClientRect().width,
+  });
+});
+</script>"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_and_moves_in_a_browser(page, browse, width):
+    # In a frame, because windows cannot be as narrow as a phone.
+    inside = html.escape(page.read_text() + PROBE)
+    probe = page.with_name(f"probe-{width}.html")
+    frame = f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{inside}"></iframe>'
+    probe.write_text(f"<!doctype html><title>-</title>{frame}")
+    dom = browse(
+        "--window-size=1400,950", "--virtual-time-budget=4000", "--dump-dom", probe.as_uri()
+    )
+    title = re.search(r"<title>(.+?)</title>", dom)
+    assert title is not None
+    found = json.loads(html.unescape(title.group(1)))
+    assert found["width"] == width, "something sticks out to the right"
+    assert found["moved"]
+    assert found["words"].startswith("forecast +9")
+    assert found["made"] == 9
+    assert found["frame"] > 140
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_is_no_empty_page(page, browse, tmp_path, width):
+    picture = tmp_path / "page.png"
+    browse(f"--window-size={width},2000", f"--screenshot={picture}", page.as_uri())
+    with Image.open(picture) as shot:
+        assert shot.size == (width, 2000)
+        colours = np.asarray(shot.convert("RGB"))
+    filled = (colours != colours[-1, 0]).any(axis=-1).mean()
+    assert filled > 0.1
+    assert len(np.unique(colours.reshape(-1, 3), axis=0)) > 100
