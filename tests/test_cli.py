@@ -82,7 +82,15 @@ def test_the_paper_is_in_the_presets():
         *(8, 100_000, 1e-4, 0.5),
     )
     assert (image.generator.width, image.generator.size, image.sigma_px) == (64, 128, 8.0)
-    for preset in (pose, image):
+    for preset in (presets.POSE["human36m"], presets.IMAGE["human36m"]):
+        assert preset.skeleton == "human36m"
+    pose = presets.POSE["human36m"]
+    assert (pose.model.num_joints, pose.model.hidden, pose.model.encoder) == (32, 1024, 32)
+    assert (pose.windows.num_past, pose.windows.num_future, pose.windows.stride) == (10, 32, 1)
+    assert (pose.batch_size, pose.steps, pose.validation_future) == (256, 37_500, 128)
+    assert presets.IMAGE["human36m"].generator.num_heatmaps == 32
+    assert presets.IMAGE["human36m"].pairs.max_gap == 249
+    for preset in (presets.POSE["penn-action"], image):
         assert len(preset.clips.actions) == 8
         assert len(preset.clips.without) == 31
         assert preset.validation.split == "validation"
@@ -96,10 +104,11 @@ def test_the_paper_is_in_the_presets():
         (["prepare", "pen-action"], "did you mean 'prepare penn-action'?"),
         (["train", "poses", "tiny"], "did you mean 'train pose'?"),
         (["train", "pose", "pen-action"], "unknown preset 'pen-action'; did you mean"),
-        (["train", "pose"], "needs the name of a preset first: penn-action, demo, tiny"),
+        (["train", "pose"], "needs the name of a preset first: penn-action, human36m, demo"),
         (["train", "pose", "tiny", "--store", "s", "--run", "r", "--steps", "0"], "steps is 0"),
         (["train", "pose", "tiny", "--store", "nowhere", "--run", "r"], "nowhere"),
         (["prepare", "penn-action", "nowhere", "store"], "nowhere is not a folder"),
+        (["prepare", "human36m", "nowhere", "store"], "nowhere is not a folder"),
         (["predict", "--store", "s", "--out", "o"], "no pose run given"),
         (["import-2017", "nowhere.npz", "run"], "nowhere.npz: no such file"),
     ],

@@ -1,8 +1,9 @@
 """Ready settings by name. The only place that holds a paper's hyperparameters.
 
-`penn-action` is Villegas et al., ICML 2017, on Penn Action, as the authors' code trains it; what
-differs from that code is listed in docs/deviations.md. `demo` learns something to look at in a few
-minutes on two processor cores. `tiny` learns nothing: it is for trying out commands and for tests.
+`penn-action` and `human36m` are Villegas et al., ICML 2017, as the authors' code trains them; what
+differs from that code is listed in docs/deviations.md. `demo` and `human36m-demo` learn something
+to look at in minutes on two processor cores. `tiny` learns nothing: it is for trying out commands
+and for tests.
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,15 @@ from posecast.models.pose_lstm import PoseLSTMConfig
 from posecast.store import ClipSelection
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
+from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.windows import ImagePairs, PoseWindows
 
 NOTES: Mapping[str, str] = MappingProxyType(
     {
         "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
+        "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
         "demo": "small networks for the built-in data set, minutes on two cores",
+        "human36m-demo": "small networks for Human3.6M, minutes on two cores",
         "tiny": "two steps of the smallest networks, to try out commands",
     }
 )
@@ -39,6 +43,18 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             learning_rate=1e-3,
             clip_norm=25.0,
         ),
+        "human36m": PoseTrainingConfig(
+            model=PoseLSTMConfig(num_joints=32, hidden=1024, layers=1, encoder=32),
+            skeleton="human36m",
+            windows=PoseWindows(num_past=10, num_future=32),
+            steps=37_500,
+            batch_size=256,
+            optimizer="rmsprop",
+            learning_rate=1e-3,
+            clip_norm=25.0,
+            validation_future=128,
+            validation_windows=4,
+        ),
         "demo": PoseTrainingConfig(
             model=PoseLSTMConfig(hidden=192, output="residual", inputs="motion"),
             windows=PoseWindows(num_past=10, num_future=32),
@@ -50,6 +66,22 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             clip_norm=1.0,
             validate_every=100,
             validation_future=32,
+            checkpoint_every=400,
+        ),
+        "human36m-demo": PoseTrainingConfig(
+            model=PoseLSTMConfig(num_joints=32, hidden=128, output="residual", inputs="motion"),
+            skeleton="human36m",
+            windows=PoseWindows(num_past=10, num_future=32),
+            augmentation=PoseAugmentation(mirror=True, scale=0.1, shift=0.1),
+            steps=800,
+            batch_size=64,
+            optimizer="adam",
+            learning_rate=2e-3,
+            schedule="cosine",
+            clip_norm=1.0,
+            validate_every=100,
+            validation_future=128,
+            validation_windows=8,
             checkpoint_every=400,
         ),
         "tiny": PoseTrainingConfig(
@@ -87,10 +119,44 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             hourglass_layer=3,
             gating="2017",
         ),
+        "human36m": ImageTrainingConfig(
+            generator=GeneratorConfig(num_heatmaps=32, width=64, size=128, output="image"),
+            discriminator=DiscriminatorConfig(num_heatmaps=32, width=64, size=128),
+            skeleton="human36m",
+            sigma_px=8.0,
+            # Gaps of 1 to 999 frames in 2017, which drew from all 50 frames a second.
+            pairs=ImagePairs(max_gap=999 // 4),
+            batch_size=8,
+            steps=100_000,
+            learning_rate=1e-4,
+            beta1=0.5,
+            feature_weight=1.0,
+            pose_feature_weight=1.0,
+            adversarial_weight=1.0,
+            hourglass_layer=3,
+            gating="2017",
+        ),
         "demo": ImageTrainingConfig(
             generator=GeneratorConfig(width=16, size=64, output="composite"),
             discriminator=DiscriminatorConfig(width=16, size=64),
             pairs=ImagePairs(max_gap=29),
+            batch_size=8,
+            steps=800,
+            learning_rate=5e-4,
+            adversarial_weight=0.0,
+            checkpoint_every=200,
+            sample_every=200,
+            validate_every=200,
+            feature_weight=0.0,
+            pose_feature_weight=0.0,
+        ),
+        "human36m-demo": ImageTrainingConfig(
+            generator=GeneratorConfig(num_heatmaps=32, width=16, size=64, output="composite"),
+            discriminator=DiscriminatorConfig(num_heatmaps=32, width=16, size=64),
+            skeleton="human36m",
+            # Crops are about 600 pixels wide: the paper's 8 would be less than a pixel of 64.
+            sigma_px=16.0,
+            pairs=ImagePairs(max_gap=128),
             batch_size=8,
             steps=800,
             learning_rate=5e-4,

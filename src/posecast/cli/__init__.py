@@ -35,6 +35,9 @@ COMMANDS = {
     "prepare penn-action": Command(
         "posecast.cli.prepare:prepare_penn_action", "Penn Action -> a store that training reads"
     ),
+    "prepare human36m": Command(
+        "posecast.cli.prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
+    ),
     "train pose": Command(
         "posecast.cli.train:train_pose_model", "learn how poses go on (seen poses -> future poses)"
     ),

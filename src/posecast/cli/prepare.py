@@ -8,6 +8,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.clips import ClipSource
+from posecast.datasets.human36m import Human36M
 from posecast.datasets.penn_action import PennAction
 from posecast.preparation import PreparationConfig, prepare
 
@@ -39,6 +40,43 @@ def prepare_penn_action(words: list[str], program: str) -> int:
     """`posecast prepare penn-action RAW STORE`."""
     asked = parse(PreparePennAction, words, program)
     return _prepare(PennAction(asked.raw), asked.store, asked.config)
+
+
+@dataclass(frozen=True)
+class PrepareHuman36M:
+    """Make a store of Human3.6M: one crop a clip, cut out of the video, resized, with its poses.
+
+    RAW holds S1/MyPoseFeatures/D2_Positions/*.cdf (or .mat files made from them) and, for clips
+    with pictures, S1/Videos/*.mp4, likewise for S5 S6 S7 S8 (training) and S9 S11 (test). A
+    subject without the folder Videos gives clips with poses only. The same command again goes on
+    where it stopped. The default crop is the paper's: it looks at the joints of the whole clip,
+    so it knows something of the future; --crop seen looks at the first frames alone.
+
+    Examples:
+      posecast prepare human36m Human3.6M store
+      posecast prepare human36m Human3.6M store50 --every 1
+      posecast prepare human36m Human3.6M poses --poses-only
+      posecast prepare human36m Human3.6M small --clips S9_Walking_1.54138969 --size 64
+    """
+
+    raw: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RAW")]
+    """Folder of the data set."""
+    store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
+    """Folder for the store."""
+    every: int = 4
+    """Keep every n-th frame: 4 gives 12.5 frames a second (paper), 1 all 50."""
+    poses_only: bool = False
+    """Leave the videos alone, even where they are there."""
+    config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: PreparationConfig(crop="tube", margin_px=20)
+    )
+
+
+def prepare_human36m(words: list[str], program: str) -> int:
+    """`posecast prepare human36m RAW STORE`."""
+    asked = parse(PrepareHuman36M, words, program)
+    source = Human36M(asked.raw, asked.every, asked.poses_only)
+    return _prepare(source, asked.store, asked.config)
 
 
 def _prepare(source: ClipSource, store: Path, config: PreparationConfig) -> int:
