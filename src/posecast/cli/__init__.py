@@ -28,6 +28,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "demo": Command("posecast.cli.demo:demo", "the whole chain on drawn people, in minutes"),
     "synthesize": Command(
         "posecast.cli.synthesize:synthesize",
         "draw the built-in data set: people in motion, labelled",
