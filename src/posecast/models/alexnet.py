@@ -118,12 +118,18 @@ class TorchvisionAlexNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 256 fh fw"]:
         """conv5 features; 128 x 128 pictures give 7 x 7."""
+        return self.layers(images)[-1]
+
+    def layers(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """All five layers, each after its ReLU and before pooling: what LPIPS compares."""
         x = ((images + 1) / 2 - self.mean) / self.deviation
+        layers = []
         for index, conv in enumerate(self.convs):
             x = functional.relu(conv(x))
+            layers.append(x)
             if index < 2:
                 x = functional.max_pool2d(x, 3, 2)
-        return x
+        return layers
 
 
 AlexNet = BvlcAlexNet | TorchvisionAlexNet

@@ -1,0 +1,68 @@
+"""LPIPS: distance of pictures in the layers of a classification network."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+Layers = Callable[[Tensor], Sequence[Tensor]]
+"""Pictures "b 3 h w" in [-1, 1] -> feature maps of several layers, "b c h w" each."""
+
+_FRAMES_PER_BATCH = 32
+_TINY = 1e-8
+
+
+@torch.inference_mode()
+def lpips(
+    predicted: UInt8[np.ndarray, "t h w 3"],
+    true: UInt8[np.ndarray, "t h w 3"],
+    layers: Layers,
+    weights: Sequence[Float[Tensor, " _"]],
+) -> Float[np.ndarray, " t"]:
+    """Learned perceptual distance of each frame, 0 for equal pictures.
+
+    Zhang, Isola, Efros, Shechtman and Wang, 2018, version 0.1: features of each layer scaled to
+    unit length at each place, squared differences weighted by channel, mean over places, sum over
+    layers. `layers` is torchvision's AlexNet up to its five ReLUs and `weights` are
+    `load_lpips_weights()`. Weakness: made for patches of 64 pixels; a sharp wrong picture can be
+    nearer than a blurred right one.
+    """
+    scores = []
+    for first in range(0, len(predicted), _FRAMES_PER_BATCH):
+        part = slice(first, first + _FRAMES_PER_BATCH)
+        pair = torch.cat([_to_network(predicted[part]), _to_network(true[part])])
+        scores.append(_distances(layers(pair), weights))
+    return torch.cat(scores).double().numpy()
+
+
+def _distances(
+    layers: Sequence[Tensor], weights: Sequence[Float[Tensor, " _"]]
+) -> Float[Tensor, " t"]:
+    parts = []
+    for features, weight in zip(layers, weights, strict=True):
+        ours, theirs = _unit(features.cpu()).chunk(2)
+        weighted = torch.einsum("tchw,c->thw", (ours - theirs).square(), weight)
+        parts.append(weighted.mean(dim=(1, 2)))
+    return torch.stack(parts).sum(dim=0)
+
+
+def _unit(features: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
+    return features / (_TINY + features.square().sum(dim=1, keepdim=True)).sqrt()
+
+
+def _to_network(frames: UInt8[np.ndarray, "t h w 3"]) -> Float[Tensor, "t 3 h w"]:
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def load_lpips_weights() -> list[Float[Tensor, " _"]]:
+    """The channel weights of version 0.1 for AlexNet, from the torchmetrics package."""
+    package = importlib.util.find_spec("torchmetrics")
+    assert package is not None
+    assert package.origin is not None
+    folder = Path(package.origin).parent / "functional" / "image" / "lpips_models"
+    state = torch.load(folder / "alex.pth", map_location="cpu", weights_only=True)
+    return [state[f"lin{layer}.model.1.weight"].flatten() for layer in range(5)]
