@@ -141,7 +141,7 @@ def estimator_step(
     """Loss of one batch over the heat maps of all stacks, and what to log of it.
 
     Cross-entropy of each pixel. The squared error of the paper first learns to draw nothing, since
-    nearly all pixels are empty: after 300 steps on seven real clips it finds a third of their joints
+    nearly all pixels are empty: after 300 steps on seven real clips it finds a third of the joints
     (PCK@0.1 on the training frames), cross-entropy 97 %.
     """
     size = batch.images.shape[-1] // STRIDE
