@@ -22,6 +22,8 @@ class Skeleton:
     """Pairs of ends; an end of two joints is their midpoint."""
     heatmaps: Literal["limbs", "joints"]
     """What the image generator sees: four points along each limb, or one point a joint."""
+    left_means: Literal["left", "right"] = "left"
+    """Which of the person's own sides is called left."""
 
     def __post_init__(self) -> None:
         known = set(self.joints)
@@ -85,6 +87,9 @@ PENN_ACTION = Skeleton(
         ("right_knee", "right_ankle"),
     ),
     heatmaps="limbs",
+    # In people seen from the front the labelled left shoulder is left in the image (97 % of 31,812
+    # frames), in those seen from behind it is right (82 % of 20,914): it is the person's right one.
+    left_means="right",
 )
 
 _H36M_LEGS = ("hip", "knee", "ankle", "toe_base", "toe_end")

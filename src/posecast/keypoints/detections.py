@@ -1,0 +1,70 @@
+"""What a keypoint file says: people in frames, each with named points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+class KeypointError(ValueError):
+    """Keypoints cannot be used; the message says what was expected and how to mend it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One person in one frame."""
+
+    frame: int
+    """As numbered in the file."""
+    points: Float[np.ndarray, "k 2"]
+    """x right, y down, (0, 0) the image's top-left corner; pixels, or shares of the image."""
+    confidence: Float[np.ndarray, " k"]
+    """0: not found."""
+    person: str = ""
+    """The file's own name of the person; "" where it names nobody."""
+
+    def found(self, threshold: float) -> Bool[np.ndarray, " k"]:
+        """Points that count as seen."""
+        known = (self.confidence > 0) & (self.confidence >= threshold)
+        return known & np.isfinite(self.points).all(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Everything that a file says."""
+
+    joints: tuple[str, ...]
+    """Names of the points, by the person's own left and right."""
+    people: tuple[Detection, ...]
+    threshold: float
+    """Confidence from which this kind of file means a joint that is seen."""
+    numbers: tuple[int, ...] = ()
+    """Frame numbers that the file has, also of frames without people; () where it does not say."""
+    shares: bool = False
+    """Points are shares of the image's width and height instead of pixels."""
+
+
+def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:
+    """A flat list x, y, confidence, x, y, confidence ... as rows."""
+    try:
+        numbers = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.zeros(1)
+    if numbers.ndim != 1 or len(numbers) == 0 or len(numbers) % 3:
+        raise KeypointError(
+            f"{where}: expected keypoints as a list x, y, confidence, x, y, ..., got "
+            f"{str(values)[:60]!r}"
+        )
+    return numbers.reshape(-1, 3)
+
+
+def choose_names(
+    known: Sequence[tuple[str, ...]], count: int, where: str, kind: str
+) -> tuple[str, ...]:
+    """The list of joint names of this length."""
+    for names in known:
+        if len(names) == count:
+            return names
+    lengths = ", ".join(str(len(names)) for names in known)
+    raise KeypointError(f"{where}: {count} keypoints a person; {kind} has {lengths}")

@@ -1,0 +1,144 @@
+"""Joint names of the programs that write keypoints, and from them the joints of a skeleton.
+
+`left` and `right` are the person's own sides here. A skeleton that calls them the other way round
+(`Skeleton.left_means`, as Penn Action does) gets its left joints from the person's right ones.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.keypoints.detections import KeypointError
+from posecast.skeletons import COCO, Skeleton
+
+_ARM, _LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
+
+
+def _limbs(side: str, parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{side}_{part}" for part in parts)
+
+
+_ARMS = (*_limbs("right", _ARM), *_limbs("left", _ARM))
+_LEGS = (*_limbs("right", _LEG), *_limbs("left", _LEG))
+_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_FEET = ("big_toe", "small_toe", "heel")
+_TOES = (*_limbs("left", _FEET), *_limbs("right", _FEET))
+
+OPENPOSE = (
+    # BODY_25
+    ("nose", "neck", *_ARMS, "pelvis", *_LEGS, *_FACE, *_TOES),
+    # COCO, 18 points
+    ("nose", "neck", *_ARMS, *_LEGS, *_FACE),
+    # MPI, 15 points
+    ("head_top", "neck", *_ARMS, *_LEGS, "chest"),
+)
+"""Orders of OpenPose's body models."""
+
+HALPE = (
+    *COCO.joints,
+    *("head_top", "neck", "pelvis"),
+    *(f"{side}_{part}" for part in _FEET for side in ("left", "right")),
+)
+"""AlphaPose's 26 points; its 136 begin with them."""
+
+MEDIAPIPE = (
+    "nose",
+    *(f"{side}_eye{part}" for side in ("left", "right") for part in ("_inner", "", "_outer")),
+    *("left_ear", "right_ear", "left_mouth", "right_mouth"),
+    *(f"{side}_{part}" for part in _ARM for side in ("left", "right")),
+    *(f"{side}_{part}" for part in ("pinky", "index", "thumb") for side in ("left", "right")),
+    *(f"{side}_{part}" for part in _LEG for side in ("left", "right")),
+    *(f"{side}_{part}" for part in ("heel", "foot_index") for side in ("left", "right")),
+)
+"""The 33 landmarks of MediaPipe's pose landmarker."""
+
+_NECK = (("neck",), ("left_shoulder", "right_shoulder"))
+_PELVIS = (("pelvis",), ("left_hip", "right_hip"))
+
+# Skeleton joint -> sources, the best first; several points mean their middle. A joint that is not
+# listed here comes from the point of its own name.
+_SOURCES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "head": (
+        ("head",),
+        ("left_ear", "right_ear"),
+        ("nose", "left_ear"),
+        ("nose", "right_ear"),
+        ("left_eye", "right_eye"),
+        ("nose",),
+        ("head_top", "neck"),
+    ),
+    "neck": _NECK,
+    "pelvis": _PELVIS,
+    "spine_base": (("spine_base",), *_PELVIS),
+    "spine": (("spine",), ("left_shoulder", "right_shoulder", "left_hip", "right_hip")),
+}
+for _side in ("left", "right"):
+    _SOURCES[f"{_side}_collar"] = ((f"{_side}_collar",), *_NECK)
+    _SOURCES[f"{_side}_thumb"] = ((f"{_side}_thumb",), (f"{_side}_wrist",))
+    _SOURCES[f"{_side}_hand"] = ((f"{_side}_hand",), (f"{_side}_wrist",))
+    _SOURCES[f"{_side}_toe_base"] = (
+        (f"{_side}_toe_base",),
+        (f"{_side}_big_toe", f"{_side}_small_toe"),
+        (f"{_side}_foot_index",),
+    )
+    _SOURCES[f"{_side}_toe_end"] = (
+        (f"{_side}_toe_end",),
+        (f"{_side}_big_toe",),
+        (f"{_side}_foot_index",),
+    )
+
+_ALIASES = {"mid_hip": "pelvis", "hips": "pelvis", "thorax": "neck", "top_head": "head_top"}
+
+
+def plain_name(name: str) -> str:
+    """A joint name as written here: "LShoulder", "left-shoulder" and "l shoulder" mean the same."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
+    plain = re.sub(r"[\s\-_.]+", "_", words).lower()
+    plain = re.sub(r"^l_", "left_", re.sub(r"^r_", "right_", plain))
+    mouth_or_so = re.fullmatch(r"(.+)_(left|right)", plain)
+    if mouth_or_so:
+        plain = f"{mouth_or_so[2]}_{mouth_or_so[1]}"
+    return _ALIASES.get(plain, plain)
+
+
+def own_side_name(joint: str, skeleton: Skeleton) -> str:
+    """The name of a skeleton's joint by the person's own left and right."""
+    if skeleton.left_means == "left":
+        return joint
+    swapped = {"left": "right", "right": "left"}
+    side, _, rest = joint.partition("_")
+    return f"{swapped[side]}_{rest}" if side in swapped else joint
+
+
+def to_skeleton(
+    points: Float[np.ndarray, "t k 2"],
+    found: Bool[np.ndarray, "t k"],
+    names: Sequence[str],
+    skeleton: Skeleton,
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Joints of the skeleton, derived from named points; a joint without a source is not seen.
+
+    Coordinates of joints that are not seen are 0. KeypointError where no joint has a source.
+    """
+    place = {name: index for index, name in enumerate(names)}
+    joints = np.zeros((len(points), skeleton.num_joints, 2))
+    visible = np.zeros((len(points), skeleton.num_joints), bool)
+    has_source = False
+    for number, joint in enumerate(skeleton.joints):
+        own = own_side_name(joint, skeleton)
+        for source in _SOURCES.get(own, ((own,),)):
+            if not all(name in place for name in source):
+                continue
+            has_source = True
+            columns = [place[name] for name in source]
+            usable = found[:, columns].all(axis=1) & ~visible[:, number]
+            joints[usable, number] = points[usable][:, columns].mean(axis=1)
+            visible[:, number] |= usable
+    if not has_source:
+        raise KeypointError(
+            f"none of the points ({', '.join(names[:8])} ...) is a joint of skeleton "
+            f"{skeleton.name} ({', '.join(skeleton.joints[:4])} ...): name them so"
+        )
+    return joints, visible
