@@ -131,12 +131,14 @@ def _paint(
 
 
 def fill(canvas: Canvas, polygon: np.ndarray, colour: np.ndarray, opacity: float = 1.0) -> None:
+    """A polygon of one colour."""
     _stamp(canvas, polygon, colour, opacity, None)
 
 
 def line(
     canvas: Canvas, points: np.ndarray, colour: np.ndarray, thickness: int, opacity: float
 ) -> None:
+    """An open line of one colour."""
     _stamp(canvas, points, colour, opacity, thickness)
 
 

@@ -9,6 +9,7 @@ from posecast.datasets.synthetic_wardrobe import Person
 
 
 def tool_parts(person: Person, frame: Moment) -> list[Part]:
+    """What the person holds, as parts to paint; none without a tool."""
     if person.tool == "barbell":
         return _barbell(person, frame)
     if len(frame.tool) == 0:
