@@ -23,10 +23,10 @@ def golden_alexnet(numbers: dict[str, np.ndarray]) -> BvlcAlexNet:
 
 
 def golden_hourglass(numbers: dict[str, np.ndarray], layer: int = 3) -> Hourglass2017:
-    """Hourglass with the weights behind a file of reference numbers."""
+    """Hourglass with the weights behind a file of reference numbers; reads pictures as given."""
     arrays = hourglass_arrays(int(numbers["hourglass_seed"]))
     assert _sha256(arrays) == str(numbers["hourglass_sha256"])
-    return Hourglass2017(arrays, layer=layer)
+    return Hourglass2017(arrays, layer=layer, channel_order="rgb")
 
 
 @lru_cache(maxsize=2)

@@ -29,17 +29,20 @@ WHERE_TO_GET = (
 class Hourglass2017(nn.Module):
     """Features of a picture as a pose network sees it; frozen.
 
-    `arrays` are the weight files' arrays in order. The pictures are RGB, which the weights were
-    trained on; the 2017 code fed them BGR, and channel_order "bgr" (turning the first kernel
-    round) repeats that. `layer` 0..3 chooses the level that `forward` returns (8, 16, 32 or 64
-    pixels wide); levels further out are then not computed.
+    `arrays` are the weight files' arrays in order. The 2017 code showed the network BGR pictures;
+    with channel_order "bgr" RGB pictures have the same effect (the first kernel is turned round
+    once). "rgb" leaves the kernel as it is: for pictures in BGR, or to show the network RGB, which
+    its weights were trained on (notes.md 29).
+
+    `layer` 0..3 chooses the level that `forward` returns (8, 16, 32 or 64 pixels wide); levels
+    further out are then not computed.
     """
 
     def __init__(
         self,
         arrays: Iterable[np.ndarray],
         layer: int = 3,
-        channel_order: Literal["rgb", "bgr"] = "rgb",
+        channel_order: Literal["bgr", "rgb"] = "bgr",
     ) -> None:
         if layer not in range(4):
             raise ValueError(f"hourglass layer {layer} does not exist; choose 0, 1, 2 or 3")
@@ -76,7 +79,7 @@ class Hourglass2017(nn.Module):
 
 
 def load_hourglass2017(
-    folder: str | Path, layer: int = 3, channel_order: Literal["rgb", "bgr"] = "rgb"
+    folder: str | Path, layer: int = 3, channel_order: Literal["bgr", "rgb"] = "bgr"
 ) -> Hourglass2017:
     """Read `hourglass_weights_1.npy` ... `_414.npy` of a folder.
 
