@@ -104,10 +104,9 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             generator=GeneratorConfig(num_heatmaps=48, width=64, size=128, output="image"),
             discriminator=DiscriminatorConfig(num_heatmaps=48, width=64, size=128),
             sigma_px=8.0,
-            clips=ClipSelection(
-                "train", PAPER_ACTIONS, without=ABSENT_FROM_2017_TRAINING, with_frames=True
-            ),
-            validation=ClipSelection("validation", PAPER_ACTIONS, with_frames=True),
+            # The 2017 image model was trained on all 15 actions, unlike the pose model.
+            clips=ClipSelection("train", with_frames=True),
+            validation=ClipSelection("validation", with_frames=True),
             pairs=ImagePairs(max_gap=29),
             batch_size=8,
             steps=100_000,
