@@ -42,9 +42,10 @@ def test_finds_blobs_where_they_are() -> None:
 def test_moves_lead_from_where_a_part_is_wanted_to_where_it_was() -> None:
     source = maps((0.0, 0.0), (0.5, 0.5), None)
     target = maps((0.5, -0.25), None, (0.0, 0.0))
-    moves = part_moves(source, target)
-    expected = torch.tensor([[[-0.5, 0.25, 1], [0, 0, 0], [0, 0, 0]]])
+    moves, known = part_moves(source, target)
+    expected = torch.tensor([[[-0.5, 0.25], [0, 0], [0, 0]]])
     torch.testing.assert_close(moves, expected, rtol=0, atol=1e-3)
+    assert known.tolist() == [[True, False, False]]
 
 
 def test_no_flow_is_the_picture_itself_and_whole_pixels_shift_it() -> None:
@@ -88,7 +89,7 @@ def test_learns_a_motion_that_no_part_explains() -> None:
     """The background moves by two pixels while the pose stays: only learned motion can do that."""
     torch.manual_seed(0)
     head = Compositor(4, 1)
-    head.start_as_warp()
+    head.start_as_moved_source()
     picture, pose = smooth_picture(), maps((0.0, 0.0))
     truth = warp(picture, torch.full((1, 2, SIDE, SIDE), 2 * 2 / SIDE))
     coarse, features = torch.ones(1, 8, 16, 16), torch.ones(1, 4, SIDE, SIDE)

@@ -143,7 +143,7 @@ def _upward(*widths: int) -> list[nn.Module]:
 def _initialise(module: nn.Module) -> None:
     """Glorot uniform kernels, zero biases (notes.md 4)."""
     if isinstance(module, Compositor):
-        module.start_as_warp()
+        module.start_as_moved_source()
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
