@@ -17,7 +17,7 @@ LAYERS = (
     ("store_files", "models", "clip_workers"),
     ("store", "datasets", "forecasts"),
     ("store_writer", "movies"),
-    ("preparation", "windows", "compat2017"),
+    ("preparation", "windows", "compat2017", "estimates2017"),
     ("forecaster",),
     ("training", "estimation", "prediction"),
     ("baselines", "import2017", "own_video"),

@@ -33,6 +33,9 @@ COMMANDS = {
         "posecast.cli.synthesize:synthesize",
         "draw the built-in data set: people in motion, labelled",
     ),
+    "synthesize human36m": Command(
+        "posecast.cli.synthesize:synthesize_human36m", "draw the videos of Human3.6M from its poses"
+    ),
     "prepare penn-action": Command(
         "posecast.cli.prepare:prepare_penn_action", "Penn Action -> a store that training reads"
     ),
@@ -50,6 +53,9 @@ COMMANDS = {
     ),
     "import-2017": Command(
         "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"
+    ),
+    "import-poses-2017": Command(
+        "posecast.cli.weights:import_poses", "add the 2017 authors' pose estimates to a store"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""`posecast synthesize`: the built-in data set."""
+"""`posecast synthesize`: the built-in data set, and drawn videos for the poses of another."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.datasets.human36m_drawn import DrawnVideosConfig, draw_human36m
 from posecast.datasets.synthetic import SyntheticConfig, write_penn_layout
 
 
@@ -36,6 +37,41 @@ def synthesize(words: list[str], program: str) -> int:
     asked = parse(Synthesize, words, program)
     done = write_penn_layout(asked.config, asked.out, asked.workers)
     print(f"{asked.out}: {len(done.written)} clips drawn, {len(done.kept)} were there already")
+    for clip_id, problem in done.left_out.items():
+        print(f"  left out {clip_id}: {problem}")
+    return 0
+
+
+@dataclass(frozen=True)
+class SynthesizeHuman36M:
+    """Draw the videos of Human3.6M from its poses, where the real ones cannot be had.
+
+    OUT becomes a folder like RAW with a drawn video for every pose file (1000 x 1002 pixels, 50
+    frames a second; about a minute of work for a thousand frames) and a copy of the pose files.
+    The same command again goes on where it stopped.
+
+    Examples:
+      posecast synthesize human36m Human3.6M drawn
+      posecast synthesize human36m Human3.6M drawn --clips S1_Posing.54138969 S9_Posing.54138969
+      posecast synthesize human36m Human3.6M short --num-frames 300
+    """
+
+    raw: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RAW")]
+    """Folder of the data set; only its poses are looked at."""
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """Folder for videos and copied poses."""
+    config: Annotated[DrawnVideosConfig, tyro.conf.arg(name="")] = field(
+        default_factory=DrawnVideosConfig
+    )
+    workers: int = 1
+    """Processes at work; 0 means one per CPU core."""
+
+
+def synthesize_human36m(words: list[str], program: str) -> int:
+    """`posecast synthesize human36m RAW OUT`."""
+    asked = parse(SynthesizeHuman36M, words, program)
+    done = draw_human36m(asked.raw, asked.out, asked.config, asked.workers)
+    print(f"{asked.out}: {len(done.drawn)} videos drawn, {len(done.kept)} were there already")
     for clip_id, problem in done.left_out.items():
         print(f"  left out {clip_id}: {problem}")
     return 0

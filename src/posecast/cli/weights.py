@@ -1,4 +1,4 @@
-"""`posecast import-2017`: old weights."""
+"""`posecast import-2017` and `import-poses-2017`: old weights, old pose estimates."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.estimates2017 import import_estimates_2017
 from posecast.import2017 import import_2017
 
 
@@ -35,4 +36,30 @@ def import_weights(words: list[str], program: str) -> int:
     asked = parse(Import2017, words, program)
     kind = import_2017(asked.file, asked.run)
     print(f"{asked.run}: run of the {kind} model in {asked.file}")
+    return 0
+
+
+@dataclass(frozen=True)
+class ImportPoses2017:
+    """Add the 2017 authors' stored pose estimates to a store, where you have them.
+
+    FOLDER holds 0001.npz ... (Penn Action, their folder `hourglass`) or S9_Hourglass/*.npz and
+    S11_Hourglass/*.npz (Human3.6M). 'posecast predict --seen-poses estimated' then starts from
+    them, as the paper's tests do. Estimates that the store had before are replaced.
+
+    Examples:
+      posecast import-poses-2017 datasets/PennAction/hourglass store
+      posecast import-poses-2017 datasets/Human3.6M store
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """The estimates."""
+    store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
+    """Prepared store of the same data set."""
+
+
+def import_poses(words: list[str], program: str) -> int:
+    """`posecast import-poses-2017 FOLDER STORE`."""
+    asked = parse(ImportPoses2017, words, program)
+    print(f"{asked.store}: {import_estimates_2017(asked.folder, asked.store).summary()}")
     return 0
