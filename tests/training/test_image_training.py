@@ -248,6 +248,18 @@ def test_without_an_adversarial_weight_the_generator_alone_learns(
     assert metrics["generator_loss"] == metrics["pixel_loss"]
 
 
+def test_starts_from_another_run(store_path: Path, tmp_path: Path) -> None:
+    first = _train(TINY, store_path, tmp_path / "first")
+    still = replace(TINY, init_from=first.path, learning_rate=1e-12, steps=1, seed=7)
+    second = _train(still, store_path, tmp_path / "second")
+    expected = first.load_weights()
+    for name, weight in second.load_weights("last").items():
+        torch.testing.assert_close(weight, expected[name], atol=1e-9, rtol=0)
+    other = replace(still, generator=replace(TINY.generator, width=6))
+    with pytest.raises(ValueError, match=r"init_from .* give the same --generator settings"):
+        _train(other, store_path, tmp_path / "third")
+
+
 def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric: Fabric) -> None:
     config = replace(TINY, feature_weight=2.0, pose_feature_weight=3.0)
     networks = FeatureNetworks(_Features(), _Features())

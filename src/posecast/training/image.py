@@ -15,9 +15,10 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from posecast.configs import config_from_dict
 from posecast.losses import FeatureNetwork
 from posecast.models.discriminator import Discriminator
-from posecast.models.generator import Generator
+from posecast.models.generator import Generator, GeneratorConfig
 from posecast.runs import Run
 from posecast.store import Store
 from posecast.training.gating import Gate, next_gate
@@ -209,12 +210,27 @@ def train_image(
         state = run.load_checkpoint()
     if state:
         training.load_state_dict(state)
+    elif config.init_from is not None:
+        _start_from(training.generator, config)
     with run.catching_signals():
         _loop(config, data, networks, training, run, fabric)
     best = training.best_skill if training.best_skill > -float("inf") else None
     return ImageTrainingResult(
         training.step, best, "all steps" if training.step >= config.steps else "stopped"
     )
+
+
+def _start_from(generator: Generator, config: ImageTrainingConfig) -> None:
+    """Take over the generator of another run; ValueError where it has another shape."""
+    assert config.init_from is not None
+    earlier = Run.open(config.init_from, "image")
+    found = config_from_dict(GeneratorConfig, earlier.config_dict["generator"], "generator")
+    if found != config.generator:
+        raise ValueError(
+            f"init_from {config.init_from} has the generator {found}, these settings "
+            f"{config.generator}; give the same --generator settings"
+        )
+    generator.load_state_dict(earlier.load_weights())
 
 
 Network = TypeVar("Network", bound=nn.Module)

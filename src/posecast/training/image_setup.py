@@ -39,6 +39,8 @@ class ImageTrainingConfig:
     )
     """Clips that the best weights are chosen on; never test clips."""
     pairs: ImagePairs = field(default_factory=ImagePairs)
+    init_from: Path | None = None
+    """Image run whose generator's weights training starts from, instead of random ones."""
     batch_size: int = 8
     """Pairs of frames an iteration, of all processes together."""
     steps: int = 100_000
