@@ -8,9 +8,9 @@ from posecast.baselines import (
     MeanPose,
     OpticalFlow,
     SeenVideo,
-    backward_flow,
     mean_pose,
 )
+from posecast.metrics.flow import backward_flow
 
 VISIBLE = np.ones((1, 5, 2), bool)
 

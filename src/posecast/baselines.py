@@ -4,11 +4,18 @@ Each baseline offers `predict_poses`, as the `Forecaster`, or `predict_frames`.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, UInt8
+
+from posecast.configs import config_from_dict
+from posecast.metrics.flow import backward_flow
+from posecast.models.conv_lstm import ConvLSTM, ConvLSTMConfig
+from posecast.runs import Run
 
 
 @runtime_checkable
@@ -189,10 +196,32 @@ def _fetch(
     return cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def backward_flow(
-    before: UInt8[np.ndarray, "h w 3"], after: UInt8[np.ndarray, "h w 3"]
-) -> Float[np.ndarray, "h w 2"]:
-    """For each pixel of `after`, by how many pixels (x, y) it lay elsewhere in `before`."""
-    now, then = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (after, before))
-    start = np.zeros((*now.shape, 2), np.float32)
-    return cv2.calcOpticalFlowFarneback(now, then, start, 0.5, 3, 15, 3, 5, 1.2, 0)
+class TrainedConvLSTM:
+    """The ConvLSTM baseline of a run."""
+
+    name = "ConvLSTM"
+
+    def __init__(self, network: ConvLSTM, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._network = network.eval().to(self._device)
+
+    @classmethod
+    def load(cls, run_path: str | Path, device: torch.device | None = None) -> "TrainedConvLSTM":
+        """The best weights of a run of `training.conv_lstm`; ValueError for another run."""
+        run = Run.open(Path(run_path), "conv_lstm")
+        network = ConvLSTM(config_from_dict(ConvLSTMConfig, run.config_dict["model"], "model"))
+        network.load_state_dict(run.load_weights())
+        return cls(network, device)
+
+    @property
+    def size(self) -> int:
+        """Side of the frames that it was trained on."""
+        return self._network.config.size
+
+    @torch.inference_mode()
+    def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
+        """As `FramePredictor`."""
+        past = torch.from_numpy(seen.frames).to(self._device).permute(0, 3, 1, 2)
+        drawn = self._network(past[None] / 127.5 - 1, steps)[0]
+        levels = ((drawn + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -9,7 +9,7 @@ Clips stream through, so memory does not grow with them; a stopped evaluation go
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +23,19 @@ from posecast.configs import config_differences, config_to_dict
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips, record_test_use
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
+from posecast.evaluation.judges import Judges
 from posecast.evaluation.methods import Method, window_poses
+from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.scores import (
-    FrameMetric,
-    PoseClassifier,
-    action_curves,
     frame_curves,
     movement_curves,
     pose_curves,
 )
-from posecast.evaluation.table import TRUTH, Curve, TableWriter
+from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.files import FileError, read_json, write_json
 from posecast.forecaster import CLIPS_PER_BATCH
 from posecast.store import Store, StoredClip, StoreError
 from posecast.versions import code_versions
-
-
-@dataclass(frozen=True, eq=False)
-class MetricNetworks:
-    """Metrics that need a network, which is given as a callable."""
-
-    frame_metrics: dict[str, FrameMetric] = field(default_factory=dict)
-    """Further metrics of frames, such as LPIPS, by name."""
-    pose_classifier: PoseClassifier | None = None
-    """Says which action a pose sequence shows."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What evaluation.json says of them: files, runs; plain JSON values."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +96,11 @@ def evaluate(
     if any(clip.split == "test" for clip in clips):
         uses = record_test_use(runs, _use(methods, clips, out_path))
     table = TableWriter(out_path / "rows.csv")
+    judges = Judges(networks, out_path / "video_features")
     todo = [job for job in jobs if job.clip.clip_id not in table.done]
     for job, poses in _forecast(todo, methods, config.steps):
         try:
-            curves = _curves(job, methods, poses, store, config, networks)
+            curves = _curves(job, methods, poses, store, config, judges)
         except (ClipError, StoreError, FileError) as error:
             left_out[job.clip.clip_id] = str(error)
             continue
@@ -121,6 +109,7 @@ def evaluate(
     jobs = [job for job in jobs if job.clip.clip_id in table.done]
     if not jobs:
         raise ValueError(f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}")
+    table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
     write_examples(methods, store, jobs, out_path, config.examples)
     finished = {"finished": True, "left_out": left_out, "test_uses": uses}
     write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
@@ -143,6 +132,12 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
                 f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the "
                 f"evaluation shows {config.num_past}, {config.stride} apart: set num_past and "
                 "stride to what it was trained on"
+            )
+        drawn_size = getattr(method.frames, "size", store.size)
+        if drawn_size != store.size:
+            raise ValueError(
+                f"{method.name} was trained on frames of {drawn_size} px, store {store.path} has "
+                f"{store.size} px: prepare the store with --size {drawn_size}"
             )
         drawer = method.drawer
         if drawer is not None and drawer.skeleton != store.skeleton:
@@ -225,38 +220,22 @@ def _curves(
     poses: Sequence[Float[np.ndarray, "t j 2"] | None],
     store: Store,
     config: EvaluationConfig,
-    networks: MetricNetworks,
+    judges: Judges,
 ) -> list[Curve]:
     """All rows of one clip."""
     video = read_video(job, store) if job.clip.has_frames else None
     last_seen = None if video is None else video.seen.frames[-1]
     curves = movement_curves(job.truth, None if video is None else video.future, last_seen)
-    if networks.pose_classifier is not None:
-        curves += _action(TRUTH, job, None, networks.pose_classifier)
+    curves += judges.of_poses(TRUTH, job, None)
+    if video is not None:
+        curves += judges.of_frames(TRUTH, job, video, video.future)
     for method, predicted in zip(methods, poses, strict=True):
         if predicted is not None and method.kind != "oracle":
             curves += pose_curves(method.name, predicted, job.truth, config.thresholds)
-            if networks.pose_classifier is not None:
-                curves += _action(method.name, job, predicted, networks.pose_classifier)
-        if video is not None:
-            frames = draw(method, job, video, predicted)
-            if frames is not None:
-                curves += frame_curves(method.name, frames, video.future, networks.frame_metrics)
+            curves += judges.of_poses(method.name, job, predicted)
+        frames = None if video is None else draw(method, job, video, predicted)
+        if video is not None and frames is not None:
+            extra = judges.networks.frame_metrics
+            curves += frame_curves(method.name, frames, video.future, extra)
+            curves += judges.of_frames(method.name, job, video, frames)
     return curves
-
-
-def _action(
-    method: str,
-    job: Job,
-    predicted: Float[np.ndarray, "t j 2"] | None,
-    classifier: PoseClassifier,
-) -> list[Curve]:
-    """Recognition of seen and future poses together, forecast or (None) true ones."""
-    length = job.truth.num_truth
-    future = job.truth.window.future_joints_crop if predicted is None else predicted
-    shown = job.truth.window.future_visible[:length]
-    if predicted is not None:
-        shown = np.repeat(np.any(job.seen.past_visible, axis=0)[None], length, axis=0)
-    joints = np.concatenate([job.seen.past_joints_crop, future[:length]])
-    visible = np.concatenate([job.seen.past_visible, shown])
-    return action_curves(method, joints, visible, job.clip.action, classifier)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from posecast.evaluation.table import TRUTH, Curve
 from posecast.geometry import crop_to_px
@@ -27,8 +27,6 @@ FrameMetric = Callable[
     [UInt8[np.ndarray, "t h w 3"], UInt8[np.ndarray, "t h w 3"]], Float[np.ndarray, " t"]
 ]
 """(predicted, true) frames -> one number a frame."""
-PoseClassifier = Callable[[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]], dict[str, float]]
-"""(joints as shares of the crop, visible) -> probability of each action."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def frame_curves(
         "ssim": ssim(predicted, true),
         **{name: metric(predicted, true) for name, metric in extra.items()},
     }
-    coordinates = _crop_coordinates(true)
+    coordinates = crop_coordinates(true)
     frames = np.arange(1, len(true) + 1)
     ones = np.ones(len(true))
     return [
@@ -101,24 +99,24 @@ def frame_curves(
     ]
 
 
-def _crop_coordinates(frames: UInt8[np.ndarray, "t h w 3"]) -> str:
+def crop_coordinates(frames: UInt8[np.ndarray, "t h w 3"]) -> str:
+    """What numbers of frames of this size are measured in."""
     return f"crop {frames.shape[2]}x{frames.shape[1]}"
 
 
 def action_curves(
-    method: str,
-    joints_crop: Float[np.ndarray, "t j 2"],
-    visible: Bool[np.ndarray, "t j"],
-    action: str,
-    classifier: PoseClassifier,
+    method: str, name: str, probabilities: dict[str, float], action: str, origin: str
 ) -> list[Curve]:
-    """Whether the poses look like their action (1 or 0), and how probable that is."""
-    probabilities = classifier(joints_crop, visible)
+    """Whether forecasts still look like their action (1 or 0), and how probable that is.
+
+    `name` is "action" or "video action", `origin` what was looked at. Nothing for an action that
+    the classifier does not know.
+    """
     if action not in probabilities:
         return []
-    right = float(max(probabilities, key=lambda name: probabilities[name]) == action)
-    values = {"action accuracy": right, "action probability": probabilities[action]}
-    return [_whole_clip(method, metric, value, "poses") for metric, value in values.items()]
+    right = float(max(probabilities, key=lambda each: probabilities[each]) == action)
+    values = {f"{name} accuracy": right, f"{name} probability": probabilities[action]}
+    return [_whole_clip(method, metric, value, origin) for metric, value in values.items()]
 
 
 def movement_curves(

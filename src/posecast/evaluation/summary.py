@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from posecast.evaluation.table import TRUTH, Row, read_table
+from posecast.evaluation.table import ALL_CLIPS, TRUTH, Row, read_table
 
 PAPER_HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 """Frames of the paper's pose table."""
@@ -65,6 +65,8 @@ class Summary:
     num_draws: int
     seed: int
     measured: dict[tuple[str, str], _Measured] = field(repr=False, default_factory=dict)
+    totals: dict[tuple[str, str], float] = field(repr=False, default_factory=dict)
+    """Numbers of all clips together, by method and metric; they have no interval."""
 
     def has(self, method: str, metric: str) -> bool:
         """Whether the method was measured with the metric."""
@@ -165,7 +167,11 @@ def summarise_rows(rows: Iterable[Row], num_draws: int = 1000, seed: int = 0) ->
     clips: dict[str, str] = {}
     places: dict[str, int] = {}
     found: dict[tuple[str, str], list[tuple[int, int, float, float]]] = {}
+    totals: dict[tuple[str, str], float] = {}
     for row in rows:
+        if row.clip == ALL_CLIPS:
+            totals[row.method, row.metric] = row.value
+            continue
         place = places.setdefault(row.clip, len(places))
         clips[row.clip] = row.action
         entry = (place, row.frame, row.value, row.weight)
@@ -175,7 +181,7 @@ def summarise_rows(rows: Iterable[Row], num_draws: int = 1000, seed: int = 0) ->
     measured = {key: _arrange(entries, len(clips)) for key, entries in found.items()}
     return Summary(
         *(tuple(clips), tuple(clips.values()), tuple(methods), tuple(metrics)),
-        *(num_draws, seed, measured),
+        *(num_draws, seed, measured, totals),
     )
 
 

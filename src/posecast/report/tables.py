@@ -58,7 +58,9 @@ def curve_metrics(summary: Summary) -> list[str]:
 
 def whole_metrics(summary: Summary) -> list[str]:
     """Metrics that are one number a clip, or one for all clips."""
-    return [metric for metric in in_order(summary.metrics) if summary.is_whole(metric)]
+    names = [metric for metric in summary.metrics if summary.is_whole(metric)]
+    totals = dict.fromkeys(metric for _, metric in summary.totals)
+    return in_order((*names, *totals))
 
 
 def methods_with(summary: Summary, metric: str) -> list[str]:
@@ -175,7 +177,7 @@ def whole_table(summary: Summary, metrics: Sequence[str]) -> Table:
     rows = [
         (name, tuple(_whole_cell(summary, name, metric) for metric in metrics))
         for name in (*summary.methods, "truth")
-        if any(summary.has(name, metric) for metric in metrics)
+        if any(summary.has(name, metric) or (name, metric) in summary.totals for metric in metrics)
     ]
     titles = [style_of(metric) for metric in metrics]
     columns = [f"{each.title} ({each.unit})" if each.unit else each.title for each in titles]
@@ -185,6 +187,8 @@ def whole_table(summary: Summary, metrics: Sequence[str]) -> Table:
 
 
 def _whole_cell(summary: Summary, name: str, metric: str) -> Cell:
+    if (name, metric) in summary.totals:
+        return Cell(style_of(metric).text(summary.totals[name, metric]))
     if not summary.has(name, metric):
         return Cell("-")
     return _with_interval(summary.curve(name, metric), 0, style_of(metric))

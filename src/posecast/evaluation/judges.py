@@ -1,0 +1,83 @@
+"""What networks say of one clip's forecast: its action, and features for the video distance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posecast.evaluation.jobs import ClipVideo, Job
+from posecast.evaluation.networks import MetricNetworks
+from posecast.evaluation.scores import action_curves, crop_coordinates
+from posecast.evaluation.table import TRUTH, Curve
+from posecast.metrics.pose import counted_joints
+from posecast.metrics.video import FrechetStatistics, frechet_distance, video_features
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The networks, and a folder for features of single clips.
+
+    Features lie on disk, one small file a clip and method, so that memory does not grow and a
+    stopped evaluation has them when it goes on.
+    """
+
+    networks: MetricNetworks
+    folder: Path
+
+    def of_poses(
+        self, method: str, job: Job, predicted: Float[np.ndarray, "t j 2"] | None
+    ) -> list[Curve]:
+        """Recognition of seen and future poses together, forecast or (None) true ones.
+
+        The same joints are shown of all methods and of the truth: those that a forecast can be
+        held to.
+        """
+        if self.networks.pose_judge is None:
+            return []
+        window, length = job.truth.window, job.truth.num_truth
+        future = window.future_joints_crop if predicted is None else predicted
+        shown = counted_joints(window.past_visible, window.future_visible[:length])
+        joints = np.concatenate([window.past_joints_crop, future[:length]])
+        visible = np.concatenate([window.past_visible, shown[: len(future)]])
+        probabilities = self.networks.pose_judge(joints, visible)
+        return action_curves(method, "action", probabilities, job.clip.action, "poses")
+
+    def of_frames(
+        self, method: str, job: Job, video: ClipVideo, frames: UInt8[np.ndarray, "t h w 3"]
+    ) -> list[Curve]:
+        """Recognition of the future frames after the last seen one; keeps their features."""
+        if self.networks.extractor is not None:
+            features = video_features(frames, self.networks.extractor, self.networks.recipe)
+            if features is not None:
+                path = self._file(method, job)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, features)
+        if self.networks.frame_judge is None:
+            return []
+        shown = np.concatenate([video.seen.frames[-1:], frames])
+        probabilities = self.networks.frame_judge(shown)
+        coordinates = crop_coordinates(frames)
+        return action_curves(method, "video action", probabilities, job.clip.action, coordinates)
+
+    def of_all_clips(self, methods: Sequence[str], jobs: Sequence[Job]) -> list[Curve]:
+        """The Frechet video distance of each method from the truth, over the same clips."""
+        curves = []
+        for method in methods:
+            files = [(self._file(TRUTH, job), self._file(method, job)) for job in jobs]
+            pairs = [pair for pair in files if all(path.is_file() for path in pair)]
+            if len(pairs) >= 2:
+                true, ours = FrechetStatistics(), FrechetStatistics()
+                for true_file, our_file in pairs:
+                    true.add(np.load(true_file))
+                    ours.add(np.load(our_file))
+                value, count = frechet_distance(ours, true), float(len(pairs))
+                recipe = self.networks.recipe
+                shown = f"{recipe.num_frames} frames of {recipe.size}x{recipe.size}"
+                one = (np.zeros(1, int), np.array([value]), np.array([count]))
+                curves.append(Curve(method, "fvd", *one, shown))
+        return curves
+
+    def _file(self, method: str, job: Job) -> Path:
+        return self.folder / method.replace(" ", "_") / f"{job.clip.clip_id}.npy"

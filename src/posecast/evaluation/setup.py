@@ -1,0 +1,76 @@
+"""From run folders and names to methods: what the command line and scripts evaluate."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from posecast.baselines import TrainedConvLSTM
+from posecast.evaluation.methods import (
+    Method,
+    baseline_methods,
+    forecast_method,
+    oracle_method,
+    stored_method,
+    trained_frame_method,
+)
+from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.store import ClipSelection, Store
+
+BaselineName = Literal[
+    "last-pose", "constant-velocity", "mean-training-pose", "last-frame", "optical-flow"
+]
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """What to evaluate side by side."""
+
+    pose_runs: tuple[Path, ...] = ()
+    """Runs of 'posecast train pose'; several are compared, each under its folder's name."""
+    image_run: Path | None = None
+    """Run of 'posecast train image': draws the poses, and true future poses as the oracle."""
+    conv_lstm_run: Path | None = None
+    """Run of 'posecast train conv-lstm', a trained pixel baseline."""
+    forecasts: tuple[Path, ...] = ()
+    """Folders of 'posecast predict', judged as they lie there."""
+    baselines: tuple[BaselineName, ...] = (
+        *("last-pose", "constant-velocity"),
+        *("last-frame", "optical-flow"),
+    )
+    """Trivial forecasts. The mean training pose is that of the store's training clips."""
+    mean_pose_clips: ClipSelection = field(default_factory=ClipSelection)
+    """Clips that the mean training pose is the mean of."""
+    oracle: bool = True
+    """Evaluate the image run on true future poses too."""
+    options: ForecasterOptions = field(default_factory=ForecasterOptions)
+
+
+def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
+    """Read the runs and make the baselines; ValueError where a run is missing or does not fit."""
+    names = _distinct([run.name for run in choice.pose_runs])
+    methods = []
+    for path, name in zip(choice.pose_runs, names, strict=True):
+        runs = [path] if choice.image_run is None else [path, choice.image_run]
+        forecaster = Forecaster.load(path, choice.image_run, choice.options)
+        title = "forecast" if len(names) == 1 else name
+        draws = choice.image_run is not None
+        methods.append(forecast_method(forecaster, runs, title, draws))
+    stored = _distinct([path.name for path in choice.forecasts])
+    for path, name in zip(choice.forecasts, stored, strict=True):
+        methods.append(stored_method(path, name))
+    if choice.image_run is not None and choice.oracle:
+        drawer = Forecaster.load(None, choice.image_run, choice.options)
+        methods.append(oracle_method(drawer, [choice.image_run]))
+    if choice.conv_lstm_run is not None:
+        device = choice.options.pick_device()
+        trained = TrainedConvLSTM.load(choice.conv_lstm_run, device)
+        methods.append(trained_frame_method(trained, [choice.conv_lstm_run], trained.name))
+    wanted = [name.replace("-", " ") for name in choice.baselines]
+    mean_clips = store.select(choice.mean_pose_clips) if "mean training pose" in wanted else []
+    return [*methods, *baseline_methods(wanted, mean_clips)]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"folders of one name cannot be told apart: {names}; rename one")
+    return names
