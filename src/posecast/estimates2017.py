@@ -4,7 +4,8 @@
     FOLDER/S9_Hourglass/Walking 1.54138969.npz   Human3.6M: all_posex, all_posey in pixels of the
                                            crop at all 50 frames a second, and box, the crop
 
-The paper's tests start from these instead of the labels (notes.md 14); in posecast, predictions
+The paper's tests start from these instead of the labels (deviations.md 14); in posecast,
+predictions
 and evaluations do where they are told `--seen-poses estimated`. The estimates came from an
 hourglass network of which neither code nor rounding is known, so no half pixel is added.
 """

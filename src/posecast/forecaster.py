@@ -380,6 +380,6 @@ def _boxes_of_joints(
 
 
 def _to_bytes(images: Float[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t h w 3"]:
-    """[-1, 1] to the nearest grey level (the 2017 code cut the fraction off; notes.md 18)."""
+    """[-1, 1] to the nearest grey level (the 2017 code cut the fraction off; deviations.md 18)."""
     levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

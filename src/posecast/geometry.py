@@ -78,7 +78,7 @@ def norm_to_crop(joints_norm: JointArray) -> JointArray:
 
 
 def flatten_joints(joints: JointArray) -> JointArray:
-    """(..., j, 2) to (..., 2j): all x, then all y (the 2017 order; notes.md 4, LSTM)."""
+    """(..., j, 2) to (..., 2j): all x, then all y (the 2017 order; 2017 conventions, LSTM)."""
     _expect(joints.shape[-1] == 2, f"joints (..., j, 2), got shape {tuple(joints.shape)}")
     swapped = joints.swapaxes(-1, -2)
     return swapped.reshape(*joints.shape[:-2], 2 * joints.shape[-2])
@@ -112,7 +112,7 @@ def union_crop(
     Looks at every frame of the clip, so it knows something of the future: it is there to
     reproduce the paper. The 2017 code used the data set's 1-based numbers, rounded, as 0-based
     bounds; the half pixel that `boxes_px` lacks against those is added back, so the crops are
-    the same to the pixel. What it stored beyond the image (notes.md 20) is cut off here.
+    the same to the pixel. What it stored beyond the image (deviations.md 20) is cut off here.
     """
     labels = np.round(_finite(boxes_px, "boxes_px") + 0.5).astype(int)
     x1, y1 = (labels[:, :2].min(axis=0) - margin_px).tolist()

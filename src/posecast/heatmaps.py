@@ -14,7 +14,7 @@ LIMB_POINTS = 4
 
 FAR_SIGMAS = 38.6037
 """A point further than this from the nearest pixel has no blob: its Gaussian underflows in double
-precision, where the 2017 code divided 0 by 0 (notes.md 24)."""
+precision, where the 2017 code divided 0 by 0 (deviations.md 24)."""
 
 
 def structure_points(
@@ -23,7 +23,8 @@ def structure_points(
     """Where the blobs of a pose lie, in the frame of `joints`, and which of them are shown.
 
     A limb has four points, channel 4 * limb + point; of a limb with one visible end only that end
-    is shown; an end is visible if all its joints are (notes.md 4, 26). A skeleton drawn by joints
+    is shown; an end is visible if all its joints are (2017 conventions; deviations.md 26). A
+    skeleton drawn by joints
     has one point a joint. What is not shown has finite coordinates without meaning.
     """
     weights, needed = _structure(skeleton, joints.device)
@@ -45,7 +46,8 @@ def draw_heatmaps(
     """Heat maps of a batch of poses, straight at network size, on the device of `joints_crop`.
 
     The 2017 code drew each blob on the pixel grid of the crop (sigma in crop pixels), divided it
-    by its largest pixel and resized the map to `size` bilinearly (notes.md 4, 24, 25). All of
+    by its largest pixel and resized the map to `size` bilinearly (2017 conventions; deviations.md
+    24, 25). All of
     that is separable, so here both axes are drawn and resized as lines and multiplied: the same
     numbers up to rounding. Values in [0, 1]; a joint outside the crop marks the border with full
     strength, as in 2017; one too far away for that, and an invisible one, gives zeros.

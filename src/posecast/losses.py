@@ -51,7 +51,8 @@ def joint_distance_loss(
 def half_mean_square(
     predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
 ) -> Float[Tensor, ""]:
-    """Half the mean squared difference: the pixel loss, and each feature loss (notes.md 4)."""
+    """Half the mean squared difference: the pixel loss, and each feature loss (2017
+    conventions)."""
     if predicted.dtype in (torch.bfloat16, torch.float16):
         predicted = predicted.float()
     return 0.5 * (predicted - target).square().mean()
@@ -97,7 +98,7 @@ def generator_loss(
     feature_network: FeatureNetwork | None = None,
     pose_network: FeatureNetwork | None = None,
 ) -> GeneratorLoss:
-    """Paper section 3.3: pixel + feature + pose feature + adversarial loss (notes.md 4).
+    """Paper section 3.3: pixel + feature + pose feature + adversarial loss (2017 conventions).
 
     `drawn_logits` are the discriminator's for the drawn pictures, None where nobody judges them. A
     network that is None, or whose weight is 0, is not run. The true pictures' features are
@@ -146,7 +147,7 @@ def discriminator_loss(
     drawn_logits: Float[Tensor, "b 1"],
     mismatched_logits: Float[Tensor, "b 1"],
 ) -> DiscriminatorLoss:
-    """Real frames against drawn ones and against frames of another pose (notes.md 4).
+    """Real frames against drawn ones and against frames of another pose (2017 conventions).
 
     The three kinds of logits come from three calls of the discriminator, each normalised by the
     moments of its own batch.

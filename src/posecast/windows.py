@@ -79,7 +79,7 @@ class PoseWindowSampler:
         """Batch number `step`; coordinates of invisible joints are 0.
 
         A window starts at any frame from which stride * length frames follow; shorter clips
-        start at frame 0 (notes.md 3).
+        start at frame 0 (deviations.md 3).
         """
         clips, rng = self._stream.draw(seed, step)
         span = self._config.stride * self._config.length
@@ -148,7 +148,7 @@ def fit_gaps(
 ) -> tuple[Int[np.ndarray, " b"], Int[np.ndarray, " b"]]:
     """Gaps that fit into the clips, and from how many first frames a source can be chosen.
 
-    The rule of the 2017 code (notes.md 27): the last frame is never a target, except of a clip
+    The rule of the 2017 code (deviations.md 27): the last frame is never a target, except of a clip
     that the gap does not fit into; that one gives its first and last frame.
     """
     num_starts = num_frames - gaps - 1

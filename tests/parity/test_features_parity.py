@@ -1,4 +1,4 @@
-"""The feature networks against the 2017 code's own graphs (notes.md sections 2 and 3)."""
+"""The feature networks against the 2017 code's own graphs (golden/notes.md sections 2 and 3)."""
 
 import numpy as np
 import pytest

@@ -2,8 +2,8 @@
 
 Through the hourglass (beta = 1) rounding grows by its batch moments, and Adam makes a full step of
 a tiny gradient's sign. So weights are compared entry by entry in double precision; in single
-precision losses are held to what two runs of the 2017 code differ by (notes.md 3), and weights by
-the share of entries that moved alike.
+precision losses are held to what two runs of the 2017 code differ by (golden/notes.md section 3),
+and weights by the share of entries that moved alike.
 """
 
 import math

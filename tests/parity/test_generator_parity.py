@@ -1,4 +1,4 @@
-"""The image generator against the 2017 code's own graph (notes.md sections 2 and 3)."""
+"""The image generator against the 2017 code's own graph (golden/notes.md sections 2 and 3)."""
 
 import numpy as np
 import pytest

@@ -63,7 +63,8 @@ def test_far_joints_are_zero_where_2017_was_not_a_number(golden):
 
 @pytest.mark.parametrize("case", [f"c{box}_t{t}" for box in range(4) for t in range(2)])
 def test_human36m_maps_with_rows_down_and_columns_across(golden, case):
-    """Training swapped the canvas of a box that is not square (notes.md 23); testing did not."""
+    """Training swapped the canvas of a box that is not square (deviations.md 23); testing did
+    not."""
     old = golden("heatmaps_h36m")
     x1, y1, x2, y2 = old[f"{case}/box"].tolist()
     hw = (y2 - y1, x2 - x1)
@@ -75,7 +76,8 @@ def test_human36m_maps_with_rows_down_and_columns_across(golden, case):
 
 
 def test_maps_of_forecast_poses(golden):
-    """test_time_penn: poses at the crop's true size, drawn as at test time (notes.md 15, 16)."""
+    """test_time_penn: poses at the crop's true size, drawn as at test time (deviations.md 15,
+    16)."""
     old = golden("test_time_penn")
     for t in (0, 4, 9, 10, 11):
         x, y, visible = (old[f"out_{k}"][t] for k in ("x", "y", "visibility"))

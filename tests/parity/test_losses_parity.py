@@ -1,4 +1,5 @@
-"""Losses, logits and gradients of one batch against the 2017 code (notes.md sections 2 and 3).
+"""Losses, logits and gradients of one batch against the 2017 code (golden/notes.md sections 2 and
+3).
 
 Double precision is held to 1e-6; single precision to the noise that the notes measured between
 two runs of the 2017 code itself.
@@ -142,7 +143,8 @@ def test_discriminator_gradients_in_single_precision(single) -> None:
 
 
 def test_generator_gradients_in_single_precision(single, golden) -> None:
-    """The hourglass amplifies rounding (notes.md 3): the 2017 gradients in single precision are up
+    """The hourglass amplifies rounding (golden/notes.md section 3): the 2017 gradients in single
+    precision are up
     to 13 % of the largest entry from those in double precision; ours have to be within 5 %.
     """
     graph, numbers, gradients = single
@@ -181,5 +183,5 @@ def compare_gradients(
     ):
         largest = wanted.abs().max().item()
         if re.fullmatch(r"convolutions\.[123]\.bias", name):
-            largest = scale  # before a batch norm: no gradient but rounding (notes.md 3)
+            largest = scale  # before a batch norm there is no gradient, only rounding
         assert (gradient - wanted).abs().max() < share * largest, name

@@ -1,6 +1,7 @@
 """Crops and joints against what the 2017 pre-processing stored.
 
-Known differences, each tested below: the 2017 boxes may reach beyond the image (notes.md 20), its
+Known differences, each tested below: the 2017 boxes may reach beyond the image (deviations.md 20),
+its
 joints are off by the box corner where the padded box began outside (21), whole-number labels wrap
 (22), and its joints count a label as a pixel index: they are half a pixel further than ours.
 """
@@ -45,7 +46,7 @@ def extent(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def wrong_corner(boxes: np.ndarray) -> np.ndarray:
-    """For x and y, how much the 2017 labels are too small (notes.md 21).
+    """For x and y, how much the 2017 labels are too small (deviations.md 21).
 
     The unpadded corner was taken off where the padded one lay outside; only the widened axis was
     clamped before.
@@ -156,7 +157,7 @@ def test_human36m_tubes(golden):
         theirs = np.stack([old[f"{name}/out_x"], old[f"{name}/out_y"]], axis=-1)
         low = joints_px.min(axis=(0, 1))
         size = np.ptp(joints_px, axis=(0, 1))
-        wrong_corner = (low - pad < 0) & (size == size.max())  # notes.md 21, as for Penn
+        wrong_corner = (low - pad < 0) & (size == size.max())  # deviations.md 21, as for Penn
         shift = np.where(wrong_corner, low, 0)
         difference = ours - shift - theirs
         assert difference.min() > -1, name
@@ -166,7 +167,7 @@ def test_human36m_tubes(golden):
 
 
 def test_sizes_of_forecast_poses(golden):
-    """Test time: shares of the crop times its size; 2017 took the stored box (notes.md 16)."""
+    """Test time: shares of the crop times its size; 2017 took the stored box (deviations.md 16)."""
     old = golden("test_time_penn")
     x1, y1, x2, y2 = old["bbox"][0].tolist()
     joints_crop = norm_to_crop(unflatten_joints(old["lstm_output"][0]))

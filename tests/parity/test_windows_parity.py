@@ -60,7 +60,7 @@ def window_from(clip: StoredClip, start: int, config: PoseWindows) -> tuple[np.n
 
 @pytest.mark.parametrize("exchanged", [True, False])
 def test_penn_batch(golden, exchanged):
-    """With the divisors exchanged as in 2017 (notes.md 1) every window is equal; the right way
+    """With the divisors exchanged as in 2017 (deviations.md 1) every window is equal; the right way
     round, those of square crops are."""
     old = golden("lstm_batch_penn")
     equal, square = [], []
@@ -78,7 +78,7 @@ def test_penn_batch(golden, exchanged):
 
 
 def test_penn_start_frames_of_the_old_random_stream(golden):
-    """Starts are uniform on 0 .. frames - 42 (notes.md 3); the old generator drew these."""
+    """Starts are uniform on 0 .. frames - 42 (deviations.md 3); the old generator drew these."""
     old = golden("lstm_batch_penn")
     random = np.random.RandomState(int(old["np_random_seed"]))
     for name, stidx in zip(old["clips"].tolist(), old["stidx"].tolist(), strict=True):

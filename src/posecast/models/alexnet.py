@@ -52,7 +52,7 @@ class BatchMean(nn.Module):
 
 
 class BvlcAlexNet(nn.Module):
-    """The Caffe AlexNet as the 2017 code runs it (TensorFlow SAME padding, notes.md section 4).
+    """The Caffe AlexNet as the 2017 code runs it (TensorFlow SAME padding, 2017 conventions).
 
     `layers` maps conv1..conv5 to (kernel (kh, kw, in, out), bias). The file's first kernel reads
     BGR; with channel_order "bgr" it is turned round once here, so that RGB pictures go in. "rgb"

@@ -1,4 +1,5 @@
-"""The discriminator: does this picture look real, and does it show this pose? (notes.md 4, 32)."""
+"""The discriminator: does this picture look real, and does it show this pose? (2017 conventions;
+deviations.md 32)."""
 
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ class Discriminator(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Glorot uniform kernels, normal(0.02) dense weights, zero biases (notes.md 4)."""
+    """Glorot uniform kernels, normal(0.02) dense weights, zero biases (2017 conventions)."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
     elif isinstance(module, nn.Linear):

@@ -1,7 +1,7 @@
 """The image generator: draws a frame from one seen frame and two poses.
 
-Visual-structure analogy of the paper (section 3.2; notes.md 4): what the seen frame lacks to show
-the target pose is the difference of two pose encodings,
+Visual-structure analogy of the paper (section 3.2; 2017 conventions): what the seen frame lacks to
+show the target pose is the difference of two pose encodings,
 
     h = f_img(source image) + f_pose(target pose) - f_pose(source pose),
 
@@ -115,7 +115,8 @@ class Generator(nn.Module):
 
 
 def _encoder(channels: int, width: int) -> nn.Sequential:
-    """2 + 2 + 3 convolutions, ReLU after each, 2 x 2 maximum after each group (notes.md 4)."""
+    """2 + 2 + 3 convolutions, ReLU after each, 2 x 2 maximum after each group (2017
+    conventions)."""
     groups = [
         (channels, width, width),
         (width, 2 * width, 2 * width),
@@ -141,7 +142,7 @@ def _upward(*widths: int) -> list[nn.Module]:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Glorot uniform kernels, zero biases (notes.md 4)."""
+    """Glorot uniform kernels, zero biases (2017 conventions)."""
     if isinstance(module, Compositor):
         module.start_as_moved_source()
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

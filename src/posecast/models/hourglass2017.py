@@ -32,7 +32,7 @@ class Hourglass2017(nn.Module):
     `arrays` are the weight files' arrays in order. The 2017 code showed the network BGR pictures;
     with channel_order "bgr" RGB pictures have the same effect (the first kernel is turned round
     once). "rgb" leaves the kernel as it is: for pictures in BGR, or to show the network RGB, which
-    its weights were trained on (notes.md 29).
+    its weights were trained on (deviations.md 29).
 
     `layer` 0..3 chooses the level that `forward` returns (8, 16, 32 or 64 pixels wide); levels
     further out are then not computed.

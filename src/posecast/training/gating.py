@@ -11,7 +11,7 @@ class Gate(NamedTuple):
 
 
 def next_gate(gate: Gate, fake_error: float, real_error: float, margin: float = 0.3) -> Gate:
-    """The gate after an iteration whose discriminator losses were these (notes.md 33).
+    """The gate after an iteration whose discriminator losses were these (deviations.md 33).
 
     A discriminator with a loss below `margin` is too strong and rests; a generator that pushes a
     loss above 1 - `margin` is too strong and rests. The rule is sticky: who rests goes on resting

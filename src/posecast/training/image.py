@@ -1,6 +1,7 @@
 """Training the image model: generator and discriminator, in turns (paper, section 3.3).
 
-An iteration, in the order of the 2017 code (notes.md 33, 36): the generator learns, it draws the
+An iteration, in the order of the 2017 code (deviations.md 33, 36): the generator learns, it draws
+the
 batch anew, the discriminator learns from that, and its losses after all this decide who learns in
 the next iteration (`gating`).
 """
