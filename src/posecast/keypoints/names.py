@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from posecast.keypoints.detections import KeypointError
 from posecast.skeletons import COCO, Skeleton
@@ -114,17 +114,18 @@ def own_side_name(joint: str, skeleton: Skeleton) -> str:
 
 def to_skeleton(
     points: Float[np.ndarray, "t k 2"],
-    found: Bool[np.ndarray, "t k"],
+    confidence: Float[np.ndarray, "t k"],
     names: Sequence[str],
     skeleton: Skeleton,
-) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    """Joints of the skeleton, derived from named points; a joint without a source is not seen.
+) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
+    """Joints of the skeleton and their confidences, derived from named points.
 
-    Coordinates of joints that are not seen are 0. KeypointError where no joint has a source.
+    Points of confidence 0 are not used; a joint is as sure as the least sure of its points, and a
+    joint without a source is at 0, 0 with confidence 0. KeypointError where no joint has a source.
     """
     place = {name: index for index, name in enumerate(names)}
     joints = np.zeros((len(points), skeleton.num_joints, 2))
-    visible = np.zeros((len(points), skeleton.num_joints), bool)
+    sure = np.zeros((len(points), skeleton.num_joints))
     has_source = False
     for number, joint in enumerate(skeleton.joints):
         own = own_side_name(joint, skeleton)
@@ -133,12 +134,13 @@ def to_skeleton(
                 continue
             has_source = True
             columns = [place[name] for name in source]
-            usable = found[:, columns].all(axis=1) & ~visible[:, number]
-            joints[usable, number] = points[usable][:, columns].mean(axis=1)
-            visible[:, number] |= usable
+            least = confidence[:, columns].min(axis=1)
+            use = (least > 0) & (sure[:, number] == 0)
+            joints[use, number] = points[use][:, columns].mean(axis=1)
+            sure[use, number] = least[use]
     if not has_source:
         raise KeypointError(
             f"none of the points ({', '.join(names[:8])} ...) is a joint of skeleton "
             f"{skeleton.name} ({', '.join(skeleton.joints[:4])} ...): name them so"
         )
-    return joints, visible
+    return joints, sure

@@ -85,7 +85,9 @@ def read_keypoints(
         points = points * np.array([image_hw[1], image_hw[0]], float)
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
     _check_inside(points[seen], image_hw, path)
-    joints, visible = to_skeleton(points, seen, found.joints, skeleton)
+    used = np.where(seen, confidence, 0.0)
+    joints, sure = to_skeleton(points, used, found.joints, skeleton)
+    visible = sure > 0
     if not visible.any():
         raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
     return KeypointTrack(joints, visible, kind, len(people))

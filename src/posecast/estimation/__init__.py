@@ -1,0 +1,23 @@
+"""Frames -> poses: a trained estimator or a model file, one crop or a whole video at a time."""
+
+from posecast.estimation.estimator import (
+    Estimator,
+    EstimatorOptions,
+    PoseEstimator,
+)
+from posecast.estimation.following import Followed, FollowOptions, follow
+from posecast.estimation.model_files import load_pose_estimator
+from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store
+
+__all__ = [
+    "EstimationConfig",
+    "EstimationReport",
+    "Estimator",
+    "EstimatorOptions",
+    "FollowOptions",
+    "Followed",
+    "PoseEstimator",
+    "estimate_store",
+    "follow",
+    "load_pose_estimator",
+]

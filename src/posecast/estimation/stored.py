@@ -1,0 +1,239 @@
+"""Estimated poses for the clips of a store, beside their labels, and what they are worth.
+
+STORE/estimates.npz    the poses, see `store`
+STORE/estimates.json   which run and settings made them
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from rich.console import Console
+from rich.progress import track
+
+from posecast.configs import config_to_dict
+from posecast.estimation.estimator import (
+    Estimator,
+    EstimatorOptions,
+    PoseEstimator,
+    seen_joints,
+)
+from posecast.estimation.model_files import load_pose_estimator
+from posecast.estimation.scores import (
+    JointScores,
+    VisibilityScores,
+    mean_joints,
+    score_clip,
+    score_mean_pose,
+    score_table,
+)
+from posecast.files import read_json, write_json
+from posecast.geometry import crop_to_px
+from posecast.runs import Run
+from posecast.skeletons import Skeleton
+from posecast.store import ClipSelection, Poses, Store, StoredClip, StoreError
+from posecast.versions import code_versions
+
+_FACTS = "estimates.json"
+
+
+@dataclass(frozen=True)
+class EstimationConfig:
+    """Which clips get estimated poses, and how."""
+
+    clips: ClipSelection = field(
+        default_factory=lambda: ClipSelection(split="all", with_frames=True)
+    )
+    """Clips to estimate; those without frames are passed over."""
+    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+    final: bool = False
+    """Score test clips too: nothing will be chosen by these numbers any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipGroup:
+    """Scores of the clips that were, or were not, trained on."""
+
+    title: str
+    num_clips: int
+    scores: JointScores
+    mean_pose: JointScores
+    visibility: VisibilityScores
+
+
+@dataclass(frozen=True, eq=False)
+class EstimationReport:
+    """How an estimation ended."""
+
+    num_estimated: int
+    """Clips estimated now."""
+    num_kept: int
+    """Clips that the same run had estimated before."""
+    num_unscored: int
+    """Test clips that were not scored."""
+    groups: tuple[ClipGroup, ...]
+    skeleton: Skeleton
+
+    def group(self, title: str) -> ClipGroup:
+        """The group of this title; KeyError where it has no clip."""
+        return {each.title: each for each in self.groups}[title]
+
+    def summary(self) -> str:
+        """Tables for people."""
+        kept = f", {self.num_kept} were there already" if self.num_kept else ""
+        lines = [f"poses of {self.num_estimated} clips estimated{kept}"]
+        for each in self.groups:
+            lines += ["", f"{each.num_clips} clips, {each.title}:"]
+            lines.append(score_table(each.scores, each.mean_pose, self.skeleton))
+            lines.append(each.visibility.summary())
+        if self.num_unscored:
+            lines.append(
+                f"{self.num_unscored} test clips were estimated but not scored: once nothing is "
+                "left to choose, --final does"
+            )
+        return "\n".join(lines)
+
+
+def estimate_store(
+    store_path: str | Path, run_path: str | Path, config: EstimationConfig | None = None
+) -> EstimationReport:
+    """Add estimated poses to a store, beside its labels, and compare the two.
+
+    `run_path` is an estimator run or a model file. Estimates of the same run and settings that are
+    there for other clips are kept, any others go.
+
+    Raises:
+        ValueError: store and run do not fit, or no clip has frames.
+    """
+    config = config or EstimationConfig()
+    store = Store.open(Path(store_path))
+    estimator = load_pose_estimator(run_path, store.skeleton, config.estimator)
+    if estimator.skeleton != store.skeleton:
+        raise ValueError(
+            f"store {store.path} has poses of skeleton {store.skeleton.name}, the estimator finds "
+            f"{estimator.skeleton.name}: use one trained on the same data set"
+        )
+    clips = [clip for clip in store.select(config.clips) if clip.has_frames]
+    if not clips:
+        raise ValueError(f"no clip asked for has frames in store {store.path}: poses need frames")
+    facts = _facts(run_path, estimator, config)
+    kept = _kept(store, facts)
+    sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in _shown(clips)}
+    estimates = {name: _to_poses(*each, estimator) for name, each in sure.items()}
+    others = {name: poses for name, poses in kept.items() if name not in estimates}
+    store.write_estimates(others | estimates)
+    write_json(store.path / _FACTS, facts | {"versions": code_versions()})
+    scored = [clip for clip in clips if clip.split != "test" or config.final]
+    groups = _score(scored, estimates, store, _trained_clips(run_path, store))
+    return EstimationReport(
+        len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton
+    )
+
+
+_Sure = tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]
+"""Joints in source pixels, and confidences."""
+
+
+def _shown(clips: Sequence[StoredClip]) -> Iterable[StoredClip]:
+    """The clips, with a progress bar in a terminal."""
+    console = Console(stderr=True)
+    return track(clips, "estimating", console=console, disable=not console.is_terminal)
+
+
+def _estimate(store: Store, clip: StoredClip, estimator: PoseEstimator) -> _Sure:
+    """Each frame of a clip by itself, some at a time."""
+    joints, confidence = [], []
+    for first in range(0, clip.num_frames, 32):
+        frames = store.read_frames(clip, slice(first, first + 32))
+        results = estimator.estimate(_resized(frames, estimator.size))
+        for found, each in zip((joints, confidence), results, strict=True):
+            found.append(each)
+    pixels = crop_to_px(np.concatenate(joints).astype(float), clip.crop)
+    return pixels, np.concatenate(confidence).astype(float)
+
+
+def _resized(frames: UInt8[np.ndarray, "n h w 3"], size: int) -> UInt8[np.ndarray, "n s s 3"]:
+    if frames.shape[1] == size:
+        return frames
+    how = cv2.INTER_AREA if frames.shape[1] > size else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])
+
+
+def _to_poses(joints_px: np.ndarray, confidence: np.ndarray, estimator: PoseEstimator) -> Poses:
+    return joints_px, seen_joints(confidence, estimator.min_confidence)
+
+
+def _facts(
+    run_path: str | Path, estimator: PoseEstimator, config: EstimationConfig
+) -> dict[str, Any]:
+    """What makes estimates comparable: the same weights, the same settings."""
+    options = config_to_dict(config.estimator)
+    for name in ("device", "frames_per_batch"):
+        del options[name]
+    facts = {"run": str(Path(run_path).resolve()), "options": options}
+    if isinstance(estimator, Estimator):
+        facts["weights_step"] = Run.open(Path(run_path)).weights_step()
+    return facts
+
+
+def _kept(store: Store, facts: dict[str, Any]) -> dict[str, Poses]:
+    """Estimates in the store that the same run made."""
+    path = store.path / _FACTS
+    if not path.is_file():
+        return {}
+    stored = read_json(path)
+    if {name: stored.get(name) for name in facts} != facts:
+        return {}
+    try:
+        estimated = store.with_estimated_poses().clips
+    except StoreError:
+        return {}
+    return {clip.clip_id: (clip.joints_px, clip.visible) for clip in estimated}
+
+
+def _trained_clips(run_path: str | Path, store: Store) -> set[str]:
+    """Clips of this data set that the run's weights were trained or chosen on."""
+    data = Path(run_path) / "data.json"
+    if not data.is_file():
+        return set()
+    facts = read_json(data)
+    if facts.get("store", {}).get("dataset", store.info.dataset) != store.info.dataset:
+        return set()
+    return {*facts.get("train", ())}
+
+
+def _score(
+    clips: Sequence[StoredClip], estimates: dict[str, Poses], store: Store, trained: set[str]
+) -> tuple[ClipGroup, ...]:
+    held_out = [clip for clip in clips if clip.clip_id not in trained]
+    seen = [clip for clip in clips if clip.clip_id in trained]
+    # A store of test clips alone lends its own mean pose, which flatters the baseline.
+    train = [clip for clip in store.clips if clip.split == "train"]
+    groups = {"not trained on": held_out, "that the estimator was trained on": seen}
+    return tuple(
+        _group(title, members, train or store.clips, estimates, store.skeleton)
+        for title, members in groups.items()
+        if members
+    )
+
+
+def _group(
+    title: str,
+    clips: Sequence[StoredClip],
+    mean_of: Sequence[StoredClip],
+    estimates: dict[str, Poses],
+    skeleton: Skeleton,
+) -> ClipGroup:
+    mean = mean_joints(mean_of)
+    scores = baseline = JointScores.none(skeleton.num_joints)
+    visibility = VisibilityScores()
+    for clip in clips:
+        joints, seen = estimates[clip.clip_id]
+        scores += score_clip(joints.astype(float), clip, skeleton)
+        baseline += score_mean_pose(mean, clip, skeleton)
+        visibility += VisibilityScores.of(seen, clip)
+    return ClipGroup(title, len(clips), scores, baseline, visibility)

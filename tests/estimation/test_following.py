@@ -1,0 +1,102 @@
+"""Following one person: found anywhere, kept, lost and found again, never by looking ahead."""
+
+import numpy as np
+import pytest
+
+from posecast.estimation.following import FollowOptions, follow
+from red_people import RedEstimator, frame_with, joints_of
+
+
+def boxes(num_frames: int, speed: int = 3) -> list[tuple[int, int, int, int]]:
+    return [(20 + speed * t, 30, 24, 48) for t in range(num_frames)]
+
+
+def test_a_person_is_found_and_followed():
+    estimator = RedEstimator()
+    followed = follow([frame_with(box) for box in boxes(30)], estimator)
+    assert followed.found.all()
+    assert followed.lost_spans() == []
+    assert followed.image_hw == (120, 200)
+    for joints, box in zip(followed.joints_px, boxes(30), strict=True):
+        assert np.abs(joints - joints_of(box)).max() < 3
+    # The whole frame was searched once; after that one look a frame.
+    assert estimator.num_pictures < 30 + 80
+
+
+@pytest.mark.parametrize("box", [(150, 80, 12, 24), (2, 2, 10, 22), (60, 10, 55, 105)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_small_and_large_people_are_found_anywhere(box, turned):
+    frame = frame_with(box)
+    joints = joints_of(box)
+    if turned:
+        frame, joints = frame.swapaxes(0, 1).copy(), joints[:, ::-1]
+    followed = follow([frame], RedEstimator())
+    extent = np.ptp(followed.joints_px[0], axis=0)
+    if turned:
+        assert followed.found.all()
+        assert np.abs(followed.joints_px[0].mean(axis=0) - joints.mean(axis=0)).max() < 8
+    else:
+        assert np.abs(followed.joints_px[0] - joints).max() < 3
+        assert extent[0] < extent[1]
+
+
+def test_of_two_people_the_box_says_which():
+    frame = frame_with((20, 30, 24, 48))
+    frame[30:78, 150:174] = (220, 20, 20)
+    for x in (20.0, 150.0):
+        options = FollowOptions(box=(x - 2, 28.0, 28.0, 52.0))
+        followed = follow([frame, frame], RedEstimator(), options)
+        assert np.abs(followed.joints_px[1] - joints_of((x, 30, 24, 48))).max() < 3
+
+
+def test_lost_behind_something_and_found_again_elsewhere():
+    frames = [frame_with(box) for box in boxes(8)]
+    frames += [frame_with(None)] * 12
+    frames += [frame_with((150, 40, 24, 48))] * 10
+    followed = follow(frames, RedEstimator(), FollowOptions(patience=3, search_every=4))
+    assert followed.found[:8].all()
+    assert not followed.found[8:20].any()
+    assert followed.found[25:].all()
+    ((first, again),) = followed.lost_spans()
+    assert first == 8
+    assert 20 <= again <= 24
+    assert (followed.confidence[8:20] == 0).all()
+    assert np.abs(followed.joints_px[-1] - joints_of((150, 40, 24, 48))).max() < 3
+
+
+def test_nobody_is_no_error_here():
+    followed = follow([frame_with(None)] * 12, RedEstimator())
+    assert not followed.visible.any()
+    assert followed.lost_spans() == [(0, 12)]
+
+
+def test_what_comes_later_changes_nothing():
+    frames = [frame_with(box) for box in boxes(20)]
+    other = frames[:12] + [np.random.default_rng(0).integers(0, 255, (120, 200, 3), np.uint8)] * 8
+    a, b = (follow(each, RedEstimator()) for each in (frames, other))
+    np.testing.assert_array_equal(a.joints_px[:12], b.joints_px[:12])
+    np.testing.assert_array_equal(a.visible[:12], b.visible[:12])
+
+
+def test_frames_stream():
+    alive = []
+
+    def stream():
+        for box in boxes(6):
+            yield frame_with(box)
+            alive.append(box)
+
+    follow(stream(), RedEstimator(), on_frame=lambda: alive.append(None))
+    assert alive[0] is None  # looked at before the next one was made
+
+
+def test_bad_boxes_say_so():
+    with pytest.raises(ValueError, match="lies outside the video's 200 x 120 pixels"):
+        follow([frame_with(None)], RedEstimator(), FollowOptions(box=(300.0, 5.0, 10.0, 10.0)))
+    options = FollowOptions(box=(150.0, 5.0, 20.0, 20.0))
+    with pytest.raises(ValueError, match="no person in the box"):
+        follow([frame_with((20, 30, 24, 48))], RedEstimator(), options)
+    with pytest.raises(ValueError, match="both sizes over 0"):
+        FollowOptions(box=(1.0, 2.0, 0.0, 5.0))
+    with pytest.raises(ValueError, match="no frames"):
+        follow([], RedEstimator())
