@@ -1,7 +1,7 @@
 """Weights of the 2017 code as runs that prediction reads like any other.
 
-The file is an .npz of TensorFlow variables, named as in 2017 without the trailing ":0", made where
-TensorFlow can still read the checkpoint:
+The file is an .npz of TensorFlow variables, named as in 2017 (a trailing ":0" is passed over), made
+where TensorFlow can still read the checkpoint:
 
     reader = tf.train.load_checkpoint(path)
     np.savez("model.npz", **{n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()})
@@ -42,14 +42,14 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
         skeleton = _skeleton_of(pose_model.config.num_joints, "num_joints")
         config = PoseTrainingConfig(model=pose_model.config, skeleton=skeleton)
         run = Run.open_or_create(Path(run_path), config, "pose")
-        run.save_weights("last", pose_model, step=0)
+        run.save_weights("best", pose_model, step=0)
         return "pose"
     if _IMAGE_VARIABLE in variables:
         generator = to_rgb(compat2017.generator(variables).float())
         skeleton = _skeleton_of(generator.config.num_heatmaps, "num_heatmaps")
         config = ImageTrainingConfig(generator=generator.config, skeleton=skeleton)
         run = Run.open_or_create(Path(run_path), config, "image")
-        run.save_weights("last", generator, step=0)
+        run.save_weights("best", generator, step=0)
         return "image"
     raise ValueError(
         f"{file} holds neither a pose model ({_POSE_VARIABLE}) nor an image model "
@@ -62,7 +62,7 @@ def _read_variables(path: Path) -> Mapping[str, np.ndarray]:
         raise ValueError(f"{path}: no such file")
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return {name.removesuffix(":0"): arrays[name] for name in arrays.files}
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a whole .npz file of arrays ({error}); "
