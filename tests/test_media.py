@@ -127,6 +127,10 @@ def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
     assert numbers(media.read_video(path)) == [0, 1, 2, 3, 4, 5]
     assert numbers(media.read_video(path, fps=10.0)) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5]
     assert numbers(media.read_video(path, fps=5.0)) == [0, 2, 2, 3, 3, 5]
+    times = media.frame_times(path)
+    assert times == pytest.approx([0, 0.1, 0.2, 0.8, 0.9, 1.0])
+    for fps in (5.0, 10.0, 24.0):
+        assert media.nearest_frames(times, fps) == numbers(media.read_video(path, fps=fps))
 
 
 def ticks(times: list[float], fps: float) -> list[int]:

@@ -240,7 +240,7 @@ class Forecaster:
         used = self._used_frames(len(frames), num_seen)
         joints, visible = joints[used], visible[used]
         last = frames[used[-1]]
-        crop = seen_crop(_boxes_of_joints(joints, visible), last.shape[:2])
+        crop = crop_of_joints(joints, visible, (last.shape[0], last.shape[1]))
         joints_crop = px_to_crop(joints, crop)
         # Large crops are averaged: skipping pixels, as the training crops do, would flicker.
         source = None if self._image_model is None else cut_crop(last, crop, self.size, "area")
@@ -364,6 +364,18 @@ def read_source(store: Store, clip: StoredClip, window: ClipWindow) -> UInt8[np.
     if not clip.has_frames:
         raise ClipError(clip.clip_id, "has poses but no frames; forecast its poses only")
     return store.read_frames(clip, window.past_frames[-1:])[0]
+
+
+def crop_of_joints(
+    joints_px: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    image_hw: tuple[int, int],
+) -> Crop:
+    """The crop that a video of one's own is forecast in, made of its seen poses alone.
+
+    ValueError where no joint is visible.
+    """
+    return seen_crop(_boxes_of_joints(joints_px, visible), image_hw)
 
 
 def _boxes_of_joints(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -21,6 +22,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from posecast.files import write_safely
+
+T = TypeVar("T")
 
 PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -114,6 +117,13 @@ def read_timed_frames(
 def _decode(
     path: Path, fps: float, every: int
 ) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
+    for index, (seconds, frame) in enumerate(_timed(path, fps)):
+        if index % every == 0:
+            yield seconds, _upright(frame)
+
+
+def _timed(path: Path, fps: float) -> Generator[tuple[float, av.VideoFrame], None, None]:
+    """Frames as decoded, with the seconds at which they are shown."""
     with _opened(path) as (container, stream):
         first, seconds = None, 0.0
         for index, frame in enumerate(_whole_frames(path, container, stream)):
@@ -121,9 +131,18 @@ def _decode(
             shown = index / fps if frame.time is None else frame.time
             first = shown if first is None else first
             seconds = shown - first
-            if index % every == 0:
-                yield seconds, _upright(frame)
+            yield seconds, frame
         _check_length(path, container, stream, end=seconds + 1 / fps)
+
+
+def frame_times(path: str | Path) -> list[float]:
+    """The seconds at which all frames are shown, the first at 0; decodes the whole video.
+
+    Raises:
+        ValueError: as `read_timed_frames`.
+    """
+    path = Path(path)
+    return [seconds for seconds, _ in _timed(path, probe_video(path).fps)]
 
 
 def _whole_frames(
@@ -160,6 +179,15 @@ def resample(
     Frames are repeated or left out, never blended. Times rise; the first is 0. The last frame
     is shown for the mean time between frames. Works for variable frame rates.
     """
+    return _resampled(timed_frames, fps)
+
+
+def nearest_frames(times: Iterable[float], fps: float) -> list[int]:
+    """Numbers of the frames that `resample` takes of a video with these times."""
+    return list(_resampled(((seconds, number) for number, seconds in enumerate(times)), fps))
+
+
+def _resampled(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator[T, None, None]:
     tick, num_frames = 0, 0
     previous_seconds, previous = 0.0, None
     for seconds, frame in timed_frames:

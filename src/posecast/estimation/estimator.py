@@ -14,7 +14,6 @@ from posecast.models.hourglass import Hourglass, estimate_heatmaps, load_estimat
 from posecast.models.joint_maps import decode_joint_maps
 from posecast.runs import Run
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.training.image_inputs import to_network
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
 """Joints as shares of their crops, and confidences in [0, 1]."""
@@ -104,7 +103,7 @@ class Estimator:
         mirror = self.skeleton.mirror if self.options.mirror else None
         joints, confidence = [], []
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
-            images = to_network(part.to(self._device))
+            images = part.to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
             with self._autocast():
                 maps = estimate_heatmaps(self._network, images, mirror)
             for results, each in zip((joints, confidence), decode_joint_maps(maps), strict=True):
