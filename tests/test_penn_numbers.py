@@ -1,18 +1,28 @@
 """Published numbers of trivial forecasts, on the real labels: what every comparison stands on."""
 
+import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from posecast.baselines import LastPose
-from posecast.clips import ClipError
-from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
+from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate, summarise
 from posecast.evaluation.summary import PAPER_HORIZONS
-from posecast.penn_benchmark import PennPoseProtocol, penn_pose_benchmark
-from posecast.preparation import PreparationConfig, store_info, to_stored_clip
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.penn_benchmark import (
+    PennPoseBenchmark,
+    PennPoseProtocol,
+    penn_pose_benchmark,
+    read_test_labels,
+    run_penn_pose_benchmark,
+)
+from posecast.runs import Run
 from posecast.store import ClipSelection, Store
+from posecast.training.pose import PoseTrainingConfig
 
 STEPS = (1, 2, 3, 4, 8, 12, 16)
 
@@ -23,15 +33,9 @@ def real_poses(shared: Path) -> Store:
     folder = shared / "data" / "penn_action"
     if not (folder / "labels").is_dir():
         pytest.skip(f"no real labels: {folder} has none")
-    source, config, clips = PennAction(folder), PreparationConfig(), []
-    for clip_id in source.clip_ids():
-        try:
-            clip = to_stored_clip(source.read_poses(clip_id), config, has_frames=False)
-        except ClipError:
-            continue
-        if clip.split == "test":
-            clips.append(clip)
-    return Store(folder, store_info(source, config), tuple(clips))
+    store, left_out = read_test_labels(folder)
+    assert list(left_out) == ["1516"]
+    return store
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,29 @@ def test_last_pose_at_the_horizons_of_the_paper(real_poses, tmp_path):
     distance = summary.curve("last pose", "distance")
     found = [100 * distance.at(frame) for frame in (1, 8, 16, 64)]
     assert found == pytest.approx([1.0, 6.1, 9.6, 18.5], abs=0.06)
+
+
+def test_the_whole_benchmark_with_a_pose_run(shared, tmp_path):
+    """A residual model without training is 'the last pose stays', and its use is remembered."""
+    labels = tmp_path / "raw" / "labels"
+    labels.mkdir(parents=True)
+    for name in ("0001", "0050", "0280"):
+        shutil.copy(shared / "data" / "penn_action" / "labels" / f"{name}.mat", labels)
+    config = PoseLSTMConfig(hidden=4, encoder=4, output="residual")
+    run = Run.open_or_create(tmp_path / "run", PoseTrainingConfig(model=config), "pose")
+    run.save_weights("best", PoseLSTM(config), step=0)
+    asked = PennPoseBenchmark("E", seen=4, pose_run=(run.path,), num_draws=20, device="cpu")
+    with pytest.raises(ValueError, match="--final"):
+        run_penn_pose_benchmark(tmp_path / "raw", asked)
+    final = dataclasses.replace(asked, final=True, out=tmp_path / "table.json")
+    table = run_penn_pose_benchmark(tmp_path / "raw", final, "the command")
+    rows = {row.method: row for row in table.rows}
+    assert set(rows) == {"last pose", "constant velocity", "run"}
+    assert rows["run"].percent == pytest.approx(rows["last pose"].percent, abs=0.5)
+    assert (np.array(rows["run"].low) <= rows["run"].high).all()
+    assert table.num_clips == 3
+    assert list(table.test_uses.values()) == [1]
+    assert "| last pose |" in table.text()
+    stored = json.loads((tmp_path / "table.json").read_text())
+    assert stored["command"] == "the command"
+    assert stored["rows"][0]["percent"] == list(table.rows[0].percent)

@@ -48,8 +48,26 @@ COMMANDS = {
     "train image": Command(
         "posecast.cli.train:train_image_model", "learn to draw a pose (seen frame + pose -> frame)"
     ),
+    "train pose-action": Command(
+        "posecast.cli.train_others:pose_action", "learn to name the action of poses (a judge)"
+    ),
+    "train flow-action": Command(
+        "posecast.cli.train_others:flow_action", "learn to name the action of frames (a judge)"
+    ),
+    "train conv-lstm": Command(
+        "posecast.cli.train_others:conv_lstm", "learn to forecast frames without poses (a baseline)"
+    ),
     "predict": Command(
         "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
+    ),
+    "evaluate": Command(
+        "posecast.cli.evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
+    ),
+    "report": Command(
+        "posecast.cli.report:report", "tables of evaluations -> a page with curves and clips"
+    ),
+    "benchmark penn-pose": Command(
+        "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
     ),
     "import-2017": Command(
         "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"

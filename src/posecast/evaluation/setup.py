@@ -13,7 +13,7 @@ from posecast.evaluation.methods import (
     stored_method,
     trained_frame_method,
 )
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Device, Forecaster, ForecasterOptions, Precision
 from posecast.store import ClipSelection, Store
 
 BaselineName = Literal[
@@ -25,7 +25,7 @@ BaselineName = Literal[
 class MethodChoice:
     """What to evaluate side by side."""
 
-    pose_runs: tuple[Path, ...] = ()
+    pose_run: tuple[Path, ...] = ()
     """Runs of 'posecast train pose'; several are compared, each under its folder's name."""
     image_run: Path | None = None
     """Run of 'posecast train image': draws the poses, and true future poses as the oracle."""
@@ -41,15 +41,28 @@ class MethodChoice:
     mean_pose_clips: ClipSelection = field(default_factory=ClipSelection)
     """Clips that the mean training pose is the mean of."""
     oracle: bool = True
-    """Evaluate the image run on true future poses too."""
-    options: ForecasterOptions = field(default_factory=ForecasterOptions)
+    """Evaluate the image run on true future poses too: what the image stage alone costs."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    precision: Precision = "32-true"
+    """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
+    frames_per_batch: int = 16
+    """Future frames drawn together; fewer need less memory."""
+
+    def __post_init__(self) -> None:
+        _ = self.options  # checks them
+
+    @property
+    def options(self) -> ForecasterOptions:
+        """How the networks are run."""
+        return ForecasterOptions(self.device, self.precision, self.frames_per_batch)
 
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     """Read the runs and make the baselines; ValueError where a run is missing or does not fit."""
-    names = _distinct([run.name for run in choice.pose_runs])
+    names = _distinct([run.name for run in choice.pose_run])
     methods = []
-    for path, name in zip(choice.pose_runs, names, strict=True):
+    for path, name in zip(choice.pose_run, names, strict=True):
         runs = [path] if choice.image_run is None else [path, choice.image_run]
         forecaster = Forecaster.load(path, choice.image_run, choice.options)
         title = "forecast" if len(names) == 1 else name

@@ -1,0 +1,64 @@
+"""`posecast evaluate`: forecasts and baselines against the truth, one table."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.evaluation import (
+    EvaluationConfig,
+    MethodChoice,
+    NetworkFiles,
+    evaluate,
+    load_methods,
+    load_networks,
+)
+from posecast.store import Store
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate forecasts and baselines on clips of a prepared store into one table.
+
+    Writes OUT/rows.csv (clip, action, method, metric, frame, value, weight), OUT/evaluation.json
+    and a few clips to look at; 'posecast report OUT --out PAGE' makes a page of it. The same
+    command again goes on where it stopped. The default is the validation split: numbers on test
+    clips must not choose anything, so they need --final, and the runs remember it.
+
+    Examples:
+      posecast evaluate --store store --pose-run runs/pose --image-run runs/image --out numbers
+      posecast evaluate --store store --pose-run runs/a runs/b --out compared
+      posecast evaluate --store store --pose-run runs/pose --out final \\
+        --clips.split test --final
+    """
+
+    store: Path
+    """Prepared store."""
+    out: Path
+    """Folder for the table."""
+    methods: Annotated[MethodChoice, tyro.conf.arg(name="")] = field(default_factory=MethodChoice)
+    networks: Annotated[NetworkFiles, tyro.conf.arg(name="")] = field(default_factory=NetworkFiles)
+    config: Annotated[EvaluationConfig, tyro.conf.arg(name="")] = field(
+        default_factory=EvaluationConfig
+    )
+    strict: bool = False
+    """Exit status 1 when a clip was left out."""
+
+
+def evaluate_store(words: list[str], program: str) -> int:
+    """`posecast evaluate --store STORE --out OUT`."""
+    asked = parse(Evaluate, words, program)
+    store = Store.open(asked.store)
+    report = evaluate(
+        load_methods(asked.methods, store),
+        store,
+        asked.out,
+        asked.config,
+        load_networks(asked.networks),
+        command=f"{program} {shlex.join(words)}",
+    )
+    print(report.summary())
+    return 1 if asked.strict and report.left_out else 0

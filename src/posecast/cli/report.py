@@ -1,0 +1,39 @@
+"""`posecast report`: evaluations -> a page."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.report import ReportConfig, write_report
+
+
+@dataclass(frozen=True)
+class Report:
+    """Make one HTML folder of finished evaluations: tables, curves, clips that play in step.
+
+    It opens from disk without a network, on a phone too, and prints.
+
+    Examples:
+      posecast report numbers --out page
+      posecast report numbers other-numbers --out page --title "Two evaluations"
+    """
+
+    evaluations: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of 'posecast evaluate'."""
+    out: Path
+    """Folder for the page: index.html and files/."""
+    config: Annotated[ReportConfig, tyro.conf.arg(name="")] = field(default_factory=ReportConfig)
+
+
+def report(words: list[str], program: str) -> int:
+    """`posecast report EVALUATION ... --out OUT`."""
+    asked = parse(Report, words, program)
+    if not asked.evaluations:
+        raise ValueError(
+            f"{program} needs the folder of an evaluation: {program} NUMBERS --out PAGE"
+        )
+    print(write_report(asked.evaluations, asked.out, asked.config))
+    return 0
