@@ -1,0 +1,372 @@
+"""A video of one's own to its forecast: nothing of the future seen, odd videos, bad ones."""
+
+import dataclasses
+import weakref
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from posecast import media
+from posecast.estimation import FollowOptions
+from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.geometry import Crop
+from posecast.keypoints import write_table
+from posecast.models.generator import Generator, GeneratorConfig
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video import OwnVideoConfig, forecast_video
+from posecast.own_video.pictures import paste
+from posecast.own_video.result import ARRAYS
+from posecast.skeletons import COCO, PENN_ACTION
+from red_people import RedEstimator, frame_with, joints_of
+
+NUM_PAST, SIZE = 4, 16
+CONFIG = OwnVideoConfig(steps=5, view_height=60)
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> Forecaster:
+    torch.manual_seed(0)
+    pose = PoseLSTM(PoseLSTMConfig(hidden=8, encoder=4))
+    torch.nn.init.normal_(pose.decoder.weight, std=0.5)
+    image = Generator(GeneratorConfig(width=4, size=SIZE))
+    torch.nn.init.normal_(image.to_image.weight, std=20.0)
+    options = ForecasterOptions(device="cpu")
+    return Forecaster(pose, image, PENN_ACTION, num_past=NUM_PAST, options=options)
+
+
+def box_at(t: int) -> tuple[int, int, int, int]:
+    return 20 + 2 * t, 30, 24, 48
+
+
+def walking(num_frames: int = 12, hw=(120, 200)) -> list[np.ndarray]:
+    return [frame_with(box_at(t), hw) for t in range(num_frames)]
+
+
+def write(path: Path, frames, fps: float = 30.0) -> Path:
+    media.write_mp4(path, frames, fps, crf=4)
+    return path
+
+
+def noise(num_frames: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (120, 200, 3), np.uint8) for _ in range(num_frames)]
+
+
+def check_same(a, b) -> None:
+    assert a.past_frames == b.past_frames
+    assert a.crop == b.crop
+    np.testing.assert_array_equal(a.past_joints_px, b.past_joints_px)
+    np.testing.assert_array_equal(a.forecast.joints_px, b.forecast.joints_px)
+    np.testing.assert_array_equal(a.forecast.frames, b.forecast.frames)
+
+
+def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
+    video = write(tmp_path / "walk.mp4", walking())
+    looked = []
+    out = tmp_path / "made" / "forecast.mp4"
+    result = forecast_video(
+        video, forecaster, RedEstimator(), out, CONFIG, on_frame=lambda: looked.append(1)
+    )
+    assert len(looked) == 12
+    assert result.past_frames == (8, 9, 10, 11)
+    assert result.summary() == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
+    for joints, t in zip(result.past_joints_px, result.past_frames, strict=True):
+        assert np.abs(joints - joints_of(box_at(t))).max() < 4
+    with np.load(out.with_suffix(".npz")) as arrays:
+        assert set(arrays.files) == set(ARRAYS)
+        assert arrays["predicted_joints_px"].shape == (5, 13, 2)
+        assert arrays["predicted_frames"].shape == (5, SIZE, SIZE, 3)
+        np.testing.assert_allclose(arrays["predicted_seconds"], np.arange(12, 17) / 30)
+        assert arrays["image_hw"].tolist() == [120, 200]
+        assert arrays["joint_names"].tolist() == list(PENN_ACTION.joints)
+    pictures = list(media.read_video(out))
+    assert len(pictures) == NUM_PAST + 5
+    # A 60 x 100 picture and a 60 x 60 pose, each with a border and a caption.
+    assert pictures[0].shape == (60 + 6 + 16, 100 + 60 + 12 + 4, 3)
+    green, red = pictures[0][17, 50].astype(int), pictures[-1][17, 50].astype(int)
+    assert green[1] > green[0] + 50
+    assert red[0] > red[1] + 50
+
+
+def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
+    video = write(tmp_path / "walk.mp4", walking())
+    result = forecast_video(video, forecaster, RedEstimator(), None, CONFIG)
+    frames = list(media.read_video(video))
+    alone = forecaster.predict(frames[8:12], result.past_joints_px, result.past_visible, steps=5)
+    np.testing.assert_array_equal(result.forecast.joints_px, alone.joints_px)
+    np.testing.assert_array_equal(result.forecast.frames, alone.frames)
+    assert list(tmp_path.iterdir()) == [video]
+
+
+@pytest.mark.parametrize("poses", ["estimator", "table"])
+def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_path, poses):
+    """Everything after second 0.2 is changed: frames, poses, length."""
+    one = write(tmp_path / "one.mp4", walking(12))
+    other = write(tmp_path / "other.mp4", walking(6) + noise(9))
+    results = []
+    for number, video in enumerate((one, other)):
+        source = RedEstimator()
+        if poses == "table":
+            count = len(media.frame_times(video))
+            joints = np.stack([joints_of(box_at(t)) for t in range(count)])
+            joints[6:] += 30 * number
+            source = tmp_path / f"{number}.csv"
+            write_table(source, joints, np.ones((count, 13), bool), PENN_ACTION)
+        results.append(forecast_video(video, forecaster, source, None, CONFIG, from_s=0.2))
+    assert results[0].past_frames == (2, 3, 4, 5)
+    if poses == "table":
+        assert results[0].crop == results[1].crop
+    # The video encoder spreads a later change over earlier frames by a grey level.
+    tolerance = 0 if poses == "table" else 2
+    joints = [each.forecast.joints_px for each in results]
+    np.testing.assert_allclose(joints[0], joints[1], atol=tolerance, rtol=0)
+
+
+def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatch):
+    """As above, with the frames themselves in place of what a video encoder makes of them."""
+    video = write(tmp_path / "one.mp4", walking(12))
+    results = []
+    for frames in (walking(12), walking(6) + noise(9)):
+        for module in ("poses", "pictures"):
+            name = f"posecast.own_video.{module}.read_video"
+            monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
+        results.append(forecast_video(video, forecaster, RedEstimator(), None, CONFIG, from_s=0.2))
+    check_same(*results)
+
+
+def test_the_last_well_seen_stretch_is_taken(forecaster, tmp_path):
+    video = write(tmp_path / "a.mp4", walking(12) + [frame_with(None)] * 12)
+    result = forecast_video(video, forecaster, RedEstimator(), None, CONFIG)
+    assert result.past_frames == (8, 9, 10, 11)
+    assert result.lost == ()  # it was lost after the frames that were used
+    video = write(tmp_path / "b.mp4", walking(3) + [frame_with(None)] * 12 + walking(9))
+    config = dataclasses.replace(CONFIG, follow=FollowOptions(search_every=3))
+    result = forecast_video(video, forecaster, RedEstimator(), None, config)
+    assert result.past_frames == (20, 21, 22, 23)
+    assert "the person was lost from 0.10 to" in result.summary()
+
+
+def test_a_joint_that_was_never_seen_is_not_shown(forecaster, tmp_path):
+    video = write(tmp_path / "a.mp4", walking(5))
+    visible = np.ones((5, 13), bool)
+    visible[:, 3] = False
+    joints = np.stack([joints_of(box_at(t)) for t in range(5)])
+    write_table(tmp_path / "a.csv", joints, visible, PENN_ACTION)
+    result = forecast_video(video, forecaster, tmp_path / "a.csv", None, CONFIG)
+    assert result.forecast.visible[:, 3].tolist() == [False] * 5
+    assert result.forecast.visible[:, [0, 1, 2, 4]].all()
+
+
+def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
+    """A video of 60 frames a second: the models see every second of its poses."""
+    video = write(tmp_path / "a.mp4", walking(20), fps=60.0)
+    joints = np.stack([joints_of(box_at(t)) for t in range(20)])
+    write_table(tmp_path / "a.csv", joints, np.ones((20, 13), bool), PENN_ACTION)
+    result = forecast_video(video, forecaster, tmp_path / "a.csv", None, CONFIG)
+    assert result.past_frames == (6, 7, 8, 9)
+    np.testing.assert_allclose(result.past_joints_px[-1], joints[18], atol=0.01)
+
+
+def test_a_stride_is_kept(tmp_path):
+    pose = PoseLSTM(PoseLSTMConfig(hidden=8, encoder=4))
+    options = ForecasterOptions(device="cpu")
+    forecaster = Forecaster(pose, None, PENN_ACTION, num_past=3, stride=2, options=options)
+    video = write(tmp_path / "a.mp4", walking(9))
+    result = forecast_video(video, forecaster, RedEstimator(), tmp_path / "a.gif", CONFIG)
+    assert result.past_frames == (4, 6, 8)
+    assert result.forecast.frames is None
+    with np.load(tmp_path / "a.npz") as arrays:
+        np.testing.assert_allclose(arrays["predicted_seconds"][:2], [10 / 30, 12 / 30])
+    assert (tmp_path / "a.gif").stat().st_size > 100
+
+
+# --- pasting --------------------------------------------------------------------------------------
+
+
+def test_the_patch_blends_into_the_picture():
+    picture = np.full((100, 160, 3), 50, np.uint8)
+    patch = np.full((10, 10, 3), 250, np.uint8)
+    pasted = paste(picture, patch, Crop(20, 30, 70, 80))
+    assert (pasted[35:75, 25:65] == 250).all()
+    assert 50 < pasted[50, 20, 0] < 150
+    outside = pasted.copy()
+    outside[30:80, 20:70] = 50
+    assert (outside == 50).all()
+    assert (picture == 50).all()
+
+
+def test_at_the_edge_of_the_picture_there_is_nothing_to_blend_into():
+    picture = np.full((100, 160, 3), 50, np.uint8)
+    patch = np.full((10, 10, 3), 250, np.uint8)
+    pasted = paste(picture, patch, Crop(-20, -20, 60, 60))
+    assert (pasted[:50, :50] == 250).all()
+    assert 50 < pasted[59, 10, 0] < 150
+    whole = paste(picture, patch, Crop(-30, -10, 170, 190))
+    assert (whole == 250).all()
+
+
+def test_the_right_part_of_the_patch_is_shown():
+    patch = np.zeros((8, 8, 3), np.uint8)
+    patch[4:, 4:] = 200  # lower right quarter
+    pasted = paste(np.zeros((40, 40, 3), np.uint8), patch, Crop(-20, -20, 20, 20))
+    assert pasted[5:14, 5:14].min() > 150
+    assert pasted[25:].max() == 0
+
+
+# --- odd videos -----------------------------------------------------------------------------------
+
+
+def write_odd(path: Path, frames, times, rotation: int | None = None) -> Path:
+    """Frames at the given hundredths of a second, with a stored rotation."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=100)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "preset": "ultrafast"}
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for time, picture in zip(times, frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
+    """Stored lying down, with the rotation beside it: forecast as it is shown."""
+    upright = [frame_with((40, 30 + t, 24, 48), hw=(200, 120)) for t in range(8)]
+    lying = [np.ascontiguousarray(np.rot90(frame, -1)) for frame in upright]
+    video = write_odd(tmp_path / "a.mp4", lying, range(0, 24, 3), rotation=90)
+    config = dataclasses.replace(CONFIG, fps=100 / 3)
+    out = tmp_path / "out.mp4"
+    result = forecast_video(video, forecaster, RedEstimator(), out, config)
+    assert result.image_hw == (200, 120)
+    assert np.abs(result.past_joints_px[-1] - joints_of((40, 37, 24, 48))).max() < 3
+    assert next(media.read_video(out)).shape == (60 + 22, 36 + 60 + 16, 3)
+
+
+def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
+    """Shown at 10 a second, with a pause of half a second in between."""
+    times = [0, 10, 20, 30, 80, 90, 100, 110]
+    video = write_odd(tmp_path / "a.mp4", walking(8), times)
+    config = dataclasses.replace(CONFIG, fps=10.0)
+    result = forecast_video(video, forecaster, RedEstimator(), None, config, from_s=0.8)
+    assert result.past_frames == (4, 5, 6, 7)
+    expected = [joints_of(box_at(t)) for t in (3, 3, 4, 4)]
+    # Seconds 0.4 and 0.5 still show frame 3, 0.6 and 0.7 already the one of 0.8.
+    assert np.abs(result.past_joints_px - expected).max() < 3
+
+
+def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
+    """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
+    alive, most = [], []
+    make = media._upright
+
+    def counting(frame):
+        picture = make(frame).copy()
+        alive.append(weakref.ref(picture))
+        most.append(sum(each() is not None for each in alive))
+        return picture
+
+    monkeypatch.setattr(media, "_upright", counting)
+    frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
+    video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
+    box = FollowOptions(box=(1190.0, 490.0, 520.0, 1120.0))
+    config = dataclasses.replace(CONFIG, fps=100 / 3, follow=box)
+    result = forecast_video(video, forecaster, RedEstimator(), tmp_path / "out.mp4", config)
+    assert np.abs(result.past_joints_px[-1] - joints_of((1200, 500, 500, 1100))).max() < 60
+    assert max(most) <= 4
+    assert next(media.read_video(tmp_path / "out.mp4")).shape[0] == 60 + 22
+
+
+# --- what cannot be done --------------------------------------------------------------------------
+
+
+def fails(forecaster, video, message, config=CONFIG, poses=None, **more):
+    out = video.parent / "out.mp4"
+    with pytest.raises(ValueError, match=message) as caught:
+        forecast_video(video, forecaster, poses or RedEstimator(), out, config, **more)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def test_nobody_in_the_video(forecaster, tmp_path):
+    video = write(tmp_path / "empty.mp4", [frame_with(None)] * 12)
+    message = fails(forecaster, video, "no person found in 12 frames")
+    assert str(video) in message
+    assert "--box" in message
+
+
+def test_one_frame(forecaster, tmp_path):
+    video = write(tmp_path / "one.mp4", walking(1))
+    fails(forecaster, video, "1 frames at 30 a second before the forecast, the pose model needs 4")
+
+
+def test_sound_alone(forecaster, tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    fails(forecaster, path, "no video stream")
+
+
+def test_a_truncated_file_can_be_forecast_before_it_breaks_off(forecaster, tmp_path):
+    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    write_odd(whole, walking(30), range(0, 90, 3))
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    config = dataclasses.replace(CONFIG, fps=100 / 3)
+    fails(forecaster, cut, "truncated", config)
+    result = forecast_video(cut, forecaster, RedEstimator(), None, config, from_s=0.3)
+    assert result.past_frames == (6, 7, 8, 9)
+    (tmp_path / "text.mp4").write_text("not a video")
+    fails(forecaster, tmp_path / "text.mp4", "not a video")
+    fails(forecaster, tmp_path / "missing.mp4", "no such video")
+
+
+def test_not_seen_well_enough(forecaster, tmp_path):
+    frames = [frame for t in range(4) for frame in (frame_with(box_at(t)), frame_with(None))]
+    video = write(tmp_path / "a.mp4", frames)
+    fails(forecaster, video, r"not seen well enough anywhere.*4 of 8 frames are such")
+    fails(forecaster, video, "not seen well enough before second 0.2", from_s=0.2)
+    easy = dataclasses.replace(CONFIG, min_frames=0.5)
+    assert forecast_video(video, forecaster, RedEstimator(), None, easy).past_frames[-1] == 6
+
+
+def test_seconds_outside_of_the_video(forecaster, tmp_path):
+    video = write(tmp_path / "a.mp4", walking(12))
+    fails(forecaster, video, "lasts 0.40 s; cannot forecast from 2.0 s on", from_s=2.0)
+    fails(forecaster, video, "something has to be seen before", from_s=0.0)
+    fails(forecaster, video, "3 frames at 30 a second before the forecast", from_s=0.1)
+
+
+def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
+    video = write(tmp_path / "a.mp4", walking(30))
+    looked = []
+    config = dataclasses.replace(CONFIG, lead_s=0.2)
+    result = forecast_video(
+        *(video, forecaster, RedEstimator(), None, config, 0.9), lambda: looked.append(1)
+    )
+    assert len(looked) == 6
+    assert result.past_frames == (23, 24, 25, 26)
+    assert np.abs(result.past_joints_px[-1] - joints_of(box_at(26))).max() < 4
+    assert result.lost == ()
+
+
+def test_what_does_not_fit_is_said(forecaster, tmp_path):
+    video = write(tmp_path / "a.mp4", walking(12))
+    other = RedEstimator()
+    other.skeleton = COCO
+    fails(forecaster, video, "finds joints of skeleton coco", poses=other)
+    with pytest.raises(ValueError, match=r"written as .mp4 or .gif"):
+        forecast_video(video, forecaster, RedEstimator(), tmp_path / "out.avi", CONFIG)
+    for wrong in ({"steps": 0}, {"fps": 0.0}, {"min_joints": 0.0}, {"view_height": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            dataclasses.replace(CONFIG, **wrong)
