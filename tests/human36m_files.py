@@ -8,6 +8,7 @@ import scipy.io
 from cdflib.cdfwrite import CDF
 
 from posecast.media import write_mp4
+from posecast.skeletons import HUMAN36M
 
 HEIGHT, WIDTH = 48, 64
 
@@ -79,3 +80,20 @@ def write_clip_files(root: Path, subject: str, stem: str, seed: int = 0, num_fra
     """Poses and video."""
     write_cdf(root, subject, stem, track(seed, num_frames))
     write_video(root, subject, stem, num_frames)
+
+
+def standing(num_frames: int, x: float = 500.0) -> np.ndarray:
+    """Somebody of about 400 pixels who stands in a camera's picture, waving the left hand."""
+    heights = {"hip": 500, "knee": 600, "ankle": 690, "toe_base": 700, "toe_end": 705}
+    heights |= {"collar": 380, "shoulder": 390, "elbow": 460, "wrist": 520, "thumb": 540}
+    heights |= {"thumb_end": 550, "hand": 540, "hand_end": 560, "head": 330, "head_top": 300}
+    heights |= {"neck": 370, "spine": 440, "spine_base": 500, "pelvis": 500}
+    pose = np.zeros((num_frames, 32, 2), "f4")
+    for number, name in enumerate(HUMAN36M.joints):
+        side, _, part = name.partition("_")
+        aside = {"left": 35, "right": -35}.get(side, 0)
+        pose[:, number] = (x + aside, heights[part if aside else name])
+    swing = 60 * np.sin(np.arange(num_frames) / 4)
+    for part in ("wrist", "hand", "hand_end", "thumb", "thumb_end"):
+        pose[:, HUMAN36M.index(f"left_{part}"), 0] += 40 + swing
+    return pose.reshape(num_frames, 64)
