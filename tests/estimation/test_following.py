@@ -44,8 +44,7 @@ def test_of_two_people_the_box_says_which():
     frame = frame_with((20, 30, 24, 48))
     frame[30:78, 150:174] = (220, 20, 20)
     for x in (20.0, 150.0):
-        options = FollowOptions(box=(x - 2, 28.0, 28.0, 52.0))
-        followed = follow([frame, frame], RedEstimator(), options)
+        followed = follow([frame, frame], RedEstimator(), box=(x - 2, 28.0, 28.0, 52.0))
         assert np.abs(followed.joints_px[1] - joints_of((x, 30, 24, 48))).max() < 3
 
 
@@ -91,12 +90,14 @@ def test_frames_stream():
 
 
 def test_bad_boxes_say_so():
+    frame = frame_with((20, 30, 24, 48))
     with pytest.raises(ValueError, match="lies outside the video's 200 x 120 pixels"):
-        follow([frame_with(None)], RedEstimator(), FollowOptions(box=(300.0, 5.0, 10.0, 10.0)))
-    options = FollowOptions(box=(150.0, 5.0, 20.0, 20.0))
+        follow([frame], RedEstimator(), box=(300.0, 5.0, 10.0, 10.0))
     with pytest.raises(ValueError, match="no person in the box"):
-        follow([frame_with((20, 30, 24, 48))], RedEstimator(), options)
+        follow([frame], RedEstimator(), box=(150.0, 5.0, 20.0, 20.0))
     with pytest.raises(ValueError, match="both sizes over 0"):
-        FollowOptions(box=(1.0, 2.0, 0.0, 5.0))
+        follow([frame], RedEstimator(), box=(1.0, 2.0, 0.0, 5.0))
     with pytest.raises(ValueError, match="no frames"):
         follow([], RedEstimator())
+    with pytest.raises(ValueError, match="room of at least 1"):
+        FollowOptions(room=0.5)

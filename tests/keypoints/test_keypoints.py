@@ -194,12 +194,12 @@ def test_the_largest_person_that_stays_or_another_one(tmp_path):
     assert first.num_people == 3
     assert first.visible.all()
     np.testing.assert_allclose(first.joints_px[:, 0, 0], [200, 202, 204])
-    second = read_keypoints(path, COCO, NUM_FRAMES, HW, KeypointOptions(person=2))
+    second = read_keypoints(path, COCO, NUM_FRAMES, HW, person=2)
     np.testing.assert_allclose(np.diff(second.joints_px[:, 0, 0]), 1)
-    third = read_keypoints(path, COCO, NUM_FRAMES, HW, KeypointOptions(person=3))
+    third = read_keypoints(path, COCO, NUM_FRAMES, HW, person=3)
     assert third.num_found == 1
     with pytest.raises(KeypointError, match=r"no person 4, it has 3 \(1: frames 0 to 2"):
-        read_keypoints(path, COCO, NUM_FRAMES, HW, KeypointOptions(person=4))
+        read_keypoints(path, COCO, NUM_FRAMES, HW, person=4)
 
 
 def test_names_of_people_in_the_file_decide(tmp_path):
@@ -210,10 +210,7 @@ def test_names_of_people_in_the_file_decide(tmp_path):
         for name, shift in ((1, 100.0 * t), (2, 100.0 * (1 - t)))
     ]
     path = write_json(tmp_path / "a.json", people)
-    xs = [
-        read_keypoints(path, COCO, 2, HW, KeypointOptions(person=n)).joints_px[:, 0, 0].tolist()
-        for n in (1, 2)
-    ]
+    xs = [read_keypoints(path, COCO, 2, HW, person=n).joints_px[:, 0, 0].tolist() for n in (1, 2)]
     assert sorted(xs) == [[100, 202], [200, 102]]
 
 

@@ -17,7 +17,7 @@ from posecast.geometry import Crop
 from posecast.keypoints import write_table
 from posecast.models.generator import Generator, GeneratorConfig
 from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.own_video import OwnVideoConfig, forecast_video
+from posecast.own_video import EstimatedPoses, KeypointFile, OwnVideoConfig, forecast_video
 from posecast.own_video.pictures import paste
 from posecast.own_video.result import ARRAYS
 from posecast.skeletons import COCO, PENN_ACTION
@@ -25,6 +25,7 @@ from red_people import RedEstimator, frame_with, joints_of
 
 NUM_PAST, SIZE = 4, 16
 CONFIG = OwnVideoConfig(steps=5, view_height=60)
+RED = EstimatedPoses(RedEstimator())
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +69,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     video = write(tmp_path / "walk.mp4", walking())
     looked = []
     out = tmp_path / "made" / "forecast.mp4"
-    result = forecast_video(
-        video, forecaster, RedEstimator(), out, CONFIG, on_frame=lambda: looked.append(1)
-    )
+    result = forecast_video(video, forecaster, RED, out, CONFIG, on_frame=lambda: looked.append(1))
     assert len(looked) == 12
     assert result.past_frames == (8, 9, 10, 11)
     assert result.summary() == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
@@ -94,7 +93,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
 
 def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
     video = write(tmp_path / "walk.mp4", walking())
-    result = forecast_video(video, forecaster, RedEstimator(), None, CONFIG)
+    result = forecast_video(video, forecaster, RED, None, CONFIG)
     frames = list(media.read_video(video))
     alone = forecaster.predict(frames[8:12], result.past_joints_px, result.past_visible, steps=5)
     np.testing.assert_array_equal(result.forecast.joints_px, alone.joints_px)
@@ -109,13 +108,13 @@ def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_pa
     other = write(tmp_path / "other.mp4", walking(6) + noise(9))
     results = []
     for number, video in enumerate((one, other)):
-        source = RedEstimator()
+        source = RED
         if poses == "table":
             count = len(media.frame_times(video))
             joints = np.stack([joints_of(box_at(t)) for t in range(count)])
             joints[6:] += 30 * number
-            source = tmp_path / f"{number}.csv"
-            write_table(source, joints, np.ones((count, 13), bool), PENN_ACTION)
+            source = KeypointFile(tmp_path / f"{number}.csv")
+            write_table(source.path, joints, np.ones((count, 13), bool), PENN_ACTION)
         results.append(forecast_video(video, forecaster, source, None, CONFIG, from_s=0.2))
     assert results[0].past_frames == (2, 3, 4, 5)
     if poses == "table":
@@ -134,18 +133,18 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
         for module in ("poses", "pictures"):
             name = f"posecast.own_video.{module}.read_video"
             monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
-        results.append(forecast_video(video, forecaster, RedEstimator(), None, CONFIG, from_s=0.2))
+        results.append(forecast_video(video, forecaster, RED, None, CONFIG, from_s=0.2))
     check_same(*results)
 
 
 def test_the_last_well_seen_stretch_is_taken(forecaster, tmp_path):
     video = write(tmp_path / "a.mp4", walking(12) + [frame_with(None)] * 12)
-    result = forecast_video(video, forecaster, RedEstimator(), None, CONFIG)
+    result = forecast_video(video, forecaster, RED, None, CONFIG)
     assert result.past_frames == (8, 9, 10, 11)
     assert result.lost == ()  # it was lost after the frames that were used
     video = write(tmp_path / "b.mp4", walking(3) + [frame_with(None)] * 12 + walking(9))
-    config = dataclasses.replace(CONFIG, follow=FollowOptions(search_every=3))
-    result = forecast_video(video, forecaster, RedEstimator(), None, config)
+    eager = dataclasses.replace(RED, follow=FollowOptions(search_every=3))
+    result = forecast_video(video, forecaster, eager, None, CONFIG)
     assert result.past_frames == (20, 21, 22, 23)
     assert "the person was lost from 0.10 to" in result.summary()
 
@@ -156,7 +155,7 @@ def test_a_joint_that_was_never_seen_is_not_shown(forecaster, tmp_path):
     visible[:, 3] = False
     joints = np.stack([joints_of(box_at(t)) for t in range(5)])
     write_table(tmp_path / "a.csv", joints, visible, PENN_ACTION)
-    result = forecast_video(video, forecaster, tmp_path / "a.csv", None, CONFIG)
+    result = forecast_video(video, forecaster, KeypointFile(tmp_path / "a.csv"), None, CONFIG)
     assert result.forecast.visible[:, 3].tolist() == [False] * 5
     assert result.forecast.visible[:, [0, 1, 2, 4]].all()
 
@@ -166,7 +165,7 @@ def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
     video = write(tmp_path / "a.mp4", walking(20), fps=60.0)
     joints = np.stack([joints_of(box_at(t)) for t in range(20)])
     write_table(tmp_path / "a.csv", joints, np.ones((20, 13), bool), PENN_ACTION)
-    result = forecast_video(video, forecaster, tmp_path / "a.csv", None, CONFIG)
+    result = forecast_video(video, forecaster, KeypointFile(tmp_path / "a.csv"), None, CONFIG)
     assert result.past_frames == (6, 7, 8, 9)
     np.testing.assert_allclose(result.past_joints_px[-1], joints[18], atol=0.01)
 
@@ -176,7 +175,7 @@ def test_a_stride_is_kept(tmp_path):
     options = ForecasterOptions(device="cpu")
     forecaster = Forecaster(pose, None, PENN_ACTION, num_past=3, stride=2, options=options)
     video = write(tmp_path / "a.mp4", walking(9))
-    result = forecast_video(video, forecaster, RedEstimator(), tmp_path / "a.gif", CONFIG)
+    result = forecast_video(video, forecaster, RED, tmp_path / "a.gif", CONFIG)
     assert result.past_frames == (4, 6, 8)
     assert result.forecast.frames is None
     with np.load(tmp_path / "a.npz") as arrays:
@@ -244,7 +243,7 @@ def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
     video = write_odd(tmp_path / "a.mp4", lying, range(0, 24, 3), rotation=90)
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     out = tmp_path / "out.mp4"
-    result = forecast_video(video, forecaster, RedEstimator(), out, config)
+    result = forecast_video(video, forecaster, RED, out, config)
     assert result.image_hw == (200, 120)
     assert np.abs(result.past_joints_px[-1] - joints_of((40, 37, 24, 48))).max() < 3
     assert next(media.read_video(out)).shape == (60 + 22, 36 + 60 + 16, 3)
@@ -255,7 +254,7 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     times = [0, 10, 20, 30, 80, 90, 100, 110]
     video = write_odd(tmp_path / "a.mp4", walking(8), times)
     config = dataclasses.replace(CONFIG, fps=10.0)
-    result = forecast_video(video, forecaster, RedEstimator(), None, config, from_s=0.8)
+    result = forecast_video(video, forecaster, RED, None, config, from_s=0.8)
     assert result.past_frames == (4, 5, 6, 7)
     expected = [joints_of(box_at(t)) for t in (3, 3, 4, 4)]
     # Seconds 0.4 and 0.5 still show frame 3, 0.6 and 0.7 already the one of 0.8.
@@ -276,9 +275,9 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
     monkeypatch.setattr(media, "_upright", counting)
     frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
     video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
-    box = FollowOptions(box=(1190.0, 490.0, 520.0, 1120.0))
-    config = dataclasses.replace(CONFIG, fps=100 / 3, follow=box)
-    result = forecast_video(video, forecaster, RedEstimator(), tmp_path / "out.mp4", config)
+    config = dataclasses.replace(CONFIG, fps=100 / 3)
+    poses = dataclasses.replace(RED, box=(1190.0, 490.0, 520.0, 1120.0))
+    result = forecast_video(video, forecaster, poses, tmp_path / "out.mp4", config)
     assert np.abs(result.past_joints_px[-1] - joints_of((1200, 500, 500, 1100))).max() < 60
     assert max(most) <= 4
     assert next(media.read_video(tmp_path / "out.mp4")).shape[0] == 60 + 22
@@ -290,7 +289,7 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
 def fails(forecaster, video, message, config=CONFIG, poses=None, **more):
     out = video.parent / "out.mp4"
     with pytest.raises(ValueError, match=message) as caught:
-        forecast_video(video, forecaster, poses or RedEstimator(), out, config, **more)
+        forecast_video(video, forecaster, poses or RED, out, config, **more)
     assert not out.exists()
     return str(caught.value)
 
@@ -324,7 +323,7 @@ def test_a_truncated_file_can_be_forecast_before_it_breaks_off(forecaster, tmp_p
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     fails(forecaster, cut, "truncated", config)
-    result = forecast_video(cut, forecaster, RedEstimator(), None, config, from_s=0.3)
+    result = forecast_video(cut, forecaster, RED, None, config, from_s=0.3)
     assert result.past_frames == (6, 7, 8, 9)
     (tmp_path / "text.mp4").write_text("not a video")
     fails(forecaster, tmp_path / "text.mp4", "not a video")
@@ -334,10 +333,10 @@ def test_a_truncated_file_can_be_forecast_before_it_breaks_off(forecaster, tmp_p
 def test_not_seen_well_enough(forecaster, tmp_path):
     frames = [frame for t in range(4) for frame in (frame_with(box_at(t)), frame_with(None))]
     video = write(tmp_path / "a.mp4", frames)
-    fails(forecaster, video, r"not seen well enough anywhere.*4 of 8 frames are such")
+    fails(forecaster, video, r"not seen well enough anywhere.*4 of 8 frames have so many")
     fails(forecaster, video, "not seen well enough before second 0.2", from_s=0.2)
-    easy = dataclasses.replace(CONFIG, min_frames=0.5)
-    assert forecast_video(video, forecaster, RedEstimator(), None, easy).past_frames[-1] == 6
+    easy = dataclasses.replace(CONFIG, well_seen_frames=0.5)
+    assert forecast_video(video, forecaster, RED, None, easy).past_frames[-1] == 6
 
 
 def test_seconds_outside_of_the_video(forecaster, tmp_path):
@@ -351,9 +350,7 @@ def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
     video = write(tmp_path / "a.mp4", walking(30))
     looked = []
     config = dataclasses.replace(CONFIG, lead_s=0.2)
-    result = forecast_video(
-        *(video, forecaster, RedEstimator(), None, config, 0.9), lambda: looked.append(1)
-    )
+    result = forecast_video(*(video, forecaster, RED, None, config, 0.9), lambda: looked.append(1))
     assert len(looked) == 6
     assert result.past_frames == (23, 24, 25, 26)
     assert np.abs(result.past_joints_px[-1] - joints_of(box_at(26))).max() < 4
@@ -364,9 +361,9 @@ def test_what_does_not_fit_is_said(forecaster, tmp_path):
     video = write(tmp_path / "a.mp4", walking(12))
     other = RedEstimator()
     other.skeleton = COCO
-    fails(forecaster, video, "finds joints of skeleton coco", poses=other)
+    fails(forecaster, video, "finds joints of skeleton coco", poses=EstimatedPoses(other))
     with pytest.raises(ValueError, match=r"written as .mp4 or .gif"):
-        forecast_video(video, forecaster, RedEstimator(), tmp_path / "out.avi", CONFIG)
-    for wrong in ({"steps": 0}, {"fps": 0.0}, {"min_joints": 0.0}, {"view_height": -1}):
+        forecast_video(video, forecaster, RED, tmp_path / "out.avi", CONFIG)
+    for wrong in ({"steps": 0}, {"fps": 0.0}, {"well_seen_joints": 0.0}, {"view_height": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             dataclasses.replace(CONFIG, **wrong)

@@ -57,6 +57,12 @@ COMMANDS = {
     "train conv-lstm": Command(
         "posecast.cli.train_others:conv_lstm", "learn to forecast frames without poses (a baseline)"
     ),
+    "estimate": Command(
+        "posecast.cli.estimate:estimate", "find poses in a store's frames, beside its labels"
+    ),
+    "forecast": Command(
+        "posecast.cli.forecast:forecast", "forecast a video of your own, in one command"
+    ),
     "predict": Command(
         "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
     ),

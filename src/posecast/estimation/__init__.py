@@ -5,11 +5,12 @@ from posecast.estimation.estimator import (
     EstimatorOptions,
     PoseEstimator,
 )
-from posecast.estimation.following import Followed, FollowOptions, follow
+from posecast.estimation.following import Box, Followed, FollowOptions, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store
 
 __all__ = [
+    "Box",
     "EstimationConfig",
     "EstimationReport",
     "Estimator",

@@ -13,6 +13,9 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.estimation.estimator import PoseEstimator, seen_joints
 from posecast.geometry import Crop, crop_to_px, cut_crop, seen_crop
 
+Box = tuple[float, float, float, float]
+"""x, y, width, height in pixels."""
+
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
 _MOST_REFINEMENTS = 5
@@ -25,9 +28,6 @@ _NUM_CANDIDATES = 3
 class FollowOptions:
     """How a person is found and followed."""
 
-    box: tuple[float, float, float, float] | None = None
-    """Where the person is in the first frame: x, y, width, height in pixels; without it the whole
-    frame is searched."""
     room: float = 1.45
     """Side of the crop that is looked at, as a multiple of the longer side of the joints' extent
     (the median of the training crops of Penn Action)."""
@@ -39,8 +39,6 @@ class FollowOptions:
     """While the person is lost, search every so many frames."""
 
     def __post_init__(self) -> None:
-        if self.box is not None and not (min(self.box[2:]) > 0 and np.isfinite(self.box).all()):
-            raise ValueError(f"box is {self.box}; expected x, y, width, height, both sizes over 0")
         if self.room < 1 or not 0 < self.min_joints <= 1:
             raise ValueError(
                 f"expected room of at least 1 and min_joints over 0 and at most 1, got "
@@ -75,14 +73,16 @@ def follow(
     frames: Iterable[UInt8[np.ndarray, "h w 3"]],
     estimator: PoseEstimator,
     options: FollowOptions | None = None,
+    box: Box | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Followed:
     """Find a person in the first frames of a video and follow it to the last one.
 
-    Frames without the person have no visible joint. `on_frame` is called after each frame, for a
-    progress bar. ValueError where there is no frame, or the box lies outside of it.
+    `box` is where the person is in the first frame; without it the whole frame is searched. Frames
+    without the person have no visible joint. `on_frame` is called after each frame, for a progress
+    bar. ValueError where there is no frame, or the box lies outside of it.
     """
-    follower = _Follower(estimator, options or FollowOptions())
+    follower = _Follower(estimator, options or FollowOptions(), box)
     joints, confidence, image_hw = [], [], (0, 0)
     for frame in frames:
         image_hw = (frame.shape[0], frame.shape[1])
@@ -102,9 +102,10 @@ Pose = tuple[Float[np.ndarray, "j 2"], Float[np.ndarray, " j"]]
 class _Follower:
     """Remembers where the person was."""
 
-    def __init__(self, estimator: PoseEstimator, options: FollowOptions) -> None:
+    def __init__(self, estimator: PoseEstimator, options: FollowOptions, given: Box | None) -> None:
         self._estimator = estimator
         self._options = options
+        self._given = given
         # Extent of the joints when the person was seen last: x1, y1, x2, y2.
         self._box: np.ndarray | None = None
         self._missed = 0
@@ -123,13 +124,13 @@ class _Follower:
         return pose
 
     def _first(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
-        if self._options.box is None:
+        if self._given is None:
             return self._search(frame)
-        crop = _given_crop(self._options.box, frame.shape[:2])
+        crop = _given_crop(self._given, frame.shape[:2])
         pose = self._refine(frame, self._look(frame, [crop])[0])
         if not self._is_person(pose):
             raise ValueError(
-                f"no person in the box {self._options.box} of the first frame: give x, y, width, "
+                f"no person in the box {self._given} of the first frame: give x, y, width, "
                 "height in pixels of the video as it is shown, or leave the box out"
             )
         return pose
@@ -200,8 +201,10 @@ def _extent(pose: Pose, min_confidence: float) -> Float[np.ndarray, "4"]:
     return np.concatenate([joints.min(axis=0), joints.max(axis=0)])
 
 
-def _given_crop(box: tuple[float, float, float, float], hw: tuple[int, ...]) -> Crop:
+def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
     x, y, width, height = box
+    if not (width > 0 and height > 0 and np.isfinite(box).all()):
+        raise ValueError(f"box is {box}; expected x, y, width, height, both sizes over 0")
     if x >= hw[1] or y >= hw[0] or x + width <= 0 or y + height <= 0:
         raise ValueError(
             f"the box {box} (x, y, width, height) lies outside the video's {hw[1]} x {hw[0]} pixels"

@@ -6,6 +6,7 @@
 from posecast.keypoints.detections import KeypointError
 from posecast.keypoints.reading import (
     FORMATS,
+    Format,
     KeypointOptions,
     KeypointTrack,
     read_keypoints,
@@ -14,6 +15,7 @@ from posecast.keypoints.table import write_table
 
 __all__ = [
     "FORMATS",
+    "Format",
     "KeypointError",
     "KeypointOptions",
     "KeypointTrack",

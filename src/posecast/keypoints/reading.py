@@ -28,14 +28,8 @@ class KeypointOptions:
 
     format: Format = "auto"
     """auto finds out: a folder is OpenPose's, .csv a table, .json one of the others."""
-    person: int = 1
-    """Which of several people: 1 is the one who is largest and seen longest, 2 the next."""
     min_confidence: float = -1.0
     """Joints below are not seen; -1: what is usual for the format."""
-
-    def __post_init__(self) -> None:
-        if self.person < 1:
-            raise ValueError(f"person is {self.person}; people count from 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +56,11 @@ def read_keypoints(
     num_frames: int,
     image_hw: tuple[int, int],
     options: KeypointOptions | None = None,
+    person: int = 1,
 ) -> KeypointTrack:
     """The joints of one person, by their names, for a video of `num_frames` frames.
 
+    `person` is which of several: 1 is the one who is largest and seen longest, 2 the next.
     Frames that the file does not have, and joints that it lacks and that cannot be derived, are
     not seen.
 
@@ -78,9 +74,9 @@ def read_keypoints(
     kind, found = _read(path, options.format)
     threshold = found.threshold if options.min_confidence < 0 else options.min_confidence
     people = find_people(found.people, threshold)
-    person = _choose(people, options.person, path)
+    chosen = _choose(people, person, path)
     shift = _first_number(found, num_frames, path)
-    points, confidence = _fill(person.detections, len(found.joints), num_frames, shift)
+    points, confidence = _fill(chosen.detections, len(found.joints), num_frames, shift)
     if found.shares:
         points = points * np.array([image_hw[1], image_hw[0]], float)
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
@@ -126,7 +122,7 @@ def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
 def _choose(people: Sequence[Person], number: int, path: Path) -> Person:
     if not people:
         raise KeypointError(f"{path}: nobody is in it")
-    if number > len(people):
+    if not 1 <= number <= len(people):
         listed = "; ".join(
             f"{rank}: frames {each.detections[0].frame} to {each.detections[-1].frame}"
             for rank, each in enumerate(people[:_MOST_LISTED], start=1)

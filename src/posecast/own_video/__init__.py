@@ -8,7 +8,13 @@ size cost no memory. Nothing after the last seen frame is looked at for the fore
 """
 
 from posecast.own_video.forecasting import forecast_video
-from posecast.own_video.poses import OwnVideoConfig
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.own_video.result import OwnForecast
 
-__all__ = ["OwnForecast", "OwnVideoConfig", "forecast_video"]
+__all__ = [
+    "EstimatedPoses",
+    "KeypointFile",
+    "OwnForecast",
+    "OwnVideoConfig",
+    "forecast_video",
+]

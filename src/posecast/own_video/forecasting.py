@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.estimation import PoseEstimator
 from posecast.forecaster import Forecaster, crop_of_joints
 from posecast.media import probe_video, write_gif, write_mp4
 from posecast.own_video.pictures import View, forecast_pictures, read_pictures
 from posecast.own_video.poses import (
     OwnVideoConfig,
+    PoseSource,
     SeenPoses,
     choose_frames,
-    estimate_poses,
-    read_poses,
+    find_poses,
 )
 from posecast.own_video.result import OwnForecast, write_arrays
 
@@ -25,7 +24,7 @@ _SUFFIXES = (".mp4", ".gif")
 def forecast_video(
     video: str | Path,
     forecaster: Forecaster,
-    poses: PoseEstimator | Path,
+    poses: PoseSource,
     out: str | Path | None = None,
     config: OwnVideoConfig | None = None,
     from_s: float | None = None,
@@ -34,7 +33,7 @@ def forecast_video(
     """Forecast a video from its last well-seen stretch, or from a second of it on.
 
     Args:
-        poses: an estimator, or a file or folder of keypoints of this video (see `keypoints`).
+        poses: an estimator that follows a person, or a file of keypoints of this video.
         out: video to write, .mp4 or .gif; its joints go beside it as .npz. None writes nothing.
         from_s: forecast from this second on; what is shown later is not looked at.
         on_frame: called after each frame of the estimation, for a progress bar.
@@ -47,10 +46,7 @@ def forecast_video(
     if out is not None and Path(out).suffix.lower() not in _SUFFIXES:
         raise ValueError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
     probe_video(video)
-    if isinstance(poses, Path):
-        seen = read_poses(video, poses, forecaster.skeleton, config, from_s)
-    else:
-        seen = estimate_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
+    seen = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
     frames = choose_frames(seen, forecaster, config, str(video), from_s)
     view = View.of(seen.image_hw, config.view_height)
     pictures, last = read_pictures(video, frames, config.fps, view)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.estimation import FollowOptions, PoseEstimator, follow
+from posecast.estimation import Box, FollowOptions, PoseEstimator, follow
 from posecast.forecaster import Forecaster
 from posecast.keypoints import KeypointOptions, read_keypoints
 from posecast.media import frame_times, nearest_frames, probe_video, read_video
@@ -25,27 +25,49 @@ class OwnVideoConfig:
     fps: float = 30.0
     """Frames a second that the models were trained on (Penn Action: 30); the video is brought to
     this rate."""
-    min_joints: float = 0.4
+    well_seen_joints: float = 0.4
     """Share of the joints that must be seen in a frame for it to be a well-seen one."""
-    min_frames: float = 0.8
+    well_seen_frames: float = 0.8
     """Share of the seen frames that must be well-seen, the last one among them."""
     lead_s: float = 5.0
     """Where the second to forecast from is given, the person is searched so many seconds before."""
     view_height: int = 480
     """Height of the picture in the video that is written; 0 keeps the size of the video."""
-    follow: FollowOptions = field(default_factory=FollowOptions)
-    keypoints: KeypointOptions = field(default_factory=KeypointOptions)
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}; it must be 1 or more")
         if not self.fps > 0:
             raise ValueError(f"fps is {self.fps}; it must be positive")
-        for name in ("min_joints", "min_frames"):
+        for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
         if self.view_height < 0:
             raise ValueError(f"view_height is {self.view_height}; it must be 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatedPoses:
+    """Poses are found by an estimator that follows one person."""
+
+    estimator: PoseEstimator
+    follow: FollowOptions = field(default_factory=FollowOptions)
+    box: Box | None = None
+    """Where the person is in the first frame: x, y, width, height in pixels of the upright video;
+    without it the frame is searched."""
+
+
+@dataclass(frozen=True)
+class KeypointFile:
+    """Poses are read from a file or folder of keypoints of the video (see `keypoints`)."""
+
+    path: Path
+    options: KeypointOptions = field(default_factory=KeypointOptions)
+    person: int = 1
+    """Which of several people: 1 is the one who is largest and seen longest."""
+
+
+PoseSource = EstimatedPoses | KeypointFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,26 +90,40 @@ def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
     return int(np.ceil(from_s * config.fps - 1e-6))
 
 
-def estimate_poses(
+def find_poses(
     video: Path,
-    estimator: PoseEstimator,
+    source: PoseSource,
     skeleton: Skeleton,
     config: OwnVideoConfig,
     from_s: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> SeenPoses:
-    """Follow the person through the video, at the models' frame rate; see `estimation.follow`."""
-    if estimator.skeleton != skeleton:
+    """Poses at the models' frame rate, up to the second to forecast from.
+
+    `on_frame` is called after each frame that an estimator has looked at.
+    """
+    if isinstance(source, KeypointFile):
+        return _read_poses(video, source, skeleton, config, from_s)
+    if source.estimator.skeleton != skeleton:
         raise ValueError(
-            f"the estimator finds joints of skeleton {estimator.skeleton.name}, the models were "
-            f"trained on {skeleton.name}; use runs trained on the same data set"
+            f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
+            f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
-    stop = _num_seen(config, from_s)
-    skipped = 0
-    if stop is not None and config.follow.box is None:  # a box is one in the first frame
+    return _estimate_poses(video, source, config, from_s, on_frame)
+
+
+def _estimate_poses(
+    video: Path,
+    source: EstimatedPoses,
+    config: OwnVideoConfig,
+    from_s: float | None,
+    on_frame: Callable[[], None],
+) -> SeenPoses:
+    stop, skipped = _num_seen(config, from_s), 0
+    if stop is not None and source.box is None:  # a box is one in the first frame
         skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
-    found = follow(frames, estimator, config.follow, on_frame)
+    found = follow(frames, source.estimator, source.follow, source.box, on_frame)
     if not np.any(found.visible):
         raise ValueError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
@@ -102,17 +138,16 @@ def estimate_poses(
     )
 
 
-def read_poses(
+def _read_poses(
     video: Path,
-    keypoints: Path,
+    source: KeypointFile,
     skeleton: Skeleton,
     config: OwnVideoConfig,
-    from_s: float | None = None,
+    from_s: float | None,
 ) -> SeenPoses:
-    """Poses of a keypoint file, at the models' frame rate."""
     times, info = frame_times(video), probe_video(video)
     hw = (info.height, info.width)
-    track = read_keypoints(keypoints, skeleton, len(times), hw, config.keypoints)
+    track = read_keypoints(source.path, skeleton, len(times), hw, source.options, source.person)
     frames = nearest_frames(times, config.fps)[: _num_seen(config, from_s)]
     return SeenPoses(track.joints_px[frames], track.visible[frames], hw)
 
@@ -139,16 +174,17 @@ def choose_frames(
             f"{name}: {num_frames} frames at {config.fps:g} a second before the forecast, the pose "
             f"model needs {span}: give a longer video, or forecast from a later second"
         )
-    well = seen.visible.mean(axis=1) >= config.min_joints
+    well = seen.visible.mean(axis=1) >= config.well_seen_joints
     lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, span - 2, -1)
     for last in lasts:
         frames = range(last - span + 1, last + 1, forecaster.stride)
-        if well[last] and well[frames].mean() >= config.min_frames:
+        if well[last] and well[frames].mean() >= config.well_seen_frames:
             return tuple(frames)
     where = f"before second {from_s}" if from_s is not None else "anywhere"
+    joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     raise ValueError(
         f"{name}: the person is not seen well enough {where}: the pose model needs {span} frames "
-        f"({span / config.fps:.2f} s) in a row with {100 * config.min_joints:.0f} % of the joints "
-        f"in {100 * config.min_frames:.0f} % of them and in the last; "
-        f"{int(well.sum())} of {num_frames} frames are such (--min-joints, --min-frames)"
+        f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
+        f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many "
+        "(--well-seen-joints, --well-seen-frames)"
     )

@@ -1,0 +1,40 @@
+"""`posecast estimate`: poses from the frames of a store."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.estimation import EstimationConfig, estimate_store
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Find poses in the frames of a store and add them beside its labels.
+
+    'predict' and 'evaluate' start from them with --seen-poses estimated. Ends with PCK@0.2 by
+    joint against the labels, beside the mean pose; test clips are scored with --final only.
+
+    Examples:
+      posecast estimate store --run runs/estimator
+      posecast estimate store --run runs/estimator --clips.split validation
+      posecast estimate store --run pose_landmarker.task
+    """
+
+    store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
+    """Prepared store with frames."""
+    run: Path
+    """Run of 'posecast train estimator', or a model file (.task or .onnx)."""
+    config: Annotated[EstimationConfig, tyro.conf.arg(name="")] = field(
+        default_factory=EstimationConfig
+    )
+
+
+def estimate(words: list[str], program: str) -> int:
+    """`posecast estimate STORE --run RUN`."""
+    asked = parse(Estimate, words, program)
+    report = estimate_store(asked.store, asked.run, asked.config)
+    print(f"{asked.store}: {report.summary()}")
+    return 0

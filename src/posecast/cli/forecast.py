@@ -1,0 +1,124 @@
+"""`posecast forecast`: a video of one's own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from posecast.cli.parsing import parse
+from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
+from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.keypoints import Format, KeypointOptions
+from posecast.own_video import EstimatedPoses, KeypointFile, OwnVideoConfig, forecast_video
+
+_USUAL_CONFIDENCE = 0.3
+
+
+@dataclass(frozen=True)
+class ForecastVideo:
+    """Forecast a video of your own: how the person in it goes on.
+
+    Finds the person, follows it, and forecasts what comes after the last frames in which it is
+    seen well, or after --from. Nothing that is shown later is looked at. Writes the seen and the
+    forecast frames, with the skeleton beside them, and the joints as .npz beside the video.
+
+    Examples:
+      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose \\
+        --estimator-run runs/estimator
+      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose \\
+        --estimator-run runs/estimator --box 120,40,90,210 --from 2.5 --out future.gif
+      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose --poses openpose_json
+    """
+
+    video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
+    """Any video file."""
+    pose_run: Path
+    """Run of 'posecast train pose'."""
+    image_run: Path | None = None
+    """Run of 'posecast train image'; without it the poses alone are forecast."""
+    estimator_run: Path | None = None
+    """Run of 'posecast train estimator', or a model file (.task or .onnx), that finds the poses."""
+    poses: Path | None = None
+    """Poses of another program, in place of an estimator: OpenPose's folder, COCO, AlphaPose or
+    MediaPipe JSON, or CSV (see docs/own-videos.md)."""
+    out: Path | None = None
+    """Video to write, .mp4 or .gif; NAME-forecast.mp4 where you are, if not given."""
+    from_s: Annotated[float | None, tyro.conf.arg(name="from")] = None
+    """Forecast from this second on."""
+    box: str = ""
+    """Where the person is in the first frame: x,y,width,height in pixels of the video as shown."""
+    person: int = 1
+    """Which of several people in --poses: 1 is the largest and longest seen."""
+    min_confidence: float = -1.0
+    """Joints at least so sure count as seen; -1: 0.3, with --poses what is usual for the format."""
+    format: Format = "auto"
+    """Format of --poses."""
+    mirror: bool = True
+    """Estimate the mirrored picture too and average: twice the work, steadier joints."""
+    config: Annotated[OwnVideoConfig, tyro.conf.arg(name="")] = field(
+        default_factory=OwnVideoConfig
+    )
+    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
+        default_factory=ForecasterOptions
+    )
+    follow: FollowOptions = field(default_factory=FollowOptions)
+
+
+def forecast(words: list[str], program: str) -> int:
+    """`posecast forecast VIDEO --pose-run RUN ... (--estimator-run RUN | --poses FILE)`."""
+    asked = parse(ForecastVideo, words, program)
+    if (asked.estimator_run is None) == (asked.poses is None):
+        raise ValueError(
+            "where do the poses come from? give --estimator-run (a run of 'posecast train "
+            "estimator', or a model file), or --poses (keypoints of another program), one of them"
+        )
+    box = _parse_box(asked.box)
+    forecaster = Forecaster.load(asked.pose_run, asked.image_run, asked.options)
+    source = _source(asked, forecaster, box)
+    out = asked.out or Path(f"{asked.video.stem}-forecast.mp4")
+    with _progress() as on_frame:
+        result = forecast_video(
+            asked.video, forecaster, source, out, asked.config, asked.from_s, on_frame
+        )
+    print(f"{out}: {result.summary()}")
+    return 0
+
+
+def _parse_box(text: str) -> Box | None:
+    """The box of "x,y,width,height"; None of an empty text."""
+    if not text:
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--box {text!r}: expected four numbers x,y,width,height") from None
+    return x, y, width, height
+
+
+def _source(
+    asked: ForecastVideo, forecaster: Forecaster, box: Box | None
+) -> EstimatedPoses | KeypointFile:
+    if asked.poses is not None:
+        if box is not None:
+            raise ValueError("--box is for --estimator-run; choose among --poses with --person")
+        options = KeypointOptions(asked.format, asked.min_confidence)
+        return KeypointFile(asked.poses, options, asked.person)
+    least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
+    options = EstimatorOptions(asked.mirror, least, asked.options.device, asked.options.precision)
+    estimator = load_pose_estimator(asked.estimator_run or Path(), forecaster.skeleton, options)
+    return EstimatedPoses(estimator, asked.follow, box)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[], None]]:
+    """A function to call after each frame; counts them in a terminal."""
+    console = Console(stderr=True)
+    column = TextColumn("looking for the person: {task.completed:.0f} frames")
+    with Progress(column, console=console, transient=True, disable=not console.is_terminal) as bar:
+        row = bar.add_task("", total=None)
+        yield lambda: bar.advance(row)
