@@ -108,11 +108,15 @@ def test_clips_play_in_step_with_one_slider(page, elements):
     players = [each for each in elements.named("article") if each.get("class") == "player"]
     assert len(players) == 3
     panels = [each for each in elements.named("div") if "data-rows" in each]
-    assert len(panels) == 3 * 3  # truth, last frame, optical flow
+    assert len(panels) == 3 * 5  # truth, two forecasts of frames and two of poses
     assert {each["data-frames"] for each in panels} == {"20"}
     with Image.open(page.parent / "files" / "clip-1-1-0.jpg") as grid:
         assert grid.size[0] == 10 * grid.size[1] // 2
         assert int(panels[0]["data-rows"]) == 2
+
+
+def test_ranks_say_what_they_are_among(elements):
+    assert "the worst of the 6 clips that have frames" in elements.text
 
 
 def test_poses_alone_make_a_page_too(tmp_path):
@@ -235,7 +239,7 @@ def test_a_chart_draws_what_it_is_given():
     assert points is not None
     x0, y0, x1, y1 = map(float, points.groups())
     assert (x0, y0) == (48, 218)
-    assert x1 == pytest.approx(48 + 380 / 2)
+    assert x1 == pytest.approx(48 + 372 / 2)
     assert y1 < y0
 
 
@@ -296,7 +300,7 @@ def test_it_fits_and_moves_in_a_browser(page, browse, width):
     assert found["width"] == width, "something sticks out to the right"
     assert found["moved"]
     assert found["words"].startswith("forecast +9")
-    assert found["made"] == 9
+    assert found["made"] == 15
     assert found["frame"] > 140
 
 

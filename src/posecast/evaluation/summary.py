@@ -137,6 +137,12 @@ class Summary:
     def _rows(self, chosen: Iterable[int] | None) -> Int[np.ndarray, " n"]:
         return np.arange(len(self.clips)) if chosen is None else np.array(list(chosen), int)
 
+    def num_clips(self, metric: str) -> int:
+        """Clips of which at least one method was measured with the metric."""
+        found = [each.weights for (_, name), each in self.measured.items() if name == metric]
+        measured = [weights.any(axis=1) for weights in found]
+        return int(np.any(measured, axis=0).sum()) if measured else 0
+
     def is_whole(self, metric: str) -> bool:
         """Whether the metric is one number a clip, or for all clips, and not a curve."""
         found = (each for (_, name), each in self.measured.items() if name == metric)

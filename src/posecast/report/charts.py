@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 WIDTH, HEIGHT = 440, 270
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 52
+LEFT, RIGHT, TOP, BOTTOM = 48, 20, 12, 52
 NUM_LINE_STYLES = 8
 """Colours and dashes of the page's style sheet."""
 

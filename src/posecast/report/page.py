@@ -78,6 +78,8 @@ class _Chapter:
     actions: tuple[Table, ...]
     movement: tuple[_Figure, ...]
     players: tuple[Player, ...]
+    players_from: str
+    """Which clips those are the best and worst of."""
     longest: int
     command: str
     links: tuple[tuple[str, str], ...]
@@ -135,6 +137,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         if len(summary.clips) >= 4
         else (),
         players=players,
+        players_from=_players_from(summary, with_frames="psnr" in metrics),
         longest=longest(players),
         command=facts.get("command", ""),
         links=_write_files(facts, summary, metrics, out_path / FILES, number),
@@ -260,6 +263,14 @@ def _players(path: Path, facts: dict[str, Any], folder: Path, number: int) -> tu
         write_player(example, skeleton, folder, f"clip-{number}-{place}")
         for place, example in enumerate(read_examples(path), start=1)
     )
+
+
+def _players_from(summary: Summary, with_frames: bool) -> str:
+    """Clips with frames are shown where there are any, so the ranks are among them alone."""
+    if not with_frames:
+        return f"The best, the middle and the worst of all {len(summary.clips)} clips."
+    shown = summary.num_clips("psnr")
+    return f"The best, the middle and the worst of the {shown} clips that have frames."
 
 
 def _write_files(

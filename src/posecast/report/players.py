@@ -110,8 +110,9 @@ def _movies(example: Example, skeleton: Skeleton) -> dict[str, UInt8[np.ndarray,
 
 
 def _is_worth_a_panel(method: str, example: Example) -> bool:
-    """Beside frames only forecasts that have frames too show their poses: the rest is clutter."""
-    return not example.frames or method in example.frames
+    """Where some forecasts have poses and frames, only those show their poses: less clutter."""
+    both = example.frames.keys() & example.poses.keys()
+    return not both or method in both
 
 
 def _side(example: Example) -> tuple[int, int]:
