@@ -42,6 +42,9 @@ COMMANDS = {
     "prepare human36m": Command(
         "posecast.cli.prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
     ),
+    "prepare videos": Command(
+        "posecast.cli.videos:prepare_videos", "a folder of your own videos -> a store"
+    ),
     "train pose": Command(
         "posecast.cli.train:train_pose_model", "learn how poses go on (seen poses -> future poses)"
     ),
@@ -74,6 +77,9 @@ COMMANDS = {
     ),
     "benchmark penn-pose": Command(
         "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
+    ),
+    "bench": Command(
+        "posecast.cli.bench:bench", "speed on this machine beside the machine's own limits"
     ),
     "import-2017": Command(
         "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"

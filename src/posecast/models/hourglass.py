@@ -124,6 +124,10 @@ class HourglassFeatures(nn.Module):
         self.network = network.requires_grad_(False)
         self.eval()
 
+    def train(self, mode: bool = True) -> "HourglassFeatures":
+        """Stays in evaluation mode, whatever a training loop says."""
+        return super().train(False)
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f hm wm"]:
         """`Hourglass.features` of RGB pictures in [-1, 1]; gradients reach the pictures."""
         return self.network.features(images)

@@ -1,0 +1,83 @@
+"""`posecast prepare videos`: a folder of one's own videos -> a store."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.datasets.videos import OwnVideos
+from posecast.estimation import EstimatorOptions, load_pose_estimator
+from posecast.own_video.folders import estimate_folder
+from posecast.preparation import PreparationConfig, prepare
+from posecast.skeletons import SKELETONS
+
+
+@dataclass(frozen=True)
+class PrepareVideos:
+    """Make a store of your own videos, to train on.
+
+    FOLDER holds [train/ or test/][ACTION/]NAME.mp4; cut videos into clips of a few seconds in
+    which one person does one thing. Poses come from keypoints of another program, laid out alike
+    in --poses (NAME.csv, NAME.json or a folder NAME), or from --estimator-run, which writes them
+    there as CSV first (default: STORE-poses). Each clip is cropped by its first seen frames alone.
+    The same command again goes on where it stopped.
+
+    Examples:
+      posecast prepare videos clips store --poses keypoints
+      posecast prepare videos clips store --estimator-run runs/estimator --size 64
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Folder of the videos."""
+    store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
+    """Folder for the store."""
+    poses: Path | None = None
+    """Folder of their poses."""
+    estimator_run: Path | None = None
+    """Run of 'posecast train estimator', or a model file (.task or .onnx), that finds them."""
+    skeleton: Literal["penn_action", "human36m", "coco"] = "penn_action"
+    """Skeleton that poses are mapped to by joint names."""
+    fps: float = 30.0
+    """Frames a second of the store's clips."""
+    person: int = 1
+    """Which of several people in --poses: 1 is the largest and longest seen."""
+    config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: PreparationConfig(crop="seen", resize="area")
+    )
+    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+
+
+def prepare_videos(words: list[str], program: str) -> int:
+    """`posecast prepare videos FOLDER STORE (--poses POSES | --estimator-run RUN)`."""
+    asked = parse(PrepareVideos, words, program)
+    if asked.config.crop != "seen":
+        raise ValueError(
+            f"--crop {asked.config.crop} looks at whole clips: it knows what it should forecast. "
+            "Own videos are cropped by their seen frames (--crop seen)"
+        )
+    poses = asked.poses or asked.store.with_name(asked.store.name + "-poses")
+    if asked.poses is None and asked.estimator_run is None:
+        raise ValueError("where do the poses come from? give --poses or --estimator-run")
+    source = OwnVideos(asked.folder, poses, asked.fps, asked.skeleton, asked.person)
+    if asked.estimator_run is not None:
+        _estimate(asked, poses)
+    report = prepare(source, asked.store, asked.config)
+    print(report.summary())
+    return 1 if report.failed else 0
+
+
+def _estimate(asked: PrepareVideos, poses: Path) -> None:
+    skeleton = SKELETONS[asked.skeleton]
+    estimator = load_pose_estimator(asked.estimator_run or Path(), skeleton, asked.estimator)
+    if estimator.skeleton != skeleton:
+        raise ValueError(
+            f"the estimator finds joints of skeleton {estimator.skeleton.name}: "
+            f"give --skeleton {estimator.skeleton.name}"
+        )
+    left_out = estimate_folder(
+        asked.folder, poses, estimator, on_video=lambda video: print(f"poses of {video}")
+    )
+    for problem in left_out.values():
+        print(f"  left out: {problem}")

@@ -1,0 +1,175 @@
+"""The commands around own videos and estimated poses, as they are typed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from posecast import media
+from posecast.cli import main
+from posecast.keypoints import write_table
+from posecast.models.generator import Generator, GeneratorConfig
+from posecast.models.hourglass import Hourglass, HourglassConfig
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.runs import Run
+from posecast.skeletons import PENN_ACTION
+from posecast.store import Store
+from posecast.training.estimator import EstimatorTrainingConfig
+from posecast.training.image import ImageTrainingConfig
+from posecast.training.image_setup import load_feature_networks
+from posecast.training.pose import PoseTrainingConfig
+from posecast.windows import PoseWindows
+from red_people import RedEstimator, frame_with, joints_of
+
+SIZE = 16
+
+
+def run(capsys, *words: str) -> tuple[int, str, str]:
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Untrained runs of all three kinds: pose, image, estimator."""
+    root = tmp_path_factory.mktemp("runs")
+    torch.manual_seed(0)
+    pose = PoseTrainingConfig(model=PoseLSTMConfig(hidden=8, encoder=4), windows=PoseWindows(4, 5))
+    image = ImageTrainingConfig(generator=GeneratorConfig(width=4, size=SIZE))
+    estimator = EstimatorTrainingConfig(
+        model=HourglassConfig(stacks=1, width=8, depth=2, size=SIZE)
+    )
+    networks = {
+        "pose": (pose, PoseLSTM(pose.model)),
+        "image": (image, Generator(image.generator)),
+        "estimator": (estimator, Hourglass(estimator.model)),
+    }
+    for kind, (config, network) in networks.items():
+        Run.open_or_create(root / kind, config, kind).save_weights("best", network, step=1)
+    return root
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder to be in, with one video and its poses."""
+    monkeypatch.chdir(tmp_path)
+    boxes = [(20 + 2 * t, 30, 24, 48) for t in range(12)]
+    media.write_mp4("walk.mp4", [frame_with(box) for box in boxes], 30.0, crf=4)
+    joints = np.stack([joints_of(box) for box in boxes])
+    write_table(Path("walk.csv"), joints, np.ones((12, 13), bool), PENN_ACTION)
+    return tmp_path
+
+
+def models(runs: Path) -> tuple[str, ...]:
+    return (
+        *("--image-run", str(runs / "image"), "--pose-run", str(runs / "pose")),
+        *("--device", "cpu", "--steps", "3", "--view-height", "40"),
+    )
+
+
+def test_forecast_with_poses_of_another_program(capsys, here, runs):
+    status, out, err = run(capsys, "forecast", "walk.mp4", *models(runs), "--poses", "walk.csv")
+    assert (status, err) == (0, "")
+    assert out.startswith("walk-forecast.mp4: seen from 0.27 to 0.37 s, 3 frames")
+    assert len(list(media.read_video("walk-forecast.mp4"))) == 7
+    with np.load("walk-forecast.npz") as arrays:
+        assert arrays["predicted_frames"].shape == (3, SIZE, SIZE, 3)
+
+
+def test_forecast_with_an_estimator(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    words = ("forecast", "walk.mp4", *models(runs), "--estimator-run", "any", "--out", "a.gif")
+    status, out, err = run(capsys, *words, "--from", "0.3", "--box", "18,28,28,52")
+    assert (status, err) == (0, "")
+    assert "a.gif: seen from 0.17 to 0.27 s" in out
+    assert Path("a.npz").is_file()
+
+
+def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
+    words = ("forecast", "walk.mp4", *models(runs), "--estimator-run", str(runs / "estimator"))
+    status, _, err = run(capsys, *words, "--min-confidence", "0.9")
+    assert status == 2
+    assert "no person found in 12 frames" in err
+    assert sorted(path.name for path in here.iterdir()) == ["walk.csv", "walk.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "where do the poses come from"),
+        (("--poses", "walk.csv", "--estimator-run", "b"), "one of them"),
+        (("--poses", "walk.csv", "--box", "1,2,3,4"), "--box is for --estimator-run"),
+        (("--estimator-run", "b", "--box", "1,2,3"), "expected four numbers x,y,width,height"),
+        (("--poses", "walk.csv", "--person", "2"), "no person 2, it has 1"),
+        (("--poses", "walk.csv", "--format", "coco"), "cannot be read as JSON"),
+        (("--poses", "nowhere"), "no such keypoint file"),
+        (("--estimator-run", "nowhere"), "no such estimator run"),
+        (("--poses", "walk.csv", "--from", "9"), "lasts 0.40 s"),
+    ],
+)
+def test_wrong_input_is_one_message(capsys, here, runs, words, message):
+    status, _, err = run(capsys, "forecast", "walk.mp4", *models(runs), *words)
+    assert status == 2
+    assert message in err
+    assert err.startswith("posecast: error: ")
+    assert len(err.splitlines()) == 1
+    assert not Path("walk-forecast.mp4").exists()
+
+
+def test_a_store_of_own_videos_to_estimates(capsys, here, runs):
+    Path("clips").mkdir()
+    Path("clips/walk.mp4").write_bytes(Path("walk.mp4").read_bytes())
+    Path("keypoints").mkdir()
+    Path("keypoints/walk.csv").write_bytes(Path("walk.csv").read_bytes())
+    words = ("prepare", "videos", "clips", "store", "--size", str(SIZE), "--workers", "1")
+    status, out, err = run(capsys, *words)
+    assert (status, "give --poses or --estimator-run" in err) == (2, True)
+    status, out, err = run(capsys, *words, "--poses", "keypoints", "--crop", "union")
+    assert (status, "it knows what it should forecast" in err) == (2, True)
+    status, out, err = run(capsys, *words, "--poses", "keypoints", "--validation-share", "0")
+    assert (status, "1 clips prepared" in out) == (0, True), err
+    status, out, err = run(
+        capsys, "estimate", "store", "--run", str(runs / "estimator"), "--estimator.device", "cpu"
+    )
+    assert (status, "PCK@0.2" in out, "mean pose" in out) == (0, True, True), err
+    assert len(Store.open(Path("store")).with_estimated_poses().clips) == 1
+
+
+def test_poses_of_own_videos_by_an_estimator(capsys, here, monkeypatch):
+    monkeypatch.setattr("posecast.cli.videos.load_pose_estimator", lambda *_: RedEstimator())
+    words = ("prepare", "videos", ".", "store", "--size", "16", "--workers", "1")
+    status, out, err = run(capsys, *words, "--estimator-run", "any", "--validation-share", "0")
+    assert (status, "1 clips prepared" in out) == (0, True), err
+    assert [path.name for path in Path("store-poses").iterdir()] == ["walk.csv"]
+
+
+def test_image_training_takes_an_estimator_run(capsys, runs):
+    """Command line to configuration; what training does with it is tested there."""
+    words = ("--store", "s", "--run", "r", "--pose-features", str(runs / "estimator"), "--dry-run")
+    status, out, _ = run(capsys, "train", "image", "tiny", *words)
+    assert (status, f'"pose_features": "{runs / "estimator"}"' in out) == (0, True)
+
+
+def test_an_estimator_as_feature_network_is_frozen(runs):
+    config = ImageTrainingConfig(
+        feature_weight=0.0, pose_feature_weight=1.0, pose_features=runs / "estimator"
+    )
+    features = load_feature_networks(config).pose
+    assert isinstance(features, torch.nn.Module)
+    assert not features.training
+    assert not any(module.training for module in features.modules())
+    assert not any(weight.requires_grad for weight in features.parameters())
+    picture = torch.rand(1, 3, SIZE, SIZE, requires_grad=True)
+    features(picture).sum().backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().sum() > 0
+    features.train()  # as a training loop does with all of its networks
+    before = {name: value.clone() for name, value in features.state_dict().items()}
+    features(torch.rand(4, 3, SIZE, SIZE))
+    after = features.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
