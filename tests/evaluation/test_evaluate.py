@@ -169,6 +169,16 @@ def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
         evaluate([method], store, tmp_path / "out", config)
 
 
+def test_validation_clips_may_choose_but_not_train(tmp_path):
+    store = a_store(tmp_path, a_clip("v", 1.0), a_clip("b", 1.0, "train"))
+    chooses, trains = a_run(tmp_path / "a"), a_run(tmp_path / "b", split="all")
+    method = Method("forecast", "baseline", poses=Counting(), runs=(chooses,))
+    assert evaluate([method], store, tmp_path / "out", CONFIG).trained_on == []
+    method = Method("forecast", "baseline", poses=Counting(), runs=(trains,))
+    with pytest.raises(ValueError, match=r"1 of the 1 clips were trained on \(v\)"):
+        evaluate([method], store, tmp_path / "other", CONFIG)
+
+
 def test_unusable_clips_are_left_out_and_said(tmp_path):
     hidden = a_clip("h", 1.0)
     hidden.visible[:4] = False

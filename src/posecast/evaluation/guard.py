@@ -30,22 +30,24 @@ def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
         )
 
 
-def trained_clips(run_path: Path, store: Store) -> set[str]:
-    """Clips of the store that the weights of a run were trained or chosen on.
+def trained_clips(run_path: Path, store: Store) -> tuple[set[str], set[str]]:
+    """Clips of the store that a run's weights were trained on, and those they were chosen on.
 
     Read from the run's data.json, else worked out from its configuration for this store.
     """
     data = Path(run_path) / "data.json"
     if data.is_file():
         facts = read_json(data)
-        return {*facts.get("train", ()), *facts.get("validation", ())}
-    run = Run.open(Path(run_path))
-    ids: set[str] = set()
-    for name in ("clips", "validation"):
-        if isinstance(run.config_dict.get(name), dict):
-            selection = config_from_dict(ClipSelection, run.config_dict[name], name)
-            ids |= {clip.clip_id for clip in store.clips if selection.wants(clip)}
-    return ids
+        return set(facts.get("train", ())), set(facts.get("validation", ()))
+    config = Run.open(Path(run_path)).config_dict
+    return _selected(config, "clips", store), _selected(config, "validation", store)
+
+
+def _selected(config: dict[str, Any], name: str, store: Store) -> set[str]:
+    if not isinstance(config.get(name), dict):
+        return set()
+    selection = config_from_dict(ClipSelection, config[name], name)
+    return {clip.clip_id for clip in store.clips if selection.wants(clip)}
 
 
 def check_not_trained(
@@ -53,11 +55,15 @@ def check_not_trained(
 ) -> list[str]:
     """Evaluated clips that a run was trained or chosen on; ValueError unless that is allowed.
 
-    Validation clips that only chose the best weights count too, except where the evaluation is of
-    the validation split, whose purpose that is.
+    Clips of the validation split may have chosen weights: that is what they are for.
     """
-    ids = {clip.clip_id for clip in clips if clip.split != "validation"}
-    known = sorted(ids & {name for path in run_paths for name in trained_clips(path, store)})
+    ids = {clip.clip_id for clip in clips}
+    tested = {clip.clip_id for clip in clips if clip.split != "validation"}
+    found: set[str] = set()
+    for path in run_paths:
+        trained, chosen = trained_clips(path, store)
+        found |= (ids & trained) | (tested & chosen)
+    known = sorted(found)
     if known and not allow:
         raise ValueError(
             f"{len(known)} of the {len(clips)} clips were trained on ({', '.join(known[:5])}): "
