@@ -94,6 +94,7 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             skeleton="human36m",
             windows=PoseWindows(num_past=10, num_future=32),
             augmentation=PoseAugmentation(mirror=True, scale=0.1, shift=0.1),
+            loss="distance",
             steps=800,
             batch_size=64,
             optimizer="adam",
