@@ -72,6 +72,9 @@ COMMANDS = {
     "evaluate": Command(
         "posecast.cli.evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
     ),
+    "robustness": Command(
+        "posecast.cli.robustness:robustness", "forecasts from noisy, missing or swapped seen joints"
+    ),
     "report": Command(
         "posecast.cli.report:report", "tables of evaluations -> a page with curves and clips"
     ),

@@ -1,0 +1,58 @@
+"""`posecast robustness`: forecasts from worse and worse seen poses."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.evaluation import MethodChoice, load_methods
+from posecast.evaluation.robustness import RobustnessConfig, study_robustness
+from posecast.forecaster import Device
+from posecast.store import Store
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Study how forecasts of poses suffer from noise, missing joints, swapped sides, lost frames.
+
+    Writes OUT/robustness.csv and OUT/robustness.md, and prints the latter. The last pose and
+    constant velocity stand beside the pose runs. Test clips need --final.
+
+    Examples:
+      posecast robustness --store store --pose-run runs/pose --out robustness
+      posecast robustness --store store --pose-run runs/clean runs/noisy --estimated --out compared
+    """
+
+    store: Path
+    """Prepared store; its labels are what is made worse."""
+    out: Path
+    """Folder for the tables."""
+    pose_run: tuple[Path, ...] = ()
+    """Runs of 'posecast train pose', each under its folder's name."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    config: Annotated[RobustnessConfig, tyro.conf.arg(name="")] = field(
+        default_factory=RobustnessConfig
+    )
+
+
+def robustness(words: list[str], program: str) -> int:
+    """`posecast robustness --store STORE --pose-run RUN ... --out OUT`."""
+    asked = parse(Robustness, words, program)
+    store = Store.open(asked.store)
+    choice = MethodChoice(
+        pose_run=asked.pose_run,
+        baselines=("last-pose", "constant-velocity"),
+        device=asked.device,
+    )
+    command = f"{program} {shlex.join(words)}"
+    report = study_robustness(load_methods(choice, store), store, asked.out, asked.config, command)
+    print(report.tables)
+    if report.trained_on:
+        print(f"{len(report.trained_on)} of the clips were trained on: not a fair test.")
+    for problem in list(report.left_out.values())[:20]:
+        print(f"  left out: {problem}")
+    return 0
