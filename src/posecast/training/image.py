@@ -47,6 +47,7 @@ __all__ = [
     "ImageTrainingResult",
     "discriminator_step",
     "generator_step",
+    "ready_network",
     "train_image",
     "train_iteration",
 ]
@@ -196,7 +197,7 @@ def train_image(
     networks = load_feature_networks(config)
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     data = open_data(config, Store.open(store_path), fabric)
-    networks = FeatureNetworks(*(_ready(network, fabric.device) for network in networks))
+    networks = FeatureNetworks(*(ready_network(network, fabric.device) for network in networks))
     training = ImageTraining.start(config, fabric.device)
     with fabric.rank_zero_first():
         run = Run.open_or_create(
@@ -243,7 +244,7 @@ def _fast(network: Network, device: torch.device) -> Network:
     return network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
 
 
-def _ready(network: FeatureNetwork | None, device: torch.device) -> FeatureNetwork | None:
+def ready_network(network: FeatureNetwork | None, device: torch.device) -> FeatureNetwork | None:
     """A feature network as training needs it."""
     if isinstance(network, nn.Module):
         network = _fast(network, device)

@@ -1,0 +1,1 @@
+"""How fast posecast is on this machine, beside what the machine can do at all."""

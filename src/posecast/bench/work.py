@@ -1,0 +1,202 @@
+"""What is timed: the works of the table, each made ready once and then done again and again."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from posecast.bench.features import random_feature_networks
+from posecast.clips import ImageBatch, PoseBatch
+from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.geometry import Crop
+from posecast.models.discriminator import DiscriminatorConfig
+from posecast.models.generator import Generator, GeneratorConfig
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.skeletons import PENN_ACTION
+from posecast.store import Store, StoredClip, StoreInfo
+from posecast.store_writer import StoreWriter, write_clip
+from posecast.training.image import (
+    ImageTraining,
+    ImageTrainingConfig,
+    ready_network,
+    train_iteration,
+)
+from posecast.training.image_inputs import image_tensors
+from posecast.training.image_steps import FeatureNetworks
+from posecast.training.loop import build_fabric
+from posecast.training.optimizers import TFRMSProp
+from posecast.training.pose import pose_step
+from posecast.windows import ImagePairs, ImagePairSampler
+
+MODES = {"fp32": "32-true", "bf16": "bf16-mixed"}
+"""Names of precisions here -> in the settings of posecast."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the works are; the defaults are the paper's."""
+
+    side: int = 128
+    """Pictures, in pixels."""
+    width: int = 64
+    """Channels of generator and discriminator at full resolution."""
+    image_batch: int = 8
+    hidden: int = 1024
+    """LSTM units."""
+    pose_batch: int = 256
+    num_past: int = 10
+    num_future: int = 32
+    steps: int = 64
+    """Frames to forecast."""
+    clips: int = 8
+    """Clips in the store and in the joint forecast."""
+    features: bool = True
+    """With both feature networks."""
+
+
+QUICK = Sizes(16, 4, 2, 16, 4, 3, 4, 3, 2, features=False)
+"""Nothing worth knowing, but soon: for tests."""
+
+
+def write_random_store(path: Path, sizes: Sizes) -> Store:
+    """A store of noise: clips of 100 frames."""
+    rng = np.random.default_rng(0)
+    info = StoreInfo("noise", PENN_ACTION.name, sizes.side, "union", 5, 10, "linear", 0.0)
+    with StoreWriter(path, info) as writer:
+        for number in range(sizes.clips):
+            clip = StoredClip(
+                clip_id=f"{number:04d}",
+                action="noise",
+                split="train",
+                official_split="train",
+                fps=30.0,
+                image_hw=(270, 480),
+                crop=Crop(100, 20, 340, 260),
+                box_px=(105.0, 25.0, 335.0, 255.0),
+                joints_px=rng.uniform(120, 240, (100, 13, 2)).astype(np.float32),
+                visible=np.ones((100, 13), bool),
+                has_frames=True,
+            )
+            write_clip(path, clip, rng.integers(0, 256, (100, sizes.side, sizes.side, 3), np.uint8))
+        writer.finish({})
+    return Store.open(path)
+
+
+def loading(store: Store, sizes: Sizes) -> Callable[[], ImageBatch]:
+    """Read one training batch of frame pairs and poses, another one each time."""
+    sampler = ImagePairSampler(store, store.clips, ImagePairs(), sizes.image_batch)
+    steps = iter(range(10**9))
+    return lambda: sampler.batch(0, next(steps))
+
+
+def heatmaps(sizes: Sizes, device: torch.device) -> Callable[[], object]:
+    """From a batch as it is loaded to what the networks read: all heat maps of both poses."""
+    batch = _random_pairs(sizes).to(device)
+    return lambda: image_tensors(batch, PENN_ACTION, 8.0)
+
+
+def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
+    """One update of the pose LSTM as in 2017: RMSProp, gradients clipped."""
+    torch.manual_seed(0)
+    fabric = build_fabric(_name(device), precision=MODES[precision])  # pyright: ignore
+    model = PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)).to(device)
+    optimizer = TFRMSProp([each for each in model.parameters() if each.requires_grad])
+    shape = (sizes.pose_batch, sizes.num_past + sizes.num_future, PENN_ACTION.num_joints)
+    batch = PoseBatch(torch.rand(*shape, 2) * 2 - 1, torch.rand(*shape) < 0.9, sizes.num_past)
+    batch = batch.to(device)
+
+    def step() -> None:
+        with fabric.autocast():
+            loss, _ = pose_step(model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 25.0)
+        optimizer.step()
+
+    return step
+
+
+def lstm_flop(sizes: Sizes, num_frames: int, batch: int, training: bool) -> int:
+    """Products of the LSTM; training needs about twice as many again for the gradients."""
+    inputs = PoseLSTMConfig().encoder + sizes.hidden
+    forward = 2 * num_frames * batch * inputs * 4 * sizes.hidden
+    return forward * (3 if training else 1)
+
+
+def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
+    """One iteration with all losses in which both networks learn, heat maps included."""
+    config = ImageTrainingConfig(
+        GeneratorConfig(width=sizes.width, size=sizes.side),
+        DiscriminatorConfig(width=sizes.width, size=sizes.side),
+        batch_size=sizes.image_batch,
+        gating="off",
+    )
+    if not sizes.features:
+        config = replace(config, feature_weight=0.0, pose_feature_weight=0.0)
+    networks = random_feature_networks() if sizes.features else FeatureNetworks()
+    networks = FeatureNetworks(*(ready_network(network, device) for network in networks))
+    fabric = build_fabric(_name(device), precision=MODES[precision])  # pyright: ignore
+    training = ImageTraining.start(config, device)
+    batch = _random_pairs(sizes).to(device)
+
+    def iteration() -> object:
+        pairs = image_tensors(batch, PENN_ACTION, config.sigma_px)
+        return train_iteration(training, pairs, networks, config, fabric)
+
+    return iteration
+
+
+def image_training_memory(sizes: Sizes, precision: str) -> Callable[[], object]:
+    """Two iterations on the CPU, networks built inside: for measuring memory elsewhere."""
+    return functools.partial(_twice, sizes, precision)
+
+
+def _twice(sizes: Sizes, precision: str) -> None:
+    work = image_training(sizes, precision, torch.device("cpu"))
+    work()
+    work()
+
+
+def forecasting(
+    sizes: Sizes, num_clips: int, precision: str, device: torch.device
+) -> Callable[[], object]:
+    """From seen poses and one frame of each clip to the bytes of its future frames."""
+    torch.manual_seed(0)
+    options = ForecasterOptions(_name(device), MODES[precision])  # pyright: ignore
+    forecaster = Forecaster(
+        PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)),
+        Generator(GeneratorConfig(width=sizes.width, size=sizes.side)),
+        PENN_ACTION,
+        sizes.num_past,
+        options=options,
+    )
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(0.2, 0.8, (num_clips, sizes.num_past, 13, 2)).astype(np.float32)
+    shown = np.ones(joints.shape[:3], bool)
+    frame = rng.integers(0, 256, (sizes.side, sizes.side, 3), np.uint8)
+
+    def forecast() -> None:
+        poses = forecaster.predict_poses(joints, shown, sizes.steps)
+        for past, future in zip(joints, poses, strict=True):
+            visible = np.ones(future.shape[:2], bool)
+            forecaster.draw_frames(frame, past[-1], shown[0, -1], future, visible, (240, 240))
+
+    return forecast
+
+
+def _random_pairs(sizes: Sizes) -> ImageBatch:
+    generator = torch.Generator().manual_seed(0)
+    shape = (sizes.image_batch, sizes.side, sizes.side, 3)
+    images = torch.randint(0, 256, (2, *shape), generator=generator, dtype=torch.uint8)
+    joints = torch.rand(2, sizes.image_batch, PENN_ACTION.num_joints, 2, generator=generator)
+    visible = torch.ones(sizes.image_batch, PENN_ACTION.num_joints, dtype=torch.bool)
+    hw = torch.full((sizes.image_batch, 2), 240.0)
+    return ImageBatch(images[0], images[1], joints[0], visible, joints[1], visible, hw)
+
+
+def _name(device: torch.device) -> str:
+    return device.type
