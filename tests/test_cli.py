@@ -95,6 +95,7 @@ def test_the_paper_is_in_the_presets():
         assert len(preset.clips.without) == 31
         assert preset.validation.split == "validation"
     assert presets.POSE.keys() == presets.IMAGE.keys() == presets.NOTES.keys()
+    assert presets.ESTIMATOR.keys() <= presets.NOTES.keys()
 
 
 @pytest.mark.parametrize(

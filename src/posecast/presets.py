@@ -12,8 +12,10 @@ from types import MappingProxyType
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import GeneratorConfig
+from posecast.models.hourglass import HourglassConfig
 from posecast.models.pose_lstm import PoseLSTMConfig
 from posecast.store import ClipSelection
+from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
@@ -220,3 +222,26 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
     }
 )
 """Settings of `posecast train image`."""
+
+ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = MappingProxyType(
+    {
+        "penn-action": EstimatorTrainingConfig(precision="bf16-mixed"),
+        "demo": EstimatorTrainingConfig(
+            model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
+            steps=1000,
+            batch_size=16,
+            validate_every=250,
+            precision="bf16-mixed",
+        ),
+        "tiny": EstimatorTrainingConfig(
+            model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
+            steps=2,
+            batch_size=2,
+            validate_every=2,
+            validation_frames=4,
+            checkpoint_every=2,
+            log_every=1,
+        ),
+    }
+)
+"""Settings of `posecast train estimator`; the 2017 code had none."""

@@ -51,6 +51,9 @@ COMMANDS = {
     "train image": Command(
         "posecast.cli.train:train_image_model", "learn to draw a pose (seen frame + pose -> frame)"
     ),
+    "train estimator": Command(
+        "posecast.cli.train:train_pose_estimator", "learn to find joints (frame -> pose)"
+    ),
     "train pose-action": Command(
         "posecast.cli.train_others:pose_action", "learn to name the action of poses (a judge)"
     ),
