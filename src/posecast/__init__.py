@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
+    from posecast.estimation import Estimator
     from posecast.forecaster import Forecaster, ForecasterOptions
     from posecast.forecasts import read_forecast
+    from posecast.own_video import forecast_video
     from posecast.prediction import PredictionConfig, predict_store
     from posecast.preparation import PreparationConfig, prepare
     from posecast.skeletons import SKELETONS, Skeleton
@@ -23,6 +25,7 @@ _HOMES = {
     "SKELETONS": "skeletons",
     "ClipError": "clips",
     "ClipSelection": "store",
+    "Estimator": "estimation",
     "Forecast": "clips",
     "Forecaster": "forecaster",
     "ForecasterOptions": "forecaster",
@@ -31,6 +34,7 @@ _HOMES = {
     "PreparationConfig": "preparation",
     "Skeleton": "skeletons",
     "Store": "store",
+    "forecast_video": "own_video",
     "predict_store": "prediction",
     "prepare": "preparation",
     "read_forecast": "forecasts",
@@ -42,6 +46,7 @@ __all__ = [
     "SKELETONS",
     "ClipError",
     "ClipSelection",
+    "Estimator",
     "Forecast",
     "Forecaster",
     "ForecasterOptions",
@@ -51,6 +56,7 @@ __all__ = [
     "Skeleton",
     "Store",
     "__version__",
+    "forecast_video",
     "predict_store",
     "prepare",
     "read_forecast",
