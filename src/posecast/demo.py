@@ -27,7 +27,7 @@ from posecast.store import ClipSelection, Store
 from posecast.training.image import train_image
 from posecast.training.pose import train_pose
 
-NUM_CLIPS = 128
+NUM_CLIPS = 96
 STEPS = 32
 """Frames forecast: about a second of the drawn clips."""
 
