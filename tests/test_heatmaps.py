@@ -54,6 +54,16 @@ def test_invisible_joints_draw_nothing_whatever_their_numbers():
     assert bool((maps == 0).all())
 
 
+def test_the_layout_in_memory_does_not_change_the_maps():
+    joints = torch.rand(3, 13, 2, generator=torch.Generator().manual_seed(4))
+    visible = torch.ones(3, 13, dtype=torch.bool)
+    visible[1, 4] = False
+    inputs = (joints, visible, torch.full((3, 2), 90.0), PENN_ACTION, 24)
+    maps = draw_heatmaps(*inputs, channels_last=True)
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(maps, draw_heatmaps(*inputs))
+
+
 def test_one_map_a_joint_where_the_skeleton_says_so():
     joints = torch.rand(2, 32, 2, generator=torch.Generator().manual_seed(1))
     visible = torch.ones(2, 32, dtype=torch.bool)

@@ -53,12 +53,12 @@ class ForecasterOptions:
     precision: Precision = "32-true"
     """bf16-mixed draws frames several times faster on newer processors and GPUs; a grey level may
     differ by a few. Poses are always forecast in full precision."""
-    frames_per_batch: int = 16
-    """Future frames drawn together; fewer need less memory."""
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
 
     def __post_init__(self) -> None:
-        if self.frames_per_batch < 1:
-            raise ValueError(f"frames_per_batch must be at least 1, got {self.frames_per_batch}")
+        if self.frames_per_batch < 0:
+            raise ValueError(f"frames_per_batch is {self.frames_per_batch}; give 0 or more")
 
     def pick_device(self) -> torch.device:
         """The device meant; ValueError where this machine lacks it."""
@@ -96,6 +96,9 @@ class Forecaster:
         self.options = options or ForecasterOptions()
         self._sigma_px = sigma_px
         self._device = self.options.pick_device()
+        # Few on a processor: then most of what a layer writes is still in the cache.
+        suitable = 4 if self._device.type == "cpu" else 32
+        self._frames_per_batch = self.options.frames_per_batch or suitable
         self._pose_model = None
         self._image_model = None
         if pose_model is not None:
@@ -104,7 +107,6 @@ class Forecaster:
         if image_model is not None:
             self._check_image_model(image_model)
             image_model = image_model.float().eval().to(self._device)
-            # The stubs of torch know this option for tensors only.
             # torch's stubs know the layout for tensors only.
             self._image_model = image_model.to(  # pyright: ignore[reportCallIssue]
                 memory_format=torch.channels_last
@@ -190,8 +192,8 @@ class Forecaster:
         drawn = []
         with self._autocast():
             source = model.encode_source(image / 127.5 - 1, source_map)
-            for first in range(0, len(target_joints_crop), self.options.frames_per_batch):
-                part = slice(first, first + self.options.frames_per_batch)
+            for first in range(0, len(target_joints_crop), self._frames_per_batch):
+                part = slice(first, first + self._frames_per_batch)
                 maps = self._heatmaps(target_joints_crop[part], target_visible[part], crop_hw)
                 drawn.append(_to_bytes(model.draw(source, maps)))
         return np.concatenate(drawn)
@@ -205,8 +207,8 @@ class Forecaster:
         joints = torch.from_numpy(joints_crop).float().to(self._device)
         shown = torch.from_numpy(visible).to(self._device)
         hw = joints.new_tensor(crop_hw).expand(len(joints), 2)
-        maps = draw_heatmaps(joints, shown, hw, self.skeleton, self.size, self._sigma_px)
-        return maps.contiguous(memory_format=torch.channels_last)
+        shape = (self.skeleton, self.size, self._sigma_px)
+        return draw_heatmaps(joints, shown, hw, *shape, channels_last=True)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.options.precision == "32-true":

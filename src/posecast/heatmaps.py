@@ -42,8 +42,12 @@ def draw_heatmaps(
     skeleton: Skeleton,
     size: int,
     sigma_px: float = 8.0,
+    *,
+    channels_last: bool = False,
 ) -> Float[Tensor, "b c {size} {size}"]:
     """Heat maps of a batch of poses, straight at network size, on the device of `joints_crop`.
+
+    `channels_last` is how they lie in memory: that way networks read them without a copy.
 
     The 2017 code drew each blob on the pixel grid of the crop (sigma in crop pixels), divided it
     by its largest pixel and resized the map to `size` bilinearly (2017 conventions; deviations.md
@@ -60,6 +64,9 @@ def draw_heatmaps(
     columns, far_x = _lines(points[..., 0], hw[:, 1], size, sigma_px)
     shown = shown & (far_x.square() + far_y.square() <= FAR_SIGMAS**2)
     rows, columns = (torch.where(shown[..., None], lines, 0.0) for lines in (rows, columns))
+    if channels_last:
+        rows, columns = (lines.transpose(1, 2).contiguous() for lines in (rows, columns))
+        return (rows[:, :, None] * columns[:, None]).permute(0, 3, 1, 2)
     return rows[..., :, None] * columns[..., None, :]
 
 

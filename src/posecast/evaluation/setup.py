@@ -46,8 +46,8 @@ class MethodChoice:
     """Where to compute; auto takes a GPU where there is one."""
     precision: Precision = "32-true"
     """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
-    frames_per_batch: int = 16
-    """Future frames drawn together; fewer need less memory."""
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
 
     def __post_init__(self) -> None:
         _ = self.options  # checks them

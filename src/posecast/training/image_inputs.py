@@ -31,8 +31,8 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
         skeleton,
         size,
         sigma_px,
+        channels_last=True,
     )
-    heatmaps = heatmaps.contiguous(memory_format=torch.channels_last)
     source_heatmaps, target_heatmaps = heatmaps.chunk(2)
     return ImagePairTensors(
         to_network(batch.source_images),
