@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Low to high; a module imports from rows above its own, or from its own package.
 LAYERS = (
-    ("skeletons", "configs", "files", "memory", "versions"),
+    ("skeletons", "configs", "devices", "files", "memory", "versions"),
     ("clips",),
     ("geometry", "heatmaps", "losses", "metrics", "media", "pictures", "runs", "keypoints"),
     ("store_files", "models", "clip_workers"),

@@ -56,7 +56,10 @@ def make_clip(clip_id: str) -> StoredClip:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("prediction") / "store"
+    return make_store(tmp_path_factory.mktemp("prediction") / "store")
+
+
+def make_store(path: Path) -> Path:
     info = StoreInfo("made_up", "penn_action", SIZE, "union", 5, NUM_PAST, "linear", 0.0)
     with StoreWriter(path, info) as writer:
         for clip_id, num_frames in LENGTHS.items():
@@ -69,13 +72,17 @@ def store(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pose_run(tmp_path_factory) -> Path:
+    return write_pose_run(tmp_path_factory.mktemp("prediction") / "pose")
+
+
+def write_pose_run(path: Path) -> Path:
     torch.manual_seed(0)
     config = PoseTrainingConfig(
         model=PoseLSTMConfig(hidden=8, encoder=4), windows=PoseWindows(NUM_PAST, 5)
     )
     model = PoseLSTM(config.model)
     torch.nn.init.normal_(model.decoder.weight, std=0.5)
-    run = Run.open_or_create(tmp_path_factory.mktemp("prediction") / "pose", config, "pose")
+    run = Run.open_or_create(path, config, "pose")
     run.save_weights("best", model, step=7)
     return run.path
 

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from posecast.clips import ClipError
 from posecast.configs import config_to_dict
+from posecast.devices import Share
 from posecast.forecaster import (
     CLIPS_PER_BATCH,
     Device,
@@ -50,7 +51,10 @@ __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"
 
 
 _MOST_LISTED = 20
-_MAY_CHANGE = ("versions", "config.device", "config.frames_per_batch")
+_MAY_CHANGE = (
+    "versions",
+    *(f"config.{name}" for name in ("device", "num_devices", "num_nodes", "frames_per_batch")),
+)
 """Settings that a prediction may be continued with other values of."""
 
 
@@ -82,8 +86,12 @@ class PredictionConfig:
     """Where to compute; auto takes a GPU where there is one."""
     precision: Precision = "32-true"
     """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
-    frames_per_batch: int = 16
-    """Future frames drawn together; fewer need less memory."""
+    num_devices: int = 1
+    """Processes on each machine, one a device; each forecasts its share of the clips."""
+    num_nodes: int = 1
+    """Machines."""
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
 
     def __post_init__(self) -> None:
         _ = self.options  # checks them
@@ -130,16 +138,22 @@ def predict_store(
 ) -> PredictionReport:
     """Forecast the chosen clips of a store into a folder, see `forecasts` for its files.
 
+    Of several processes each forecasts every n-th clip; all return the report of all clips.
+
     Raises:
         ValueError: store, runs and config do not fit, the folder holds something else, or not
             one clip could be forecast.
     """
+    share = Share.join(config.device, config.num_devices, config.num_nodes)
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
     _check_store(store, forecaster, config)
     jobs, left_out = _choose(store, config, forecaster)
     settings = _settings(config, store_path, pose_run, image_run)
-    open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
+    if share.is_first:
+        open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
+    share.wait()
+    jobs = share.of(jobs)
     missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
     num_now = 0
     for job, predicted in _with_poses(missing, config, forecaster):
@@ -148,9 +162,11 @@ def predict_store(
             num_now += 1
         except (ClipError, StoreError) as error:
             left_out[job.clip.clip_id] = str(error)
-    if not finish_forecasts(out_path, left_out):
+    done = share.gather((num_now, len(jobs) - len(missing), left_out))
+    left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
+    if share.is_first and not finish_forecasts(out_path, left_out):
         raise ValueError(f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}")
-    return PredictionReport(num_now, len(jobs) - len(missing), left_out)
+    return PredictionReport(sum(each[0] for each in done), sum(each[1] for each in done), left_out)
 
 
 def _load(

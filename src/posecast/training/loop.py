@@ -1,48 +1,16 @@
-"""What all training loops share: devices and precision, a stop at NaN, lines of progress."""
+"""What all training loops share: devices, a stop at NaN, lines of progress."""
 
 import math
 import time
 from collections.abc import Mapping
-from typing import Literal
 
-import torch
-from lightning_fabric import Fabric
+from posecast.devices import Device, Precision, build_fabric
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32-true", "bf16-mixed"]
+__all__ = ["Device", "DivergedError", "Precision", "Progress", "build_fabric", "check_finite"]
 
 
 class DivergedError(ValueError):
     """The loss is no longer a number."""
-
-
-def build_fabric(
-    device: Device = "auto",
-    num_devices: int = 1,
-    num_nodes: int = 1,
-    precision: Precision = "32-true",
-) -> Fabric:
-    """Fabric, launched: devices, precision, and the processes if there are several.
-
-    ValueError where the machine lacks what was asked for.
-    """
-    if device == "cuda" and torch.cuda.device_count() < num_devices:
-        raise ValueError(
-            f"{num_devices} CUDA devices asked for, {torch.cuda.device_count()} found; "
-            "give fewer devices or --device cpu"
-        )
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("no MPS device found; use --device cpu")
-    several = num_devices * num_nodes > 1
-    fabric = Fabric(
-        accelerator=device,
-        devices=num_devices,
-        num_nodes=num_nodes,
-        precision=precision,
-        strategy="ddp" if several else "auto",
-    )
-    fabric.launch()
-    return fabric
 
 
 def check_finite(metrics: Mapping[str, float], step: int, batch: str) -> None:
