@@ -25,7 +25,7 @@ from posecast.training.image import (
     ready_network,
     train_iteration,
 )
-from posecast.training.image_inputs import image_tensors
+from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_steps import FeatureNetworks
 from posecast.training.loop import build_fabric
 from posecast.training.optimizers import TFRMSProp
@@ -127,8 +127,10 @@ def lstm_flop(sizes: Sizes, num_frames: int, batch: int, training: bool) -> int:
     return forward * (3 if training else 1)
 
 
-def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
-    """One iteration with all losses in which both networks learn, heat maps included."""
+def image_iteration(
+    sizes: Sizes, precision: str, device: torch.device
+) -> tuple[Callable[[ImagePairTensors], object], ImageTrainingConfig]:
+    """One iteration with all losses in which both networks learn, and the settings."""
     config = ImageTrainingConfig(
         GeneratorConfig(width=sizes.width, size=sizes.side),
         DiscriminatorConfig(width=sizes.width, size=sizes.side),
@@ -141,13 +143,14 @@ def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callab
     networks = FeatureNetworks(*(ready_network(network, device) for network in networks))
     fabric = build_fabric(_name(device), precision=MODES[precision])  # pyright: ignore
     training = ImageTraining.start(config, device)
+    return lambda pairs: train_iteration(training, pairs, networks, config, fabric), config
+
+
+def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
+    """One iteration of image training, heat maps included, always on the same pairs."""
+    iteration, config = image_iteration(sizes, precision, device)
     batch = _random_pairs(sizes).to(device)
-
-    def iteration() -> object:
-        pairs = image_tensors(batch, PENN_ACTION, config.sigma_px)
-        return train_iteration(training, pairs, networks, config, fabric)
-
-    return iteration
+    return lambda: iteration(image_tensors(batch, PENN_ACTION, config.sigma_px))
 
 
 def image_training_memory(sizes: Sizes, precision: str) -> Callable[[], object]:
