@@ -7,6 +7,7 @@ from PIL import Image
 from penn_files import HEIGHT, WIDTH, label_values, picture, write_clip_files, write_labels
 from posecast.clips import ClipError
 from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
+from posecast.datasets.synthetic import SyntheticConfig, write_penn_layout
 
 
 def test_coordinates_become_continuous_pixels(tmp_path):
@@ -168,3 +169,11 @@ def test_clip_ids_are_sorted(tmp_path):
 
 def test_paper_has_eight_actions():
     assert len(set(PAPER_ACTIONS)) == 8
+
+
+def test_drawn_people_are_another_data_set(tmp_path):
+    root = tmp_path / "drawn"
+    write_penn_layout(SyntheticConfig(num_clips=1, num_frames=2, image_hw=(48, 64)), root)
+    assert PennAction(root).name == "drawn_people"
+    (root / "synthetic.json").unlink()
+    assert PennAction(root).name == "penn_action"

@@ -19,6 +19,7 @@ from PIL import Image
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
+from posecast.files import read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
 PAPER_ACTIONS = (
@@ -40,6 +41,9 @@ _ABSENT_2017 = (
 )
 ABSENT_FROM_2017_TRAINING = tuple(_ABSENT_2017.split())
 """Training clips of the 8 actions that the 2017 pose model was not trained on."""
+
+DRAWN_SETTINGS = "synthetic.json"
+"""File in the folder of a built-in data set, which has the same layout."""
 
 NOMINAL_FPS = 30.0
 """The data set states no frame rate; its clips come from web video of about 30 frames a second."""
@@ -66,7 +70,13 @@ class PennAction:
 
     @property
     def name(self) -> str:
-        return "penn_action"
+        """`drawn_people` for the built-in data set: its clips are others with the same ids.
+
+        Drawn people who repeat the motion of real labels count as Penn Action.
+        """
+        settings = self.root / DRAWN_SETTINGS
+        drawn = settings.is_file() and read_json(settings)["poses"] is None
+        return "drawn_people" if drawn else "penn_action"
 
     @property
     def skeleton(self) -> Skeleton:

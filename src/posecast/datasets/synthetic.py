@@ -21,7 +21,7 @@ from rich.console import Console
 
 from posecast.clip_workers import run_over_clips
 from posecast.datasets.matlab import read_matlab
-from posecast.datasets.penn_action import PennAction
+from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
 from posecast.datasets.synthetic_clips import (
     DRAWING_VERSION,
     DrawnClip,
@@ -43,7 +43,6 @@ __all__ = [
 
 _DEFAULT_NUM_CLIPS = 96
 _JPEG_QUALITY = 90
-_SETTINGS = "synthetic.json"
 _MAT_HEADER = b"MATLAB 5.0 MAT-file, drawn by posecast".ljust(116)
 
 
@@ -97,7 +96,7 @@ def _claim(config: SyntheticConfig, root: Path) -> None:
     del settings["num_clips"]  # clips do not depend on how many there are
     settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
     settings["poses"] = str(config.poses.resolve()) if config.poses else None
-    path = root / _SETTINGS
+    path = root / DRAWN_SETTINGS
     if path.is_file():
         found = read_json(path)
         if found != settings:

@@ -33,11 +33,14 @@ def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
 def trained_clips(run_path: Path, store: Store) -> tuple[set[str], set[str]]:
     """Clips of the store that a run's weights were trained on, and those they were chosen on.
 
-    Read from the run's data.json, else worked out from its configuration for this store.
+    Read from the run's data.json, else worked out from its configuration for this store. Clips of
+    another data set may have the same ids: they are other clips.
     """
     data = Path(run_path) / "data.json"
     if data.is_file():
         facts = read_json(data)
+        if facts["store"]["dataset"] != store.info.dataset:
+            return set(), set()
         return set(facts.get("train", ())), set(facts.get("validation", ()))
     config = Run.open(Path(run_path)).config_dict
     return _selected(config, "clips", store), _selected(config, "validation", store)
