@@ -169,6 +169,16 @@ def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
         evaluate([method], store, tmp_path / "out", config)
 
 
+def test_clips_of_another_data_set_may_have_the_same_ids(tmp_path):
+    store = a_store(tmp_path, a_clip("a", 1.0, "test"))
+    run = a_run(tmp_path / "run")
+    facts = {"store": {"dataset": "another"}, "train": ["a"]}
+    Run.open_or_create(run, PoseTrainingConfig(), "pose").record_data(facts)
+    method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
+    config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
+    assert evaluate([method], store, tmp_path / "out", config).trained_on == []
+
+
 def test_validation_clips_may_choose_but_not_train(tmp_path):
     store = a_store(tmp_path, a_clip("v", 1.0), a_clip("b", 1.0, "train"))
     chooses, trains = a_run(tmp_path / "a"), a_run(tmp_path / "b", split="all")

@@ -39,7 +39,7 @@ def trained_clips(run_path: Path, store: Store) -> tuple[set[str], set[str]]:
     data = Path(run_path) / "data.json"
     if data.is_file():
         facts = read_json(data)
-        if facts["store"]["dataset"] != store.info.dataset:
+        if facts.get("store", {}).get("dataset", store.info.dataset) != store.info.dataset:
             return set(), set()
         return set(facts.get("train", ())), set(facts.get("validation", ()))
     config = Run.open(Path(run_path)).config_dict
