@@ -248,8 +248,8 @@ class Store:
         path = self.path / "estimates.npz"
         if not path.is_file():
             raise StoreError(
-                f"store {self.path} holds no estimated poses: add them with 'posecast estimate', or "
-                "those of the 2017 authors with 'posecast import-poses-2017'"
+                f"store {self.path} holds no estimated poses: add them with 'posecast estimate', "
+                "or those of the 2017 authors with 'posecast import-poses-2017'"
             )
         estimates = read_poses(path)
         check_names(estimates, list(self._by_id), "clip")
