@@ -21,7 +21,10 @@ _BOX_ROOM = 1.2
 _MOST_REFINEMENTS = 5
 _STILL = 0.05
 """Movement of the extent from look to look that counts as none, as a share of its side."""
-_NUM_CANDIDATES = 3
+_NUM_CANDIDATES = 5
+_SUREST = 0.6
+_FEWEST_JOINTS = 3
+_SMALLEST_PX = 4
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,23 @@ class FollowOptions:
     room: float = 1.45
     """Side of the crop that is looked at, as a multiple of the longer side of the joints' extent
     (the median of the training crops of Penn Action)."""
-    min_joints: float = 0.4
-    """Share of the joints that must be seen for the person to be there."""
+    find_from: float = 0.6
+    """Mean confidence of the surest 60 % of the joints (others may be hidden) from which a search
+    has found somebody. With a small estimator trained on drawn people alone, 28 of 30 first frames
+    with a person have as much and none of 30 pictures without one (at 0.5: 29 and 9)."""
+    keep_from: float = 0.35
+    """The same for a person who is being followed, or is in a given box."""
     patience: int = 5
     """Frames without the person before the whole frame is searched again."""
     search_every: int = 10
     """While the person is lost, search every so many frames."""
 
     def __post_init__(self) -> None:
-        if self.room < 1 or not 0 < self.min_joints <= 1:
-            raise ValueError(
-                f"expected room of at least 1 and min_joints over 0 and at most 1, got "
-                f"{self.room} and {self.min_joints}"
-            )
+        if self.room < 1:
+            raise ValueError(f"room is {self.room}; give 1 or more")
+        for name in ("find_from", "keep_from"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 0 to 1")
         if self.patience < 0 or self.search_every < 1:
             raise ValueError("expected patience of 0 or more and search_every of 1 or more")
 
@@ -145,24 +152,26 @@ class _Follower:
     def _search(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
         """The surest person in the whole frame and in windows of it."""
         poses = self._look(frame, _search_crops(frame.shape[:2]))
-        people = sorted(filter(self._is_person, poses), key=self._sureness)[-_NUM_CANDIDATES:]
+        people = sorted(filter(self._is_person, poses), key=_mean_confidence)[-_NUM_CANDIDATES:]
         refined = [self._refine(frame, pose) for pose in people]
-        people = [pose for pose in refined if self._is_person(pose)]
-        return max(people, key=self._sureness) if people else None
+        people = [pose for pose in refined if self._is_sure(pose, self._options.find_from)]
+        return max(people, key=_mean_confidence) if people else None
 
     def _refine(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> Pose:
-        """Look again where the joints are, until they stay: a window may cut the person."""
+        """Look again where the joints are, until they stay (a window may cut the person); the
+        surest of all looks."""
+        looks = [pose]
         for _ in range(_MOST_REFINEMENTS):
-            if not self._is_person(pose):
-                return pose
-            box = _extent(pose, self._estimator.min_confidence)
-            pose = self._look(frame, [self._crop(box, frame)])[0]
-            if not self._is_person(pose):
-                return pose
-            moved = np.abs(_extent(pose, self._estimator.min_confidence) - box).max()
+            if not self._is_person(looks[-1]):
+                break
+            box = _extent(looks[-1], self._estimator.min_confidence)
+            looks += self._look(frame, [self._crop(box, frame)])
+            moved = np.inf
+            if self._is_person(looks[-1]):
+                moved = np.abs(_extent(looks[-1], self._estimator.min_confidence) - box).max()
             if moved < _STILL * np.ptp(box.reshape(2, 2), axis=0).max():
-                return pose
-        return pose
+                break
+        return max(looks, key=_mean_confidence)
 
     def _look(self, frame: UInt8[np.ndarray, "h w 3"], crops: list[Crop]) -> list[Pose]:
         size = self._estimator.size
@@ -187,12 +196,24 @@ class _Follower:
         return (middle + half).reshape(4)
 
     def _is_person(self, pose: Pose) -> bool:
-        seen = pose[1] >= self._estimator.min_confidence
-        joints = pose[0][seen]
-        return bool(seen.mean() >= self._options.min_joints and np.ptp(joints, axis=0).max() >= 4)
+        """Sure enough to go on with."""
+        return self._is_sure(pose, self._options.keep_from)
 
-    def _sureness(self, pose: Pose) -> float:
-        return float(pose[1].mean())
+    def _is_sure(self, pose: Pose, limit: float) -> bool:
+        joints = pose[0][pose[1] >= self._estimator.min_confidence]
+        spread = len(joints) >= _FEWEST_JOINTS and np.ptp(joints, axis=0).max() >= _SMALLEST_PX
+        return bool(spread and _sureness(pose) >= limit)
+
+
+def _sureness(pose: Pose) -> float:
+    """Mean confidence of the surest joints."""
+    count = max(round(_SUREST * len(pose[1])), 1)
+    return float(np.sort(pose[1])[-count:].mean())
+
+
+def _mean_confidence(pose: Pose) -> float:
+    """Of all joints: of several places, that with the whole person wins."""
+    return float(pose[1].mean())
 
 
 def _extent(pose: Pose, min_confidence: float) -> Float[np.ndarray, "4"]:
