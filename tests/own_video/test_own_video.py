@@ -146,7 +146,7 @@ def test_the_last_well_seen_stretch_is_taken(forecaster, tmp_path):
     eager = dataclasses.replace(RED, follow=FollowOptions(search_every=3))
     result = forecast_video(video, forecaster, eager, None, CONFIG)
     assert result.past_frames == (20, 21, 22, 23)
-    assert "the person was lost from 0.10 to" in result.summary()
+    assert "the person was not found from 0.10 to" in result.summary()
 
 
 def test_a_joint_that_was_never_seen_is_not_shown(forecaster, tmp_path):

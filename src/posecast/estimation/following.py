@@ -42,7 +42,7 @@ class FollowOptions:
     """The same for a person who is being followed, or is in a given box."""
     patience: int = 5
     """Frames without the person before the whole frame is searched again."""
-    search_every: int = 10
+    search_every: int = 5
     """While the person is lost, search every so many frames."""
 
     def __post_init__(self) -> None:

@@ -60,7 +60,7 @@ class OwnForecast:
             f"({count * self.stride / self.fps:.2f} s) forecast"
         )
         spans = [f"{a / self.fps:.2f} to {b / self.fps:.2f} s" for a, b in self.lost]
-        return text + (f"\nthe person was lost from {', '.join(spans)}" if spans else "")
+        return text + (f"\nthe person was not found from {', '.join(spans)}" if spans else "")
 
 
 def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
