@@ -99,5 +99,5 @@ def test_bad_boxes_say_so():
         follow([frame], RedEstimator(), box=(1.0, 2.0, 0.0, 5.0))
     with pytest.raises(ValueError, match="no frames"):
         follow([], RedEstimator())
-    with pytest.raises(ValueError, match="room is 0.5"):
+    with pytest.raises(ValueError, match=r"room is 0\.5"):
         FollowOptions(room=0.5)
