@@ -13,7 +13,8 @@ from posecast.forecasts import read_forecasts
 def test_from_drawn_people_to_a_page(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for command in (
-        "synthesize raw --num-clips 24 --test-share 0.34 --num-frames 24 --image-hw 64 96 --workers 1",
+        "synthesize raw --num-clips 24 --test-share 0.34 --num-frames 24 --image-hw 64 96 "
+        "--workers 1",
         "prepare penn-action raw store --size 16 --workers 1",
         "train pose tiny --store store --run pose --windows.num-past 10 --device cpu",
         "train image tiny --store store --run image --device cpu",
