@@ -41,6 +41,28 @@ def test_half_mean_square_of_half_precision_is_taken_in_single() -> None:
     assert loss.item() == pytest.approx(0.5 * (300 - torch.tensor(299.0).bfloat16().item()) ** 2)
 
 
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 6, 4, 4)])
+def test_half_mean_square_is_the_plain_formula_gradient_and_all(shape) -> None:
+    generator = torch.Generator().manual_seed(len(shape))
+    a, b = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    a.requires_grad_()
+    b.requires_grad_()
+    plain = 3 * 0.5 * (a - b).square().mean()
+    expected = torch.autograd.grad(plain, (a, b))
+    loss = 3 * half_mean_square(a, b)
+    torch.testing.assert_close(loss, plain)
+    torch.testing.assert_close(torch.autograd.grad(loss, (a, b)), expected)
+
+
+def test_half_mean_square_of_many_numbers_keeps_its_digits() -> None:
+    generator = torch.Generator().manual_seed(1)
+    numbers = torch.randn(2, 256, 64, 64, generator=generator)
+    numbers = numbers.to(memory_format=torch.channels_last).bfloat16()
+    exact = 0.5 * numbers.double().square().mean()
+    loss = half_mean_square(numbers, torch.zeros_like(numbers))
+    torch.testing.assert_close(loss.double(), exact, rtol=1e-6, atol=0)
+
+
 def test_adversarial_loss_is_cross_entropy_and_does_not_overflow() -> None:
     assert adversarial_loss(torch.zeros(4, 1), real=True).item() == pytest.approx(math.log(2))
     logits = torch.tensor([[2.0]])
