@@ -177,8 +177,8 @@ def _run(stage: Stage, path: Path, kill_after_s: float | None, alone: bool) -> i
 
 
 def _wait_for_workers(group: int) -> None:
-    """Orphans have to end by themselves."""
-    for _ in range(1000):
+    """Orphans have to end by themselves, once they have loaded their libraries."""
+    for _ in range(6000):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
@@ -229,11 +229,10 @@ def _differences(expected: dict[str, str], got: dict[str, str], number: int) -> 
 def _stages(folder: Path) -> list[Stage]:
     """Prepared, trained and forecast from a few drawn clips."""
     raw, store = folder / "raw", folder / "store"
-    write_penn_layout(SyntheticConfig(num_clips=10), raw, workers=1)
-    config = PreparationConfig(size=SIZE, workers=2)
-    quiet = functools.partial(Console, quiet=True)
+    write_penn_layout(SyntheticConfig(num_clips=16), raw, workers=1)
+    config = PreparationConfig(size=SIZE)
     # Alone: forked children could not use helpers of worker processes started here.
-    prepare(PennAction(raw), store, replace(config, workers=1), quiet())
+    _prepare(raw, replace(config, workers=1), store)
     pose = replace(POSE["tiny"], steps=400, checkpoint_every=25, validate_every=50, log_every=1)
     image = replace(IMAGE["tiny"], steps=120, checkpoint_every=10, validate_every=20, log_every=1)
     image = replace(image, sample_every=20)
@@ -243,11 +242,14 @@ def _stages(folder: Path) -> list[Stage]:
     forecast = PredictionConfig(clips=clips, steps=12, view_scale=1, device="cpu")
     runs = (folder / "pose", folder / "image")
     return [
-        Stage(
-            "prepare",
-            lambda path: prepare(PennAction(raw), path, config, quiet()),
-            lambda path: {file.name for file in path.glob("frames/*.npy")},
-            _bytes_of_files,
+        *(
+            Stage(
+                f"prepare, {workers} at work",
+                functools.partial(_prepare, raw, replace(config, workers=workers)),
+                lambda path: {file.name for file in path.glob("frames/*.npy")},
+                _bytes_of_files,
+            )
+            for workers in (1, 2)
         ),
         Stage("train pose", lambda path: train_pose(pose, store, path), _newest, _training),
         Stage("train image", lambda path: train_image(image, store, path), _newest, _training),
@@ -258,6 +260,10 @@ def _stages(folder: Path) -> list[Stage]:
             _bytes_of_files,
         ),
     ]
+
+
+def _prepare(raw: Path, config: PreparationConfig, store: Path) -> None:
+    prepare(PennAction(raw), store, config, Console(quiet=True))
 
 
 def _bytes_of_files(path: Path) -> dict[str, str]:
