@@ -179,7 +179,7 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             discriminator=DiscriminatorConfig(width=16, size=64),
             pairs=ImagePairs(max_gap=29),
             batch_size=8,
-            steps=1000,
+            steps=800,
             learning_rate=5e-4,
             adversarial_weight=0.0,
             checkpoint_every=200,
