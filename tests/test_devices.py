@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from posecast.devices import Share, build_fabric
+from posecast.prediction import predict_store
+from share_of_prediction import CONFIG
 from test_prediction import make_store, write_pose_run
 
 SCRIPT = Path(__file__).with_name("share_of_prediction.py")
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -35,23 +36,23 @@ def test_no_devices_are_refused() -> None:
         build_fabric("cpu", 0)
 
 
-def _predict(store: Path, run: Path, out: Path, num_devices: int, *launcher: str) -> list[str]:
-    command = [sys.executable, *launcher, str(SCRIPT), str(store), str(run), str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(num_devices)], env=environment, capture_output=True, text=True, timeout=300
-    )
+def _predict_in_two(store: Path, run: Path, out: Path) -> list[str]:
+    command = [sys.executable, str(SCRIPT), str(store), str(run), str(out)]
+    path = str(SCRIPT.parent)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return [line for line in done.stdout.splitlines() if line.startswith("report: ")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["fabric", "torchrun"])
-def test_two_processes_forecast_what_one_does(tmp_path: Path, launcher: tuple[str, ...]) -> None:
+def test_two_processes_forecast_what_one_does(tmp_path: Path) -> None:
+    """Started by Fabric; evaluations in two processes are tested with torchrun."""
     store, run = make_store(tmp_path / "store"), write_pose_run(tmp_path / "pose")
-    expected = _predict(store, run, tmp_path / "alone", 1)
-    together = _predict(store, run, tmp_path / "together", 2, *launcher)
-    assert together == expected * 2
+    alone = predict_store(CONFIG, store, run, None, tmp_path / "alone")
+    assert (alone.num_kept, alone.num_forecast) == (0, 3)
+    said = f"report: {alone.num_forecast} 0 {sorted(alone.left_out)}"
+    assert _predict_in_two(store, run, tmp_path / "together") == [said] * 2
     for name in ("index.jsonl", "left_out.jsonl"):
         assert (tmp_path / "together" / name).read_text() == (tmp_path / "alone" / name).read_text()
     clips = sorted(path.name for path in (tmp_path / "alone" / "clips").iterdir())
@@ -64,6 +65,6 @@ def test_two_processes_forecast_what_one_does(tmp_path: Path, launcher: tuple[st
         assert set(ours) == set(theirs)
         for name in ours:
             np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6)
-    # Those that are there are kept, by however many processes.
-    again = _predict(store, run, tmp_path / "alone", 2, *launcher)
-    assert again[0].startswith(f"report: 0 {expected[0].split()[1]} ")
+    # Those that are there are kept, however many processes made them.
+    again = predict_store(CONFIG, store, run, None, tmp_path / "together")
+    assert (again.num_kept, again.num_forecast) == (3, 0)

@@ -51,10 +51,7 @@ __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"
 
 
 _MOST_LISTED = 20
-_MAY_CHANGE = (
-    "versions",
-    *(f"config.{name}" for name in ("device", "num_devices", "num_nodes", "frames_per_batch")),
-)
+_MAY_CHANGE = ("versions", "config.device", "config.frames_per_batch")
 """Settings that a prediction may be continued with other values of."""
 
 
@@ -86,10 +83,6 @@ class PredictionConfig:
     """Where to compute; auto takes a GPU where there is one."""
     precision: Precision = "32-true"
     """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
-    num_devices: int = 1
-    """Processes on each machine, one a device; each forecasts its share of the clips."""
-    num_nodes: int = 1
-    """Machines."""
     frames_per_batch: int = 0
     """Future frames drawn together; 0 takes what suits the device."""
 
@@ -135,16 +128,18 @@ def predict_store(
     pose_run: str | Path | None,
     image_run: str | Path | None,
     out_path: str | Path,
+    share: Share | None = None,
 ) -> PredictionReport:
     """Forecast the chosen clips of a store into a folder, see `forecasts` for its files.
 
-    Of several processes each forecasts every n-th clip; all return the report of all clips.
+    Several processes call this alike, each with its own `share` of the clips; all return the
+    report of all clips.
 
     Raises:
         ValueError: store, runs and config do not fit, the folder holds something else, or not
             one clip could be forecast.
     """
-    share = Share.join(config.device, config.num_devices, config.num_nodes)
+    share = share or Share()
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
     _check_store(store, forecaster, config)

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.devices import Share
 from posecast.evaluation import (
     EvaluationConfig,
     MethodChoice,
@@ -44,6 +45,10 @@ class Evaluate:
     config: Annotated[EvaluationConfig, tyro.conf.arg(name="")] = field(
         default_factory=EvaluationConfig
     )
+    num_devices: int = 1
+    """Processes on each machine, one a device; each evaluates its share of the clips."""
+    num_nodes: int = 1
+    """Machines."""
     strict: bool = False
     """Exit status 1 when a clip was left out."""
 
@@ -51,6 +56,7 @@ class Evaluate:
 def evaluate_store(words: list[str], program: str) -> int:
     """`posecast evaluate --store STORE --out OUT`."""
     asked = parse(Evaluate, words, program)
+    share = Share.join(asked.methods.device, asked.num_devices, asked.num_nodes)
     store = Store.open(asked.store)
     report = evaluate(
         load_methods(asked.methods, store),
@@ -59,6 +65,8 @@ def evaluate_store(words: list[str], program: str) -> int:
         asked.config,
         load_networks(asked.networks),
         command=f"{program} {shlex.join(words)}",
+        share=share,
     )
-    print(report.summary())
+    if share.is_first:
+        print(report.summary())
     return 1 if asked.strict and report.left_out else 0

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.devices import Share
 from posecast.prediction import PredictionConfig, predict_store
 
 
@@ -37,6 +38,10 @@ class Predict:
     config: Annotated[PredictionConfig, tyro.conf.arg(name="")] = field(
         default_factory=PredictionConfig
     )
+    num_devices: int = 1
+    """Processes on each machine, one a device; each forecasts its share of the clips."""
+    num_nodes: int = 1
+    """Machines."""
     strict: bool = False
     """Exit status 1 when a clip was left out."""
 
@@ -44,6 +49,9 @@ class Predict:
 def predict(words: list[str], program: str) -> int:
     """`posecast predict --store STORE --pose-run RUN --image-run RUN --out OUT`."""
     asked = parse(Predict, words, program)
-    report = predict_store(asked.config, asked.store, asked.pose_run, asked.image_run, asked.out)
-    print(f"{asked.out}: {report.summary()}")
+    share = Share.join(asked.config.device, asked.num_devices, asked.num_nodes)
+    runs = (asked.pose_run, asked.image_run)
+    report = predict_store(asked.config, asked.store, *runs, asked.out, share)
+    if share.is_first:
+        print(f"{asked.out}: {report.summary()}")
     return 1 if asked.strict and report.left_out else 0

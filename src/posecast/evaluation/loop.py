@@ -20,6 +20,7 @@ from rich.progress import track
 
 from posecast.clips import ClipError
 from posecast.configs import config_differences, config_to_dict
+from posecast.devices import Share
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips, record_test_use
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
@@ -71,17 +72,19 @@ def evaluate(
     config: EvaluationConfig | None = None,
     networks: MetricNetworks | None = None,
     command: str = "",
+    share: Share | None = None,
 ) -> EvaluationReport:
     """Evaluate methods on clips of a store into a folder, or go on with a stopped evaluation.
 
-    `command` is what the user typed, for the record.
+    `command` is what the user typed, for the record. Several processes call this alike, each with
+    its own `share`; all return the report of all clips.
 
     Raises:
         ValueError: methods, store and config do not fit, test clips without `final`, clips that
             were trained on, the folder holds something else, or not one clip could be evaluated.
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
-    out_path = Path(out_path)
+    share, out_path = share or Share(), Path(out_path)
     _check_methods(methods, store, config)
     clips = store.select(config.clips)
     runs = sorted({run.resolve() for method in methods for run in method.runs})
@@ -90,15 +93,57 @@ def evaluate(
     jobs, left_out = choose_jobs(clips, store, config)
     if not jobs:
         raise ValueError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
-    facts = _facts(methods, store, config, networks, trained_on)
-    _open_folder(out_path, facts, command)
-    uses = {}
-    if any(clip.split == "test" for clip in clips):
-        uses = record_test_use(runs, _use(methods, clips, out_path))
-    table = TableWriter(out_path / "rows.csv")
+    uses, table = {}, None
+    if share.is_first:
+        facts = _facts(methods, store, config, networks, trained_on)
+        _open_folder(out_path, facts, command)
+        if any(clip.split == "test" for clip in clips):
+            uses = record_test_use(runs, _use(methods, clips, out_path))
+        table = TableWriter(out_path / "rows.csv")
+        table.absorb_broken(_part_tables(out_path))
+    done = share.gather(table.done if table else set())[0]
+    todo = share.of([job for job in jobs if job.clip.clip_id not in done])
     judges = Judges(networks, out_path / "video_features")
-    todo = [job for job in jobs if job.clip.clip_id not in table.done]
-    for job, poses in _forecast(todo, methods, config.steps):
+    part = table if table and share.count == 1 else TableWriter(_part_table(out_path, share.rank))
+    left_out |= _write_clips(todo, methods, store, config, judges, part)
+    for problems in share.gather(left_out):
+        left_out |= problems
+    report = None
+    if table:
+        table.absorb(_part_tables(out_path))
+        jobs = [job for job in jobs if job.clip.clip_id in table.done]
+        if not jobs:
+            raise ValueError(f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}")
+        table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
+        write_examples(methods, store, jobs, out_path, config.examples)
+        finished = {"finished": True, "left_out": left_out, "test_uses": uses}
+        write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
+        report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on)
+    report = share.gather(report)[0]
+    assert report is not None
+    return report
+
+
+def _part_table(out_path: Path, rank: int) -> Path:
+    """What one of several processes writes, before it is put into the one table."""
+    return out_path / f"rows.process-{rank}.csv"
+
+
+def _part_tables(out_path: Path) -> list[Path]:
+    return sorted(out_path.glob("rows.process-*.csv"))
+
+
+def _write_clips(
+    jobs: list[Job],
+    methods: Sequence[Method],
+    store: Store,
+    config: EvaluationConfig,
+    judges: Judges,
+    table: TableWriter,
+) -> dict[str, str]:
+    """Add the rows of each clip; returns clips that could not be evaluated, and why."""
+    left_out = {}
+    for job, poses in _forecast(jobs, methods, config.steps):
         try:
             curves = _curves(job, methods, poses, store, config, judges)
         except (ClipError, StoreError, FileError) as error:
@@ -106,14 +151,7 @@ def evaluate(
             continue
         clip_frames = job.truth.window.future_frames
         table.write(job.clip.clip_id, job.clip.action, curves, clip_frames)
-    jobs = [job for job in jobs if job.clip.clip_id in table.done]
-    if not jobs:
-        raise ValueError(f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}")
-    table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
-    write_examples(methods, store, jobs, out_path, config.examples)
-    finished = {"finished": True, "left_out": left_out, "test_uses": uses}
-    write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
-    return EvaluationReport(out_path, len(jobs), left_out, uses, trained_on)
+    return left_out
 
 
 # --- before ---------------------------------------------------------------------------------------

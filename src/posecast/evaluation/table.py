@@ -92,9 +92,33 @@ class TableWriter:
                     number = numbers[frame - 1] if frame > 0 else ""
                     row = (clip_id, action, curve.method, curve.metric, frame, f"{value:.7g}")
                     rows.writerow((*row, f"{weight:g}", number, curve.coordinates))
-        with self._path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
+        self._append(text.getvalue())
         self.done.add(clip_id)
+
+    def absorb(self, parts: Iterable[Path]) -> None:
+        """Move the clips of other whole tables here, and remove those; what is here is kept.
+
+        A kill in between loses and doubles nothing: a table is removed after it was copied.
+        """
+        for part in parts:
+            with part.open(encoding="utf-8", newline="") as file:
+                next(file, None)
+                lines = [(next(csv.reader([line]))[0], line) for line in file]
+            new = [(clip, line) for clip, line in lines if clip not in self.done]
+            self._append("".join(line for _, line in new))
+            self.done |= {clip for clip, _ in new}
+            part.unlink()
+
+    def absorb_broken(self, parts: Iterable[Path]) -> None:
+        """The same for tables that were broken off: without the last clip of each."""
+        parts = list(parts)
+        for part in parts:
+            _keep_whole_clips(part)
+        self.absorb(parts)
+
+    def _append(self, text: str) -> None:
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
 
 
 def read_table(path: str | Path) -> Iterator[Row]:
