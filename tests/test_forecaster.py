@@ -173,6 +173,8 @@ def test_what_does_not_fit_is_said(forecaster):
         forecaster.predict(frames, joints, visible, num_seen=9)
     with pytest.raises(ValueError, match="no joint is visible"):
         forecaster.predict(frames, joints, np.zeros_like(visible))
+    with pytest.raises(ValueError, match="mark them as not visible"):
+        forecaster.predict(frames, joints * np.nan, visible)
     with pytest.raises(ValueError, match=r"13 joints, skeleton human36m has 32"):
         Forecaster(tiny_pose_model(), None, HUMAN36M, options=CPU)
     with pytest.raises(ValueError, match=r"48 heat maps, skeleton human36m has 32"):

@@ -15,7 +15,7 @@ Images are uint8 RGB `(t, h, w, 3)` at the edges and float [-1, 1] `(b, c, h, w)
 `past_*` was observed, `future_*` really came, `predicted_*` is what a model says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -128,3 +128,25 @@ class Forecast:
     """Joints that were seen at least once; a joint never seen is predicted, but not trusted."""
     frames: UInt8[np.ndarray, "t h w 3"] | None
     """None when only poses were asked for."""
+
+
+def check_seen_video(
+    frames: Sequence[np.ndarray] | np.ndarray,
+    joints: np.ndarray,
+    visible: np.ndarray,
+    skeleton: Skeleton,
+) -> None:
+    """ValueError where a user's arrays are no frames with a pose each.
+
+    Expected: frames uint8 (h, w, 3), joints (t, j, 2) and visible (t, j).
+    """
+    shape = (len(frames), skeleton.num_joints)
+    if joints.shape != (*shape, 2) or visible.shape != shape:
+        raise ValueError(
+            f"joints {joints.shape} and visible {visible.shape} do not fit {len(frames)} frames "
+            f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
+        )
+    if len(frames) and (frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,)):
+        raise ValueError(
+            f"frames are {frames[0].dtype} {frames[0].shape}; expected uint8 (h, w, 3), RGB"
+        )

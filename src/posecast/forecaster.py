@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from posecast.clips import ClipError, Forecast
+from posecast.clips import ClipError, Forecast, check_seen_video
 from posecast.configs import config_from_dict
 from posecast.geometry import (
     Crop,
@@ -239,8 +239,11 @@ class Forecaster:
         Raises:
             ValueError: too few seen frames, no visible joint, or arrays that do not fit.
         """
+        check_seen_video(frames, joints, visible, self.skeleton)
         used = self._used_frames(len(frames), num_seen)
         joints, visible = joints[used], visible[used]
+        if not np.isfinite(joints[visible]).all():
+            raise ValueError("visible joints have NaN or infinite places; mark them as not visible")
         last = frames[used[-1]]
         crop = crop_of_joints(joints, visible, (last.shape[0], last.shape[1]))
         joints_crop = px_to_crop(joints, crop)

@@ -158,11 +158,11 @@ class ClipSelection:
         counts = Counter(clip.split for clip in clips)
         held = ", ".join(f"{counts[split]} {split}" for split in counts) or "no"
         actions = f" of {', '.join(self.actions)}" if self.actions else ""
-        hint = "choose another split, or name the clips to use with --clips"
+        hint = "choose another split (--clips.split), or name the clips to use (--clips.clips)"
         if self.split == "train" and set(counts) == {"test"}:
             hint = (
                 "all are test clips of the data set's own split. To train on them all the same, "
-                "name them with --clips, keep at least one apart for testing, and say so beside "
+                "name them with --clips.clips, keep at least one apart for testing, say so beside "
                 "every number"
             )
         return f"no {self.split} clip{actions} in the store (it has {held} clips): {hint}"

@@ -183,7 +183,7 @@ def _check_store(config: ImageTrainingConfig, store: Store) -> None:
     if wrong:
         raise ValueError(
             f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
-            "preset made for this data set, or give these values"
+            "preset made for this data set, give these values, or prepare with another --size"
         )
 
 
