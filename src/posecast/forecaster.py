@@ -376,10 +376,7 @@ def crop_of_joints(
     visible: Bool[np.ndarray, "t j"],
     image_hw: tuple[int, int],
 ) -> Crop:
-    """The crop that a video of one's own is forecast in, made of its seen poses alone.
-
-    ValueError where no joint is visible.
-    """
+    """The crop of a video of one's own, by its seen poses; ValueError where no joint is visible."""
     return seen_crop(_boxes_of_joints(joints_px, visible), image_hw)
 
 
