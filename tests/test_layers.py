@@ -11,10 +11,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Low to high; a module imports from rows above its own, or from its own package.
 LAYERS = (
-    ("skeletons", "configs", "devices", "files", "memory", "versions"),
+    ("skeletons", "compilation", "configs", "devices", "files", "memory", "versions"),
     ("clips",),
     ("geometry", "heatmaps", "losses", "metrics", "media", "pictures", "runs", "keypoints"),
-    ("store_files", "models", "clip_workers"),
+    ("store_files", "models", "clip_workers", "forecaster_options"),
     ("store", "datasets", "forecasts"),
     ("store_writer", "movies"),
     ("preparation", "windows", "compat2017", "estimates2017"),

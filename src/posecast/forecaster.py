@@ -7,9 +7,7 @@ computed once for all of its future frames.
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +15,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.clips import ClipError, Forecast, check_seen_video
+from posecast.compilation import compile_parts
 from posecast.configs import config_from_dict
+from posecast.devices import Device, Precision
+from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import (
     Crop,
     crop_to_norm,
@@ -37,38 +38,10 @@ from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import Store, StoredClip
 from posecast.windows import ClipWindow, PoseWindows, Start, seen_and_future
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32-true", "bf16-mixed"]
+__all__ = ["Device", "Forecaster", "ForecasterOptions", "Precision", "read_source", "seen_window"]
 
 CLIPS_PER_BATCH = 64
 """Clips whose poses are forecast together."""
-
-
-@dataclass(frozen=True)
-class ForecasterOptions:
-    """How the two networks are run; none of it changes what they were trained to do."""
-
-    device: Device = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
-    precision: Precision = "32-true"
-    """bf16-mixed draws frames several times faster on newer processors and GPUs; a grey level may
-    differ by a few. Poses are always forecast in full precision."""
-    frames_per_batch: int = 0
-    """Future frames drawn together; 0 takes what suits the device."""
-
-    def __post_init__(self) -> None:
-        if self.frames_per_batch < 0:
-            raise ValueError(f"frames_per_batch is {self.frames_per_batch}; give 0 or more")
-
-    def pick_device(self) -> torch.device:
-        """The device meant; ValueError where this machine lacks it."""
-        present = {"cpu": True, "cuda": torch.cuda.is_available()}
-        present["mps"] = torch.backends.mps.is_available()
-        if self.device == "auto":
-            return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
-        if not present[self.device]:
-            raise ValueError(f"no {self.device} device found; use --device cpu")
-        return torch.device(self.device)
 
 
 class Forecaster:
@@ -111,6 +84,7 @@ class Forecaster:
             self._image_model = image_model.to(  # pyright: ignore[reportCallIssue]
                 memory_format=torch.channels_last
             )
+            compile_parts(image_model.parts_to_compile(), self.options.compile, self._device)
 
     def _check_pose_model(self, model: PoseLSTM) -> None:
         if model.config.num_joints != self.skeleton.num_joints:

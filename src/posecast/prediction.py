@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from posecast.clips import ClipError
+from posecast.compilation import Compile
 from posecast.configs import config_to_dict
 from posecast.devices import Share
 from posecast.forecaster import (
@@ -51,7 +52,7 @@ __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"
 
 
 _MOST_LISTED = 20
-_MAY_CHANGE = ("versions", "config.device", "config.frames_per_batch")
+_MAY_CHANGE = ("versions", *(f"config.{n}" for n in ("device", "frames_per_batch", "compile")))
 """Settings that a prediction may be continued with other values of."""
 
 
@@ -85,6 +86,9 @@ class PredictionConfig:
     """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
     frames_per_batch: int = 0
     """Future frames drawn together; 0 takes what suits the device."""
+    compile: Compile = "off"
+    """on: torch.compile the drawing network, which pays after some hundred clips (needs a C++
+    compiler). cuda-graphs: besides, whole CUDA graphs."""
 
     def __post_init__(self) -> None:
         _ = self.options  # checks them
@@ -98,7 +102,7 @@ class PredictionConfig:
     @property
     def options(self) -> ForecasterOptions:
         """How the networks are run."""
-        return ForecasterOptions(self.device, self.precision, self.frames_per_batch)
+        return ForecasterOptions(self.device, self.precision, self.frames_per_batch, self.compile)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from posecast.bench import work
 from posecast.bench.ceilings import PRECISIONS, Ceilings, Precision, measure_ceilings
 from posecast.bench.measuring import Work, count_flop, peak_memory_of, time_work
 from posecast.bench.results import Results, Row
+from posecast.compilation import Compile
 from posecast.forecaster import ForecasterOptions
 from posecast.memory import keep_freed_memory
 from posecast.versions import code_versions
@@ -34,6 +35,8 @@ class BenchConfig:
     """And at least so long."""
     memory: bool = True
     """Measure the peak memory of image training too, in a process of its own."""
+    compile: Compile = "off"
+    """Measure with torch.compile; compiling takes minutes and is not counted."""
     quick: bool = False
     """Tiny sizes: shows in seconds that all runs, and measures nothing worth knowing."""
 
@@ -68,7 +71,7 @@ def run_bench(config: BenchConfig) -> Results:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
     device = ForecasterOptions(config.device).pick_device()
-    sizes = work.QUICK if config.quick else work.Sizes()
+    sizes = replace(work.QUICK if config.quick else work.Sizes(), compile=config.compile)
     ceiling_size = (256, 0.0) if config.quick else (2048, 0.5)
     before = os.getloadavg()[0]
     ceilings = measure_ceilings(device, *ceiling_size)

@@ -11,6 +11,8 @@ from torch import nn
 
 from posecast.bench.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch
+from posecast.compilation import Compile
+from posecast.devices import Device, Precision, build_fabric
 from posecast.forecaster import Forecaster, ForecasterOptions
 from posecast.geometry import Crop
 from posecast.models.discriminator import DiscriminatorConfig
@@ -27,12 +29,11 @@ from posecast.training.image import (
 )
 from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_steps import FeatureNetworks
-from posecast.training.loop import build_fabric
 from posecast.training.optimizers import TFRMSProp
 from posecast.training.pose import pose_step
 from posecast.windows import ImagePairs, ImagePairSampler
 
-MODES = {"fp32": "32-true", "bf16": "bf16-mixed"}
+MODES: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 """Names of precisions here -> in the settings of posecast."""
 
 
@@ -56,6 +57,8 @@ class Sizes:
     """Clips in the store and in the joint forecast."""
     features: bool = True
     """With both feature networks."""
+    compile: Compile = "off"
+    """See the settings of image training."""
 
 
 QUICK = Sizes(16, 4, 2, 16, 4, 3, 4, 3, 2, features=False)
@@ -102,7 +105,7 @@ def heatmaps(sizes: Sizes, device: torch.device) -> Callable[[], object]:
 def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
     """One update of the pose LSTM as in 2017: RMSProp, gradients clipped."""
     torch.manual_seed(0)
-    fabric = build_fabric(_name(device), precision=MODES[precision])  # pyright: ignore
+    fabric = build_fabric(_name(device), precision=MODES[precision])
     model = PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)).to(device)
     optimizer = TFRMSProp([each for each in model.parameters() if each.requires_grad])
     shape = (sizes.pose_batch, sizes.num_past + sizes.num_future, PENN_ACTION.num_joints)
@@ -131,17 +134,20 @@ def image_iteration(
     sizes: Sizes, precision: str, device: torch.device
 ) -> tuple[Callable[[ImagePairTensors], object], ImageTrainingConfig]:
     """One iteration with all losses in which both networks learn, and the settings."""
+    mode = MODES[precision]
     config = ImageTrainingConfig(
         GeneratorConfig(width=sizes.width, size=sizes.side),
         DiscriminatorConfig(width=sizes.width, size=sizes.side),
         batch_size=sizes.image_batch,
         gating="off",
+        precision=mode,
+        compile=sizes.compile,
     )
     if not sizes.features:
         config = replace(config, feature_weight=0.0, pose_feature_weight=0.0)
     networks = random_feature_networks() if sizes.features else FeatureNetworks()
-    networks = FeatureNetworks(*(ready_network(network, device) for network in networks))
-    fabric = build_fabric(_name(device), precision=MODES[precision])  # pyright: ignore
+    networks = FeatureNetworks(*(ready_network(network, device, config) for network in networks))
+    fabric = build_fabric(_name(device), precision=mode)
     training = ImageTraining.start(config, device)
     return lambda pairs: train_iteration(training, pairs, networks, config, fabric), config
 
@@ -169,7 +175,7 @@ def forecasting(
 ) -> Callable[[], object]:
     """From seen poses and one frame of each clip to the bytes of its future frames."""
     torch.manual_seed(0)
-    options = ForecasterOptions(_name(device), MODES[precision])  # pyright: ignore
+    options = ForecasterOptions(_name(device), MODES[precision], compile=sizes.compile)
     forecaster = Forecaster(
         PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)),
         Generator(GeneratorConfig(width=sizes.width, size=sizes.side)),
@@ -201,5 +207,5 @@ def _random_pairs(sizes: Sizes) -> ImageBatch:
     return ImageBatch(images[0], images[1], joints[0], visible, joints[1], visible, hw)
 
 
-def _name(device: torch.device) -> str:
-    return device.type
+def _name(device: torch.device) -> Device:
+    return "cuda" if device.type == "cuda" else "cpu"

@@ -63,7 +63,7 @@ class Discriminator(nn.Module):
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
-        hidden = torch.cat([image, heatmaps], dim=1)
+        hidden = torch.cat([_rounded(image), _rounded(heatmaps)], dim=1)
         for level, convolution in enumerate(self.convolutions):
             # TensorFlow's SAME padding of an even side puts the surplus at the end.
             hidden = convolution(functional.pad(hidden, (1, 2, 1, 2)))
@@ -72,6 +72,12 @@ class Discriminator(nn.Module):
             hidden = functional.leaky_relu(hidden, 0.2)
         features = hidden.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels, as in 2017
         return self.to_logit(features).to(image.dtype)
+
+
+def _rounded(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """As autocast will round them for the first convolution: to be joined and padded in half."""
+    kind = images.device.type
+    return images.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else images
 
 
 def _initialise(module: nn.Module) -> None:

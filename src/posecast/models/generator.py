@@ -74,6 +74,10 @@ class Generator(nn.Module):
             self.compositor = Compositor(width, config.num_heatmaps)
         self.apply(_initialise)
 
+    def parts_to_compile(self) -> list[nn.Module]:
+        """Encoders and decoders, where the time goes."""
+        return [child for child in self.children() if isinstance(child, nn.Sequential)]
+
     def forward(
         self,
         image: Float[Tensor, "b 3 h w"],

@@ -60,6 +60,10 @@ class Hourglass2017(nn.Module):
         self.hourglass = _Level(weights, depth=4)
         self.eval()
 
+    def parts_to_compile(self) -> list[nn.Module]:
+        """Its many small blocks, few of which differ in shape."""
+        return [module for module in self.modules() if isinstance(module, _Residual)]
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 512 fh fw"]:
         """RGB pictures in [-1, 1] of any size -> features of the chosen layer.
 

@@ -16,10 +16,12 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from posecast.compilation import compile_parts
 from posecast.configs import config_from_dict
 from posecast.losses import FeatureNetwork
 from posecast.models.discriminator import Discriminator
 from posecast.models.generator import Generator, GeneratorConfig
+from posecast.models.hourglass2017 import Hourglass2017
 from posecast.runs import Run
 from posecast.store import Store
 from posecast.training.gating import Gate, next_gate
@@ -53,7 +55,7 @@ __all__ = [
 ]
 
 MAY_CHANGE = (
-    *("steps", "device", "num_devices", "num_nodes"),
+    *("steps", "device", "num_devices", "num_nodes", "compile"),
     *("log_every", "checkpoint_every", "sample_every", "validate_every"),
 )
 """Settings that a run may be continued with other values of: they do not change what is learned,
@@ -92,6 +94,7 @@ class ImageTraining:
         generator = _fast(Generator(config.generator), device)
         discriminator = _fast(Discriminator(config.discriminator), device)
         join_batch_moments(discriminator)
+        compile_parts([*generator.parts_to_compile(), discriminator], config.compile, device)
         betas = (config.beta1, 0.999)
         return cls(
             generator,
@@ -197,7 +200,7 @@ def train_image(
     networks = load_feature_networks(config)
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     data = open_data(config, Store.open(store_path), fabric)
-    networks = FeatureNetworks(*(ready_network(network, fabric.device) for network in networks))
+    networks = FeatureNetworks(*(ready_network(each, fabric.device, config) for each in networks))
     training = ImageTraining.start(config, fabric.device)
     with fabric.rank_zero_first():
         run = Run.open_or_create(
@@ -244,12 +247,25 @@ def _fast(network: Network, device: torch.device) -> Network:
     return network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
 
 
-def ready_network(network: FeatureNetwork | None, device: torch.device) -> FeatureNetwork | None:
+def ready_network(
+    network: FeatureNetwork | None, device: torch.device, config: ImageTrainingConfig
+) -> FeatureNetwork | None:
     """A feature network as training needs it."""
     if isinstance(network, nn.Module):
         network = _fast(network, device)
         join_batch_moments(network)
+        if config.precision == "bf16-mixed":
+            _round_once(network)
+        if isinstance(network, Hourglass2017):
+            compile_parts(network.parts_to_compile(), config.compile, device)
     return network
+
+
+def _round_once(network: nn.Module) -> None:
+    """Frozen kernels as autocast would round them each time that they are used."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(torch.bfloat16)
 
 
 def _loop(

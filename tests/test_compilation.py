@@ -1,0 +1,79 @@
+"""torch.compile as an option gives the same numbers."""
+
+import copy
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from posecast.compilation import compile_parts
+from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.models.generator import Generator, GeneratorConfig
+from posecast.skeletons import PENN_ACTION
+
+CPU = torch.device("cpu")
+has_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="no C++ compiler is installed"
+)
+has_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is there")
+
+
+def _generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(GeneratorConfig(width=4, size=16))
+
+
+def _gradients(model: Generator, device: torch.device) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(2, 3, 16, 16, generator=generator).to(device)
+    maps = torch.rand(2, 2, 48, 16, 16, generator=generator).to(device)
+    drawn = model(image, maps[0], maps[1])
+    return [drawn, *torch.autograd.grad(drawn.square().mean(), list(model.parameters()))]
+
+
+def _assert_same_training(how: str, device: torch.device, num_parts: int = 4) -> None:
+    plain = _generator().to(device)
+    compiled = copy.deepcopy(plain)
+    compile_parts(compiled.parts_to_compile()[:num_parts], how, device)  # type: ignore[arg-type]
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    ours, theirs = (_gradients(model, device) for model in (compiled, plain))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def _draw(how: str, device: str) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(0.2, 0.8, (9, 13, 2)).astype(np.float32)
+    frame = rng.integers(0, 256, (16, 16, 3), np.uint8)
+    options = ForecasterOptions(device, frames_per_batch=8, compile=how)  # type: ignore[arg-type]
+    forecaster = Forecaster(None, _generator(), PENN_ACTION, options=options)
+    shown = np.ones((9, 13), bool)
+    return forecaster.draw_frames(frame, joints[0], shown[0], joints[1:], shown[1:], (90, 80))
+
+
+@pytest.mark.slow
+@has_compiler
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+def test_compiled_networks_give_the_same_numbers(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    counters.clear()
+    _assert_same_training("on", CPU, num_parts=1)  # a part takes five seconds
+    assert counters["stats"]["unique_graphs"] == 1, "it was not compiled"
+    drawn, plain = (_draw(how, "cpu").astype(int) for how in ("on", "off"))
+    assert np.abs(drawn - plain).max() <= 1
+
+
+@has_gpu
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", ["on", "cuda-graphs"])
+def test_compiled_networks_give_the_same_numbers_on_a_gpu(how: str) -> None:
+    _assert_same_training(how, torch.device("cuda"))
+    drawn, plain = (_draw(each, "cuda").astype(int) for each in (how, "off"))
+    assert np.abs(drawn - plain).max() <= 1
+
+
+def test_cuda_graphs_need_a_gpu() -> None:
+    with pytest.raises(ValueError, match="--compile on"):
+        compile_parts([_generator()], "cuda-graphs", CPU)
