@@ -3,6 +3,7 @@
 Fabric starts the processes itself, or joins those that torchrun started.
 """
 
+import atexit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -44,7 +45,15 @@ def build_fabric(
         strategy="ddp" if several else "auto",
     )
     fabric.launch()
+    if several:
+        atexit.register(_leave_processes)
     return fabric
+
+
+def _leave_processes() -> None:
+    """End the threads of the connection: an interpreter that exits beside them may abort."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @dataclass(frozen=True)

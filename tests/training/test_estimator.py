@@ -36,7 +36,9 @@ from posecast.training.estimator_validation import EstimatorValidation
 from posecast.training.loop import DivergedError
 
 SIZE = 32
-NO_CHANGE = FrameAugmentation(mirror=False, scale=0.0, shift=0.0, rotation_degrees=0.0, colour=0.0)
+NO_CHANGE = FrameAugmentation(
+    mirror=False, scale=0.0, shift=0.0, rotation_degrees=0.0, colour=0.0, window=0.0
+)
 TINY = EstimatorTrainingConfig(
     model=HourglassConfig(stacks=1, width=8, depth=2, size=SIZE),
     steps=4,
@@ -212,6 +214,40 @@ def test_joints_moved_out_of_the_picture_are_invisible():
     assert not varied.visible[0].any()
     assert varied.visible[1].all()
     assert varied.joints_crop[1, 0].tolist() == pytest.approx([0.88, 0.88], abs=1e-6)
+
+
+def test_a_window_shows_its_part_of_the_picture_and_the_joints_in_it():
+    joints = torch.tensor([[0.3, 0.7], [0.3, 0.3]])[:, None].expand(-1, 13, -1)
+    # Half the picture, at its lower left.
+    draws = replace(random_draws(1), window=torch.tensor([[0.0, 0.0, 0.0, 1.0]] * 2))
+    varied = vary(lit_batch(joints), draws, replace(NO_CHANGE, window=0.1), PENN_ACTION)
+    assert varied.visible[0].all()
+    assert not varied.visible[1].any()
+    assert varied.joints_crop[0, 0].tolist() == pytest.approx([0.6, 0.4], abs=1e-6)
+    found, _ = decode_joint_maps((varied.images[:1, :1] + 1) / 2)
+    assert (found[0, 0] - varied.joints_crop[0, 0]).abs().max() < 0.01
+    assert varied.images[1].max() < 0
+
+
+def test_windows_are_shown_as_often_as_asked():
+    joints = torch.full((200, 13, 2), 0.5)
+    varied = vary(lit_batch(joints), random_draws(100), replace(NO_CHANGE, window=0.3), PENN_ACTION)
+    assert 0.2 < (varied.joints_crop[:, 0] != 0.5).any(dim=1).float().mean() < 0.4
+
+
+def test_starts_from_another_run(store_path, tmp_path):
+    train_estimator(TINY, store_path, tmp_path / "first")
+    first = tmp_path / "first"
+    still = replace(TINY, init_from=first, learning_rate=1e-12, weight_decay=0.0, steps=1, seed=7)
+    train_estimator(still, store_path, tmp_path / "second")
+    expected = Run.open(first, "estimator").load_weights("best")
+    found = weights(tmp_path / "second")
+    for name, _ in Hourglass(TINY.model).named_parameters():
+        torch.testing.assert_close(found[name], expected[name], atol=1e-9, rtol=0)
+    other = replace(still, model=replace(TINY.model, width=12))
+    with pytest.raises(ValueError, match=r"init_from .* give the same --model settings"):
+        train_estimator(other, store_path, tmp_path / "third")
+    assert not (tmp_path / "third").exists()
 
 
 def test_colours_stay_in_range_and_change():

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 
 from posecast.configs import config_to_dict
-from posecast.models.hourglass import STRIDE, Hourglass, HourglassConfig
+from posecast.models.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
 from posecast.models.joint_maps import draw_joint_maps
 from posecast.runs import Run
 from posecast.skeletons import SKELETONS
@@ -51,6 +51,9 @@ class EstimatorTrainingConfig:
     augmentation: FrameAugmentation = field(default_factory=FrameAugmentation)
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""
+    init_from: Path | None = None
+    """Estimator run whose best weights training starts from, instead of random ones: drawn people
+    before a few real ones, say."""
     steps: int = 6000
     """Updates of the weights."""
     batch_size: int = 32
@@ -118,6 +121,8 @@ def train_estimator(
     config, store or run do not fit; DivergedError where the loss is no longer a number.
     """
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
+    if config.init_from is not None:
+        _earlier_network(config)  # before a run is made that could not begin
     store = Store.open(store_path)
     clips, held_out = _choose_clips(config, store)
     share = (config.batch_size, fabric.global_rank, fabric.world_size, fabric.device)
@@ -243,6 +248,8 @@ class _Training:
             checkpoint = run.load_checkpoint()
         if checkpoint is not None:
             training._restore(checkpoint)
+        elif config.init_from is not None:
+            network.load_state_dict(_earlier_network(config).state_dict())
         return training
 
     def _restore(self, checkpoint: dict[str, Any]) -> None:
@@ -261,6 +268,18 @@ class _Training:
             "best_pck": self.best_pck,
         }
         self.run.save_checkpoint(self.step, state)
+
+
+def _earlier_network(config: EstimatorTrainingConfig) -> Hourglass:
+    """The network to start from; ValueError where it has another shape."""
+    assert config.init_from is not None
+    earlier = load_estimator(config.init_from)
+    if earlier.config != config.model:
+        raise ValueError(
+            f"init_from {config.init_from} has the model {earlier.config}, these settings "
+            f"{config.model}; give the same --model settings"
+        )
+    return earlier
 
 
 def _choose_clips(

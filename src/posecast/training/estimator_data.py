@@ -39,8 +39,13 @@ class FrameAugmentation:
     """Standard deviation of a rotation about the crop's middle."""
     colour: float = 0.15
     """Standard deviation of changes of contrast, brightness and the strength of each colour."""
+    window: float = 0.15
+    """Share of frames of which only a window is shown, with what joints are in it: that is what a
+    search through a video looks at, and pictures without a person teach what nobody looks like."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.window <= 1:
+            raise ValueError(f"window is {self.window}; it is a share of the frames, 0 to 1")
         for name in ("scale", "shift", "rotation_degrees", "colour"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
@@ -104,26 +109,32 @@ class Draws:
     shift: Float[Tensor, "b 2"]
     colour: Float[Tensor, "b 5"]
     """Of contrast, brightness, red, green and blue."""
+    window: Float[Tensor, "b 4"]
+    """Whether only a window is shown, its size and its place, all uniform from 0 to 1."""
 
     @classmethod
     def of(cls, rng: np.random.Generator, num_pairs: int, share: slice) -> "Draws":
-        """Normal numbers for both frames of the pairs that `share` takes."""
-        normal = rng.standard_normal((num_pairs, 2, 9), dtype=np.float32)[share]
-        mirrored = rng.random((num_pairs, 2))[share] < 0.5
-        rows = torch.from_numpy(normal.swapaxes(0, 1).reshape(-1, 9))
-        return cls(
-            torch.from_numpy(mirrored.swapaxes(0, 1).reshape(-1)),
-            *(rows[:, 0], rows[:, 1], rows[:, 2:4], rows[:, 4:]),
-        )
+        """Numbers for both frames of the pairs that `share` takes."""
+        normal = _rows(rng.standard_normal((num_pairs, 2, 9), dtype=np.float32)[share])
+        mirrored = _rows(rng.random((num_pairs, 2, 1))[share] < 0.5)
+        window = _rows(rng.random((num_pairs, 2, 4), dtype=np.float32)[share])
+        parts = (normal[:, 0], normal[:, 1], normal[:, 2:4], normal[:, 4:])
+        return cls(mirrored[:, 0], *parts, window)
 
     def to(self, device: torch.device) -> "Draws":
         return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
+def _rows(of_pairs: np.ndarray) -> Tensor:
+    """Sources' rows, then the targets'."""
+    return torch.from_numpy(of_pairs.swapaxes(0, 1).reshape(-1, of_pairs.shape[-1]))
+
+
 def vary(
     batch: EstimatorBatch, draws: Draws, config: FrameAugmentation, skeleton: Skeleton
 ) -> EstimatorBatch:
-    """Mirror, turn, scale, shift and recolour; what comes in from outside repeats the border."""
+    """Mirror, turn, scale, shift and recolour, and show windows of some frames only; what comes in
+    from outside repeats the border."""
     mirrored = draws.mirrored & config.mirror
     matrices, shifts = _placement(draws, config, mirrored)
     images = _recolour(_move(batch.images, matrices, shifts), draws, config)
@@ -146,7 +157,18 @@ def _placement(
     cos, sin = scale * angle.cos(), scale * angle.sin()
     side = 1 - 2 * mirrored.to(scale.dtype)
     matrices = torch.stack([side * cos, -sin, side * sin, cos], dim=-1).view(-1, 2, 2)
-    return matrices, 2 * config.shift * draws.shift
+    half, middle = _windows(draws, config)
+    return matrices / half[..., None], (2 * config.shift * draws.shift - middle) / half
+
+
+def _windows(
+    draws: Draws, config: FrameAugmentation
+) -> tuple[Float[Tensor, "b 1"], Float[Tensor, "b 2"]]:
+    """Half the side and the middle of what is shown, in [-1, 1]: half to an eighth of the picture
+    where only a window is."""
+    is_window = draws.window[:, :1] < config.window
+    half = torch.where(is_window, 0.5 * 0.25 ** draws.window[:, 1:2], 1.0)
+    return half, (2 * draws.window[:, 2:] - 1) * (1 - half)
 
 
 def _move(
