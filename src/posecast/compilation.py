@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import _dynamo, nn
 
 Compile = Literal["off", "on", "cuda-graphs"]
+
+_MOST_SHAPES = 64
+"""torch's own limit of 8 would leave most parts of a network of many shapes uncompiled."""
 
 
 def compile_parts(parts: Iterable[nn.Module], how: Compile, device: torch.device) -> None:
@@ -22,6 +25,7 @@ def compile_parts(parts: Iterable[nn.Module], how: Compile, device: torch.device
         return
     if how == "cuda-graphs" and device.type != "cuda":
         raise ValueError("CUDA graphs need a CUDA device; use --compile on, or off")
+    _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, _MOST_SHAPES)
     mode = "reduce-overhead" if how == "cuda-graphs" else "default"
     for part in parts:
         # torch passes over frames of its own modules, such as nn.Sequential's: hence the lambda.

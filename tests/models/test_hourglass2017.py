@@ -9,6 +9,7 @@ from feature_weights import hourglass_arrays
 from posecast.models.hourglass2017 import (
     Hourglass2017,
     _AddDoubled,
+    _HalfReLU,
     _resize,
     load_hourglass2017,
 )
@@ -78,6 +79,21 @@ def test_gradients_reach_the_picture_in_bfloat16_too(images):
     assert images.grad is not None
     assert images.grad.abs().max() > 0
     assert images.grad.isfinite().all()
+
+
+def test_rectifying_halves_is_torchs_relu():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 5, generator=generator).to(torch.bfloat16)
+    x[0, 0, 0, :4] = torch.tensor([0.0, -0.0, torch.inf, -torch.inf])
+    gradient = torch.randn(x.shape, generator=generator).to(torch.bfloat16)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    drawn, expected = _HalfReLU.apply(ours * 1), torch.relu(theirs)
+    drawn.backward(gradient)
+    expected.backward(gradient)
+    assert torch.equal(drawn, expected)
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.equal(ours.grad, theirs.grad)
 
 
 def test_bad_layer_is_named():

@@ -159,7 +159,34 @@ class _NormReLU(nn.Module):
         self.norm.requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return functional.relu(self.norm(x), inplace=True)
+        normed = self.norm(x)
+        on_processor = normed.dtype == torch.bfloat16 and normed.device.type == "cpu"
+        if not on_processor or torch.compiler.is_compiling():
+            return functional.relu(normed, inplace=True)
+        return _HalfReLU.apply(normed)
+
+
+class _HalfReLU(torch.autograd.Function):
+    """ReLU in place of bfloat16 numbers read as whole ones, which have the same signs: four times
+    as fast as on numbers that a processor has to widen first.
+
+    It would turn a NaN with a sign to 0: only for frozen networks, whose pictures are compared
+    pixel by pixel as well.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        x.view(torch.int16).clamp_min_(0)
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        (y,) = ctx.saved_tensors
+        # All bits are set where y is over 0, and none where it is 0.
+        mask = y.view(torch.int16).neg().bitwise_right_shift_(15)
+        return mask.bitwise_and_(gradients[0].view(torch.int16)).view(torch.bfloat16)
 
 
 class _Residual(nn.Module):

@@ -77,8 +77,8 @@ class ImageTrainingConfig:
     precision: Precision = "32-true"
     """bf16-mixed is several times faster where the processor has it."""
     compile: Compile = "off"
-    """on: torch.compile, a few minutes at the start for about a tenth less time an iteration (needs
-    a C++ compiler). cuda-graphs: besides, whole CUDA graphs."""
+    """on: torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
+    processor cores it gains nothing here. cuda-graphs: besides, whole CUDA graphs."""
     log_every: int = 10
     checkpoint_every: int = 500
     """Steps between checkpoints; also the most that a kill can cost."""
