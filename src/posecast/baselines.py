@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.configs import config_from_dict
+from posecast.grey_levels import to_bytes, to_network
 from posecast.metrics.flow import backward_flow
 from posecast.models.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.runs import Run
@@ -221,7 +222,6 @@ class TrainedConvLSTM:
     @torch.inference_mode()
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
         """As `FramePredictor`."""
-        past = torch.from_numpy(seen.frames).to(self._device).permute(0, 3, 1, 2)
-        drawn = self._network(past[None] / 127.5 - 1, steps)[0]
-        levels = ((drawn + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        past = to_network(torch.from_numpy(seen.frames).to(self._device))
+        drawn = self._network(past[None], steps)[0]
+        return to_bytes(drawn).cpu().numpy()

@@ -30,6 +30,7 @@ from posecast.geometry import (
     seen_crop,
     unflatten_joints,
 )
+from posecast.grey_levels import to_bytes, to_network
 from posecast.heatmaps import draw_heatmaps
 from posecast.models.generator import Generator, GeneratorConfig
 from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -161,15 +162,15 @@ class Forecaster:
                 f"source frame is {source_frame.shape[:2]}, the image model draws {(size, size)}: "
                 f"prepare the store with --size {size}"
             )
-        image = torch.from_numpy(source_frame).to(self._device).permute(2, 0, 1)[None]
+        image = to_network(torch.from_numpy(source_frame).to(self._device)[None])
         source_map = self._heatmaps(source_joints_crop[None], source_visible[None], crop_hw)
         drawn = []
         with self._autocast():
-            source = model.encode_source(image / 127.5 - 1, source_map)
+            source = model.encode_source(image, source_map)
             for first in range(0, len(target_joints_crop), self._frames_per_batch):
                 part = slice(first, first + self._frames_per_batch)
                 maps = self._heatmaps(target_joints_crop[part], target_visible[part], crop_hw)
-                drawn.append(_to_bytes(model.draw(source, maps)))
+                drawn.append(to_bytes(model.draw(source, maps)).cpu().numpy())
         return np.concatenate(drawn)
 
     def _heatmaps(
@@ -365,9 +366,3 @@ def _boxes_of_joints(
     low = np.where(hidden, np.inf, joints[seen]).min(axis=1)
     high = np.where(hidden, -np.inf, joints[seen]).max(axis=1)
     return np.concatenate([low, high], axis=1)
-
-
-def _to_bytes(images: Float[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t h w 3"]:
-    """[-1, 1] to the nearest grey level (the 2017 code cut the fraction off; deviations.md 18)."""
-    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

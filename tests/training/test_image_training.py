@@ -29,7 +29,7 @@ from posecast.training.image import (
     train_image,
     train_iteration,
 )
-from posecast.training.image_inputs import ImagePairTensors, image_tensors, to_bytes, to_network
+from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_setup import load_feature_networks
 from posecast.training.image_steps import FeatureNetworks
 from posecast.training.loop import DivergedError
@@ -324,14 +324,6 @@ def test_mixed_precision_stays_close(store_path: Path, tmp_path: Path) -> None:
         assert one["step"] == other["step"]
         if "pixel_loss" in one and "pixel_loss" in other:
             assert other["pixel_loss"] == pytest.approx(one["pixel_loss"], rel=0.03)
-
-
-def test_bytes_survive_the_way_to_the_network() -> None:
-    images = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 16, 16, 3)
-    tensors = to_network(images)
-    assert (tensors.min().item(), tensors.max().item()) == (-1.0, 1.0)
-    assert tensors.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(to_bytes(tensors), images)
 
 
 @pytest.mark.parametrize(

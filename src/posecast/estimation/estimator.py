@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.forecaster import Device, ForecasterOptions, Precision
+from posecast.grey_levels import to_network
 from posecast.models.hourglass import Hourglass, estimate_heatmaps, load_estimator
 from posecast.models.joint_maps import decode_joint_maps
 from posecast.runs import Run
@@ -103,7 +104,7 @@ class Estimator:
         mirror = self.skeleton.mirror if self.options.mirror else None
         joints, confidence = [], []
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
-            images = part.to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            images = to_network(part.to(self._device))
             with self._autocast():
                 maps = estimate_heatmaps(self._network, images, mirror)
             for results, each in zip((joints, confidence), decode_joint_maps(maps), strict=True):

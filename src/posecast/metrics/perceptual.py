@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from posecast.grey_levels import to_network
+
 Layers = Callable[[Tensor], Sequence[Tensor]]
 """Pictures "b 3 h w" in [-1, 1] -> feature maps of several layers, "b c h w" each."""
 
@@ -34,8 +36,8 @@ def lpips(
     scores = []
     for first in range(0, len(predicted), _FRAMES_PER_BATCH):
         part = slice(first, first + _FRAMES_PER_BATCH)
-        pair = torch.cat([_to_network(predicted[part]), _to_network(true[part])])
-        scores.append(_distances(layers(pair), weights))
+        pair = torch.cat([torch.from_numpy(predicted[part]), torch.from_numpy(true[part])])
+        scores.append(_distances(layers(to_network(pair)), weights))
     return torch.cat(scores).double().numpy()
 
 
@@ -52,10 +54,6 @@ def _distances(
 
 def _unit(features: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
     return features / (_TINY + features.square().sum(dim=1, keepdim=True)).sqrt()
-
-
-def _to_network(frames: UInt8[np.ndarray, "t h w 3"]) -> Float[Tensor, "t 3 h w"]:
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def load_lpips_weights() -> list[Float[Tensor, " _"]]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from posecast.grey_levels import to_network
 from posecast.models.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.store import ClipSelection, Store, StoredClip
 from posecast.training.fitting import (
@@ -71,7 +72,7 @@ def train_conv_lstm(
 
     def loss_of(step: int, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
         frames = torch.from_numpy(_batch(store, clips, config, step)).to(device)
-        return conv_lstm_step(network, to_pictures(frames), config.num_past)
+        return conv_lstm_step(network, to_network(frames), config.num_past)
 
     def score_of(device: torch.device) -> dict[str, float]:
         return _score(network, store, shown, config, device)
@@ -88,11 +89,6 @@ def conv_lstm_step(
     squared, absolute = difference.square().mean(), difference.abs().mean()
     loss = squared + absolute
     return loss, {"loss": loss.detach(), "mse": squared.detach(), "l1": absolute.detach()}
-
-
-def to_pictures(frames: UInt8[Tensor, "b t h w 3"]) -> Float[Tensor, "b t 3 h w"]:
-    """Bytes to [-1, 1], channels before rows."""
-    return frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1
 
 
 def _long_enough(clips: Sequence[StoredClip], config: ConvLSTMTrainingConfig) -> list[StoredClip]:
@@ -132,7 +128,7 @@ def _score(
     ours = still = 0.0
     for part in in_batches(clips, config.fit.batch_size):
         read = np.stack([store.read_frames(clip, slice(0, length)) for clip in part])
-        frames = to_pictures(torch.from_numpy(read).to(device))
+        frames = to_network(torch.from_numpy(read).to(device))
         predicted = network(frames[:, :past], config.num_future)
         ours += float((predicted - frames[:, past:]).square().sum())
         still += float((frames[:, past - 1 : past] - frames[:, past:]).square().sum())

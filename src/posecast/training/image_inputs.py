@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from posecast.clips import ImageBatch
+from posecast.grey_levels import to_network
 from posecast.heatmaps import draw_heatmaps
 from posecast.skeletons import Skeleton
 
@@ -40,14 +41,3 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
         source_heatmaps,
         target_heatmaps,
     )
-
-
-def to_network(images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
-    """Bytes to [-1, 1]; channels first in the shape, still last in memory."""
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_bytes(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b h w 3"]:
-    """Inverse of `to_network`, rounded to the nearest grey level."""
-    levels = ((images + 1) * 127.5).round().clamp(0, 255)
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -8,10 +8,11 @@ from jaxtyping import UInt8
 from torch import nn
 
 from posecast.clips import ImageBatch
+from posecast.grey_levels import to_bytes
 from posecast.metrics.image import psnr, ssim
 from posecast.pictures import contact_sheet, draw_pose, pose_on_plain
 from posecast.skeletons import Skeleton
-from posecast.training.image_inputs import image_tensors, to_bytes
+from posecast.training.image_inputs import image_tensors
 from posecast.training.processes import average_metrics
 
 SAMPLE_ROWS = 8
