@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Low to high; a module imports from rows above its own, or from its own package.
 LAYERS = (
     ("skeletons", "compilation", "configs", "devices", "files", "memory", "versions"),
-    ("clips", "grey_levels"),
+    ("clips", "final_looks", "grey_levels"),
     ("geometry", "heatmaps", "losses", "metrics", "media", "pictures", "runs", "keypoints"),
     ("store_files", "models", "clip_workers", "forecaster_options"),
     ("store", "datasets", "forecasts"),

@@ -12,6 +12,7 @@ from posecast.configs import config_to_dict
 from posecast.estimation import EstimationConfig, Estimator, EstimatorOptions, estimate_store
 from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
+from posecast.final_looks import read_test_uses
 from posecast.models.hourglass import Hourglass, HourglassConfig
 from posecast.models.joint_maps import decode_joint_maps
 from posecast.runs import Run
@@ -134,6 +135,31 @@ def test_final_scores_test_clips(store, red_run):
     report = estimate_store(store.path, red_run, dataclasses.replace(CPU, final=True))
     assert report.num_unscored == 0
     assert report.group("not trained on").num_clips == 3
+
+
+def test_runs_remember_that_test_clips_were_scored(store, red_run):
+    final = dataclasses.replace(CPU, final=True)
+    estimate_store(store.path, red_run, CPU)  # test clips are estimated, nobody sees their scores
+    part = dataclasses.replace(final, clips=ClipSelection(clips=("0001", "0002")))
+    assert estimate_store(store.path, red_run, part).test_uses == {}
+    assert read_test_uses(red_run) == []
+    report = estimate_store(store.path, red_run, final)
+    assert report.test_uses == {str(red_run.resolve()): 1}
+    assert f"looked at 1 times with {red_run.resolve()}" in report.summary()
+    (use,) = read_test_uses(red_run)
+    assert use["num_clips"] == 1
+    assert use["out"] == str(store.path.resolve() / "estimates.npz")
+    assert estimate_store(store.path, red_run, final).test_uses == {str(red_run.resolve()): 1}
+    surer = dataclasses.replace(final, estimator=EstimatorOptions(min_confidence=0.5))
+    assert estimate_store(store.path, red_run, surer).test_uses == {str(red_run.resolve()): 2}
+
+
+def test_a_model_file_has_no_folder_to_remember_in(store, red_run):
+    file = red_run / "model.task"
+    file.write_bytes(b"")
+    report = estimate_store(store.path, file, dataclasses.replace(CPU, final=True))
+    assert (report.num_unscored, report.test_uses) == (0, {})
+    assert read_test_uses(red_run) == []
 
 
 def test_a_part_keeps_what_the_same_run_estimated(store, red_run):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate
-from posecast.evaluation.guard import read_test_uses
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
 from posecast.files import FileError
+from posecast.final_looks import read_test_uses
 from posecast.runs import Run
 from posecast.store import ClipSelection
 from posecast.training.pose import PoseTrainingConfig

@@ -32,6 +32,7 @@ from posecast.estimation.scores import (
     score_table,
 )
 from posecast.files import read_json, write_json
+from posecast.final_looks import record_test_use
 from posecast.geometry import crop_to_px
 from posecast.runs import Run
 from posecast.skeletons import Skeleton
@@ -51,7 +52,8 @@ class EstimationConfig:
     """Clips to estimate; those without frames are passed over."""
     estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
     final: bool = False
-    """Score test clips too: nothing will be chosen by these numbers any more."""
+    """Score test clips too: nothing will be chosen by these numbers any more. The run's folder
+    remembers it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,9 @@ class EstimationReport:
     """Test clips that were not scored."""
     groups: tuple[ClipGroup, ...]
     skeleton: Skeleton
+    test_uses: dict[str, int] = field(default_factory=dict)
+    """For the run, how many times test clips have been scored with it, this time included; empty
+    without test clips, and for a model file, which has no folder to remember it."""
 
     def group(self, title: str) -> ClipGroup:
         """The group of this title; KeyError where it has no clip."""
@@ -95,6 +100,8 @@ class EstimationReport:
                 f"{self.num_unscored} test clips were estimated but not scored: once nothing is "
                 "left to choose, --final does"
             )
+        for run, count in self.test_uses.items():
+            lines.append(f"Test clips have been looked at {count} times with {run}.")
         return "\n".join(lines)
 
 
@@ -127,11 +134,25 @@ def estimate_store(
     others = {name: poses for name, poses in kept.items() if name not in estimates}
     store.write_estimates(others | estimates)
     write_json(store.path / _FACTS, facts | {"versions": code_versions()})
+    uses = _remember(run_path, clips, store, facts) if config.final else {}
     scored = [clip for clip in clips if clip.split != "test" or config.final]
     groups = _score(scored, estimates, store, _trained_clips(run_path, store))
     return EstimationReport(
-        len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton
+        len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton, uses
     )
+
+
+def _remember(
+    run_path: str | Path, clips: Sequence[StoredClip], store: Store, facts: dict[str, Any]
+) -> dict[str, int]:
+    """Note in the run's folder that test clips are scored, before anybody sees the scores."""
+    num_tested = sum(clip.split == "test" for clip in clips)
+    run = Path(run_path).resolve()
+    if not num_tested or not run.is_dir():
+        return {}
+    look = {"out": str(store.path.resolve() / "estimates.npz"), "study": "estimate"}
+    same = {name: facts[name] for name in ("weights_step", "options") if name in facts}
+    return record_test_use([run], {**look, **same, "num_clips": num_tested})
 
 
 _Sure = tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]

@@ -2,12 +2,10 @@
 
 Numbers on test clips must not choose anything: not a setting, not a checkpoint, not a method. So
 an evaluation of test clips has to be called final, and each such look is written into the folders
-of the runs that were looked at, where it stays (`test_uses.jsonl`).
+of the runs that were looked at, where it stays (`final_looks`).
 """
 
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,6 @@ from posecast.configs import config_from_dict
 from posecast.files import read_json
 from posecast.runs import Run
 from posecast.store import ClipSelection, Store, StoredClip
-
-USES_FILE = "test_uses.jsonl"
 
 
 def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
@@ -74,27 +70,3 @@ def check_not_trained(
             "--allow-trained; the result will say so"
         )
     return known
-
-
-def record_test_use(run_paths: Sequence[Path], facts: dict[str, Any]) -> dict[str, int]:
-    """Add a line to each run's record of looks at test clips; returns how many each has now.
-
-    An evaluation that is continued (same `out`) counts once.
-    """
-    counts = {}
-    for path in run_paths:
-        uses = read_test_uses(path)
-        if all(use.get("out") != facts["out"] for use in uses):
-            entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
-            with (Path(path) / USES_FILE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-            uses.append(entry)
-        counts[str(path)] = len(uses)
-    return counts
-
-
-def read_test_uses(run_path: Path) -> list[dict[str, Any]]:
-    """All looks at test clips that a run's folder remembers, oldest first."""
-    path = Path(run_path) / USES_FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]

@@ -22,7 +22,7 @@ from posecast.clips import ClipError
 from posecast.configs import config_differences, config_to_dict
 from posecast.devices import Share
 from posecast.evaluation.examples import write_examples
-from posecast.evaluation.guard import check_not_trained, check_test_clips, record_test_use
+from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
 from posecast.evaluation.judges import Judges
 from posecast.evaluation.methods import Method, window_poses
@@ -34,6 +34,7 @@ from posecast.evaluation.scores import (
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.files import FileError, read_json, write_json
+from posecast.final_looks import record_test_use
 from posecast.forecaster import CLIPS_PER_BATCH
 from posecast.store import Store, StoredClip, StoreError
 from posecast.versions import code_versions
