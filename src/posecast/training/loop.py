@@ -25,11 +25,21 @@ def check_finite(metrics: Mapping[str, float], step: int, batch: str) -> None:
 
 
 class Progress:
-    """Prints a line every few seconds: step, speed, time left, metrics."""
+    """Prints a line every few seconds: step, speed, time left, metrics.
+
+    Steps `first` to `last` are to be made; where there are none, it says so at once.
+    """
 
     def __init__(self, first: int, last: int, every_s: float = 10.0, shown: bool = True) -> None:
         self._first, self._last, self._every_s, self._shown = first, last, every_s, shown
         self._start = self._printed = time.monotonic()
+        if shown and first > last:
+            print(
+                f"The run has made {first - 1} steps already, and {last} are asked for: nothing is "
+                "trained. Ask for more steps to train on (not with a cosine schedule, which is "
+                "laid out for its number of steps), or give --fresh to start over.",
+                flush=True,
+            )
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
         """Say where training is, if the last line is old enough or this is the last step."""
