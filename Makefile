@@ -8,8 +8,10 @@ help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 .venv/installed: pyproject.toml
+	@echo 'Installing posecast and about 70 packages, PyTorch among them, into .venv: a download of'
+	@echo 'some hundred MB, or some GB where PyTorch brings its CUDA libraries (usual on Linux). Minutes.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
 install: .venv/installed  ## install posecast and its developer tools into .venv

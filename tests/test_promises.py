@@ -2,12 +2,24 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penn_files import write_clip_files
 from posecast.cli import COMMANDS, main
+from posecast.datasets.penn_action import PennAction
+from posecast.models.discriminator import DiscriminatorConfig
+from posecast.models.generator import Generator, GeneratorConfig
+from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.preparation import PreparationConfig, prepare
 from posecast.presets import ESTIMATOR, IMAGE, POSE
+from posecast.runs import Run
+from posecast.training.image import ImageTrainingConfig
+from posecast.training.pose import PoseTrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,6 +34,44 @@ def commands_of(page: Path) -> list[list[str]]:
 
 
 PROMISED = [(page.name, words) for page in PAGES for words in commands_of(page)]
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """With networks of random weights and a store and a data set of one small clip each."""
+    size = 16
+    image = ImageTrainingConfig(
+        generator=GeneratorConfig(width=4, size=size),
+        discriminator=DiscriminatorConfig(width=4, size=size),
+    )
+    pose = PoseTrainingConfig(model=PoseLSTMConfig(hidden=8, encoder=4))
+    networks = {"pose": PoseLSTM(pose.model), "image": Generator(image.generator)}
+    for kind, config in (("pose", pose), ("image", image)):
+        run = Run.open_or_create(tmp_path / "runs" / kind, config, kind)
+        run.save_weights("best", networks[kind], step=1)
+    write_clip_files(tmp_path / "Penn_Action", "0001", num_frames=12)
+    write_clip_files(tmp_path / "Penn_Action", "0002", num_frames=12)
+    source = PennAction(tmp_path / "Penn_Action")
+    prepare(source, tmp_path / "store", PreparationConfig(size=size, workers=1))
+    (text,) = re.findall(r"^```python\n(.*?)^```", PAGES[0].read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(text, names)  # the README is ours
+    assert names["clip"].split == "validation"
+    assert names["forecast"].frames.shape == (64, size, size, 3)
+    assert names["forecast"].joints_px.shape == (64, 13, 2)
+
+
+def test_installing_says_what_comes_before_it_takes_minutes():
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make on this machine")
+    dry = [make, "--dry-run", "--always-make", "--no-print-directory", "install"]
+    done = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    install = next(n for n, line in enumerate(lines) if " pip install" in line)
+    assert lines[0].startswith("echo ")
+    assert "PyTorch" in "".join(lines[:install])
+    assert "--quiet" not in lines[install]
 
 
 def test_there_are_promises():

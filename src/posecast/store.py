@@ -178,7 +178,7 @@ class Store:
     """All clips, sorted by id."""
 
     @classmethod
-    def open(cls, path: Path) -> "Store":
+    def open(cls, path: str | Path) -> "Store":
         """Read the index and all poses; StoreError where the store is unfinished or damaged."""
         path = Path(path)
         info, finished = read_info(path)
