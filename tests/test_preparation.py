@@ -261,8 +261,27 @@ def test_frames_that_arrive_later_are_added(raw, tmp_path):
 
 def test_nothing_usable_is_an_error(tmp_path):
     write_labels(tmp_path / "raw", "0001", visibility=np.zeros((6, 13)))
-    with pytest.raises(StoreError, match=r"no clip of the penn_action .* clip 0001: no joint"):
+    with pytest.raises(
+        StoreError, match=r"no clip of the penn_action .*\n.*\n  clip 0001: no joint"
+    ):
         prepared(tmp_path / "raw", tmp_path / "store")
+
+
+def test_of_many_damaged_clips_twenty_are_named_and_all_are_listed(tmp_path):
+    for number in range(23):
+        write_labels(tmp_path / "raw", f"{number:04d}", visibility=np.zeros((6, 13)))
+    with pytest.raises(StoreError) as found:
+        prepared(tmp_path / "raw", tmp_path / "store")
+    lines = str(found.value).splitlines()
+    listed = tmp_path / "store" / "left_out.jsonl"
+    assert lines[1] == "23 left out:"
+    assert lines[21].startswith("  clip 0019: ")
+    assert lines[22:] == [f"  and 3 more; the complete list: {listed}"]
+    assert len(listed.read_text().splitlines()) == 23
+    write_labels(tmp_path / "raw", "0000")  # mended: the same command goes on
+    report = prepared(tmp_path / "raw", tmp_path / "store")
+    assert f"and 2 more; the complete list: {listed}" in report.summary()
+    assert len(listed.read_text().splitlines()) == 22
 
 
 def test_unknown_clips_are_named(raw, tmp_path):

@@ -23,10 +23,9 @@ from posecast.clips import ClipError, ClipSource, PoseClip
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.store import CropPolicy, StoredClip, StoreInfo
 from posecast.store_files import check_names
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store_writer import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
 
 _FILE_NAME = re.compile(r"[\w][\w .,()+=@-]*")
-_MOST_LISTED = 20
 
 
 class PreparationError(ValueError):
@@ -118,8 +117,10 @@ class PreparationReport:
             lines.append(f"The store holds {total} clips ({splits}), {poses_only} with poses only.")
         else:
             lines.append("When all shares are done, the same command without a share finishes it.")
-        lines += _listed(self.notes, "mended", "the notes in clips.jsonl")
-        lines += _listed(self.left_out, "left out", "left_out.jsonl")
+        lines += list_clips(self.notes, "mended", f"the notes in {self.store_path / 'clips.jsonl'}")
+        left_out = str(self.store_path / LEFT_OUT_FILE)
+        where = left_out if self.finished else f"{left_out}, once the store is finished"
+        lines += list_clips(self.left_out, "left out", where)
         return "\n".join(lines)
 
 
@@ -294,17 +295,6 @@ def _make(
     light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
     heavy = sorted(set(todo) - set(light))
     return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
-
-
-def _listed(clips: dict[str, str], what: str, where: str) -> list[str]:
-    """Lines that name clips and say what was done to each, if there are any."""
-    if not clips:
-        return []
-    lines = [f"{len(clips)} {what}:"]
-    lines += [f"  clip {name}: {why}" for name, why in sorted(clips.items())[:_MOST_LISTED]]
-    if len(clips) > _MOST_LISTED:
-        lines.append(f"  and {len(clips) - _MOST_LISTED} more, see {where}")
-    return lines
 
 
 def _expect(condition: bool, expectation: str) -> None:

@@ -38,6 +38,10 @@ from posecast.store_files import (
     write_poses,
 )
 
+LEFT_OUT_FILE = "left_out.jsonl"
+"""In the store: each clip that could not be used, and why."""
+
+_MOST_LISTED = 20
 _OWN_NAMES = (".lock", "store.json")
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What network file systems without locks answer; there the user has to mind the order."""
@@ -127,23 +131,25 @@ class StoreWriter:
     def finish(self, left_out: dict[str, str]) -> list[StoredClip]:
         """Write the index from the pieces; the store can be used from then on.
 
-        StoreError where there is no piece at all.
+        What was left out is listed in left_out.jsonl, and StoreError where nothing is left.
         """
         done = self.done()
+        problems = sorted(left_out.items())
+        _write_lines(
+            self.path / LEFT_OUT_FILE,
+            [{"clip_id": clip_id, "problem": problem} for clip_id, problem in problems],
+        )
         if not done:
-            some = "; ".join(f"clip {name}: {why}" for name, why in sorted(left_out.items())[:3])
-            raise StoreError(f"no clip of the {self.info.dataset} data set can be used: {some}")
+            named = list_clips(left_out, "left out", self.path / LEFT_OUT_FILE)
+            raise StoreError(
+                "\n".join([f"no clip of the {self.info.dataset} data set can be used", *named])
+            )
         clips = hold_out_validation([done[key] for key in sorted(done)], self.info.validation_share)
         write_poses(
             self.path / "poses.npz",
             {clip.clip_id: (clip.joints_px, clip.visible) for clip in clips},
         )
         _write_lines(self.path / "clips.jsonl", [clip_to_line(clip) for clip in clips])
-        problems = sorted(left_out.items())
-        _write_lines(
-            self.path / "left_out.jsonl",
-            [{"clip_id": clip_id, "problem": problem} for clip_id, problem in problems],
-        )
         self._remove_strays({clip.clip_id for clip in clips if clip.has_frames})
         self._describe(finished=True)
         self.finished = True
@@ -169,6 +175,20 @@ def write_clip(
     if pictures is not None:
         _write_pictures(frames_path(path, clip.clip_id), clip, pictures)
     _write_piece(path, dataclasses.replace(clip, has_frames=pictures is not None))
+
+
+def list_clips(clips: dict[str, str], what: str, where: str | Path) -> list[str]:
+    """Lines that name clips and say what was done to each, of many only some and `where` all are.
+
+    No line where there are no clips.
+    """
+    if not clips:
+        return []
+    lines = [f"{len(clips)} {what}:"]
+    lines += [f"  clip {name}: {why}" for name, why in sorted(clips.items())[:_MOST_LISTED]]
+    if len(clips) > _MOST_LISTED:
+        lines.append(f"  and {len(clips) - _MOST_LISTED} more; the complete list: {where}")
+    return lines
 
 
 def hold_out_validation(clips: Sequence[StoredClip], share: float) -> list[StoredClip]:
