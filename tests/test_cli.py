@@ -1,7 +1,9 @@
 """The command line: help, names, messages without tracebacks, and the whole chain at toy size."""
 
 import ast
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 import posecast
 from posecast import cli, forecasts, presets
 from posecast.cli import COMMANDS, main
+from posecast.cli.parsing import parse
 from posecast.configs import config_from_dict, config_to_dict
 from posecast.runs import Run
 
@@ -50,6 +53,22 @@ def test_every_command_has_help_with_examples(capsys, name):
     assert f"usage: posecast {name}" in out
     if not name.startswith("train"):
         assert "Examples:" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flags_that_are_on_show_how_to_say_so_and_how_to_turn_them_off(capsys, name):
+    presets_of = {"train pose": ["demo"], "train image": ["demo"], "train estimator": ["demo"]}
+    _, out, _ = run(capsys, *name.split(), *presets_of.get(name, []), "--help")
+    text = " ".join(out.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", " ").split())
+    for off in re.finditer(r"--((?:[a-z0-9-]+\.)*)no-([a-z0-9-]+)", text):
+        before = text[: off.start()]
+        assert before.endswith((f"--{off[1]}{off[2]}, ", f"--{off[1]}{off[2]} | ")), off[0]
+
+
+def test_both_flags_of_a_pair_are_understood():
+    kind = dataclasses.make_dataclass("Kind", [("mp4", bool, True), ("final", bool, False)])
+    assert parse(kind, ["--no-mp4"], "x") == kind(mp4=False)
+    assert parse(kind, ["--mp4", "--final"], "x") == kind(final=True)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +194,21 @@ def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
     for words in chain:
         status, out, err = run(capsys, *words)
         assert status == 0, (words, out, err)
+        assert "steps already" not in out
+    words = ("evaluate", "--store", "store", "--pose-run", "pose", "--image-run", "image")
+    words += ("--num-past", "4", "--steps", "5", "--device", "cpu")
+    status, out, err = run(capsys, *words, "--out", "numbers")
+    assert status == 0, err
+    assert "Mean joint distance (% of box)" in out
+    assert "PSNR (dB)" in out
+    assert re.search(r"^  last pose( +\d+\.\d){2}$", out, re.MULTILINE)
+    assert "All numbers: numbers/rows.csv" in out
+    for kind in ("pose", "image"):
+        words = ("train", kind, "tiny", "--store", "store", "--run", kind, "--steps", "1")
+        status, out, err = run(capsys, *words, "--device", "cpu")
+        assert status == 0, err
+        assert re.search(r"has made [2-9]\d* steps already, and 1 are asked for", out)
+        assert "--fresh to start over" in out
     facts = forecasts.read_index(tmp_path / "out")
     assert len(facts) == 2
     for entry in facts:

@@ -18,6 +18,7 @@ from posecast.evaluation.table import Curve, TableWriter
 from posecast.files import FileError
 from posecast.report import ReportConfig, write_report
 from posecast.report.charts import Line, line_chart, round_ticks
+from posecast.report.headline import headline_text
 from posecast.report.metric_names import in_order, style_of
 from posecast.report.tables import action_table, headline_tables, horizon_table
 from small_store import a_clip, a_store
@@ -196,6 +197,17 @@ def test_headline_says_what_is_better_beyond_doubt(two_methods):
     assert [cell.text for cell in by_action] == ["10", "0.0", "2.0", "5.5"]
 
 
+def test_headline_for_a_terminal(two_methods):
+    assert headline_text(summarise(two_methods)).splitlines() == [
+        "Mean joint distance (% of box), frames after the last seen one; lower is better",
+        "                        +1      +8",
+        "  oracle               0.0     0.0",
+        "  forecast             2.0     2.0",
+        "  last pose            2.0     5.5",
+        "  clips with truth      10      10",
+    ]
+
+
 def test_horizon_table_counts_clips(two_methods):
     table = horizon_table(summarise(two_methods), "distance")
     assert table.columns == ("Method", "+1", "+2", "+4", "+8")
@@ -273,10 +285,15 @@ addEventListener("load", () => {
   const slider = document.querySelector(".slider");
   const panel = document.querySelector(".frame.true");
   const before = panel.style.backgroundPosition;
+  for (const each of document.querySelectorAll("details")) each.open = true;
+  const boxes = [...document.querySelectorAll(".scroll")];
+  const sideways = boxes.filter(each => each.scrollWidth > each.clientWidth).length;
+  const cell = document.querySelector("td");
+  const named = getComputedStyle(cell, "::before").content;
   slider.value = 12; slider.dispatchEvent(new Event("input"));
   parent.document.title = JSON.stringify({
     width: document.documentElement.scrollWidth, moved: panel.style.backgroundPosition !== before,
-    words: slider.getAttribute("aria-valuetext"),
+    words: slider.getAttribute("aria-valuetext"), sideways: sideways, named: named,
     made: document.querySelectorAll(".frame.made").length,
     frame: panel.getBoundingClientRect().width,
   });
@@ -298,6 +315,9 @@ def test_it_fits_and_moves_in_a_browser(page, browse, width):
     assert title is not None
     found = json.loads(html.unescape(title.group(1)))
     assert found["width"] == width, "something sticks out to the right"
+    if width < 560:
+        assert found["sideways"] == 0, "tables have to be scrolled sideways"
+        assert found["named"].startswith('"PCK@0.05 (%) at +'), "a cell does not say what it is"
     assert found["moved"]
     assert found["words"].startswith("forecast +9")
     assert found["made"] == 15

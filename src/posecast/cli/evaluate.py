@@ -16,7 +16,9 @@ from posecast.evaluation import (
     evaluate,
     load_methods,
     load_networks,
+    summarise,
 )
+from posecast.report.headline import headline_text
 from posecast.store import Store
 
 
@@ -25,9 +27,10 @@ class Evaluate:
     """Evaluate forecasts and baselines on clips of a prepared store into one table.
 
     Writes OUT/rows.csv (clip, action, method, metric, frame, value, weight), OUT/evaluation.json
-    and a few clips to look at; 'posecast report OUT --out PAGE' makes a page of it. The same
-    command again goes on where it stopped. The default is the validation split: numbers on test
-    clips must not choose anything, so they need --final, and the runs remember it.
+    and a few clips to look at, and prints a few of the numbers; 'posecast report OUT --out PAGE'
+    makes a page of all. The same command again goes on where it stopped. The default is the
+    validation split: numbers on test clips must not choose anything, so they need --final, and
+    the runs remember it.
 
     Examples:
       posecast evaluate --store store --pose-run runs/pose --image-run runs/image --out numbers
@@ -69,4 +72,7 @@ def evaluate_store(words: list[str], program: str) -> int:
     )
     if share.is_first:
         print(report.summary())
+        print(f"\n{headline_text(summarise(asked.out, num_draws=1))}\n")
+        print(f"All numbers: {asked.out / 'rows.csv'}; settings: {asked.out / 'evaluation.json'}.")
+        print(f"With intervals, curves and clips: posecast report {asked.out} --out PAGE")
     return 1 if asked.strict and report.left_out else 0

@@ -25,7 +25,8 @@ def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
         prog=program,
         # tyro joins the lines of a paragraph, except lines that are indented.
         description=textwrap.indent(inspect.getdoc(kind) or "", "  "),
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
+        # Flags come in pairs (--mp4, --no-mp4): a lone --no-mp4 beside what --mp4 does confuses.
+        config=(tyro.conf.DisallowNone,),
     )
 
 
