@@ -36,8 +36,8 @@ class FollowOptions:
     (the median of the training crops of Penn Action)."""
     find_from: float = 0.6
     """Mean confidence of the surest 60 % of the joints (others may be hidden) from which a search
-    has found somebody. With a small estimator trained on drawn people alone, 28 of 30 first frames
-    with a person have as much and none of 30 pictures without one (at 0.5: 29 and 9)."""
+    has found somebody. An estimator trained on drawn people finds 39 of 40 others so, and nobody in
+    62 pictures without a person."""
     keep_from: float = 0.35
     """The same for a person who is being followed, or is in a given box."""
     patience: int = 5
