@@ -9,7 +9,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from posecast.compilation import compile_parts
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.models.generator import Generator, GeneratorConfig
 from posecast.skeletons import PENN_ACTION
 

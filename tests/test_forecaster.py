@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.heatmaps import draw_heatmaps
 from posecast.models.generator import Generator, GeneratorConfig
 from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from posecast import forecasts, media, prediction
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import Crop, crop_to_px
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import Generator, GeneratorConfig

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
     from posecast.estimation import Estimator
-    from posecast.forecaster import Forecaster, ForecasterOptions
+    from posecast.forecaster import Forecaster
+    from posecast.forecaster_options import ForecasterOptions
     from posecast.forecasts import read_forecast
     from posecast.own_video import forecast_video
     from posecast.prediction import PredictionConfig, predict_store
@@ -28,7 +29,7 @@ _HOMES = {
     "Estimator": "estimation",
     "Forecast": "clips",
     "Forecaster": "forecaster",
-    "ForecasterOptions": "forecaster",
+    "ForecasterOptions": "forecaster_options",
     "PoseClip": "clips",
     "PredictionConfig": "prediction",
     "PreparationConfig": "preparation",

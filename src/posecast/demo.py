@@ -18,7 +18,8 @@ from posecast.evaluation import (
     forecast_method,
     oracle_method,
 )
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.prediction import PredictionConfig, predict_store
 from posecast.preparation import PreparationConfig, prepare
 from posecast.presets import IMAGE, POSE

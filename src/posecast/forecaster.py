@@ -17,7 +17,6 @@ from torch import Tensor
 from posecast.clips import ClipError, Forecast, check_seen_video
 from posecast.compilation import compile_parts
 from posecast.configs import config_from_dict
-from posecast.devices import Device, Precision
 from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import (
     Crop,
@@ -38,8 +37,6 @@ from posecast.runs import Run
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import Store, StoredClip
 from posecast.windows import ClipWindow, PoseWindows, Start, seen_and_future
-
-__all__ = ["Device", "Forecaster", "ForecasterOptions", "Precision", "read_source", "seen_window"]
 
 CLIPS_PER_BATCH = 64
 """Clips whose poses are forecast together."""

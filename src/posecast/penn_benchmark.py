@@ -29,10 +29,12 @@ from posecast.baselines import ConstantVelocity, LastPose, PosePredictor
 from posecast.clips import ClipError
 from posecast.configs import config_to_dict
 from posecast.datasets.penn_action import PennAction
+from posecast.devices import Device
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.files import write_json
 from posecast.final_looks import record_test_use
-from posecast.forecaster import Device, Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import crop_to_px, px_to_crop
 from posecast.preparation import PreparationConfig, store_info, to_stored_clip
 from posecast.store import Store, StoredClip

@@ -17,16 +17,14 @@ from rich.progress import track
 from posecast.clips import ClipError
 from posecast.compilation import Compile
 from posecast.configs import config_to_dict
-from posecast.devices import Share
+from posecast.devices import Device, Precision, Share
 from posecast.forecaster import (
     CLIPS_PER_BATCH,
-    Device,
     Forecaster,
-    ForecasterOptions,
-    Precision,
     read_source,
     seen_window,
 )
+from posecast.forecaster_options import ForecasterOptions
 from posecast.forecasts import (
     ForecastFacts,
     FrameFormat,

@@ -12,7 +12,8 @@ import torch
 
 from posecast import media
 from posecast.estimation import FollowOptions
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
 from posecast.models.generator import Generator, GeneratorConfig

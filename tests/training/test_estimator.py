@@ -250,6 +250,14 @@ def test_starts_from_another_run(store_path, tmp_path):
     assert not (tmp_path / "third").exists()
 
 
+def test_goes_on_without_the_run_that_it_started_from(store_path, tmp_path):
+    train_estimator(TINY, store_path, tmp_path / "first")
+    config = replace(TINY, init_from=tmp_path / "first")
+    train_estimator(config, store_path, tmp_path / "second")
+    (tmp_path / "first").rename(tmp_path / "moved")
+    assert train_estimator(config, store_path, tmp_path / "second").step == TINY.steps
+
+
 def test_colours_stay_in_range_and_change():
     batch = lit_batch(torch.rand(4, 13, 2))
     varied = vary(batch, random_draws(2), replace(NO_CHANGE, colour=0.3), PENN_ACTION)

@@ -15,7 +15,7 @@ from posecast.bench.ceilings import PRECISIONS, Ceilings, Precision, measure_cei
 from posecast.bench.measuring import Work, count_flop, peak_memory_of, time_work
 from posecast.bench.results import Results, Row
 from posecast.compilation import Compile
-from posecast.forecaster import ForecasterOptions
+from posecast.forecaster_options import ForecasterOptions
 from posecast.memory import keep_freed_memory
 from posecast.versions import code_versions
 

@@ -13,7 +13,8 @@ from posecast.bench.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch
 from posecast.compilation import Compile
 from posecast.devices import Device, Precision, build_fabric
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.geometry import Crop
 from posecast.models.discriminator import DiscriminatorConfig
 from posecast.models.generator import Generator, GeneratorConfig

@@ -12,7 +12,8 @@ from rich.progress import Progress, TextColumn
 
 from posecast.cli.parsing import parse
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
-from posecast.forecaster import Forecaster, ForecasterOptions
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.keypoints import Format, KeypointOptions
 from posecast.own_video import EstimatedPoses, KeypointFile, OwnVideoConfig, forecast_video
 

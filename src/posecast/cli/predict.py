@@ -17,8 +17,8 @@ class Predict:
 
     Writes, for each clip, OUT/clips/ID/ with joints.npz, the frames, and forecast.mp4 and
     forecast.gif, which show forecast, truth and pose side by side; seen frames have a green
-    border, forecast ones a red one. The default is the test split. The
-    same command again goes on where it stopped.
+    border, forecast ones a red one. The default is the test split.
+    The same command again goes on where it stopped.
 
     Examples:
       posecast predict --store store --pose-run runs/pose --image-run runs/image --out forecasts

@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.devices import Device
 from posecast.evaluation import MethodChoice, load_methods
 from posecast.evaluation.robustness import RobustnessConfig, study_robustness
-from posecast.forecaster import Device
 from posecast.store import Store
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.forecaster import Device, ForecasterOptions, Precision
+from posecast.devices import Device, Precision
+from posecast.forecaster_options import ForecasterOptions
 from posecast.grey_levels import to_network
 from posecast.models.hourglass import Hourglass, estimate_heatmaps, load_estimator
 from posecast.models.joint_maps import decode_joint_maps

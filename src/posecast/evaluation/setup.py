@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from posecast.baselines import TrainedConvLSTM
+from posecast.devices import Device, Precision
 from posecast.evaluation.methods import (
     Method,
     baseline_methods,
@@ -13,7 +14,8 @@ from posecast.evaluation.methods import (
     stored_method,
     trained_frame_method,
 )
-from posecast.forecaster import Device, Forecaster, ForecasterOptions, Precision
+from posecast.forecaster import Forecaster
+from posecast.forecaster_options import ForecasterOptions
 from posecast.store import ClipSelection, Store
 
 BaselineName = Literal[

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 
 from posecast.configs import config_to_dict
+from posecast.devices import Device, Precision, build_fabric
 from posecast.models.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
 from posecast.models.joint_maps import draw_joint_maps
 from posecast.runs import Run
@@ -26,7 +27,7 @@ from posecast.store import ClipSelection, Store, StoredClip
 from posecast.store_files import check_names
 from posecast.training.estimator_data import EstimatorBatch, EstimatorBatches, FrameAugmentation
 from posecast.training.estimator_validation import EstimatorValidation
-from posecast.training.loop import Device, Precision, Progress, build_fabric, check_finite
+from posecast.training.loop import Progress, check_finite
 from posecast.training.processes import (
     any_process,
     average_gradients,
@@ -121,7 +122,7 @@ def train_estimator(
     config, store or run do not fit; DivergedError where the loss is no longer a number.
     """
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
-    if config.init_from is not None:
+    if config.init_from is not None and (fresh or not run_path.exists()):
         _earlier_network(config)  # before a run is made that could not begin
     store = Store.open(store_path)
     clips, held_out = _choose_clips(config, store)

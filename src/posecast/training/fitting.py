@@ -16,9 +16,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.configs import config_to_dict
+from posecast.devices import Device, Precision, build_fabric
 from posecast.runs import Run
 from posecast.store import ClipSelection, Store, StoredClip
-from posecast.training.loop import Device, Precision, Progress, build_fabric, check_finite
+from posecast.training.loop import Progress, check_finite
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from posecast.compilation import compile_parts
 from posecast.configs import config_from_dict
+from posecast.devices import build_fabric
 from posecast.losses import FeatureNetwork
 from posecast.models.discriminator import Discriminator
 from posecast.models.generator import Generator, GeneratorConfig
@@ -34,7 +35,7 @@ from posecast.training.image_setup import (
 )
 from posecast.training.image_steps import FeatureNetworks, discriminator_step, generator_step
 from posecast.training.image_validation import draw_samples, validate
-from posecast.training.loop import Progress, build_fabric, check_finite
+from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFAdam
 from posecast.training.processes import (
     any_process,

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from posecast.clips import ImageBatch
 from posecast.compilation import Compile
 from posecast.configs import config_to_dict
+from posecast.devices import Device, Precision
 from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.models import alexnet, hourglass2017
 from posecast.models.discriminator import DiscriminatorConfig
@@ -17,7 +18,6 @@ from posecast.models.hourglass import HourglassFeatures, load_estimator
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import ClipSelection, Store, StoredClip
 from posecast.training.image_steps import FeatureNetworks
-from posecast.training.loop import Device, Precision
 from posecast.windows import ImagePairs, ImagePairSampler
 
 

@@ -4,10 +4,6 @@ import math
 import time
 from collections.abc import Mapping
 
-from posecast.devices import Device, Precision, build_fabric
-
-__all__ = ["Device", "DivergedError", "Precision", "Progress", "build_fabric", "check_finite"]
-
 
 class DivergedError(ValueError):
     """The loss is no longer a number."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from posecast.clips import PoseBatch
+from posecast.devices import Device, Precision, build_fabric
 from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -23,7 +24,7 @@ from posecast.runs import Run
 from posecast.skeletons import SKELETONS
 from posecast.store import ClipSelection, Store, StoredClip
 from posecast.store_files import check_names
-from posecast.training.loop import Device, Precision, Progress, build_fabric, check_finite
+from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFRMSProp
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
 from posecast.training.pose_validation import PoseValidation
