@@ -19,9 +19,9 @@ import torch
 from torch.nn import functional
 
 from posecast.bench import work
-from posecast.forecaster_options import ForecasterOptions
-from posecast.memory import keep_freed_memory
-from posecast.models import hourglass2017
+from posecast.computing.memory import keep_freed_memory
+from posecast.computing.options import ForecasterOptions
+from posecast.networks import hourglass2017
 from posecast.training import image
 
 REPEATS = 8

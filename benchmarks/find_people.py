@@ -13,7 +13,7 @@ import numpy as np
 
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation import Estimator, follow
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.store.reading import ClipSelection, Store, StoredClip
 
 MIN_WIDTH_PX = 120
 ROOM_PX = 10

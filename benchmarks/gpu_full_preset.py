@@ -20,11 +20,11 @@ import torch
 from posecast.bench import work
 from posecast.bench.ceilings import Ceilings, measure_ceilings
 from posecast.bench.measuring import count_flop, peak_memory_of
-from posecast.files import write_json
 from posecast.presets import IMAGE, POSE
+from posecast.records.files import write_json
+from posecast.records.versions import code_versions
 from posecast.skeletons import PENN_ACTION
 from posecast.training.image_inputs import image_tensors
-from posecast.versions import code_versions
 from posecast.windows import ImagePairs, ImagePairSampler
 
 

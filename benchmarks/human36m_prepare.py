@@ -19,9 +19,9 @@ import av
 import numpy as np
 import scipy.io
 
+from posecast.datasets.drawn.human36m import drawn_film
 from posecast.datasets.human36m import FPS, Human36M
-from posecast.datasets.human36m_drawn import drawn_film
-from posecast.media import read_video, write_mp4
+from posecast.media.videos import read_video, write_mp4
 
 SHORT = 100
 CHILD = """

@@ -41,13 +41,13 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 
+from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 from posecast.datasets.penn_action import PennAction
-from posecast.datasets.synthetic import SyntheticConfig, write_penn_layout
-from posecast.files import PARTIAL, write_json
-from posecast.prediction import PredictionConfig, predict_store
-from posecast.preparation import PreparationConfig, prepare
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.presets import IMAGE, POSE
-from posecast.store import ClipSelection
+from posecast.records.files import PARTIAL, write_json
+from posecast.store.preparation import PreparationConfig, prepare
+from posecast.store.reading import ClipSelection
 from posecast.training.image import train_image
 from posecast.training.pose import train_pose
 

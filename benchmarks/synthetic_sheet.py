@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posecast.datasets.synthetic import DrawnClip, SyntheticConfig, draw_clip
-from posecast.pictures import contact_sheet
+from posecast.datasets.drawn.people import DrawnClip, SyntheticConfig, draw_clip
+from posecast.media.pictures import contact_sheet
 
 COLUMNS = 6
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from posecast.devices import Share
-from posecast.prediction import PredictionConfig, predict_store
+from posecast.computing.devices import Share
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 
 CONFIG = PredictionConfig(steps=6, frames="none", view_scale=1, mp4=False, device="cpu")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from posecast.baselines import (
+from posecast.evaluation.baselines import (
     ConstantVelocity,
     LastFrame,
     LastPose,

@@ -114,7 +114,7 @@ def test_wrong_settings_are_refused() -> None:
 
 KEEPING = """
 import resource, torch
-from posecast.memory import keep_freed_memory
+from posecast.computing.memory import keep_freed_memory
 kept = keep_freed_memory()
 for _ in range(3):
     torch.ones(2**24)

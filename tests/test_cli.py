@@ -13,11 +13,12 @@ import pytest
 import torch
 
 import posecast
-from posecast import cli, forecasts, presets
+from posecast import cli, presets
 from posecast.cli import COMMANDS, main
 from posecast.cli.parsing import parse
-from posecast.configs import config_from_dict, config_to_dict
-from posecast.runs import Run
+from posecast.forecasting import forecast_files
+from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.records.runs import Run
 
 TINY_CLIPS = ("--num-clips", "8", "--image-hw", "64", "64", "--num-frames", "16")
 
@@ -209,11 +210,11 @@ def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
         assert status == 0, err
         assert re.search(r"has made [2-9]\d* steps already, and 1 are asked for", out)
         assert "--fresh to start over" in out
-    facts = forecasts.read_index(tmp_path / "out")
+    facts = forecast_files.read_index(tmp_path / "out")
     assert len(facts) == 2
     for entry in facts:
         folder = tmp_path / "out" / "clips" / entry.clip_id
-        assert forecasts.read_frames(folder).shape == (5, 16, 16, 3)
+        assert forecast_files.read_frames(folder).shape == (5, 16, 16, 3)
         assert (folder / "forecast.gif").is_file()
     assert run(capsys, *chain[-1])[1].startswith("out: 0 clips forecast, 2 were there already")
 
@@ -244,13 +245,13 @@ def test_weights_of_2017_become_runs(capsys, tmp_path, golden):
 
 
 def test_imported_image_model_reads_and_draws_rgb(golden):
-    from posecast import compat2017
-    from posecast.import2017 import to_rgb
+    from posecast.villegas2017 import conversion
+    from posecast.villegas2017.import_runs import to_rgb
 
     arrays = golden("generator_48")
     variables = {key[3:]: value for key, value in arrays.items() if key[:3] == "w0/"}
-    bgr = compat2017.generator(variables)
-    rgb = to_rgb(compat2017.generator(variables))
+    bgr = conversion.generator(variables)
+    rgb = to_rgb(conversion.generator(variables))
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     source, target = torch.rand(2, 1, 48, 64, 64)
     with torch.no_grad():

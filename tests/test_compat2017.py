@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posecast import compat2017
+from posecast.villegas2017 import conversion
 
 WIDTH, MAPS, SIDE = 2, 5, 32
 
@@ -45,8 +45,8 @@ def variables(dtype: type = np.float32) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sizes_and_precision_come_from_the_arrays(dtype: type) -> None:
-    generator = compat2017.generator(variables(dtype))
-    discriminator = compat2017.discriminator(variables(dtype))
+    generator = conversion.generator(variables(dtype))
+    discriminator = conversion.discriminator(variables(dtype))
     assert (generator.config.num_heatmaps, generator.config.width) == (MAPS, WIDTH)
     assert generator.config.output == "image"
     config = discriminator.config
@@ -62,14 +62,14 @@ def test_every_variable_is_used() -> None:
     for name, array in variables().items():
         changed = variables()
         changed[name] = array + 1
-        build = compat2017.generator if name.startswith("GEN") else compat2017.discriminator
+        build = conversion.generator if name.startswith("GEN") else conversion.discriminator
         pairs = zip(build(variables()).parameters(), build(changed).parameters(), strict=True)
         assert sum(not torch.equal(a, b) for a, b in pairs) == 1, name
 
 
 def test_missing_and_misshapen_variables_are_named() -> None:
     for name in variables():
-        build = compat2017.generator if name.startswith("GEN") else compat2017.discriminator
+        build = conversion.generator if name.startswith("GEN") else conversion.discriminator
         arrays = variables()
         del arrays[name]
         with pytest.raises(ValueError, match=f"2017 variable {name} is missing"):
@@ -84,4 +84,4 @@ def test_a_discriminator_of_no_square_picture_is_refused() -> None:
     arrays = variables()
     arrays["DIS/dis_h3_lin/Matrix"] = np.zeros((8 * WIDTH * 6, 1), np.float32)
     with pytest.raises(ValueError, match="do not fit a square picture"):
-        compat2017.discriminator(arrays)
+        conversion.discriminator(arrays)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from posecast.compilation import compile_parts
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
-from posecast.models.generator import Generator, GeneratorConfig
+from posecast.computing.compilation import compile_parts
+from posecast.computing.options import ForecasterOptions
+from posecast.forecasting.forecaster import Forecaster
+from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.skeletons import PENN_ACTION
 
 CPU = torch.device("cpu")

@@ -7,7 +7,12 @@ from typing import Literal
 
 import pytest
 
-from posecast.configs import ConfigError, config_differences, config_from_dict, config_to_dict
+from posecast.records.configs import (
+    ConfigError,
+    config_differences,
+    config_from_dict,
+    config_to_dict,
+)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posecast.devices import Share, build_fabric
-from posecast.prediction import predict_store
+from posecast.computing.devices import Share, build_fabric
+from posecast.forecasting.prediction import predict_store
 from share_of_prediction import CONFIG
 from test_prediction import make_store, write_pose_run
 

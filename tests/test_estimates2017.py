@@ -12,10 +12,10 @@ from penn_files import write_labels
 from posecast.cli import main
 from posecast.datasets.human36m import Human36M
 from posecast.datasets.penn_action import PennAction
-from posecast.estimates2017 import import_estimates_2017
 from posecast.geometry import union_crop
-from posecast.preparation import PreparationConfig, prepare
-from posecast.store import Store
+from posecast.store.preparation import PreparationConfig, prepare
+from posecast.store.reading import Store
+from posecast.villegas2017.estimates import import_estimates_2017
 
 QUIET = Console(file=io.StringIO())
 

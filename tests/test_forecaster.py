@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
+from posecast.computing.options import ForecasterOptions
+from posecast.forecasting.forecaster import Forecaster
 from posecast.heatmaps import draw_heatmaps
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import HUMAN36M, PENN_ACTION
 
 SIZE = 16
@@ -103,7 +103,7 @@ def test_poses_are_those_of_the_network_in_its_own_coordinates():
 
 
 def test_many_clips_at_once_equal_one_by_one(forecaster, monkeypatch):
-    monkeypatch.setattr("posecast.forecaster.CLIPS_PER_BATCH", 2)
+    monkeypatch.setattr("posecast.forecasting.forecaster.CLIPS_PER_BATCH", 2)
     rng = np.random.default_rng(0)
     past, visible = rng.uniform(0, 1, (5, 4, 13, 2)), rng.random((5, 4, 13)) < 0.7
     together = forecaster.predict_poses(past, visible, steps=3)

@@ -2,7 +2,7 @@
 
 import torch
 
-from posecast.grey_levels import to_bytes, to_network
+from posecast.media.grey_levels import to_bytes, to_network
 
 
 def test_bytes_survive_the_way_to_the_network():

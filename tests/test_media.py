@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posecast import media
+from posecast.media import videos
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
@@ -44,11 +44,11 @@ def write_video(path: Path, times: list[int], rotation: int | None = None) -> Pa
 
 def test_mp4_comes_back(tmp_path):
     frames = numbered(12)
-    media.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
-    info = media.probe_video(tmp_path / "a.mp4")
-    assert info == media.VideoInfo(64, 48, 25.0, info.duration_s, 12)
+    videos.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
+    info = videos.probe_video(tmp_path / "a.mp4")
+    assert info == videos.VideoInfo(64, 48, 25.0, info.duration_s, 12)
     assert info.duration_s == pytest.approx(0.48)
-    back = list(media.read_video(tmp_path / "a.mp4"))
+    back = list(videos.read_video(tmp_path / "a.mp4"))
     assert len(back) == 12
     assert np.abs(np.stack(back).astype(int) - np.stack(frames)).mean() < 3
     assert numbers(back) == list(range(12))
@@ -56,27 +56,27 @@ def test_mp4_comes_back(tmp_path):
 
 
 def test_every_nth_frame(tmp_path):
-    media.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
-    assert numbers(media.read_video(tmp_path / "a.mp4", every=5)) == [0, 5, 10]
-    timed = media.read_timed_frames(tmp_path / "a.mp4", every=5)
+    videos.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
+    assert numbers(videos.read_video(tmp_path / "a.mp4", every=5)) == [0, 5, 10]
+    timed = videos.read_timed_frames(tmp_path / "a.mp4", every=5)
     assert [seconds for seconds, _ in timed] == pytest.approx([0, 0.2, 0.4], abs=1e-4)
 
 
 def test_time_stamps_of_a_fractional_rate(tmp_path):
-    media.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
-    times = [seconds for seconds, _ in media.read_timed_frames(tmp_path / "a.mp4")]
+    videos.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
+    times = [seconds for seconds, _ in videos.read_timed_frames(tmp_path / "a.mp4")]
     assert times == pytest.approx([0, 0.08, 0.16, 0.24, 0.32], abs=1e-4)
 
 
 def test_odd_sizes_gain_a_row_and_a_column(tmp_path):
-    media.write_mp4(tmp_path / "a.mp4", numbered(2, hw=(47, 63)), fps=10.0)
-    (first, _) = media.read_video(tmp_path / "a.mp4")
+    videos.write_mp4(tmp_path / "a.mp4", numbered(2, hw=(47, 63)), fps=10.0)
+    (first, _) = videos.read_video(tmp_path / "a.mp4")
     assert first.shape == (48, 64, 3)
 
 
 def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
     path = tmp_path / "a.mp4"
-    media.write_mp4(path, numbered(2), fps=10.0)
+    videos.write_mp4(path, numbered(2), fps=10.0)
     before = path.read_bytes()
 
     def breaks():
@@ -84,7 +84,7 @@ def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
         raise KeyError("on the way")
 
     with pytest.raises(KeyError):
-        media.write_mp4(path, breaks(), fps=10.0)
+        videos.write_mp4(path, breaks(), fps=10.0)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -95,10 +95,10 @@ def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
 )
 def test_rotated_as_a_player_shows_it(tmp_path, rotation, corner):
     path = write_video(tmp_path / "a.mp4", [0, 10], rotation)
-    frame = next(media.read_video(path))
+    frame = next(videos.read_video(path))
     turned = rotation in (90, -90)
     assert frame.shape == ((64, 48, 3) if turned else (48, 64, 3))
-    info = media.probe_video(path)
+    info = videos.probe_video(path)
     assert (info.height, info.width) == frame.shape[:2]
     vertical, horizontal = corner.split()
     pixel = frame[5 if vertical == "top" else -6, 5 if horizontal == "left" else -6]
@@ -115,7 +115,7 @@ def test_turned_as_the_format_defines_it(tmp_path):
     start = content.index(one, track + 40)
     content[start : start + 20] = struct.pack(">5i", 0, 1 << 16, 0, -(1 << 16), 0)
     path.write_bytes(content)
-    frame = next(media.read_video(path))
+    frame = next(videos.read_video(path))
     assert frame.shape == (64, 48, 3)
     assert frame[5, -6, 0] > 150  # the red corner went from the top left to the top right
     assert frame[5, -6, 1] < 60
@@ -124,18 +124,18 @@ def test_turned_as_the_format_defines_it(tmp_path):
 def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
     # Shown for 0.1 s each, then a pause of 0.6 s, then 0.1 s each again.
     path = write_video(tmp_path / "a.mp4", [0, 10, 20, 80, 90, 100])
-    assert numbers(media.read_video(path)) == [0, 1, 2, 3, 4, 5]
-    assert numbers(media.read_video(path, fps=10.0)) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5]
-    assert numbers(media.read_video(path, fps=5.0)) == [0, 2, 2, 3, 3, 5]
-    times = media.frame_times(path)
+    assert numbers(videos.read_video(path)) == [0, 1, 2, 3, 4, 5]
+    assert numbers(videos.read_video(path, fps=10.0)) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5]
+    assert numbers(videos.read_video(path, fps=5.0)) == [0, 2, 2, 3, 3, 5]
+    times = videos.frame_times(path)
     assert times == pytest.approx([0, 0.1, 0.2, 0.8, 0.9, 1.0])
     for fps in (5.0, 10.0, 24.0):
-        assert media.nearest_frames(times, fps) == numbers(media.read_video(path, fps=fps))
+        assert videos.nearest_frames(times, fps) == numbers(videos.read_video(path, fps=fps))
 
 
 def ticks(times: list[float], fps: float) -> list[int]:
     frames = (np.full((1, 1, 3), index, np.uint8) for index in range(len(times)))
-    return [int(frame[0, 0, 0]) for frame in media.resample(zip(times, frames, strict=True), fps)]
+    return [int(frame[0, 0, 0]) for frame in videos.resample(zip(times, frames, strict=True), fps)]
 
 
 def test_resample_keeps_the_length():
@@ -148,7 +148,7 @@ def test_resample_keeps_the_length():
 
 def test_bad_videos_say_what_they_are(tmp_path):
     good = tmp_path / "good.mp4"
-    media.write_mp4(good, numbered(40), fps=10.0)
+    videos.write_mp4(good, numbered(40), fps=10.0)
     (tmp_path / "cut.mp4").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mp4").write_text("not a video")
@@ -161,7 +161,7 @@ def test_bad_videos_say_what_they_are(tmp_path):
         "sound.mp4": "no video stream",
     }.items():
         with pytest.raises(ValueError, match=problem) as caught:
-            list(media.read_video(tmp_path / name))
+            list(videos.read_video(tmp_path / name))
         assert name in str(caught.value)
 
 
@@ -186,7 +186,7 @@ def test_a_file_that_breaks_off_gives_its_frames_then_an_error(tmp_path, suffix)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
-    frames = media.read_video(cut)
+    frames = videos.read_video(cut)
     seen = []
     with pytest.raises(ValueError, match="truncated"):
         seen.extend(frames)
@@ -194,22 +194,22 @@ def test_a_file_that_breaks_off_gives_its_frames_then_an_error(tmp_path, suffix)
 
 
 def test_gif_timing_is_in_hundredths_and_does_not_drift():
-    shown, durations = media.gif_timing(64, fps=30.0)
+    shown, durations = videos.gif_timing(64, fps=30.0)
     assert shown == list(range(64))
     assert set(durations) == {30, 40}
     assert np.abs(np.cumsum(durations) - 1000 * np.arange(1, 65) / 30).max() <= 10
-    assert media.gif_timing(3, fps=10.0) == ([0, 1, 2], [100, 100, 100])
+    assert videos.gif_timing(3, fps=10.0) == ([0, 1, 2], [100, 100, 100])
 
 
 def test_gif_faster_than_browsers_show_leaves_frames_out():
-    shown, durations = media.gif_timing(100, fps=100.0)
+    shown, durations = videos.gif_timing(100, fps=100.0)
     assert shown == list(range(0, 100, 2))
     assert set(durations) == {20}
 
 
 def test_gif_comes_back(tmp_path):
     frames = numbered(6)
-    media.write_gif(tmp_path / "a.gif", frames, fps=12.5)
+    videos.write_gif(tmp_path / "a.gif", frames, fps=12.5)
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 6
         assert gif.info["loop"] == 0
@@ -218,7 +218,7 @@ def test_gif_comes_back(tmp_path):
         assert np.abs(np.asarray(gif.convert("RGB")).astype(int) - frames[5]).max() <= 8
 
 
-@pytest.mark.parametrize("write", [media.write_mp4, media.write_gif])
+@pytest.mark.parametrize("write", [videos.write_mp4, videos.write_gif])
 def test_nothing_to_write(tmp_path, write):
     with pytest.raises(ValueError, match="no frames"):
         write(tmp_path / "a.out", [], 25.0)
@@ -229,20 +229,20 @@ def test_nothing_to_write(tmp_path, write):
 
 def test_pictures_come_back(tmp_path):
     picture = numbered(1)[0]
-    media.write_picture(tmp_path / "deep" / "a.png", picture)
-    media.write_picture(tmp_path / "deep" / "a.jpg", picture)
-    np.testing.assert_array_equal(media.read_picture(tmp_path / "deep" / "a.png"), picture)
-    lossy = media.read_picture(tmp_path / "deep" / "a.jpg")
+    videos.write_picture(tmp_path / "deep" / "a.png", picture)
+    videos.write_picture(tmp_path / "deep" / "a.jpg", picture)
+    np.testing.assert_array_equal(videos.read_picture(tmp_path / "deep" / "a.png"), picture)
+    lossy = videos.read_picture(tmp_path / "deep" / "a.jpg")
     assert np.abs(lossy.astype(int) - picture).mean() < 3
 
 
 def test_bad_pictures_say_what_they_are(tmp_path):
-    media.write_picture(tmp_path / "a.jpg", numbered(1)[0])
+    videos.write_picture(tmp_path / "a.jpg", numbered(1)[0])
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"cut.jpg: truncated"):
-        media.read_picture(tmp_path / "cut.jpg")
+        videos.read_picture(tmp_path / "cut.jpg")
     with pytest.raises(ValueError, match="no such picture"):
-        media.read_picture(tmp_path / "missing.jpg")
+        videos.read_picture(tmp_path / "missing.jpg")
     with pytest.raises(ValueError, match="are written as"):
-        media.write_picture(tmp_path / "a.webp", numbered(1)[0])
+        videos.write_picture(tmp_path / "a.webp", numbered(1)[0])

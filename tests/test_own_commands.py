@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from posecast import media
 from posecast.cli import main
 from posecast.keypoints import write_table
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.hourglass import Hourglass, HourglassConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.runs import Run
+from posecast.media import videos
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run
 from posecast.skeletons import PENN_ACTION
-from posecast.store import Store
+from posecast.store.reading import Store
 from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.image_setup import load_feature_networks
@@ -59,7 +59,7 @@ def here(tmp_path, monkeypatch) -> Path:
     """An empty folder to be in, with one video and its poses."""
     monkeypatch.chdir(tmp_path)
     boxes = [(20 + 2 * t, 30, 24, 48) for t in range(12)]
-    media.write_mp4("walk.mp4", [frame_with(box) for box in boxes], 30.0, crf=4)
+    videos.write_mp4("walk.mp4", [frame_with(box) for box in boxes], 30.0, crf=4)
     joints = np.stack([joints_of(box) for box in boxes])
     write_table(Path("walk.csv"), joints, np.ones((12, 13), bool), PENN_ACTION)
     return tmp_path
@@ -76,7 +76,7 @@ def test_forecast_with_poses_of_another_program(capsys, here, runs):
     status, out, err = run(capsys, "forecast", "walk.mp4", *models(runs), "--poses", "walk.csv")
     assert (status, err) == (0, "")
     assert out.startswith("walk-forecast.mp4: seen from 0.27 to 0.37 s, 3 frames")
-    assert len(list(media.read_video("walk-forecast.mp4"))) == 7
+    assert len(list(videos.read_video("walk-forecast.mp4"))) == 7
     with np.load("walk-forecast.npz") as arrays:
         assert arrays["predicted_frames"].shape == (3, SIZE, SIZE, 3)
 

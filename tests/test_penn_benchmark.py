@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from posecast.baselines import LastPose
 from posecast.clips import ClipError
+from posecast.evaluation.baselines import LastPose
+from posecast.evaluation.penn_benchmark import PennPoseProtocol, penn_pose_benchmark
 from posecast.geometry import Crop
-from posecast.penn_benchmark import PennPoseProtocol, penn_pose_benchmark
-from posecast.store import StoredClip
+from posecast.store.reading import StoredClip
 
 
 def a_clip(joints_px: np.ndarray, visible: np.ndarray | None = None) -> StoredClip:

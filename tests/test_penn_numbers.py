@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posecast.baselines import LastPose
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate, summarise
-from posecast.evaluation.summary import PAPER_HORIZONS
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.penn_benchmark import (
+from posecast.evaluation.baselines import LastPose
+from posecast.evaluation.penn_benchmark import (
     PennPoseBenchmark,
     PennPoseProtocol,
     penn_pose_benchmark,
     read_test_labels,
     run_penn_pose_benchmark,
 )
-from posecast.runs import Run
-from posecast.store import ClipSelection, Store
+from posecast.evaluation.summary import PAPER_HORIZONS
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run
+from posecast.store.reading import ClipSelection, Store
 from posecast.training.pose import PoseTrainingConfig
 
 STEPS = (1, 2, 3, 4, 8, 12, 16)

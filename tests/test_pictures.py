@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posecast import pictures
+from posecast.media import pictures
 from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION, Skeleton
 
 STICK = Skeleton("stick", ("left_a", "left_b"), ((("left_a",), ("left_b",)),), "limbs")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posecast.cli import main
-from posecast.forecasts import read_forecasts
+from posecast.forecasting.forecast_files import read_forecasts
 
 
 @pytest.mark.slow

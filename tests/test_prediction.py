@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from posecast import forecasts, media, prediction
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
+from posecast.computing.options import ForecasterOptions
+from posecast.forecasting import forecast_files, prediction
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.geometry import Crop, crop_to_px
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.pictures import PREDICTED, SEEN
-from posecast.prediction import PredictionConfig, predict_store
-from posecast.runs import Run
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.media import videos
+from posecast.media.pictures import PREDICTED, SEEN
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run
+from posecast.store.files import StoreInfo
+from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
@@ -113,16 +114,16 @@ def predicted(store, pose_run, image_run, tmp_path_factory):
 def test_a_forecast_of_each_usable_clip(predicted, store, pose_run, image_run):
     out, report = predicted
     assert (report.num_forecast, report.num_kept) == (2, 0)
-    assert [facts.clip_id for facts in forecasts.read_index(out)] == ["0001", "0002"]
+    assert [facts.clip_id for facts in forecast_files.read_index(out)] == ["0001", "0002"]
     forecaster = Forecaster.load(pose_run, image_run, CPU)
     opened = Store.open(store)
-    for stored in forecasts.read_forecasts(out):
+    for stored in forecast_files.read_forecasts(out):
         clip = opened.clip(stored.facts.clip_id)
         alone = forecaster.predict_clip(opened, clip, STEPS)
         np.testing.assert_allclose(stored.predicted_joints_crop, alone.joints_crop, atol=1e-6)
         np.testing.assert_allclose(stored.predicted_joints_px, alone.joints_px, atol=1e-4)
         np.testing.assert_array_equal(stored.predicted_visible, alone.visible)
-        frames = forecasts.read_frames(out / "clips" / clip.clip_id)
+        frames = forecast_files.read_frames(out / "clips" / clip.clip_id)
         assert frames.shape == (STEPS, SIZE, SIZE, 3)
         assert np.abs(frames.astype(int) - alone.frames).max() <= 1
 
@@ -130,7 +131,7 @@ def test_a_forecast_of_each_usable_clip(predicted, store, pose_run, image_run):
 def test_truth_lies_beside_the_forecast(predicted, store):
     out, _ = predicted
     clip = Store.open(store).clip("0002")
-    stored = forecasts.read_forecast(out / "clips" / "0002")
+    stored = forecast_files.read_forecast(out / "clips" / "0002")
     facts = stored.facts
     assert (facts.num_past, facts.steps, facts.num_truth, facts.start) == (4, 6, 3, 0)
     assert (facts.fps, facts.action, facts.split) == (25.0, "jump", "test")
@@ -158,8 +159,8 @@ def test_unusable_clips_are_left_out_and_named(predicted):
 
 def test_movies_show_what_was_seen_and_what_was_forecast(predicted):
     out, _ = predicted
-    info = media.probe_video(out / "clips" / "0002" / "forecast.mp4")
-    frames = list(media.read_video(out / "clips" / "0002" / "forecast.mp4"))
+    info = videos.probe_video(out / "clips" / "0002" / "forecast.mp4")
+    frames = list(videos.read_video(out / "clips" / "0002" / "forecast.mp4"))
     assert (info.fps, len(frames)) == (25.0, NUM_PAST + STEPS)
     corners = [frame[-2, 1].astype(int) for frame in frames]
     for corner in corners[:NUM_PAST]:
@@ -175,7 +176,7 @@ def test_movies_show_what_was_seen_and_what_was_forecast(predicted):
 
 
 def test_how_it_was_made_is_noted(predicted):
-    settings = forecasts.read_settings(predicted[0])
+    settings = forecast_files.read_settings(predicted[0])
     assert settings["pose_run"]["weights_step"] == 7
     assert settings["image_run"]["weights_step"] == 9
     assert settings["config"]["steps"] == STEPS
@@ -194,15 +195,15 @@ def test_a_stopped_prediction_goes_on(predicted, store, pose_run, image_run, tmp
         calls.append(folder)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return forecasts.write_frames(folder, *rest)
+        return forecast_files.write_frames(folder, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(prediction, "write_frames", stops_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             predict_store(CONFIG, store, pose_run, image_run, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "clips").iterdir()] == ["0001"]
-    with pytest.raises(forecasts.ForecastError, match="goes on where it stopped"):
-        forecasts.read_index(tmp_path / "out")
+    with pytest.raises(forecast_files.ForecastError, match="goes on where it stopped"):
+        forecast_files.read_index(tmp_path / "out")
     left_behind = tmp_path / "out" / "clips" / ".0002.123.part"  # by a kill
     left_behind.mkdir()
     report = predict_store(CONFIG, store, pose_run, image_run, tmp_path / "out")
@@ -227,19 +228,19 @@ def test_poses_only(predicted, store, pose_run, tmp_path):
     config = dataclasses.replace(CONFIG, frames="none", gif=False)
     report = predict_store(config, store, pose_run, None, tmp_path / "out")
     # 0004 has no frames, but poses.
-    assert [facts.clip_id for facts in forecasts.read_index(tmp_path / "out")] == [
+    assert [facts.clip_id for facts in forecast_files.read_index(tmp_path / "out")] == [
         *("0001", "0002", "0004")
     ]
     assert sorted(report.left_out) == ["0003", "0005"]
-    with_frames = forecasts.read_forecast(predicted[0] / "clips" / "0001")
-    poses_only = forecasts.read_forecast(tmp_path / "out" / "clips" / "0001")
+    with_frames = forecast_files.read_forecast(predicted[0] / "clips" / "0001")
+    poses_only = forecast_files.read_forecast(tmp_path / "out" / "clips" / "0001")
     np.testing.assert_allclose(
         poses_only.predicted_joints_px, with_frames.predicted_joints_px, atol=1e-4
     )
     files = {path.name for path in (tmp_path / "out" / "clips" / "0001").iterdir()}
     assert files == {"facts.json", "joints.npz", "forecast.mp4"}
     with pytest.raises(ValueError, match="holds poses only"):
-        forecasts.read_frames(tmp_path / "out" / "clips" / "0001")
+        forecast_files.read_frames(tmp_path / "out" / "clips" / "0001")
 
 
 def test_true_poses_through_the_image_model(store, image_run, tmp_path):
@@ -248,9 +249,9 @@ def test_true_poses_through_the_image_model(store, image_run, tmp_path):
     )
     # Without a pose run ten frames are seen.
     predict_store(config, store, None, image_run, tmp_path / "out")
-    (facts,) = forecasts.read_index(tmp_path / "out")
+    (facts,) = forecast_files.read_index(tmp_path / "out")
     assert (facts.clip_id, facts.num_past, facts.num_truth) == ("0001", 10, 6)
-    stored = forecasts.read_forecast(tmp_path / "out" / "clips" / "0001")
+    stored = forecast_files.read_forecast(tmp_path / "out" / "clips" / "0001")
     shown = stored.future_visible
     np.testing.assert_array_equal(stored.predicted_visible, shown)
     np.testing.assert_allclose(
@@ -265,14 +266,14 @@ def test_true_poses_through_the_image_model(store, image_run, tmp_path):
         clip.visible[10:16],
         clip.crop.hw,
     )
-    frames = forecasts.read_frames(tmp_path / "out" / "clips" / "0001")
+    frames = forecast_files.read_frames(tmp_path / "out" / "clips" / "0001")
     assert np.abs(frames.astype(int) - expected).max() <= 1
 
 
 def test_true_poses_end_with_the_clip(store, pose_run, image_run, tmp_path):
     config = dataclasses.replace(CONFIG, poses="true", mp4=False, gif=False)
     predict_store(config, store, pose_run, image_run, tmp_path / "out")
-    steps = {facts.clip_id: facts.steps for facts in forecasts.read_index(tmp_path / "out")}
+    steps = {facts.clip_id: facts.steps for facts in forecast_files.read_index(tmp_path / "out")}
     assert steps == {"0001": 6, "0002": 3}
 
 
@@ -285,7 +286,7 @@ def test_seen_poses_from_estimates(store, pose_run, tmp_path):
         CONFIG, seen_poses="estimated", frames="none", mp4=False, gif=False
     )
     predict_store(config, store, pose_run, None, tmp_path / "out")
-    stored = forecasts.read_forecast(tmp_path / "out" / "clips" / "0001")
+    stored = forecast_files.read_forecast(tmp_path / "out" / "clips" / "0001")
     np.testing.assert_allclose(stored.past_joints_px, clip.joints_px[:4] + 3, atol=1e-3)
     np.testing.assert_allclose(stored.future_joints_px, clip.joints_px[4:10], atol=1e-3)
     assert stored.predicted_visible.all()
@@ -296,7 +297,7 @@ def test_from_the_middle(store, pose_run, tmp_path):
         CONFIG, start="middle", frames="none", mp4=False, gif=False, steps=3
     )
     predict_store(config, store, pose_run, None, tmp_path / "out")
-    starts = {facts.clip_id: facts.start for facts in forecasts.read_index(tmp_path / "out")}
+    starts = {facts.clip_id: facts.start for facts in forecast_files.read_index(tmp_path / "out")}
     assert starts["0001"] == 10
 
 
@@ -330,13 +331,13 @@ def test_sizes_must_agree(store, pose_run, tmp_path):
 
 def test_a_damaged_forecast_is_named(predicted, tmp_path):
     with pytest.raises(ValueError, match="0009"):
-        forecasts.read_forecast(predicted[0] / "clips" / "0009")
+        forecast_files.read_forecast(predicted[0] / "clips" / "0009")
     folder = tmp_path / "0001"
     folder.mkdir()
     for name in ("facts.json", "joints.npz", "frames.npy"):
         whole = (predicted[0] / "clips" / "0001" / name).read_bytes()
         (folder / name).write_bytes(whole if name == "facts.json" else whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"joints.npz is damaged"):
-        forecasts.read_forecast(folder)
+        forecast_files.read_forecast(folder)
     with pytest.raises(ValueError, match="frames are damaged"):
-        forecasts.read_frames(folder)
+        forecast_files.read_frames(folder)

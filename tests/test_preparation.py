@@ -16,13 +16,18 @@ import pytest
 from rich.console import Console
 
 from penn_files import label_values, write_clip_files, write_labels
-from posecast import clip_workers
 from posecast.clips import ClipError, PoseClip
+from posecast.computing import clip_workers
 from posecast.datasets.penn_action import PennAction
 from posecast.geometry import cut_crop, seen_crop, tube_crop, union_crop
-from posecast.preparation import PreparationConfig, PreparationError, PreparationReport, prepare
 from posecast.skeletons import PENN_ACTION, Skeleton
-from posecast.store import Store, StoreError
+from posecast.store.preparation import (
+    PreparationConfig,
+    PreparationError,
+    PreparationReport,
+    prepare,
+)
+from posecast.store.reading import Store, StoreError
 
 SMALL = PreparationConfig(size=16, workers=1)
 QUIET = Console(file=io.StringIO())
@@ -127,7 +132,7 @@ class StoppedSource(PennAction):
 
 def test_goes_on_after_a_stop_with_the_same_bytes(raw, tmp_path, monkeypatch):
     prepared(raw, tmp_path / "whole")
-    monkeypatch.setattr("posecast.preparation._source_options", lambda source: {})
+    monkeypatch.setattr("posecast.store.preparation._source_options", lambda source: {})
     for clip_id, count in (("0001", 0), ("0002", 3), ("0002", 5), ("0004", 1)):
         with pytest.raises(StopError):
             prepare(StoppedSource(raw, (clip_id, count)), tmp_path / "store", SMALL, QUIET)
@@ -141,7 +146,7 @@ def test_goes_on_after_a_stop_with_the_same_bytes(raw, tmp_path, monkeypatch):
 SLOW_PREPARATION = """
 import sys, time
 from pathlib import Path
-import posecast.preparation as preparation
+from posecast.store import preparation
 from posecast.datasets.penn_action import PennAction
 whole = preparation.cut_crop
 def slow(*arguments):
@@ -180,7 +185,7 @@ def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
             raise StopError
 
         with monkeypatch.context() as patch:
-            patch.setattr(f"posecast.store_writer.{name}", stop)
+            patch.setattr(f"posecast.store.writing.{name}", stop)
             with pytest.raises(StopError):
                 prepared(raw, path)
         prepared(raw, path)

@@ -12,12 +12,12 @@ import pytest
 from penn_files import write_clip_files
 from posecast.cli import COMMANDS, main
 from posecast.datasets.penn_action import PennAction
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.preparation import PreparationConfig, prepare
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.presets import ESTIMATOR, IMAGE, POSE
-from posecast.runs import Run
+from posecast.records.runs import Run
+from posecast.store.preparation import PreparationConfig, prepare
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 

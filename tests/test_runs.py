@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from posecast import files, runs
-from posecast.files import FileError
-from posecast.runs import Run, RunError
+from posecast.records import files, runs
+from posecast.records.files import FileError
+from posecast.records.runs import Run, RunError
 
 
 @dataclass(frozen=True)

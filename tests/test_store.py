@@ -9,8 +9,8 @@ import pytest
 
 from posecast.clips import ClipError
 from posecast.geometry import Crop
-from posecast.store import ClipSelection, Store, StoredClip, StoreError, StoreInfo
-from posecast.store_writer import StoreWriter, hold_out_validation, write_clip
+from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError, StoreInfo
+from posecast.store.writing import StoreWriter, hold_out_validation, write_clip
 
 SIZE = 8
 INFO = StoreInfo("penn_action", "penn_action", SIZE, "union", 5, 10, "linear", 0.5)

@@ -9,7 +9,7 @@ import torch
 from posecast import windows
 from posecast.clips import ClipError, ImageBatch, PoseBatch
 from posecast.geometry import Crop
-from posecast.store import Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.windows import ImagePairs, ImagePairSampler, PoseWindows, PoseWindowSampler
 
 NUM_JOINTS = 13

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
+    from posecast.computing.options import ForecasterOptions
     from posecast.estimation import Estimator
-    from posecast.forecaster import Forecaster
-    from posecast.forecaster_options import ForecasterOptions
-    from posecast.forecasts import read_forecast
-    from posecast.own_video import forecast_video
-    from posecast.prediction import PredictionConfig, predict_store
-    from posecast.preparation import PreparationConfig, prepare
+    from posecast.forecasting.forecast_files import read_forecast
+    from posecast.forecasting.forecaster import Forecaster
+    from posecast.forecasting.own_video import forecast_video
+    from posecast.forecasting.prediction import PredictionConfig, predict_store
     from posecast.skeletons import SKELETONS, Skeleton
-    from posecast.store import ClipSelection, Store
+    from posecast.store.preparation import PreparationConfig, prepare
+    from posecast.store.reading import ClipSelection, Store
     from posecast.training.image import train_image
     from posecast.training.pose import train_pose
 
@@ -25,20 +25,20 @@ __version__ = "0.1.0"
 _HOMES = {
     "SKELETONS": "skeletons",
     "ClipError": "clips",
-    "ClipSelection": "store",
+    "ClipSelection": "store.reading",
     "Estimator": "estimation",
     "Forecast": "clips",
-    "Forecaster": "forecaster",
-    "ForecasterOptions": "forecaster_options",
+    "Forecaster": "forecasting.forecaster",
+    "ForecasterOptions": "computing.options",
     "PoseClip": "clips",
-    "PredictionConfig": "prediction",
-    "PreparationConfig": "preparation",
+    "PredictionConfig": "forecasting.prediction",
+    "PreparationConfig": "store.preparation",
     "Skeleton": "skeletons",
-    "Store": "store",
-    "forecast_video": "own_video",
-    "predict_store": "prediction",
-    "prepare": "preparation",
-    "read_forecast": "forecasts",
+    "Store": "store.reading",
+    "forecast_video": "forecasting.own_video",
+    "predict_store": "forecasting.prediction",
+    "prepare": "store.preparation",
+    "read_forecast": "forecasting.forecast_files",
     "train_image": "training.image",
     "train_pose": "training.pose",
 }

@@ -24,10 +24,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from posecast.errors import PosecastError
 from posecast.skeletons import Skeleton
 
 
-class ClipError(ValueError):
+class ClipError(PosecastError):
     """One clip cannot be used; the message names it and says what to do."""
 
     def __init__(self, clip_id: str, problem: str) -> None:

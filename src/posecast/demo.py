@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from posecast.computing.options import ForecasterOptions
+from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 from posecast.datasets.penn_action import PennAction
-from posecast.datasets.synthetic import SyntheticConfig, write_penn_layout
 from posecast.evaluation import (
     EvaluationConfig,
     baseline_methods,
@@ -18,13 +19,12 @@ from posecast.evaluation import (
     forecast_method,
     oracle_method,
 )
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
-from posecast.prediction import PredictionConfig, predict_store
-from posecast.preparation import PreparationConfig, prepare
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.presets import IMAGE, POSE
 from posecast.report import ReportConfig, write_report
-from posecast.store import ClipSelection, Store
+from posecast.store.preparation import PreparationConfig, prepare
+from posecast.store.reading import ClipSelection, Store
 from posecast.training.image import train_image
 from posecast.training.pose import train_pose
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import GeneratorConfig
-from posecast.models.hourglass import HourglassConfig
-from posecast.models.pose_lstm import PoseLSTMConfig
-from posecast.store import ClipSelection
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import GeneratorConfig
+from posecast.networks.hourglass import HourglassConfig
+from posecast.networks.pose_lstm import PoseLSTMConfig
+from posecast.store.reading import ClipSelection
 from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from posecast.clips import ClipError, ImageBatch, PoseBatch
 from posecast.geometry import crop_to_norm
-from posecast.store import Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 
 Start = Literal["first", "middle"] | int
 """Where a window starts: at the first frame, at frame num_frames // 2, or at a given frame."""

@@ -20,9 +20,9 @@ from human36m_files import (
 from posecast.clips import ClipError, ClipSource
 from posecast.datasets.human36m import ACTIONS, Human36M, action_of
 from posecast.geometry import tube_crop
-from posecast.preparation import PreparationConfig, prepare
 from posecast.skeletons import HUMAN36M
-from posecast.store import Store, StoreError
+from posecast.store.preparation import PreparationConfig, prepare
+from posecast.store.reading import Store, StoreError
 
 TUBE = PreparationConfig(size=16, crop="tube", margin_px=4, workers=1)
 QUIET = Console(file=io.StringIO())
@@ -305,7 +305,7 @@ def test_an_interrupted_preparation_ends_with_the_same_bytes(raw, tmp_path, monk
 
 def stop_after(patch: pytest.MonkeyPatch, num_frames: int) -> None:
     """Ctrl-C when so many frames have been cut."""
-    from posecast import preparation
+    from posecast.store import preparation
 
     cut, count = preparation.cut_crop, iter(range(num_frames))
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from human36m_files import standing, write_cdf
 from posecast.cli import main
+from posecast.datasets.drawn.human36m import DrawnVideosConfig, draw_human36m, drawn_film
 from posecast.datasets.human36m import Human36M
-from posecast.datasets.human36m_drawn import DrawnVideosConfig, draw_human36m, drawn_film
-from posecast.media import probe_video
+from posecast.media.videos import probe_video
 from posecast.skeletons import HUMAN36M
 
 QUIET = Console(file=io.StringIO())

@@ -6,22 +6,22 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from posecast.clips import PoseClip
-from posecast.datasets import synthetic
-from posecast.datasets.matlab import read_matlab
-from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
-from posecast.datasets.synthetic import (
+from posecast.datasets.drawn import people
+from posecast.datasets.drawn.actions import ACTIONS
+from posecast.datasets.drawn.drawing import draw_person, hidden_joints
+from posecast.datasets.drawn.figure import moment
+from posecast.datasets.drawn.labels import filled_joints, label_figure
+from posecast.datasets.drawn.motion import View, perform
+from posecast.datasets.drawn.people import (
     SyntheticConfig,
     clip_ids,
     draw_clip,
     draw_label_clip,
     write_penn_layout,
 )
-from posecast.datasets.synthetic_actions import ACTIONS
-from posecast.datasets.synthetic_drawing import draw_person, hidden_joints
-from posecast.datasets.synthetic_figure import moment
-from posecast.datasets.synthetic_labels import filled_joints, label_figure
-from posecast.datasets.synthetic_motion import View, perform
-from posecast.datasets.synthetic_wardrobe import random_person
+from posecast.datasets.drawn.wardrobe import random_person
+from posecast.datasets.matlab import read_matlab
+from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
 from posecast.geometry import cut_crop, union_crop
 from posecast.skeletons import PENN_ACTION
 
@@ -300,4 +300,4 @@ def test_real_labels_become_a_set(shared, tmp_path):
 
 
 def test_public_names_exist():
-    assert all(hasattr(synthetic, name) for name in synthetic.__all__)
+    assert all(hasattr(people, name) for name in people.__all__)

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from posecast.clips import ClipError, ClipSource
 from posecast.datasets.videos import OwnVideos, video_files
+from posecast.forecasting.own_folders import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
-from posecast.media import write_mp4
-from posecast.own_video.folders import estimate_folder
-from posecast.preparation import PreparationConfig, prepare
+from posecast.media.videos import write_mp4
 from posecast.skeletons import PENN_ACTION
-from posecast.store import Store
+from posecast.store.preparation import PreparationConfig, prepare
+from posecast.store.reading import Store
 from red_people import RedEstimator, frame_with, joints_of
 
 QUIET = Console(file=io.StringIO())

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.configs import config_to_dict
 from posecast.estimation import EstimationConfig, Estimator, EstimatorOptions, estimate_store
 from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
-from posecast.final_looks import read_test_uses
-from posecast.models.hourglass import Hourglass, HourglassConfig
-from posecast.models.joint_maps import decode_joint_maps
-from posecast.runs import Run
+from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.networks.joint_maps import decode_joint_maps
+from posecast.records.configs import config_to_dict
+from posecast.records.final_looks import read_test_uses
+from posecast.records.runs import Run
 from posecast.skeletons import PENN_ACTION
-from posecast.store import ClipSelection, Store
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.reading import ClipSelection, Store
+from posecast.store.writing import StoreWriter, write_clip
 from red_people import RedEstimator, joints_of
 from small_store import INFO, a_clip
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from posecast.devices import Share
+from posecast.computing.devices import Share
 from posecast.evaluation import EvaluationConfig, EvaluationReport, baseline_methods, evaluate
 from small_store import a_clip, a_store
 

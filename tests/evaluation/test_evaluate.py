@@ -9,10 +9,10 @@ import pytest
 from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
-from posecast.files import FileError
-from posecast.final_looks import read_test_uses
-from posecast.runs import Run
-from posecast.store import ClipSelection
+from posecast.records.files import FileError
+from posecast.records.final_looks import read_test_uses
+from posecast.records.runs import Run
+from posecast.store.reading import ClipSelection
 from posecast.training.pose import PoseTrainingConfig
 from small_store import a_clip, a_store
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from share_of_evaluation import evaluate_clips
 
-from posecast.devices import Share
+from posecast.computing.devices import Share
 from posecast.evaluation.table import Curve, TableWriter, read_table
 
 SCRIPT = Path(__file__).with_name("share_of_evaluation.py")

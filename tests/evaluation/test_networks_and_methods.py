@@ -21,12 +21,12 @@ from posecast.evaluation import (
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.metrics.video import VideoRecipe
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.prediction import PredictionConfig, predict_store
-from posecast.runs import Run
-from posecast.store import ClipSelection, Store
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run
+from posecast.store.reading import ClipSelection, Store
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
@@ -80,7 +80,7 @@ def test_forecast_and_oracle_of_runs(store, runs, tmp_path):
 
 
 def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("posecast.prediction.Store.open", lambda _path: store)
+    monkeypatch.setattr("posecast.forecasting.prediction.Store.open", lambda _path: store)
     config = PredictionConfig(
         ClipSelection("validation"), steps=6, mp4=False, gif=False, device="cpu"
     )

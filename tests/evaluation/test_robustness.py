@@ -9,10 +9,10 @@ from posecast.cli import main
 from posecast.evaluation import baseline_methods
 from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
 from posecast.evaluation.robustness import ESTIMATED, RobustnessConfig, study_robustness
-from posecast.files import read_json
+from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION
-from posecast.store import ClipSelection, Store
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.reading import ClipSelection, Store
+from posecast.store.writing import StoreWriter, write_clip
 from small_store import INFO, a_clip, a_store
 
 BOX_HW = (0.5, 0.8)

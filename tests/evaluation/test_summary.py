@@ -5,7 +5,7 @@ import pytest
 
 from posecast.evaluation.summary import summarise, summarise_rows
 from posecast.evaluation.table import Curve, Row, TableWriter
-from posecast.files import FileError
+from posecast.records.files import FileError
 
 
 def rows(values: dict[str, list[float]], method="m", metric="distance", weight=1.0) -> list[Row]:

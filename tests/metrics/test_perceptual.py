@@ -4,7 +4,7 @@ import torch
 from torchmetrics.functional.image import lpips as reference
 
 from posecast.metrics.perceptual import load_lpips_weights, lpips
-from posecast.models.alexnet import TORCHVISION_SHAPES, TorchvisionAlexNet
+from posecast.networks.alexnet import TORCHVISION_SHAPES, TorchvisionAlexNet
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posecast.models.action_classifier import (
+from posecast.networks.action_classifier import (
     FlowClassifier,
     FlowClassifierConfig,
     PoseClassifier,

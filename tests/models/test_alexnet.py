@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from feature_weights import alexnet_layers
-from posecast.models.alexnet import (
+from posecast.networks.alexnet import (
     TORCHVISION_SHAPES,
     BvlcAlexNet,
     TorchvisionAlexNet,

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional
 
-from posecast.models.compositing import Compositor, part_moves, part_places, warp
-from posecast.models.generator import Generator, GeneratorConfig
+from posecast.networks.compositing import Compositor, part_moves, part_places, warp
+from posecast.networks.generator import Generator, GeneratorConfig
 
 SIDE = 64
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posecast.models.conv_lstm import ConvLSTM, ConvLSTMConfig
+from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 
 TINY = ConvLSTMConfig(width=4, layers=2, kernel=3, size=8)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from posecast.models.discriminator import Discriminator, DiscriminatorConfig
+from posecast.networks.discriminator import Discriminator, DiscriminatorConfig
 
 
 def small() -> Discriminator:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from posecast.losses import half_mean_square
-from posecast.models.generator import Generator, GeneratorConfig
+from posecast.networks.generator import Generator, GeneratorConfig
 
 OUTPUTS = ["image", "composite"]
 

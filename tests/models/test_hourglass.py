@@ -4,13 +4,13 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from posecast.models.hourglass import (
+from posecast.networks.hourglass import (
     Hourglass,
     HourglassConfig,
     HourglassFeatures,
     estimate_heatmaps,
 )
-from posecast.models.joint_maps import decode_joint_maps, draw_joint_maps
+from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
 
 TINY = HourglassConfig(num_joints=3, stacks=2, width=16, depth=2, size=32)
 

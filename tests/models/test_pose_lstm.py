@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from posecast.losses import masked_pose_loss
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses
 
 TINY = {"num_joints": 3, "hidden": 8, "encoder": 4}
 

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from posecast import media
+from posecast.computing.options import ForecasterOptions
 from posecast.estimation import FollowOptions
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_pictures import paste
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_result import ARRAYS
+from posecast.forecasting.own_video import forecast_video
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.own_video import EstimatedPoses, KeypointFile, OwnVideoConfig, forecast_video
-from posecast.own_video.pictures import paste
-from posecast.own_video.result import ARRAYS
+from posecast.media import videos
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import COCO, PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
@@ -49,7 +50,7 @@ def walking(num_frames: int = 12, hw=(120, 200)) -> list[np.ndarray]:
 
 
 def write(path: Path, frames, fps: float = 30.0) -> Path:
-    media.write_mp4(path, frames, fps, crf=4)
+    videos.write_mp4(path, frames, fps, crf=4)
     return path
 
 
@@ -83,7 +84,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
         np.testing.assert_allclose(arrays["predicted_seconds"], np.arange(12, 17) / 30)
         assert arrays["image_hw"].tolist() == [120, 200]
         assert arrays["joint_names"].tolist() == list(PENN_ACTION.joints)
-    pictures = list(media.read_video(out))
+    pictures = list(videos.read_video(out))
     assert len(pictures) == NUM_PAST + 5
     # A 60 x 100 picture and a 60 x 60 pose, each with a border and a caption.
     assert pictures[0].shape == (60 + 6 + 16, 100 + 60 + 12 + 4, 3)
@@ -95,7 +96,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
 def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
     video = write(tmp_path / "walk.mp4", walking())
     result = forecast_video(video, forecaster, RED, None, CONFIG)
-    frames = list(media.read_video(video))
+    frames = list(videos.read_video(video))
     alone = forecaster.predict(frames[8:12], result.past_joints_px, result.past_visible, steps=5)
     np.testing.assert_array_equal(result.forecast.joints_px, alone.joints_px)
     np.testing.assert_array_equal(result.forecast.frames, alone.frames)
@@ -111,7 +112,7 @@ def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_pa
     for number, video in enumerate((one, other)):
         source = RED
         if poses == "table":
-            count = len(media.frame_times(video))
+            count = len(videos.frame_times(video))
             joints = np.stack([joints_of(box_at(t)) for t in range(count)])
             joints[6:] += 30 * number
             source = KeypointFile(tmp_path / f"{number}.csv")
@@ -131,8 +132,8 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
     video = write(tmp_path / "one.mp4", walking(12))
     results = []
     for frames in (walking(12), walking(6) + noise(9)):
-        for module in ("poses", "pictures"):
-            name = f"posecast.own_video.{module}.read_video"
+        for module in ("own_poses", "own_pictures"):
+            name = f"posecast.forecasting.{module}.read_video"
             monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
         results.append(forecast_video(video, forecaster, RED, None, CONFIG, from_s=0.2))
     check_same(*results)
@@ -247,7 +248,7 @@ def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
     result = forecast_video(video, forecaster, RED, out, config)
     assert result.image_hw == (200, 120)
     assert np.abs(result.past_joints_px[-1] - joints_of((40, 37, 24, 48))).max() < 3
-    assert next(media.read_video(out)).shape == (60 + 22, 36 + 60 + 16, 3)
+    assert next(videos.read_video(out)).shape == (60 + 22, 36 + 60 + 16, 3)
 
 
 def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
@@ -265,7 +266,7 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
     """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
     alive, most = [], []
-    make = media._upright
+    make = videos._upright
 
     def counting(frame):
         picture = make(frame).copy()
@@ -273,7 +274,7 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
         most.append(sum(each() is not None for each in alive))
         return picture
 
-    monkeypatch.setattr(media, "_upright", counting)
+    monkeypatch.setattr(videos, "_upright", counting)
     frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
     video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
     config = dataclasses.replace(CONFIG, fps=100 / 3)
@@ -281,7 +282,7 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
     result = forecast_video(video, forecaster, poses, tmp_path / "out.mp4", config)
     assert np.abs(result.past_joints_px[-1] - joints_of((1200, 500, 500, 1100))).max() < 60
     assert max(most) <= 4
-    assert next(media.read_video(tmp_path / "out.mp4")).shape[0] == 60 + 22
+    assert next(videos.read_video(tmp_path / "out.mp4")).shape[0] == 60 + 22
 
 
 # --- what cannot be done --------------------------------------------------------------------------

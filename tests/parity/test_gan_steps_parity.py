@@ -16,13 +16,13 @@ import torch
 from lightning_fabric import Fabric
 
 from feature_weights import golden_alexnet, golden_hourglass
-from posecast import compat2017
 from posecast.training import optimizers
 from posecast.training.image import ImageTraining, train_iteration
 from posecast.training.image_inputs import ImagePairTensors
 from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.image_steps import FeatureNetworks, generator_step
 from posecast.training.optimizers import TFAdam
+from posecast.villegas2017 import conversion
 
 LEARNING_RATE = 1e-4
 
@@ -43,8 +43,8 @@ class Iterations:
     def __init__(self, numbers: dict[str, np.ndarray], dtype: torch.dtype, beta: float) -> None:
         kind = np.float64 if dtype == torch.float64 else np.float32
         variables = {k[3:]: a.astype(kind) for k, a in numbers.items() if k.startswith("w0/")}
-        generator = compat2017.generator(variables)
-        discriminator = compat2017.discriminator(variables)
+        generator = conversion.generator(variables)
+        discriminator = conversion.discriminator(variables)
         adam = (LEARNING_RATE, (float(numbers["beta1"]), float(numbers["beta2"])))
         self.training = ImageTraining(
             generator,
@@ -121,7 +121,7 @@ def rate_of_2017(group: dict[str, Any]) -> float:
 def expected_changes(numbers: dict[str, np.ndarray], prefix: str) -> list[torch.Tensor]:
     """The 2017 weight changes, laid out as this code's parameters by loading them as variables."""
     variables = {k.removeprefix(f"{prefix}/"): a for k, a in numbers.items() if prefix in k}
-    networks = compat2017.generator(variables), compat2017.discriminator(variables)
+    networks = conversion.generator(variables), conversion.discriminator(variables)
     return [parameter.detach() for network in networks for parameter in network.parameters()]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posecast import compat2017
+from posecast.villegas2017 import conversion
 
 
 def as_channels_first(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
@@ -19,7 +19,7 @@ def variables_of(numbers: dict[str, np.ndarray], dtype: type) -> dict[str, np.nd
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_draws_the_pictures_of_2017(golden, name: str, dtype: type) -> None:
     numbers = golden(name)
-    network = compat2017.generator(variables_of(numbers, dtype))
+    network = conversion.generator(variables_of(numbers, dtype))
     precision = torch.float64 if dtype is np.float64 else torch.float32
     image, source, target = (as_channels_first(numbers[k], precision) for k in ("xt", "pt", "ptpn"))
     with torch.no_grad():

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.configs import config_from_dict
-from posecast.forecaster import Forecaster
+from posecast.forecasting.forecaster import Forecaster
 from posecast.geometry import unflatten_joints
-from posecast.import2017 import import_2017
-from posecast.models.generator import Generator
-from posecast.runs import Run
+from posecast.networks.generator import Generator
+from posecast.records.configs import config_from_dict
+from posecast.records.runs import Run
 from posecast.training.image import ImageTrainingConfig
+from posecast.villegas2017.import_runs import import_2017
 
 
 def _save_variables(numbers: dict[str, np.ndarray], path: Path, suffix: str = "") -> Path:

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from feature_weights import golden_alexnet, golden_hourglass
-from posecast import compat2017
 from posecast.losses import (
     DiscriminatorLoss,
     GeneratorLoss,
@@ -22,8 +21,9 @@ from posecast.losses import (
     discriminator_loss,
     generator_loss,
 )
-from posecast.models.discriminator import Discriminator
-from posecast.models.generator import Generator
+from posecast.networks.discriminator import Discriminator
+from posecast.networks.generator import Generator
+from posecast.villegas2017 import conversion
 
 SETS = ["losses", "losses_h36m"]
 
@@ -43,7 +43,7 @@ class Graph:
 def run_graph(numbers: dict[str, np.ndarray], dtype: torch.dtype) -> Graph:
     kind = np.float64 if dtype == torch.float64 else np.float32
     variables = {k[3:]: a.astype(kind) for k, a in numbers.items() if k.startswith("w0/")}
-    generator, discriminator = compat2017.generator(variables), compat2017.discriminator(variables)
+    generator, discriminator = conversion.generator(variables), conversion.discriminator(variables)
     alexnet = golden_alexnet(numbers).to(dtype)
     hourglass = golden_hourglass(numbers, layer=int(numbers["layer"])).to(dtype)
     source_image, true, source_pose, pose = (
@@ -123,14 +123,14 @@ def test_losses_and_logits_in_single_precision(single) -> None:
 def test_each_term_pulls_the_generator_as_in_2017(double, prefix: str, term: str) -> None:
     graph, numbers = double
     loss = getattr(graph.generator_loss, term)
-    compare_gradients(graph.generator, compat2017.generator, loss, numbers, prefix, share=1e-6)
+    compare_gradients(graph.generator, conversion.generator, loss, numbers, prefix, share=1e-6)
 
 
 def test_discriminator_gradients_in_double_precision(double) -> None:
     graph, numbers = double
     loss = graph.discriminator_loss.total
     compare_gradients(
-        graph.discriminator, compat2017.discriminator, loss, numbers, "gradD", share=1e-6
+        graph.discriminator, conversion.discriminator, loss, numbers, "gradD", share=1e-6
     )
 
 
@@ -138,7 +138,7 @@ def test_discriminator_gradients_in_single_precision(single) -> None:
     graph, _, numbers = single
     loss = graph.discriminator_loss.total
     compare_gradients(
-        graph.discriminator, compat2017.discriminator, loss, numbers, "gradD", share=1e-5
+        graph.discriminator, conversion.discriminator, loss, numbers, "gradD", share=1e-5
     )
 
 
@@ -157,8 +157,8 @@ def test_generator_gradients_in_single_precision(single, golden) -> None:
         for name in names
     }
     loss = graph.generator_loss.total
-    compare_gradients(graph.generator, compat2017.generator, loss, gradients, "gradG", share=0.15)
-    compare_gradients(graph.generator, compat2017.generator, loss, total, "total", share=0.05)
+    compare_gradients(graph.generator, conversion.generator, loss, gradients, "gradG", share=0.15)
+    compare_gradients(graph.generator, conversion.generator, loss, total, "total", share=0.05)
 
 
 def compare_gradients(

@@ -9,13 +9,13 @@ import pytest
 
 from posecast.clips import ClipError
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS, PennAction
-from posecast.store import ClipSelection, Store
+from posecast.store.reading import ClipSelection, Store
 
 NO_VISIBLE_JOINT = "1516"
 PREPARE = """
 from pathlib import Path
 from posecast.datasets.penn_action import PennAction
-from posecast.preparation import prepare
+from posecast.store.preparation import prepare
 prepare(PennAction(Path("raw")), Path("store"))
 """
 

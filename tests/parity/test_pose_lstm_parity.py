@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.compat2017 import pose_lstm
 from posecast.losses import masked_pose_loss
-from posecast.models.pose_lstm import PoseLSTM
+from posecast.networks.pose_lstm import PoseLSTM
 from posecast.training.optimizers import TFRMSProp
+from posecast.villegas2017.conversion import pose_lstm
 
 TRAINED = ["lstm_train", "lstm_train_2layer", "lstm_train_clip", "lstm_train_h36m"]
 PRECISIONS = [np.float32, np.float64]

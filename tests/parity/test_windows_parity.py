@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from posecast.geometry import Crop, crop_to_norm, flatten_joints
-from posecast.store import StoredClip
+from posecast.store.reading import StoredClip
 from posecast.windows import (
     ImagePairs,
     PoseWindows,

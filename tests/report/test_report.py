@@ -15,7 +15,7 @@ from PIL import Image
 from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import Curve, TableWriter
-from posecast.files import FileError
+from posecast.records.files import FileError
 from posecast.report import ReportConfig, write_report
 from posecast.report.charts import Line, line_chart, round_ticks
 from posecast.report.headline import headline_text

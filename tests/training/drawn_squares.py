@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from posecast.geometry import Crop
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import GeneratorConfig
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import GeneratorConfig
 from posecast.skeletons import PENN_ACTION
-from posecast.store import StoredClip
-from posecast.store_files import StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.files import StoreInfo
+from posecast.store.reading import StoredClip
+from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.windows import ImagePairs
 

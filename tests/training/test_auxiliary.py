@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.baselines import SeenVideo, TrainedConvLSTM
+from posecast.evaluation.baselines import SeenVideo, TrainedConvLSTM
 from posecast.evaluation.networks import NetworkFiles, load_networks
-from posecast.models.action_classifier import FlowClassifierConfig, PoseClassifierConfig
-from posecast.models.conv_lstm import ConvLSTMConfig
-from posecast.runs import Run, RunError
-from posecast.store import ClipSelection, Store
+from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
+from posecast.networks.conv_lstm import ConvLSTMConfig
+from posecast.records.runs import Run, RunError
+from posecast.store.reading import ClipSelection, Store
 from posecast.training import action, conv_lstm
 from posecast.training.action import (
     FlowActionTrainingConfig,

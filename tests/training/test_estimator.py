@@ -12,13 +12,13 @@ import torch
 from torch.nn import functional
 
 from posecast.geometry import Crop
-from posecast.models.hourglass import Hourglass, HourglassConfig, load_estimator
-from posecast.models.joint_maps import decode_joint_maps
-from posecast.runs import Run, RunError
+from posecast.networks.hourglass import Hourglass, HourglassConfig, load_estimator
+from posecast.networks.joint_maps import decode_joint_maps
+from posecast.records.runs import Run, RunError
 from posecast.skeletons import PENN_ACTION
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.files import StoreInfo
+from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import estimator
 from posecast.training.estimator import (
     EstimatorTrainingConfig,

@@ -12,13 +12,13 @@ from drawn_squares import SIZE, TINY, write_squares
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from posecast.configs import config_from_dict
 from posecast.losses import ImageLossWeights
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import GeneratorConfig
-from posecast.models.hourglass import Hourglass, HourglassConfig
-from posecast.runs import Run, RunError
-from posecast.store import ClipSelection, Store
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import GeneratorConfig
+from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.records.configs import config_from_dict
+from posecast.records.runs import Run, RunError
+from posecast.store.reading import ClipSelection, Store
 from posecast.training import image
 from posecast.training.gating import Gate
 from posecast.training.image import (

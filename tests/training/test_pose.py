@@ -10,12 +10,12 @@ import torch
 from posecast.clips import PoseBatch
 from posecast.geometry import Crop
 from posecast.losses import joint_distance_loss
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.runs import Run, RunError
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run, RunError
 from posecast.skeletons import PENN_ACTION
-from posecast.store import ClipSelection, StoredClip
-from posecast.store_files import StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.files import StoreInfo
+from posecast.store.reading import ClipSelection, StoredClip
+from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import pose
 from posecast.training.loop import DivergedError
 from posecast.training.pose import PoseTrainingConfig, learning_rate, pose_step, train_pose

@@ -11,10 +11,10 @@ from drawn_squares import write_squares
 from torch import Tensor, nn
 
 from feature_weights import alexnet_layers, hourglass_arrays
-from posecast.models.alexnet import BvlcAlexNet
-from posecast.models.hourglass2017 import Hourglass2017
-from posecast.runs import Run
-from posecast.training.processes import average_metrics, join_batch_moments
+from posecast.computing.processes import average_metrics, join_batch_moments
+from posecast.networks.alexnet import BvlcAlexNet
+from posecast.networks.hourglass2017 import Hourglass2017
+from posecast.records.runs import Run
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

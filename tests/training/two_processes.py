@@ -13,13 +13,13 @@ from drawn_squares import TINY
 from torch import nn
 
 from feature_weights import alexnet_layers
-from posecast.devices import build_fabric
-from posecast.models.alexnet import BvlcAlexNet
-from posecast.store import Store
+from posecast.computing.devices import build_fabric
+from posecast.computing.processes import join_batch_moments
+from posecast.networks.alexnet import BvlcAlexNet
+from posecast.store.reading import Store
 from posecast.training.image import ImageTraining, train_image, train_iteration
 from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_steps import FeatureNetworks
-from posecast.training.processes import join_batch_moments
 from posecast.windows import ImagePairSampler
 
 

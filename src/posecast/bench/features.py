@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from posecast.models.alexnet import BVLC_SHAPES, BvlcAlexNet
-from posecast.models.hourglass2017 import Hourglass2017
+from posecast.networks.alexnet import BVLC_SHAPES, BvlcAlexNet
+from posecast.networks.hourglass2017 import Hourglass2017
 from posecast.training.image_steps import FeatureNetworks
 
 

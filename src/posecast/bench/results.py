@@ -6,8 +6,8 @@ from pathlib import Path
 
 from posecast.bench.ceilings import Ceilings
 from posecast.bench.measuring import Timing
-from posecast.configs import config_from_dict, config_to_dict
-from posecast.files import read_json, write_json
+from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.records.files import read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from posecast.bench import work
 from posecast.bench.ceilings import PRECISIONS, Ceilings, Precision, measure_ceilings
 from posecast.bench.measuring import Work, count_flop, peak_memory_of, time_work
 from posecast.bench.results import Results, Row
-from posecast.compilation import Compile
-from posecast.forecaster_options import ForecasterOptions
-from posecast.memory import keep_freed_memory
-from posecast.versions import code_versions
+from posecast.computing.compilation import Compile
+from posecast.computing.memory import keep_freed_memory
+from posecast.computing.options import ForecasterOptions
+from posecast.records.versions import code_versions
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from torch import nn
 
 from posecast.bench.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch
-from posecast.compilation import Compile
-from posecast.devices import Device, Precision, build_fabric
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
+from posecast.computing.compilation import Compile
+from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.computing.options import ForecasterOptions
+from posecast.forecasting.forecaster import Forecaster
 from posecast.geometry import Crop
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
-from posecast.store import Store, StoredClip, StoreInfo
-from posecast.store_writer import StoreWriter, write_clip
+from posecast.store.reading import Store, StoredClip, StoreInfo
+from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,

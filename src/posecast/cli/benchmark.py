@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
+from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.devices import Share
+from posecast.computing.devices import Share
 from posecast.evaluation import (
     EvaluationConfig,
     MethodChoice,
@@ -19,7 +19,7 @@ from posecast.evaluation import (
     summarise,
 )
 from posecast.report.headline import headline_text
-from posecast.store import Store
+from posecast.store.reading import Store
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import ForecasterOptions
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
-from posecast.own_video import EstimatedPoses, KeypointFile, OwnVideoConfig, forecast_video
 
 _USUAL_CONFIDENCE = 0.3
 

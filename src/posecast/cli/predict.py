@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.devices import Share
-from posecast.prediction import PredictionConfig, predict_store
+from posecast.computing.devices import Share
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 
 
 @dataclass(frozen=True)

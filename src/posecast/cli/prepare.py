@@ -10,7 +10,7 @@ from posecast.cli.parsing import parse
 from posecast.clips import ClipSource
 from posecast.datasets.human36m import Human36M
 from posecast.datasets.penn_action import PennAction
-from posecast.preparation import PreparationConfig, prepare
+from posecast.store.preparation import PreparationConfig, prepare
 
 
 @dataclass(frozen=True)

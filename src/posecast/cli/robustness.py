@@ -8,10 +8,10 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.devices import Device
+from posecast.computing.devices import Device
 from posecast.evaluation import MethodChoice, load_methods
 from posecast.evaluation.robustness import RobustnessConfig, study_robustness
-from posecast.store import Store
+from posecast.store.reading import Store
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.datasets.human36m_drawn import DrawnVideosConfig, draw_human36m
-from posecast.datasets.synthetic import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.human36m import DrawnVideosConfig, draw_human36m
+from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 
 
 @dataclass(frozen=True)

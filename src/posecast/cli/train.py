@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 import tyro
 
 from posecast.cli.parsing import parse, split_preset, with_config
-from posecast.configs import config_to_dict
 from posecast.presets import ESTIMATOR, IMAGE, NOTES, POSE
+from posecast.records.configs import config_to_dict
 from posecast.training.estimator import EstimatorTrainingConfig, train_estimator
 from posecast.training.image import ImageTrainingConfig, train_image
 from posecast.training.pose import PoseTrainingConfig, train_pose

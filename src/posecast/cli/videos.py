@@ -9,9 +9,9 @@ import tyro
 from posecast.cli.parsing import parse
 from posecast.datasets.videos import OwnVideos
 from posecast.estimation import EstimatorOptions, load_pose_estimator
-from posecast.own_video.folders import estimate_folder
-from posecast.preparation import PreparationConfig, prepare
+from posecast.forecasting.own_folders import estimate_folder
 from posecast.skeletons import SKELETONS
+from posecast.store.preparation import PreparationConfig, prepare
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
-from posecast.media import VideoInfo, probe_video, read_video
+from posecast.media.videos import VideoInfo, probe_video, read_video
 from posecast.skeletons import HUMAN36M, Skeleton
 
 TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
-from posecast.files import read_json
+from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
 PAPER_ACTIONS = (

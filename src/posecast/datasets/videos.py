@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import ClipError, PoseClip
 from posecast.keypoints import read_keypoints
-from posecast.media import frame_times, nearest_frames, probe_video, read_video
+from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
 from posecast.skeletons import SKELETONS, Skeleton
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.devices import Device, Precision
-from posecast.forecaster_options import ForecasterOptions
-from posecast.grey_levels import to_network
-from posecast.models.hourglass import Hourglass, estimate_heatmaps, load_estimator
-from posecast.models.joint_maps import decode_joint_maps
-from posecast.runs import Run
+from posecast.computing.devices import Device, Precision
+from posecast.computing.options import ForecasterOptions
+from posecast.media.grey_levels import to_network
+from posecast.networks.hourglass import Hourglass, estimate_heatmaps, load_estimator
+from posecast.networks.joint_maps import decode_joint_maps
+from posecast.records.runs import Run
 from posecast.skeletons import SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]

@@ -23,7 +23,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.estimation.estimator import Estimator, EstimatorOptions, Joints, PoseEstimator
 from posecast.keypoints.names import HALPE, MEDIAPIPE, own_side_name, to_skeleton
-from posecast.models.joint_maps import decode_joint_maps
+from posecast.networks.joint_maps import decode_joint_maps
 from posecast.skeletons import COCO, Skeleton
 
 Pixels = Literal["imagenet", "zero_one", "minus_one_one", "bytes"]

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from posecast.geometry import crop_to_px
 from posecast.metrics.pose import joint_distances
 from posecast.skeletons import Skeleton
-from posecast.store import StoredClip
+from posecast.store.reading import StoredClip
 
 BOX_SHARE, HEAD_SHARE = 0.2, 0.5
 

@@ -15,7 +15,6 @@ from jaxtyping import Float, UInt8
 from rich.console import Console
 from rich.progress import track
 
-from posecast.configs import config_to_dict
 from posecast.estimation.estimator import (
     Estimator,
     EstimatorOptions,
@@ -31,13 +30,14 @@ from posecast.estimation.scores import (
     score_mean_pose,
     score_table,
 )
-from posecast.files import read_json, write_json
-from posecast.final_looks import record_test_use
 from posecast.geometry import crop_to_px
-from posecast.runs import Run
+from posecast.records.configs import config_to_dict
+from posecast.records.files import read_json, write_json
+from posecast.records.final_looks import record_test_use
+from posecast.records.runs import Run
+from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
-from posecast.store import ClipSelection, Poses, Store, StoredClip, StoreError
-from posecast.versions import code_versions
+from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError
 
 _FACTS = "estimates.json"
 

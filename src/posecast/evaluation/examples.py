@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.configs import config_from_dict, config_to_dict
 from posecast.evaluation.jobs import ClipVideo, Job, draw, read_video
 from posecast.evaluation.methods import Method, window_poses
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
-from posecast.files import read_json, write_json, write_safely
-from posecast.store import Store
+from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.records.files import read_json, write_json, write_safely
+from posecast.store.reading import Store
 
 Rank = Literal["best", "median", "worst"]
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from posecast.configs import config_from_dict
-from posecast.files import read_json
-from posecast.runs import Run
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.records.configs import config_from_dict
+from posecast.records.files import read_json
+from posecast.records.runs import Run
+from posecast.store.reading import ClipSelection, Store, StoredClip
 
 
 def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:

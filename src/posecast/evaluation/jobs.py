@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.baselines import SeenVideo
 from posecast.clips import ClipError
+from posecast.evaluation.baselines import SeenVideo
 from posecast.evaluation.methods import Method, stored_frames
 from posecast.evaluation.scores import TrueClip
-from posecast.forecaster import seen_window
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.forecasting.forecaster import seen_window
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.windows import ClipWindow
 
 

@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from posecast.clips import ClipError
-from posecast.configs import config_differences, config_to_dict
-from posecast.devices import Share
+from posecast.computing.devices import Share
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
@@ -33,11 +32,12 @@ from posecast.evaluation.scores import (
     pose_curves,
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
-from posecast.files import FileError, read_json, write_json
-from posecast.final_looks import record_test_use
-from posecast.forecaster import CLIPS_PER_BATCH
-from posecast.store import Store, StoredClip, StoreError
-from posecast.versions import code_versions
+from posecast.forecasting.forecaster import CLIPS_PER_BATCH
+from posecast.records.configs import config_differences, config_to_dict
+from posecast.records.files import FileError, read_json, write_json
+from posecast.records.final_looks import record_test_use
+from posecast.records.versions import code_versions
+from posecast.store.reading import Store, StoredClip, StoreError
 
 
 @dataclass(frozen=True)

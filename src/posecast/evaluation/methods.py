@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.baselines import (
+from posecast.evaluation.baselines import (
     ConstantVelocity,
     FramePredictor,
     LastFrame,
@@ -22,11 +22,11 @@ from posecast.baselines import (
     SeenVideo,
     mean_pose,
 )
-from posecast.forecaster import Forecaster
-from posecast.forecasts import read_forecast, read_frames, read_settings
-from posecast.runs import Run
-from posecast.store import StoredClip
-from posecast.store_files import check_names
+from posecast.forecasting.forecast_files import read_forecast, read_frames, read_settings
+from posecast.forecasting.forecaster import Forecaster
+from posecast.records.runs import Run
+from posecast.store.files import check_names
+from posecast.store.reading import StoredClip
 from posecast.windows import ClipWindow
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.configs import config_from_dict
 from posecast.evaluation.scores import FrameMetric
-from posecast.files import read_json
 from posecast.metrics.flow import flow_stack
 from posecast.metrics.perceptual import load_lpips_weights, lpips
 from posecast.metrics.video import Extractor, VideoRecipe, load_extractor
-from posecast.models.action_classifier import (
+from posecast.networks.action_classifier import (
     FlowClassifier,
     FlowClassifierConfig,
     PoseClassifier,
     PoseClassifierConfig,
 )
-from posecast.models.alexnet import load_torchvision_alexnet
-from posecast.runs import Run
+from posecast.networks.alexnet import load_torchvision_alexnet
+from posecast.records.configs import config_from_dict
+from posecast.records.files import read_json
+from posecast.records.runs import Run
 
 PoseJudge = Callable[[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]], dict[str, float]]
 """(joints as shares of the crop, visible) -> probability of each action."""

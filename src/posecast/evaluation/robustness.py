@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from posecast.configs import config_to_dict
 from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
@@ -26,11 +25,12 @@ from posecast.evaluation.methods import Method, window_poses
 from posecast.evaluation.scores import pose_curves
 from posecast.evaluation.summary import PooledCurve, Summary, summarise_rows
 from posecast.evaluation.table import Curve, Row
-from posecast.files import write_json, write_text
-from posecast.final_looks import record_test_use
-from posecast.forecaster import CLIPS_PER_BATCH
-from posecast.store import ClipSelection, Store
-from posecast.versions import code_versions
+from posecast.forecasting.forecaster import CLIPS_PER_BATCH
+from posecast.records.configs import config_to_dict
+from posecast.records.files import write_json, write_text
+from posecast.records.final_looks import record_test_use
+from posecast.records.versions import code_versions
+from posecast.store.reading import ClipSelection, Store
 from posecast.windows import ClipWindow
 
 ESTIMATED = "estimated poses"

@@ -16,7 +16,7 @@ from posecast.metrics.pose import (
     pck_hits,
     velocity_error_sums,
 )
-from posecast.store import StoredClip
+from posecast.store.reading import StoredClip
 from posecast.windows import ClipWindow
 
 HIGHEST_PSNR_DB = 100.0

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from posecast.baselines import TrainedConvLSTM
-from posecast.devices import Device, Precision
+from posecast.computing.devices import Device, Precision
+from posecast.computing.options import ForecasterOptions
+from posecast.evaluation.baselines import TrainedConvLSTM
 from posecast.evaluation.methods import (
     Method,
     baseline_methods,
@@ -14,9 +15,8 @@ from posecast.evaluation.methods import (
     stored_method,
     trained_frame_method,
 )
-from posecast.forecaster import Forecaster
-from posecast.forecaster_options import ForecasterOptions
-from posecast.store import ClipSelection, Store
+from posecast.forecasting.forecaster import Forecaster
+from posecast.store.reading import ClipSelection, Store
 
 BaselineName = Literal[
     "last-pose", "constant-velocity", "mean-training-pose", "last-frame", "optical-flow"

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from posecast.files import FileError
+from posecast.records.files import FileError
 
 COLUMNS = (
     *("clip", "action", "method", "metric", "frame"),

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.files import write_text
 from posecast.keypoints.detections import Detection, Detections, KeypointError
 from posecast.keypoints.names import own_side_name, plain_name
+from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
 
 _NEEDED = ("frame", "joint", "x", "y")

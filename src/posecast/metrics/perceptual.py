@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posecast.grey_levels import to_network
+from posecast.media.grey_levels import to_network
 
 Layers = Callable[[Tensor], Sequence[Tensor]]
 """Pictures "b 3 h w" in [-1, 1] -> feature maps of several layers, "b c h w" each."""

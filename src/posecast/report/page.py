@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.summary import Summary, summarise
-from posecast.files import FileError, read_json, write_json, write_text
+from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report.charts import Line, legend_key, line_chart
 from posecast.report.metric_names import style_of
 from posecast.report.players import Player, longest, write_player

@@ -11,8 +11,8 @@ from PIL import Image
 
 from posecast.evaluation.examples import Example
 from posecast.evaluation.summary import PAPER_HORIZONS
-from posecast.files import write_safely
-from posecast.pictures import add_caption, contact_sheet, draw_pose, pose_on_plain
+from posecast.media.pictures import add_caption, contact_sheet, draw_pose, pose_on_plain
+from posecast.records.files import write_safely
 from posecast.report.metric_names import style_of
 from posecast.skeletons import Skeleton
 

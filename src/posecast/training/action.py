@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from posecast.geometry import mirror_joints
 from posecast.metrics.flow import flow_stack
-from posecast.models.action_classifier import (
+from posecast.networks.action_classifier import (
     FlowClassifier,
     FlowClassifierConfig,
     PoseClassifier,
     PoseClassifierConfig,
 )
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import check_names
+from posecast.store.files import check_names
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.fitting import (
     FitConfig,
     FitResult,

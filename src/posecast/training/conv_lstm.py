@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posecast.grey_levels import to_network
-from posecast.models.conv_lstm import ConvLSTM, ConvLSTMConfig
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.media.grey_levels import to_network
+from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.fitting import (
     FitConfig,
     FitResult,

@@ -17,23 +17,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 
-from posecast.configs import config_to_dict
-from posecast.devices import Device, Precision, build_fabric
-from posecast.models.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
-from posecast.models.joint_maps import draw_joint_maps
-from posecast.runs import Run
-from posecast.skeletons import SKELETONS
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import check_names
-from posecast.training.estimator_data import EstimatorBatch, EstimatorBatches, FrameAugmentation
-from posecast.training.estimator_validation import EstimatorValidation
-from posecast.training.loop import Progress, check_finite
-from posecast.training.processes import (
+from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.computing.processes import (
     any_process,
     average_gradients,
     average_metrics,
     average_moments,
 )
+from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
+from posecast.networks.joint_maps import draw_joint_maps
+from posecast.records.configs import config_to_dict
+from posecast.records.runs import Run
+from posecast.skeletons import SKELETONS
+from posecast.store.files import check_names
+from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.training.estimator_data import EstimatorBatch, EstimatorBatches, FrameAugmentation
+from posecast.training.estimator_validation import EstimatorValidation
+from posecast.training.loop import Progress, check_finite
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from posecast.clips import ImageBatch
 from posecast.geometry import crop_to_norm, norm_to_crop
 from posecast.skeletons import Skeleton
-from posecast.store import Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.training.image_inputs import to_network
 from posecast.windows import ImagePairs, ImagePairSampler
 

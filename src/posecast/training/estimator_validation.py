@@ -10,10 +10,10 @@ from torch import nn
 
 from posecast.geometry import crop_to_px
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
-from posecast.models.hourglass import estimate_heatmaps
-from posecast.models.joint_maps import decode_joint_maps
+from posecast.networks.hourglass import estimate_heatmaps
+from posecast.networks.joint_maps import decode_joint_maps
 from posecast.skeletons import Skeleton
-from posecast.store import Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.training.image_inputs import to_network
 
 _BATCH = 32

@@ -15,10 +15,10 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from posecast.configs import config_to_dict
-from posecast.devices import Device, Precision, build_fabric
-from posecast.runs import Run
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.records.configs import config_to_dict
+from posecast.records.runs import Run
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.loop import Progress, check_finite
 
 

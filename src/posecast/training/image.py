@@ -16,15 +16,21 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from posecast.compilation import compile_parts
-from posecast.configs import config_from_dict
-from posecast.devices import build_fabric
+from posecast.computing.compilation import compile_parts
+from posecast.computing.devices import build_fabric
+from posecast.computing.processes import (
+    any_process,
+    average_gradients,
+    average_metrics,
+    join_batch_moments,
+)
 from posecast.losses import FeatureNetwork
-from posecast.models.discriminator import Discriminator
-from posecast.models.generator import Generator, GeneratorConfig
-from posecast.models.hourglass2017 import Hourglass2017
-from posecast.runs import Run
-from posecast.store import Store
+from posecast.networks.discriminator import Discriminator
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.hourglass2017 import Hourglass2017
+from posecast.records.configs import config_from_dict
+from posecast.records.runs import Run
+from posecast.store.reading import Store
 from posecast.training.gating import Gate, next_gate
 from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_setup import (
@@ -37,12 +43,6 @@ from posecast.training.image_steps import FeatureNetworks, discriminator_step, g
 from posecast.training.image_validation import draw_samples, validate
 from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFAdam
-from posecast.training.processes import (
-    any_process,
-    average_gradients,
-    average_metrics,
-    join_batch_moments,
-)
 
 __all__ = [
     "ImageTraining",

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.clips import ImageBatch
-from posecast.grey_levels import to_network
 from posecast.heatmaps import draw_heatmaps
+from posecast.media.grey_levels import to_network
 from posecast.skeletons import Skeleton
 
 

@@ -7,16 +7,16 @@ from typing import Any, Literal, NamedTuple
 from lightning_fabric import Fabric
 
 from posecast.clips import ImageBatch
-from posecast.compilation import Compile
-from posecast.configs import config_to_dict
-from posecast.devices import Device, Precision
+from posecast.computing.compilation import Compile
+from posecast.computing.devices import Device, Precision
 from posecast.losses import FeatureNetwork, ImageLossWeights
-from posecast.models import alexnet, hourglass2017
-from posecast.models.discriminator import DiscriminatorConfig
-from posecast.models.generator import GeneratorConfig
-from posecast.models.hourglass import HourglassFeatures, load_estimator
+from posecast.networks import alexnet, hourglass2017
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import GeneratorConfig
+from posecast.networks.hourglass import HourglassFeatures, load_estimator
+from posecast.records.configs import config_to_dict
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.store import ClipSelection, Store, StoredClip
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.image_steps import FeatureNetworks
 from posecast.windows import ImagePairs, ImagePairSampler
 

@@ -8,12 +8,12 @@ from jaxtyping import UInt8
 from torch import nn
 
 from posecast.clips import ImageBatch
-from posecast.grey_levels import to_bytes
+from posecast.computing.processes import average_metrics
+from posecast.media.grey_levels import to_bytes
+from posecast.media.pictures import contact_sheet, draw_pose, pose_on_plain
 from posecast.metrics.image import psnr, ssim
-from posecast.pictures import contact_sheet, draw_pose, pose_on_plain
 from posecast.skeletons import Skeleton
 from posecast.training.image_inputs import image_tensors
-from posecast.training.processes import average_metrics
 
 SAMPLE_ROWS = 8
 """Pairs shown on a sheet of samples."""

@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from posecast.clips import PoseBatch
-from posecast.devices import Device, Precision, build_fabric
+from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.computing.processes import any_process, average_gradients, average_metrics
 from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
-from posecast.models.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.runs import Run
+from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.runs import Run
 from posecast.skeletons import SKELETONS
-from posecast.store import ClipSelection, Store, StoredClip
-from posecast.store_files import check_names
+from posecast.store.files import check_names
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFRMSProp
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
 from posecast.training.pose_validation import PoseValidation
-from posecast.training.processes import any_process, average_gradients, average_metrics
 from posecast.windows import PoseWindows, PoseWindowSampler
 
 LossName = Literal["squared", "distance"]

@@ -12,8 +12,8 @@ from torch import Tensor
 from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, unflatten_joints
 from posecast.losses import masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
-from posecast.models.pose_lstm import last_seen, mask_poses
-from posecast.store import StoredClip
+from posecast.networks.pose_lstm import last_seen, mask_poses
+from posecast.store.reading import StoredClip
 from posecast.windows import PoseWindows, seen_and_future
 
 Forecast = Callable[[Tensor, Tensor, int], Tensor]

@@ -1,0 +1,208 @@
+"""Drawn videos for Human3.6M poses: people in a hall who move as the real actors did.
+
+The videos were never free to pass on, and their poses alone say nothing of pictures. With drawn
+ones the whole chain can be tried out at the data set's real size, rate and motion:
+
+    OUT/drawn.json                              the settings, so that sets are not mixed
+    OUT/S1/Videos/Walking 1.54138969.mp4        drawn
+    OUT/S1/MyPoseFeatures/D2_Positions/...cdf   the pose file it was drawn from, copied
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import scipy.io
+from jaxtyping import UInt8
+from rich.console import Console
+
+from posecast.clips import PoseClip
+from posecast.computing.clip_workers import run_over_clips
+from posecast.datasets.drawn.clips import DRAWING_VERSION
+from posecast.datasets.drawn.figure import POINTS, Figure
+from posecast.datasets.drawn.film import PADDING, Camera, Film, film
+from posecast.datasets.drawn.labels import label_figure
+from posecast.datasets.drawn.scenery import draw_scenery
+from posecast.datasets.drawn.wardrobe import random_person
+from posecast.datasets.human36m import FPS, Human36M
+from posecast.media.videos import write_mp4
+from posecast.records.files import read_json, write_json, write_safely
+from posecast.skeletons import HUMAN36M, PENN_ACTION
+
+_SETTINGS = "drawn.json"
+_FLOOR, _BODY = 0.55, 0.4
+"""Where the feet are in most pictures, and how large a body is, as shares of their height."""
+_CRF = 23
+
+
+@dataclass(frozen=True)
+class DrawnVideosConfig:
+    """Which videos to draw, and how."""
+
+    clips: tuple[str, ...] = ()
+    """Only these, such as S1_Walking_1.54138969; empty means all that have poses."""
+    num_frames: int | None = None
+    """Only the first frames; by default whole clips, which are minutes of work each."""
+    seed: int = 0
+    """Every seed gives other people and another hall."""
+
+    def __post_init__(self) -> None:
+        if self.num_frames is not None and self.num_frames < 2:
+            raise ValueError(f"num_frames is {self.num_frames}; it must be 2 or more")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be 0 or more")
+
+
+@dataclass(frozen=True)
+class DrawnVideos:
+    """What `draw_human36m` did."""
+
+    drawn: tuple[str, ...]
+    """Clips drawn now."""
+    kept: tuple[str, ...]
+    """Clips that were there already."""
+    left_out: dict[str, str]
+    """Clip -> why it cannot be drawn."""
+
+
+def draw_human36m(
+    raw: Path,
+    out: Path,
+    config: DrawnVideosConfig,
+    workers: int = 1,
+    console: Console | None = None,
+) -> DrawnVideos:
+    """Draw a video for every pose file of a Human3.6M folder into another such folder.
+
+    The same call again goes on where it stopped; 0 workers means one per CPU core. ValueError
+    where `raw` holds no poses, a clip is unknown, or `out` holds something else.
+    """
+    source = Human36M(raw, every=1, poses_only=True)
+    known = source.clip_ids()
+    unknown = sorted(set(config.clips) - set(known))
+    if unknown:
+        raise ValueError(f"no poses of {', '.join(unknown[:3])} in {raw}; there are {known[:3]}...")
+    _claim(raw, out, config)
+    draw = _DrawVideo(source, out, config)
+    wanted = sorted(config.clips) or known
+    kept = tuple(clip_id for clip_id in wanted if draw.is_done(clip_id))
+    todo = sorted(set(wanted) - set(kept))
+    problems = run_over_clips(draw, [], todo, workers, console or Console(stderr=True))
+    drawn = tuple(clip_id for clip_id in todo if clip_id not in problems)
+    return DrawnVideos(drawn, kept, dict(sorted(problems.items())))
+
+
+def drawn_film(pose: PoseClip, seed: int) -> Film:
+    """The pictures of one clip; a subject always looks alike, a camera always sees one hall."""
+    subject, camera = pose.clip_id.split("_")[0], pose.clip_id.rsplit(".", 1)[-1]
+    person = random_person("", np.random.default_rng([seed, 1, int(subject.removeprefix("S"))]))
+    hall = np.random.default_rng([seed, 2, int(camera)])
+    height, width = pose.image_hw
+    pad = round(PADDING * height), round(PADDING * width)
+    scenery = draw_scenery(
+        "gym",
+        (height + 2 * pad[0], width + 2 * pad[1]),
+        _FLOOR * height + pad[0],
+        _BODY * height,
+        0.7,
+        hall,
+    )
+    return film(
+        human36m_figure(pose),
+        person,
+        scenery,
+        _still_camera(pose.num_frames),
+        pose.image_hw,
+        np.random.default_rng([seed, 3, int(camera)]),
+    )
+
+
+def human36m_figure(pose: PoseClip) -> Figure:
+    """A drawable body with the 32 joints of Human3.6M, feet and hands where they really are."""
+    joints = np.stack([_point(pose, name) for name in PENN_ACTION.joints], axis=1)
+    visible = np.ones(joints.shape[:2], bool)
+    penn = dataclasses.replace(pose, joints_px=joints, visible=visible)
+    figure = label_figure(penn, "front")
+    extras = [_point(pose, name) for name in POINTS[PENN_ACTION.num_joints :]]
+    points = np.concatenate([joints, np.stack(extras, axis=1)], axis=1)
+    return dataclasses.replace(figure, points_px=points)
+
+
+def _point(pose: PoseClip, name: str) -> np.ndarray:
+    """Where a point of the drawn body is; its left is the viewer's left of somebody in front."""
+    if name == "head":
+        ends = [HUMAN36M.index("head"), HUMAN36M.index("head_top")]
+        return pose.joints_px[:, ends].mean(axis=1)
+    side, part = name.split("_")
+    other = {"left": "right", "right": "left"}[side]
+    part = {"toe": "toe_base", "fist": "hand"}.get(part, part)
+    return pose.joints_px[:, HUMAN36M.index(f"{other}_{part}")]
+
+
+def _still_camera(num_frames: int) -> Camera:
+    moves = np.tile(np.eye(2, 3), (num_frames, 1, 1))
+    tone = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+    return Camera(moves, np.ones(num_frames), tone, grain=1.0, blur_px=0.0)
+
+
+@dataclass(frozen=True)
+class _DrawVideo:
+    """Draws one clip: first its pose file, then the video that says it is whole."""
+
+    source: Human36M
+    out: Path
+    config: DrawnVideosConfig
+
+    def __call__(self, clip_id: str) -> None:
+        cv2.setNumThreads(1)
+        pose = self.source.read_poses(clip_id)
+        num_frames = min(self.config.num_frames or pose.num_frames, pose.num_frames)
+        self._write_poses(clip_id, pose, num_frames)
+        video = self._video(clip_id)
+        video.parent.mkdir(parents=True, exist_ok=True)
+        write_mp4(video, self._frames(pose, num_frames), FPS, _CRF)
+
+    def is_done(self, clip_id: str) -> bool:
+        return self._video(clip_id).is_file()
+
+    def _frames(self, pose: PoseClip, num_frames: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        return map(drawn_film(pose, self.config.seed).frame, range(num_frames))
+
+    def _video(self, clip_id: str) -> Path:
+        name = self.source.pose_file(clip_id).stem
+        return self.out / clip_id.split("_")[0] / "Videos" / f"{name}.mp4"
+
+    def _write_poses(self, clip_id: str, pose: PoseClip, num_frames: int) -> None:
+        """The file itself; of a shortened clip the file that the 2017 MATLAB script would make."""
+        original = self.source.pose_file(clip_id)
+        path = self.out / original.relative_to(self.source.root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if num_frames == pose.num_frames:
+            write_safely(path, lambda partial: _copy(original, partial))
+            return
+        values = pose.joints_px[:num_frames].reshape(num_frames, -1).astype(np.float32)
+        path = path.with_name(f"{original.stem}.mat")
+        write_safely(path, lambda partial: scipy.io.savemat(partial, {"data": values}))
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
+    """Refuse folders with other contents; note the settings in a fresh one."""
+    settings = {"drawing_version": DRAWING_VERSION, "raw": str(raw.resolve()), **asdict(config)}
+    del settings["clips"]  # a clip does not depend on which others are drawn
+    path = out / _SETTINGS
+    if path.is_file():
+        if read_json(path) != settings:
+            raise ValueError(f"{out} holds videos drawn with other settings; name a new folder")
+    elif out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no drawn videos; name a new folder")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, settings)

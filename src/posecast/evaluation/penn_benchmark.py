@@ -1,0 +1,309 @@
+"""The published pose forecasting benchmark on Penn Action, and its clean variant.
+
+Protocol of TP-RNN (Chiu et al., WACV 2019): official test clips, every frame of a clip starts a
+window, 16 targets, `step = (frames - 1) // 17` frames apart, and target t is frame
+min(start + step * t, last frame). PCK at 0.05 of the longer side of a box around the clip's
+joints, pooled over windows and joints.
+
+Three variants of it:
+
+- "A", as its released code computes it: poses stored as x0..x12 y0..y12 are read as 13 interleaved
+  pairs, so that a "joint" is (x0, x1); the box includes hidden joints parked in the corner; only
+  the target's visibility counts; targets past the end repeat the last frame (43 % of all).
+- "B", A with the coordinates paired rightly.
+- "E", clean: right pairs, a box around visible joints, joints visible both when last seen and at
+  the target, no repeated frames.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+from rich.console import Console
+from rich.progress import Progress
+
+from posecast.clips import ClipError
+from posecast.computing.devices import Device
+from posecast.computing.options import ForecasterOptions
+from posecast.datasets.penn_action import PennAction
+from posecast.evaluation.baselines import ConstantVelocity, LastPose, PosePredictor
+from posecast.evaluation.guard import check_not_trained, check_test_clips
+from posecast.forecasting.forecaster import Forecaster
+from posecast.geometry import crop_to_px, px_to_crop
+from posecast.records.configs import config_to_dict
+from posecast.records.files import write_json
+from posecast.records.final_looks import record_test_use
+from posecast.records.versions import code_versions
+from posecast.store.preparation import PreparationConfig, store_info, to_stored_clip
+from posecast.store.reading import Store, StoredClip
+
+NUM_TARGETS = 16
+THRESHOLD = 0.05
+
+
+@dataclass(frozen=True)
+class PennPoseProtocol:
+    """Which variant of the benchmark, and how much is seen."""
+
+    variant: Literal["A", "B", "E"] = "E"
+    """A as published, B with coordinates paired rightly, E clean; see docs/evaluation.md."""
+    num_seen: int = 1
+    """Frames seen, at the clip's own rate, up to the window's start (published: 1). Frames before
+    the clip begins count as not seen."""
+
+    def __post_init__(self) -> None:
+        if self.num_seen < 1:
+            raise ValueError(f"num_seen is {self.num_seen}; at least 1 frame must be seen")
+
+
+def penn_pose_benchmark(
+    predictor: PosePredictor,
+    clips: Sequence[StoredClip],
+    protocol: PennPoseProtocol = PennPoseProtocol(),
+    on_clip: Callable[[], None] = lambda: None,
+) -> tuple[Float[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """PCK in percent at steps 1 to 16, and the number of joints behind each.
+
+    `on_clip` is called after each clip, for a progress bar.
+    """
+    hits, counts = penn_pose_scores(predictor, clips, protocol, on_clip)
+    return _percent(hits.sum(axis=0), counts.sum(axis=0)), counts.sum(axis=0)
+
+
+def penn_pose_scores(
+    predictor: PosePredictor,
+    clips: Sequence[StoredClip],
+    protocol: PennPoseProtocol = PennPoseProtocol(),
+    on_clip: Callable[[], None] = lambda: None,
+) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
+    """Of each clip the hits and the joints counted, at steps 1 to 16."""
+    hits = np.zeros((len(clips), NUM_TARGETS))
+    counts = np.zeros((len(clips), NUM_TARGETS), np.int64)
+    for row, clip in enumerate(clips):
+        hits[row], counts[row] = _score_clip(predictor, clip, protocol)
+        on_clip()
+    return hits, counts
+
+
+def _percent(
+    hits: Float[np.ndarray, "*rows k"], counts: Num[np.ndarray, "*rows k"]
+) -> Float[np.ndarray, "*rows k"]:
+    return 100 * hits / np.maximum(counts, 1)
+
+
+def _score_clip(
+    predictor: PosePredictor, clip: StoredClip, protocol: PennPoseProtocol
+) -> tuple[Float[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    step = (clip.num_frames - 1) // (NUM_TARGETS + 1)
+    if step == 0:
+        problem = f"{clip.num_frames} frames, the benchmark needs {NUM_TARGETS + 2}: leave it out"
+        raise ClipError(clip.clip_id, problem)
+    starts = np.arange(clip.num_frames)
+    targets = starts[:, None] + step * np.arange(1, NUM_TARGETS + 1)
+    inside = np.minimum(targets, clip.num_frames - 1)
+    box = _joint_box(clip, protocol.variant)
+    predicted = _scale(_predict(predictor, clip, protocol, step), box, protocol.variant)
+    true = _scale(clip.joints_px[inside], box, protocol.variant)
+    counted = clip.visible[inside]
+    if protocol.variant == "E":
+        exists = (targets < clip.num_frames)[..., None]
+        counted = counted & exists & clip.visible[starts][:, None]
+    near = np.linalg.norm(predicted - true, axis=-1) < THRESHOLD
+    return (near & counted).sum(axis=(0, 2)).astype(float), counted.sum(axis=(0, 2))
+
+
+def _predict(
+    predictor: PosePredictor, clip: StoredClip, protocol: PennPoseProtocol, step: int
+) -> Float[np.ndarray, "w k j 2"]:
+    """Poses in source pixels at the 16 targets of every window."""
+    frames = np.arange(clip.num_frames)[:, None] + np.arange(1 - protocol.num_seen, 1)
+    past = clip.joints_px[np.maximum(frames, 0)]
+    past_visible = clip.visible[np.maximum(frames, 0)] & (frames >= 0)[..., None]
+    if protocol.variant != "E":
+        # As published: the place of a hidden joint counts as seen, wherever it is parked.
+        past_visible[:, -1] = True
+    joints_crop = px_to_crop(past, clip.crop)
+    predicted = predictor.predict_poses(joints_crop, past_visible, NUM_TARGETS * step)
+    return crop_to_px(predicted[:, step - 1 :: step], clip.crop)
+
+
+def _joint_box(clip: StoredClip, variant: str) -> tuple[Float[np.ndarray, "2"], float]:
+    """Centre and longer side of the box around the clip's joints."""
+    shown = clip.visible if variant == "E" else np.ones_like(clip.visible)
+    joints = clip.joints_px[shown]
+    low, high = joints.min(axis=0), joints.max(axis=0)
+    return (low + high) / 2, float((high - low).max())
+
+
+def _scale(
+    joints_px: Float[np.ndarray, "w k j 2"],
+    box: tuple[Float[np.ndarray, "2"], float],
+    variant: str,
+) -> Float[np.ndarray, "w k j 2"]:
+    centre, side = box
+    scaled = (joints_px - centre) / side
+    if variant != "A":
+        return scaled
+    features = np.concatenate([scaled[..., 0], scaled[..., 1]], axis=-1)
+    return features.reshape(scaled.shape)
+
+
+# --- the whole benchmark --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PennPoseBenchmark:
+    """What to run of the benchmark."""
+
+    variant: Literal["A", "B", "E"] = "E"
+    """A as published, B with coordinates paired rightly, E clean; see docs/evaluation.md."""
+    seen: int = 1
+    """Frames seen, at the clip's own rate, up to the window's start (published: 1)."""
+    pose_run: tuple[Path, ...] = ()
+    """Runs of 'posecast train pose', beside the trivial forecasts."""
+    final: bool = False
+    """Allow pose runs: nothing will be chosen by these numbers any more."""
+    allow_trained: bool = False
+    """Allow runs that were trained on test clips."""
+    num_draws: int = 1000
+    """Bootstrap samples of clips behind the intervals."""
+    seed: int = 0
+    """Of those samples."""
+    out: Path | None = None
+    """JSON file for the table."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        _ = self.protocol  # checks variant and seen
+
+    @property
+    def protocol(self) -> PennPoseProtocol:
+        """The protocol meant."""
+        return PennPoseProtocol(self.variant, self.seen)
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """One method's line; PCK in percent at steps 1 to 16."""
+
+    method: str
+    percent: tuple[float, ...]
+    low: tuple[float, ...]
+    """2.5 % of the bootstrap over clips."""
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """All lines, and what they were computed with."""
+
+    variant: str
+    num_seen: int
+    num_clips: int
+    num_joints: tuple[int, ...]
+    """Joints behind each step."""
+    rows: tuple[BenchmarkRow, ...]
+    test_uses: dict[str, int]
+    """For each run, how often test clips have been looked at with it."""
+
+    def text(self) -> str:
+        """For people, as a Markdown table."""
+        steps = range(1, NUM_TARGETS + 1)
+        head = f"| PCK@{THRESHOLD} (%) at step | " + " | ".join(map(str, steps)) + " |"
+        lines = [
+            f"Variant {self.variant}, {self.num_seen} seen, {self.num_clips} test clips; "
+            "half-widths of 95 % intervals over clips below each row",
+            *("", head, "|---" * (NUM_TARGETS + 1) + "|"),
+        ]
+        for row in self.rows:
+            numbers = " | ".join(f"{value:.1f}" for value in row.percent)
+            halves = ((b - a) / 2 for a, b in zip(row.low, row.high, strict=True))
+            widths = " | ".join(f"+-{half:.1f}" for half in halves)
+            lines += [f"| {row.method} | {numbers} |", f"| | {widths} |"]
+        lines.append("| joints | " + " | ".join(map(str, self.num_joints)) + " |")
+        lines += [
+            f"Test clips looked at {n} times with {run}." for run, n in self.test_uses.items()
+        ]
+        return "\n".join(lines)
+
+
+def read_test_labels(root: Path) -> tuple[Store, dict[str, str]]:
+    """The official test clips as a store in memory, and those left out, with the reason.
+
+    Poses and boxes only; nothing is written. Takes seconds.
+    """
+    source, config = PennAction(root), PreparationConfig()
+    clips, left_out = [], {}
+    for clip_id in source.clip_ids():
+        try:
+            clip = to_stored_clip(source.read_poses(clip_id), config, has_frames=False)
+        except ClipError as error:
+            left_out[clip_id] = str(error)
+            continue
+        if clip.split == "test":
+            clips.append(clip)
+    if not clips:
+        raise ValueError(f"{root} holds no usable test clip")
+    return Store(root, store_info(source, config), tuple(clips)), left_out
+
+
+def run_penn_pose_benchmark(
+    root: Path, config: PennPoseBenchmark | None = None, command: str = ""
+) -> BenchmarkTable:
+    """Last pose, constant velocity and pose runs on all official test clips of a data set folder.
+
+    ValueError for pose runs without `final`, or that were trained on test clips.
+    """
+    config = config or PennPoseBenchmark()
+    store, _ = read_test_labels(root)
+    predictors: dict[str, PosePredictor] = {"last pose": LastPose()}
+    if config.protocol.num_seen > 1:
+        predictors["constant velocity"] = ConstantVelocity()
+    for run in config.pose_run:
+        predictors[run.name] = Forecaster.load(run, None, ForecasterOptions(config.device))
+    uses = {}
+    if config.pose_run:
+        check_test_clips(store.clips, config.final)
+        check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
+        name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.num_seen}"
+        facts = {"out": name, "command": command, "num_clips": len(store.clips)}
+        uses = record_test_use(config.pose_run, facts)
+    rows, num_joints = [], ()
+    for name, predictor in predictors.items():
+        hits, counts = _scores_shown(predictor, store.clips, config.protocol, name)
+        rows.append(_row(name, hits, counts, config))
+        num_joints = tuple(counts.sum(axis=0).tolist())
+    protocol = (config.protocol.variant, config.protocol.num_seen)
+    table = BenchmarkTable(*protocol, len(store.clips), num_joints, tuple(rows), uses)
+    if config.out is not None:
+        facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
+        write_json(config.out, facts)
+    return table
+
+
+def _scores_shown(
+    predictor: PosePredictor, clips: Sequence[StoredClip], protocol: PennPoseProtocol, name: str
+) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
+    """`penn_pose_scores` with a progress bar."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=len(clips))
+        return penn_pose_scores(predictor, clips, protocol, lambda: progress.advance(task))
+
+
+def _row(
+    name: str,
+    hits: Float[np.ndarray, "c k"],
+    counts: Int[np.ndarray, "c k"],
+    config: PennPoseBenchmark,
+) -> BenchmarkRow:
+    shares = np.full(len(hits), 1 / len(hits))
+    draws = np.random.default_rng(config.seed).multinomial(len(hits), shares, config.num_draws)
+    drawn = _percent(draws @ hits, draws @ counts)
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    percent = _percent(hits.sum(axis=0), counts.sum(axis=0))
+    return BenchmarkRow(name, *(tuple(row.tolist()) for row in (percent, low, high)))

@@ -1,0 +1,254 @@
+"""Forecasts on disk: what prediction leaves behind and evaluation reads.
+
+    OUT/prediction.json      how the forecasts were made: settings, runs, store, versions
+    OUT/index.jsonl          one line a clip: its `ForecastFacts`; written when all clips are done
+    OUT/left_out.jsonl       clips that could not be forecast, and why
+    OUT/clips/ID/facts.json  the clip's line of the index
+    OUT/clips/ID/joints.npz  the arrays of `StoredForecast`, by their names, float32 and bool
+    OUT/clips/ID/frames.npy  predicted frames, uint8 (t, h, w, 3) RGB, or frames/000001.png ...
+    OUT/clips/ID/forecast.mp4, forecast.gif   to look at: forecast, truth and pose side by side
+
+A clip's folder appears when all in it is whole. Frames are crops, scaled to the size of the image
+model; measure on them, never on the MP4 or GIF.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.geometry import Crop
+from posecast.media.videos import read_picture, write_picture
+from posecast.records.configs import config_differences, config_from_dict, config_to_dict
+from posecast.records.files import FileError, read_json, write_json, write_text
+
+FrameFormat = Literal["npy", "png", "none"]
+PoseOrigin = Literal["forecast", "true"]
+
+
+class ForecastError(FileError):
+    """A folder of forecasts cannot be used as asked; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class ForecastFacts:
+    """What is known of one forecast besides its arrays."""
+
+    clip_id: str
+    action: str
+    """What the person does; "" where nobody said."""
+    split: str
+    """Use of the clip in its store: "train", "validation" or "test"."""
+    fps: float
+    """Frames a second of seen and forecast frames (the clip's own, divided by the stride)."""
+    image_hw: tuple[int, int]
+    """Height and width of the source frames in pixels."""
+    crop: tuple[int, int, int, int]
+    """Half-open box x1, y1, x2, y2 of source pixels that frames and `joints_crop` refer to."""
+    box_px: tuple[float, float, float, float]
+    """Union of the annotated boxes of the whole clip, x1, y1, x2, y2: pose errors are divided by
+    its longer side."""
+    start: int
+    """Number of the first seen frame in the clip, from 0."""
+    num_past: int
+    """How many frames were seen."""
+    stride: int
+    """From one of these frames to the next, in frames of the clip."""
+    steps: int
+    """Forecast frames, the first right after the last seen one."""
+    num_truth: int
+    """For how many of them the clip has a true frame; the first ones."""
+    poses: PoseOrigin
+    """Frames are drawn from forecast poses, or (oracle) from the true future ones."""
+    frames: FrameFormat
+    """How predicted frames are stored; "none" where only poses were asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredForecast:
+    """One forecast; index 0 of future and predicted arrays is the first frame after the seen ones.
+
+    Coordinates mean nothing where the joint is not visible; where the clip has no true frame any
+    more, `future_joints_px` is NaN and `future_visible` is False.
+    """
+
+    facts: ForecastFacts
+    past_joints_px: Float[np.ndarray, "p j 2"]
+    past_visible: Bool[np.ndarray, "p j"]
+    future_joints_px: Float[np.ndarray, "t j 2"]
+    future_visible: Bool[np.ndarray, "t j"]
+    predicted_joints_px: Float[np.ndarray, "t j 2"]
+    predicted_joints_crop: Float[np.ndarray, "t j 2"]
+    predicted_visible: Bool[np.ndarray, "t j"]
+    """Joints that were seen at least once (with true poses: the visible ones)."""
+
+    @property
+    def crop(self) -> Crop:
+        """The crop as a value of `geometry`."""
+        return Crop(*self.facts.crop)
+
+
+ARRAYS = tuple(name for name in StoredForecast.__dataclass_fields__ if name != "facts")
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def open_forecasts(
+    out_path: str | Path, settings: Mapping[str, Any], may_change: tuple[str, ...] = ()
+) -> None:
+    """Make the folder, or go on with one of the same settings (plain JSON values).
+
+    `may_change` has the dotted names of settings that may differ from the stored ones.
+
+    Raises:
+        ForecastError: it holds forecasts of other settings, or other files.
+    """
+    out_path = Path(out_path)
+    stored_path = out_path / "prediction.json"
+    if stored_path.is_file():
+        changed = config_differences(read_json(stored_path), dict(settings), may_change)
+        if changed:
+            listed = "\n".join(f"  {line}" for line in changed)
+            raise ForecastError(
+                f"{out_path} holds forecasts of other settings (stored -> asked):\n{listed}\n"
+                "give another folder, or delete this one"
+            )
+        return
+    if out_path.is_dir() and any(out_path.iterdir()):
+        raise ForecastError(f"{out_path} holds files but no forecasts; give a new or empty folder")
+    write_json(stored_path, dict(settings))
+
+
+def is_written(out_path: str | Path, clip_id: str) -> bool:
+    """Whether the forecast of a clip is there, whole."""
+    return (Path(out_path) / "clips" / clip_id).is_dir()
+
+
+@contextmanager
+def writing_clip(out_path: str | Path, clip_id: str) -> Iterator[Path]:
+    """A folder to fill, which becomes the clip's when all went well and is removed otherwise."""
+    final = Path(out_path) / "clips" / clip_id
+    partial = final.with_name(f".{clip_id}.{os.getpid()}.part")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_arrays(folder: Path, forecast: StoredForecast) -> None:
+    """Write facts and joints of one clip into its folder."""
+    arrays = {name: getattr(forecast, name) for name in ARRAYS}
+    floats = {k: v.astype(np.float32) if v.dtype != bool else v for k, v in arrays.items()}
+    np.savez_compressed(folder / "joints.npz", **floats)
+    write_json(folder / "facts.json", config_to_dict(forecast.facts))
+
+
+def write_frames(
+    folder: Path, frames: UInt8[np.ndarray, "t h w 3"], frame_format: FrameFormat
+) -> None:
+    """Write the predicted frames of one clip into its folder."""
+    if frame_format == "npy":
+        np.save(folder / "frames.npy", frames)
+    elif frame_format == "png":
+        for number, frame in enumerate(frames, start=1):
+            write_picture(folder / "frames" / f"{number:06d}.png", frame)
+
+
+def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[ForecastFacts]:
+    """Write the index of all clips that are there, and what was left out (clip id -> why)."""
+    out_path = Path(out_path)
+    for partial in (out_path / "clips").glob(".*.part"):
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    folders = sorted(path for path in (out_path / "clips").glob("*") if path.is_dir())
+    facts = [_read_facts(folder) for folder in folders]
+    _write_lines(out_path / "index.jsonl", [config_to_dict(entry) for entry in facts])
+    lines = [{"clip_id": clip_id, "problem": why} for clip_id, why in sorted(left_out.items())]
+    _write_lines(out_path / "left_out.jsonl", lines)
+    return facts
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def read_index(out_path: str | Path) -> list[ForecastFacts]:
+    """The facts of every forecast in a folder, sorted by clip.
+
+    Raises:
+        ForecastError: prediction has not ended there, or the index is damaged.
+    """
+    path = Path(out_path) / "index.jsonl"
+    if not path.is_file():
+        raise ForecastError(
+            f"{out_path} holds no finished forecasts (no index.jsonl): "
+            "run the same 'posecast predict' again, it goes on where it stopped"
+        )
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [config_from_dict(ForecastFacts, line) for line in lines]
+    except ValueError as error:
+        raise ForecastError(f"{path} is damaged: {error}; predict again") from error
+
+
+def read_settings(out_path: str | Path) -> dict[str, Any]:
+    """How the forecasts of a folder were made."""
+    return read_json(Path(out_path) / "prediction.json")
+
+
+def read_forecast(path: str | Path) -> StoredForecast:
+    """One forecast from its folder OUT/clips/ID, without its frames (see `read_frames`).
+
+    Raises:
+        FileError: no forecast there, or a damaged one.
+    """
+    path = Path(path)
+    facts = _read_facts(path)
+    try:
+        with (path / "joints.npz").open("rb") as file, np.load(file) as stored:
+            arrays = {name: stored[name] for name in ARRAYS}
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ForecastError(f"{path / 'joints.npz'} is damaged ({error}): predict again") from error
+    return StoredForecast(facts, **arrays)
+
+
+def read_forecasts(out_path: str | Path) -> Iterator[StoredForecast]:
+    """All forecasts of a finished folder, one at a time, sorted by clip."""
+    for facts in read_index(out_path):
+        yield read_forecast(Path(out_path) / "clips" / facts.clip_id)
+
+
+def read_frames(path: str | Path) -> UInt8[np.ndarray, "t h w 3"]:
+    """Predicted frames of one forecast, from its folder OUT/clips/ID; RGB.
+
+    Raises:
+        FileError: only poses were forecast, or files are damaged.
+    """
+    path = Path(path)
+    facts = _read_facts(path)
+    try:
+        if facts.frames == "npy":
+            return np.load(path / "frames.npy")
+        if facts.frames == "png":
+            numbers = range(1, facts.steps + 1)
+            return np.stack([read_picture(path / "frames" / f"{n:06d}.png") for n in numbers])
+    except (OSError, ValueError) as error:
+        raise ForecastError(f"{path}: frames are damaged ({error}): predict again") from error
+    raise ForecastError(f"{path} holds poses only: predict with frames to have them")
+
+
+def _read_facts(folder: Path) -> ForecastFacts:
+    return config_from_dict(ForecastFacts, read_json(folder / "facts.json"))
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))

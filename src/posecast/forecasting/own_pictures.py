@@ -1,0 +1,145 @@
+"""The pictures of a forecast of one's own video: whole frames, with the skeleton beside them."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.forecasting.own_result import OwnForecast
+from posecast.geometry import Crop, px_to_crop
+from posecast.media.pictures import (
+    PREDICTED,
+    SEEN,
+    Colour,
+    add_border,
+    add_caption,
+    pose_on_plain,
+    side_by_side,
+)
+from posecast.media.videos import read_video
+from posecast.skeletons import Skeleton
+
+_FEATHER = 0.06
+"""Width of the border that blends into the frame, as a share of the crop."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Size of the pictures that are shown."""
+
+    hw: tuple[int, int]
+    scale: float
+
+    @classmethod
+    def of(cls, image_hw: tuple[int, int], height: int) -> "View":
+        """Of this height, but no larger than the video; 0 is the video's own size."""
+        scale = min(1.0, height / image_hw[0]) if height else 1.0
+        return cls((max(round(image_hw[0] * scale), 2), max(round(image_hw[1] * scale), 2)), scale)
+
+    def resize(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+        """Scale a frame of the video to it."""
+        if picture.shape[:2] == self.hw:
+            return picture
+        return cv2.resize(picture, self.hw[::-1], interpolation=cv2.INTER_AREA)
+
+
+def read_pictures(
+    video: Path, frames: tuple[int, ...], fps: float, view: View
+) -> tuple[list[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h2 w2 3"]]:
+    """The seen frames at the size of the view, and the last one at its own."""
+    pictures, picture = [], None
+    stream = itertools.islice(read_video(video, fps), frames[-1] + 1)
+    for number, picture in enumerate(stream):
+        if number in frames:
+            pictures.append(view.resize(picture))
+    if picture is None or len(pictures) != len(frames):
+        raise ValueError(f"{video}: changed while it was read")
+    return pictures, picture
+
+
+def paste(
+    picture: UInt8[np.ndarray, "h w 3"],
+    patch: UInt8[np.ndarray, "_ _ 3"],
+    crop: Crop,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture with the patch, scaled to the crop, in the crop's place.
+
+    The patch's border blends into the picture, except where the crop ends at the picture's edge or
+    beyond it.
+    """
+    height, width = picture.shape[:2]
+    shrinks = crop.width < patch.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    scaled = cv2.resize(patch, (crop.width, crop.height), interpolation=how)
+    rows = slice(max(crop.y1, 0), min(crop.y2, height))
+    columns = slice(max(crop.x1, 0), min(crop.x2, width))
+    inside = scaled[
+        rows.start - crop.y1 : rows.stop - crop.y1, columns.start - crop.x1 : columns.stop - crop.x1
+    ]
+    down, across = _ramp(crop.y1, crop.y2, height), _ramp(crop.x1, crop.x2, width)
+    share = np.minimum(down[:, None], across[None])[..., None]
+    result = picture.copy()
+    ground = result[rows, columns]
+    result[rows, columns] = (ground + share * (inside.astype(np.float32) - ground)).round()
+    return result
+
+
+def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
+    """Weights of the patch along one axis, for those pixels that are in the picture."""
+    places = np.arange(max(start, 0), min(stop, length)) + 0.5
+    border = max(_FEATHER * (stop - start), 1.0)
+    weights = np.ones(len(places), np.float32)
+    if start > 0:
+        weights = np.minimum(weights, (places - start) / border)
+    if stop < length:
+        weights = np.minimum(weights, (stop - places) / border)
+    return weights.astype(np.float32)
+
+
+def forecast_pictures(
+    result: OwnForecast,
+    seen_pictures: list[UInt8[np.ndarray, "h w 3"]],
+    view: View,
+    skeleton: Skeleton,
+) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
+    """Seen frames, then the forecast ones, each with its pose beside it."""
+    poses = zip(result.past_joints_px, result.past_visible, strict=True)
+    for picture, (joints, visible) in zip(seen_pictures, poses, strict=True):
+        pose = _pose(joints, visible, result.crop, skeleton, view.hw[0])
+        yield side_by_side([_panel(picture, SEEN, "seen"), _panel(pose, SEEN, "pose seen")])
+    crop = _scaled_crop(result.crop, view.scale)
+    forecast = result.forecast
+    for number, joints in enumerate(forecast.joints_px):
+        picture = seen_pictures[-1]
+        if forecast.frames is not None:
+            picture = paste(picture, forecast.frames[number], crop)
+        pose = _pose(joints, forecast.visible[number], result.crop, skeleton, view.hw[0])
+        panels = (picture, f"forecast +{number + 1}"), (pose, f"pose +{number + 1}")
+        yield side_by_side([_panel(each, PREDICTED, text) for each, text in panels])
+
+
+def _scaled_crop(crop: Crop, scale: float) -> Crop:
+    x1, y1, x2, y2 = (round(edge * scale) for edge in dataclasses.astuple(crop))
+    return Crop(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))
+
+
+def _pose(
+    joints_px: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, "j"],
+    crop: Crop,
+    skeleton: Skeleton,
+    side: int,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The pose in the crop, as high as the picture."""
+    return pose_on_plain(px_to_crop(joints_px, crop) * side, visible, skeleton, (side, side))
+
+
+def _panel(
+    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    return add_caption(add_border(picture, colour), text)

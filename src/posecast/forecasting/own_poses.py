@@ -1,0 +1,190 @@
+"""Poses of a video of one's own, at the models' frame rate, and which of them are the seen ones."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.estimation import Box, FollowOptions, PoseEstimator, follow
+from posecast.forecasting.forecaster import Forecaster
+from posecast.keypoints import KeypointOptions, read_keypoints
+from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
+from posecast.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class OwnVideoConfig:
+    """What to forecast of a video, and how to show it."""
+
+    steps: int = 64
+    """Future frames; any number, whatever the models were trained on."""
+    fps: float = 30.0
+    """Frames a second that the models were trained on (Penn Action: 30); the video is brought to
+    this rate."""
+    well_seen_joints: float = 0.4
+    """Share of the joints that must be seen in a frame for it to be a well-seen one."""
+    well_seen_frames: float = 0.8
+    """Share of the seen frames that must be well-seen, the last one among them."""
+    lead_s: float = 5.0
+    """Where the second to forecast from is given, the person is searched so many seconds before."""
+    view_height: int = 480
+    """Height of the picture in the video that is written; 0 keeps the size of the video."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; it must be 1 or more")
+        if not self.fps > 0:
+            raise ValueError(f"fps is {self.fps}; it must be positive")
+        for name in ("well_seen_joints", "well_seen_frames"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
+        if self.view_height < 0:
+            raise ValueError(f"view_height is {self.view_height}; it must be 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatedPoses:
+    """Poses are found by an estimator that follows one person."""
+
+    estimator: PoseEstimator
+    follow: FollowOptions = field(default_factory=FollowOptions)
+    box: Box | None = None
+    """Where the person is in the first frame: x, y, width, height in pixels of the upright video;
+    without it the frame is searched."""
+
+
+@dataclass(frozen=True)
+class KeypointFile:
+    """Poses are read from a file or folder of keypoints of the video (see `keypoints`)."""
+
+    path: Path
+    options: KeypointOptions = field(default_factory=KeypointOptions)
+    person: int = 1
+    """Which of several people: 1 is the one who is largest and seen longest."""
+
+
+PoseSource = EstimatedPoses | KeypointFile
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPoses:
+    """Poses of a video at the frame rate of the models."""
+
+    joints_px: Float[np.ndarray, "t j 2"]
+    visible: Bool[np.ndarray, "t j"]
+    image_hw: tuple[int, int]
+    lost: tuple[tuple[int, int], ...] = ()
+    """Spans of frames in which the person was not found."""
+
+
+def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
+    """Frames before the second at which the forecast begins; None for all."""
+    if from_s is None:
+        return None
+    if not from_s > 0:
+        raise ValueError(f"cannot forecast from second {from_s}: something has to be seen before")
+    return int(np.ceil(from_s * config.fps - 1e-6))
+
+
+def find_poses(
+    video: Path,
+    source: PoseSource,
+    skeleton: Skeleton,
+    config: OwnVideoConfig,
+    from_s: float | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> SeenPoses:
+    """Poses at the models' frame rate, up to the second to forecast from.
+
+    `on_frame` is called after each frame that an estimator has looked at.
+    """
+    if isinstance(source, KeypointFile):
+        return _read_poses(video, source, skeleton, config, from_s)
+    if source.estimator.skeleton != skeleton:
+        raise ValueError(
+            f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
+            f"were trained on {skeleton.name}; use runs trained on the same data set"
+        )
+    return _estimate_poses(video, source, config, from_s, on_frame)
+
+
+def _estimate_poses(
+    video: Path,
+    source: EstimatedPoses,
+    config: OwnVideoConfig,
+    from_s: float | None,
+    on_frame: Callable[[], None],
+) -> SeenPoses:
+    stop, skipped = _num_seen(config, from_s), 0
+    if stop is not None and source.box is None:  # a box is one in the first frame
+        skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
+    frames = itertools.islice(read_video(video, config.fps), skipped, stop)
+    found = follow(frames, source.estimator, source.follow, source.box, on_frame)
+    if not np.any(found.visible):
+        raise ValueError(
+            f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
+            "first frame with --box x,y,w,h, or give poses of another program with --poses"
+        )
+    rows = ((skipped, 0), (0, 0))
+    return SeenPoses(
+        np.pad(found.joints_px, (*rows, (0, 0))),
+        np.pad(found.visible, rows),
+        found.image_hw,
+        tuple((first + skipped, again + skipped) for first, again in found.lost_spans()),
+    )
+
+
+def _read_poses(
+    video: Path,
+    source: KeypointFile,
+    skeleton: Skeleton,
+    config: OwnVideoConfig,
+    from_s: float | None,
+) -> SeenPoses:
+    times, info = frame_times(video), probe_video(video)
+    hw = (info.height, info.width)
+    track = read_keypoints(source.path, skeleton, len(times), hw, source.options, source.person)
+    frames = nearest_frames(times, config.fps)[: _num_seen(config, from_s)]
+    return SeenPoses(track.joints_px[frames], track.visible[frames], hw)
+
+
+def choose_frames(
+    seen: SeenPoses,
+    forecaster: Forecaster,
+    config: OwnVideoConfig,
+    name: str,
+    from_s: float | None = None,
+) -> tuple[int, ...]:
+    """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
+
+    ValueError says what is missing.
+    """
+    span = (forecaster.num_past - 1) * forecaster.stride + 1
+    num_frames = len(seen.joints_px)
+    if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
+        raise ValueError(
+            f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
+        )
+    if num_frames < span:
+        raise ValueError(
+            f"{name}: {num_frames} frames at {config.fps:g} a second before the forecast, the pose "
+            f"model needs {span}: give a longer video, or forecast from a later second"
+        )
+    well = seen.visible.mean(axis=1) >= config.well_seen_joints
+    lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, span - 2, -1)
+    for last in lasts:
+        frames = range(last - span + 1, last + 1, forecaster.stride)
+        if well[last] and well[frames].mean() >= config.well_seen_frames:
+            return tuple(frames)
+    where = f"before second {from_s}" if from_s is not None else "anywhere"
+    joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
+    raise ValueError(
+        f"{name}: the person is not seen well enough {where}: the pose model needs {span} frames "
+        f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
+        f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many "
+        "(--well-seen-joints, --well-seen-frames)"
+    )

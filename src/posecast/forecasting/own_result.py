@@ -1,0 +1,93 @@
+"""A forecast of one's own video, and the file of its joints."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.clips import Forecast
+from posecast.geometry import Crop
+from posecast.records.files import write_safely
+from posecast.skeletons import Skeleton
+
+ARRAYS = (
+    "past_joints_px",
+    "past_visible",
+    "predicted_joints_px",
+    "predicted_visible",
+    "predicted_frames",
+    "past_seconds",
+    "predicted_seconds",
+    "crop",
+    "image_hw",
+    "joint_names",
+)
+"""What OUT.npz holds: joints in pixels of the upright video, seconds of its frames, the crop
+(x1, y1, x2, y2) that `predicted_frames` show."""
+
+
+@dataclass(frozen=True, eq=False)
+class OwnForecast:
+    """A forecast and where it comes from."""
+
+    forecast: Forecast
+    crop: Crop
+    past_frames: tuple[int, ...]
+    """Numbers of the seen frames, at `fps` frames a second."""
+    past_joints_px: Float[np.ndarray, "p j 2"]
+    past_visible: Bool[np.ndarray, "p j"]
+    image_hw: tuple[int, int]
+    fps: float
+    stride: int
+    """From one seen or forecast frame to the next, in frames of `fps` a second."""
+    lost: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def seen_from_s(self) -> float:
+        return self.past_frames[0] / self.fps
+
+    @property
+    def seen_to_s(self) -> float:
+        return self.past_frames[-1] / self.fps
+
+    def summary(self) -> str:
+        """A line or two for people."""
+        count = len(self.forecast.joints_crop)
+        text = (
+            f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
+            f"({count * self.stride / self.fps:.2f} s) forecast"
+        )
+        spans = [f"{a / self.fps:.2f} to {b / self.fps:.2f} s" for a, b in self.lost]
+        return text + (f"\nthe person was not found from {', '.join(spans)}" if spans else "")
+
+
+def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
+    """Write `ARRAYS` as an .npz file."""
+    arrays = _arrays(result, skeleton)
+    write_safely(path, lambda partial: _save(partial, arrays))
+
+
+def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
+    forecast = result.forecast
+    ahead = np.arange(1, len(forecast.joints_px) + 1) * result.stride
+    frames = forecast.frames
+    values = (
+        result.past_joints_px.astype(np.float32),
+        result.past_visible,
+        forecast.joints_px.astype(np.float32),
+        forecast.visible,
+        np.zeros((0, 0, 0, 3), np.uint8) if frames is None else frames,
+        np.array(result.past_frames) / result.fps,
+        (result.past_frames[-1] + ahead) / result.fps,
+        np.array(dataclasses.astuple(result.crop)),
+        np.array(result.image_hw),
+        np.array(skeleton.joints),
+    )
+    return dict(zip(ARRAYS, values, strict=True))
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]

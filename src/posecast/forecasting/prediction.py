@@ -1,0 +1,367 @@
+"""The prediction stage: forecasts for clips of a prepared store, written as `forecasts` says.
+
+Clips are forecast in batches of poses, then drawn and written one at a time. A stopped prediction
+goes on where it was; a clip that cannot be used is reported and left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from rich.console import Console
+from rich.progress import track
+
+from posecast.clips import ClipError
+from posecast.computing.compilation import Compile
+from posecast.computing.devices import Device, Precision, Share
+from posecast.computing.options import ForecasterOptions
+from posecast.forecasting.forecast_files import (
+    ForecastFacts,
+    FrameFormat,
+    PoseOrigin,
+    StoredForecast,
+    finish_forecasts,
+    is_written,
+    open_forecasts,
+    write_arrays,
+    write_frames,
+    writing_clip,
+)
+from posecast.forecasting.forecaster import (
+    CLIPS_PER_BATCH,
+    Forecaster,
+    read_source,
+    seen_window,
+)
+from posecast.forecasting.movies import forecast_movie
+from posecast.geometry import crop_to_px
+from posecast.media.videos import write_gif, write_mp4
+from posecast.records.configs import config_to_dict
+from posecast.records.runs import Run
+from posecast.records.versions import code_versions
+from posecast.skeletons import Skeleton
+from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
+from posecast.windows import ClipWindow
+
+__all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
+
+
+_MOST_LISTED = 20
+_MAY_CHANGE = ("versions", *(f"config.{n}" for n in ("device", "frames_per_batch", "compile")))
+"""Settings that a prediction may be continued with other values of."""
+
+
+@dataclass(frozen=True)
+class PredictionConfig:
+    """What to forecast and what to write."""
+
+    clips: ClipSelection = field(default_factory=lambda: ClipSelection(split="test"))
+    """Clips of the store to forecast."""
+    steps: int = 64
+    """Future frames; any number, whatever the models were trained on."""
+    start: Literal["first", "middle"] = "first"
+    """Where the seen frames begin: at the clip's first frame (paper, Penn Action) or at its middle
+    (paper, Human3.6M)."""
+    poses: PoseOrigin = "forecast"
+    """forecast: the pose model's. true: draws the true future poses (oracle: what the image model
+    alone costs); needs no pose run, and ends where the clip ends."""
+    seen_poses: Literal["labels", "estimated"] = "labels"
+    """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added."""
+    frames: FrameFormat = "npy"
+    """How to store the predicted frames; none forecasts poses only and needs no image run."""
+    mp4: bool = True
+    """Write a video of forecast, truth and pose side by side."""
+    gif: bool = True
+    """Write the same as a GIF."""
+    view_scale: int = 0
+    """How many times MP4 and GIF are enlarged; 0 makes panels of about 256 pixels."""
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    precision: Precision = "32-true"
+    """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
+    compile: Compile = "off"
+    """on: torch.compile the drawing network, which pays after some hundred clips (needs a C++
+    compiler). cuda-graphs: besides, whole CUDA graphs."""
+
+    def __post_init__(self) -> None:
+        _ = self.options  # checks them
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; it must be 1 or more")
+        if self.view_scale < 0:
+            raise ValueError(f"view_scale is {self.view_scale}; it must be 0 or more")
+        if self.poses == "true" and self.frames == "none":
+            raise ValueError("true poses and no frames: there is nothing to forecast")
+
+    @property
+    def options(self) -> ForecasterOptions:
+        """How the networks are run."""
+        return ForecasterOptions(self.device, self.precision, self.frames_per_batch, self.compile)
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """How a prediction ended."""
+
+    num_forecast: int
+    """Clips forecast now."""
+    num_kept: int
+    """Clips that an earlier start of the same prediction had forecast."""
+    left_out: dict[str, str]
+    """Clips that could not be forecast, and why."""
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        kept = f", {self.num_kept} were there already" if self.num_kept else ""
+        lines = [f"{self.num_forecast} clips forecast{kept}"]
+        if self.left_out:
+            lines.append(f"{len(self.left_out)} left out, see left_out.jsonl:")
+            lines += [f"  {problem}" for problem in list(self.left_out.values())[:_MOST_LISTED]]
+        return "\n".join(lines)
+
+
+def predict_store(
+    config: PredictionConfig,
+    store_path: str | Path,
+    pose_run: str | Path | None,
+    image_run: str | Path | None,
+    out_path: str | Path,
+    share: Share | None = None,
+) -> PredictionReport:
+    """Forecast the chosen clips of a store into a folder, see `forecasts` for its files.
+
+    Several processes call this alike, each with its own `share` of the clips; all return the
+    report of all clips.
+
+    Raises:
+        ValueError: store, runs and config do not fit, the folder holds something else, or not
+            one clip could be forecast.
+    """
+    share = share or Share()
+    forecaster = _load(config, pose_run, image_run)
+    store = Store.open(Path(store_path))
+    _check_store(store, forecaster, config)
+    jobs, left_out = _choose(store, config, forecaster)
+    settings = _settings(config, store_path, pose_run, image_run)
+    if share.is_first:
+        open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
+    share.wait()
+    jobs = share.of(jobs)
+    missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
+    num_now = 0
+    for job, predicted in _with_poses(missing, config, forecaster):
+        try:
+            _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
+            num_now += 1
+        except (ClipError, StoreError) as error:
+            left_out[job.clip.clip_id] = str(error)
+    done = share.gather((num_now, len(jobs) - len(missing), left_out))
+    left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
+    if share.is_first and not finish_forecasts(out_path, left_out):
+        raise ValueError(f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}")
+    return PredictionReport(sum(each[0] for each in done), sum(each[1] for each in done), left_out)
+
+
+def _load(
+    config: PredictionConfig, pose_run: str | Path | None, image_run: str | Path | None
+) -> Forecaster:
+    if config.poses == "forecast" and pose_run is None:
+        raise ValueError("no pose run given; give one, or draw the true poses (--poses true)")
+    if config.frames == "none":
+        image_run = None
+    elif image_run is None:
+        raise ValueError("no image run given; give one, or forecast poses only (--frames none)")
+    return Forecaster.load(pose_run, image_run, config.options)
+
+
+def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig) -> None:
+    if store.skeleton != forecaster.skeleton:
+        raise ValueError(
+            f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
+            f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
+        )
+    if config.frames != "none" and store.size != forecaster.size:
+        raise ValueError(
+            f"store {store.path} has frames of {store.size} px, the image model draws "
+            f"{forecaster.size} px; prepare the store with --size {forecaster.size}"
+        )
+
+
+def _settings(
+    config: PredictionConfig,
+    store_path: str | Path,
+    pose_run: str | Path | None,
+    image_run: str | Path | None,
+) -> dict[str, Any]:
+    """How the forecasts are made, as prediction.json holds it."""
+    return {
+        "method": "forecast" if config.poses == "forecast" else "oracle",
+        "config": config_to_dict(config),
+        "store": str(Path(store_path).resolve()),
+        "pose_run": _describe_run(pose_run),
+        "image_run": None if config.frames == "none" else _describe_run(image_run),
+        "versions": code_versions(),
+    }
+
+
+def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    run = Run.open(Path(path))
+    return {"path": str(run.path.resolve()), "weights_step": run.weights_step()}
+
+
+# --- which clips, which poses -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One clip to forecast."""
+
+    clip: StoredClip
+    seen: ClipWindow
+    """Its seen poses are what the forecast starts from: labelled or estimated."""
+    truth: ClipWindow
+    """Labels of the same frames."""
+
+    @property
+    def num_truth(self) -> int:
+        """Future frames that the clip has."""
+        return int(self.truth.future_exists.sum())
+
+    @property
+    def existing_frames(self) -> Int[np.ndarray, " n"]:
+        """Numbers of the seen frames and the true future ones."""
+        return np.concatenate([self.truth.past_frames, self.truth.future_frames[: self.num_truth]])
+
+
+def _choose(
+    store: Store, config: PredictionConfig, forecaster: Forecaster
+) -> tuple[list[_Job], dict[str, str]]:
+    """The clips that can be forecast, and why the others cannot."""
+    source = store if config.seen_poses == "labels" else store.with_estimated_poses()
+    jobs, left_out = [], {}
+    for clip in source.select(config.clips):
+        try:
+            jobs.append(_job(store.clip(clip.clip_id), clip, config, forecaster))
+        except ClipError as error:
+            left_out[clip.clip_id] = str(error)
+    return jobs, left_out
+
+
+def _job(
+    clip: StoredClip, seen: StoredClip, config: PredictionConfig, forecaster: Forecaster
+) -> _Job:
+    if config.frames != "none" and not clip.has_frames:
+        raise ClipError(clip.clip_id, "has poses but no frames; forecast poses only, or leave out")
+    window = (forecaster.num_past, config.steps, config.start, forecaster.stride)
+    return _Job(clip, seen_window(seen, *window), seen_window(clip, *window))
+
+
+def _with_poses(
+    jobs: list[_Job], config: PredictionConfig, forecaster: Forecaster
+) -> Iterator[tuple[_Job, Float[np.ndarray, "t j 2"]]]:
+    """Each clip with the poses to draw, as shares of its crop; forecast many clips at a time."""
+    console = Console(stderr=True)
+    shown = track(jobs, "forecasting", console=console, disable=not console.is_terminal)
+    queue: list[np.ndarray] = []
+    for number, job in enumerate(shown):
+        if config.poses == "true":
+            yield job, job.truth.future_joints_crop[: job.num_truth]
+            continue
+        if not queue:
+            seen = [each.seen for each in jobs[number : number + CLIPS_PER_BATCH]]
+            past = np.stack([window.past_joints_crop for window in seen])
+            visible = np.stack([window.past_visible for window in seen])
+            queue = list(forecaster.predict_poses(past, visible, config.steps))
+        yield job, queue.pop(0)
+
+
+# --- one clip -----------------------------------------------------------------------------------
+
+
+def _write_forecast(
+    job: _Job,
+    predicted: Float[np.ndarray, "t j 2"],
+    config: PredictionConfig,
+    store: Store,
+    forecaster: Forecaster,
+    out_path: Path,
+) -> None:
+    """Draw the frames of one clip and write all its files."""
+    forecast = _describe(job, predicted, config, forecaster.stride)
+    frames = truth = None
+    if config.frames != "none":
+        frames = forecaster.draw_frames(
+            read_source(store, job.clip, job.seen),
+            job.seen.past_joints_crop[-1],
+            job.seen.past_visible[-1],
+            predicted,
+            forecast.predicted_visible,
+            job.clip.crop.hw,
+        )
+        truth = store.read_frames(job.clip, job.existing_frames)
+    with writing_clip(out_path, job.clip.clip_id) as folder:
+        write_arrays(folder, forecast)
+        if frames is not None:
+            write_frames(folder, frames, config.frames)
+        _write_movies(folder, forecast, frames, truth, config, store.skeleton)
+
+
+def _describe(
+    job: _Job, predicted: Float[np.ndarray, "t j 2"], config: PredictionConfig, stride: int
+) -> StoredForecast:
+    """The forecast of one clip in the form in which it is stored."""
+    clip, steps = job.clip, len(predicted)
+    exists = job.truth.future_exists[:steps]
+    future_px = crop_to_px(job.truth.future_joints_crop[:steps], clip.crop)
+    future_visible = job.truth.future_visible[:steps]
+    ever_seen = np.repeat(np.any(job.seen.past_visible, axis=0)[None], steps, axis=0)
+    facts = ForecastFacts(
+        clip_id=clip.clip_id,
+        action=clip.action,
+        split=clip.split,
+        fps=clip.fps / stride,
+        image_hw=clip.image_hw,
+        crop=(clip.crop.x1, clip.crop.y1, clip.crop.x2, clip.crop.y2),
+        box_px=clip.box_px,
+        start=int(job.seen.past_frames[0]),
+        num_past=len(job.seen.past_frames),
+        stride=stride,
+        steps=steps,
+        num_truth=int(exists.sum()),
+        poses=config.poses,
+        frames=config.frames,
+    )
+    return StoredForecast(
+        facts=facts,
+        past_joints_px=crop_to_px(job.seen.past_joints_crop, clip.crop),
+        past_visible=job.seen.past_visible,
+        future_joints_px=np.where(exists[:, None, None], future_px, np.nan),
+        future_visible=future_visible,
+        predicted_joints_px=crop_to_px(predicted, clip.crop),
+        predicted_joints_crop=predicted,
+        predicted_visible=future_visible if config.poses == "true" else ever_seen,
+    )
+
+
+def _write_movies(
+    folder: Path,
+    forecast: StoredForecast,
+    frames: UInt8[np.ndarray, "t h w 3"] | None,
+    truth: UInt8[np.ndarray, "n h w 3"] | None,
+    config: PredictionConfig,
+    skeleton: Skeleton,
+) -> None:
+    """MP4 and GIF to look at, as far as asked for."""
+    if not (config.mp4 or config.gif):
+        return
+    pictures = list(forecast_movie(forecast, skeleton, frames, truth, config.view_scale))
+    if config.mp4:
+        write_mp4(folder / "forecast.mp4", pictures, forecast.facts.fps)
+    if config.gif:
+        write_gif(folder / "forecast.gif", pictures, forecast.facts.fps)

@@ -1,0 +1,1 @@
+"""The prepared store: its format, reading, writing, preparation."""

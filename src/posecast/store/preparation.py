@@ -1,0 +1,302 @@
+"""Any data set -> a prepared store: one crop a clip, cut out, resized, and written for reading.
+
+Clips are made in several processes and stream through memory frame by frame. A clip that cannot
+be used is reported and left out. Stopped at any moment, the same command goes on where it stopped
+and ends with the same bytes.
+"""
+
+import dataclasses
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from jaxtyping import UInt8
+from rich.console import Console
+
+from posecast.clips import ClipError, ClipSource, PoseClip
+from posecast.computing.clip_workers import WorkerError, run_over_clips
+from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
+from posecast.store.files import check_names
+from posecast.store.reading import CropPolicy, StoredClip, StoreInfo
+from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
+
+_FILE_NAME = re.compile(r"[\w][\w .,()+=@-]*")
+
+
+class PreparationError(ValueError):
+    """Preparation cannot go on; the message says how to mend it. Finished clips are kept."""
+
+
+@dataclass(frozen=True)
+class PreparationConfig:
+    """How a store is made."""
+
+    size: int = 128
+    """Height and width of the stored frames in pixels."""
+    crop: CropPolicy = "union"
+    """What of the frame is kept. "union": the boxes of the whole clip, as the paper; it knows the
+    future. "tube": the same by the paper's formula for Human3.6M, whose boxes are the extents of
+    the joints. "seen": a wider square around the boxes of the first frames; knows nothing of what
+    comes."""
+    margin_px: int = 5
+    """Source pixels around the boxes ("union": 5 in the paper, "tube": 20)."""
+    num_seen: int = 10
+    """How many frames the "seen" crop looks at."""
+    resize: Resize = "linear"
+    """"linear" as in the paper, or "area": smoother where crops are larger than the size."""
+    validation_share: float = 0.092
+    """Share of each action's training clips that is held out: the last ones by id, rounded."""
+    clips: tuple[str, ...] = ()
+    """Only these clips; empty means all."""
+    workers: int = 0
+    """Processes at work; 0 means one per CPU core."""
+    shard_index: int = 0
+    """Which share of the clips to make, from 0, when several machines make one store."""
+    num_shards: int = 1
+    """Number of shares. Shares write into the same store; the command without them finishes it."""
+    strict: bool = False
+    """Count the preparation as failed when a clip had to be left out."""
+
+    def __post_init__(self) -> None:
+        _expect(self.size >= 8, f"size: expected at least 8 pixels, got {self.size}")
+        _expect(self.margin_px >= 0, f"margin_px: expected 0 or more, got {self.margin_px}")
+        _expect(self.num_seen >= 1, f"num_seen: expected at least 1, got {self.num_seen}")
+        _expect(self.workers >= 0, f"workers: expected 0 (all cores) or more, got {self.workers}")
+        _expect(
+            0 <= self.validation_share < 1,
+            f"validation_share: expected 0 or more and below 1, got {self.validation_share}",
+        )
+        _expect(
+            0 <= self.shard_index < self.num_shards,
+            f"shard_index: expected 0 to {self.num_shards - 1}, got {self.shard_index}",
+        )
+
+
+@dataclass(frozen=True)
+class PreparationReport:
+    """What a preparation did."""
+
+    store_path: Path
+    num_new: int
+    """Clips made now."""
+    num_kept: int
+    """Clips that were there already."""
+    left_out: dict[str, str]
+    """Clips that could not be used, and why."""
+    notes: dict[str, str]
+    """Clips of the finished store that were mended to be used, and how."""
+    finished: bool
+    """False after one share of several."""
+    strict: bool
+    seconds: float
+    splits: dict[str, int]
+    """Number of clips in each split, once finished."""
+    num_with_frames: int
+    """Number of clips that have frames, once finished."""
+
+    @property
+    def failed(self) -> bool:
+        """True where a clip was left out and that counts (`strict`)."""
+        return self.strict and bool(self.left_out)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [
+            f"{self.store_path}: {self.num_new} clips prepared in {self.seconds:.1f} s"
+            + (f", {self.num_kept} were there already" if self.num_kept else "")
+        ]
+        if self.finished:
+            splits = ", ".join(f"{self.splits[name]} {name}" for name in sorted(self.splits))
+            total = sum(self.splits.values())
+            poses_only = total - self.num_with_frames
+            lines.append(f"The store holds {total} clips ({splits}), {poses_only} with poses only.")
+        else:
+            lines.append("When all shares are done, the same command without a share finishes it.")
+        lines += list_clips(self.notes, "mended", f"the notes in {self.store_path / 'clips.jsonl'}")
+        left_out = str(self.store_path / LEFT_OUT_FILE)
+        where = left_out if self.finished else f"{left_out}, once the store is finished"
+        lines += list_clips(self.left_out, "left out", where)
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ClipPreparer:
+    """Makes one clip after the other, in whatever process."""
+
+    source: ClipSource
+    store_path: Path
+    config: PreparationConfig
+
+    def __call__(self, clip_id: str) -> None:
+        """Write one clip into the store; ClipError where it cannot be used."""
+        if not _FILE_NAME.fullmatch(clip_id):
+            raise ClipError(clip_id, "its name cannot be a file name; rename it")
+        poses = self.source.read_poses(clip_id)
+        frames = self.source.read_frames(clip_id)
+        clip = to_stored_clip(poses, self.config, has_frames=frames is not None)
+        pictures = None if frames is None else self._cut(frames, clip)
+        write_clip(self.store_path, clip, pictures)
+
+    def _cut(
+        self, frames: Iterator[UInt8[np.ndarray, "h w 3"]], clip: StoredClip
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        for frame in frames:
+            if frame.shape[:2] != clip.image_hw:
+                raise ClipError(
+                    clip.clip_id,
+                    f"a frame of {frame.shape[1]} x {frame.shape[0]} pixels, expected "
+                    f"{clip.image_hw[1]} x {clip.image_hw[0]}; mend or remove the clip",
+                )
+            yield cut_crop(frame, clip.crop, self.config.size, self.config.resize)
+
+    def has_frames(self, clip_id: str) -> bool:
+        """Whether making this clip is more than reading its poses."""
+        try:
+            return self.source.read_frames(clip_id) is not None
+        except ClipError:
+            return True
+
+
+def prepare(
+    source: ClipSource,
+    store_path: Path,
+    config: PreparationConfig | None = None,
+    console: Console | None = None,
+) -> PreparationReport:
+    """Make a store of all clips of a data set, or go on with one that was begun.
+
+    Clips that are there already are kept, except that clips without frames are made again once
+    the data set has their frames. ValueError (PreparationError, StoreError) where nothing can be
+    made, other options were used before, or the disk refuses; finished clips are kept then.
+    """
+    start = time.monotonic()
+    config = config or PreparationConfig()
+    wanted = _wanted_clips(source, config)
+    preparer = ClipPreparer(source, store_path, config)
+    try:
+        with StoreWriter(store_path, store_info(source, config), config.num_shards > 1) as writer:
+            done = writer.done()
+            todo = [each for each in wanted if _must_make(done.get(each), preparer, each)]
+            left_out = _make(writer, preparer, todo, console or Console(stderr=True))
+            clips = list(done.values()) if writer.finished else []
+            if config.num_shards == 1 and not writer.finished:
+                clips = writer.finish(left_out)
+            return PreparationReport(
+                store_path=store_path,
+                num_new=len(todo) - len(left_out),
+                num_kept=len(wanted) - len(todo),
+                left_out=left_out,
+                notes={clip.clip_id: clip.note for clip in clips if clip.note},
+                finished=writer.finished,
+                strict=config.strict,
+                seconds=time.monotonic() - start,
+                splits=dict(Counter(clip.split for clip in clips)),
+                num_with_frames=sum(clip.has_frames for clip in clips),
+            )
+    except (OSError, WorkerError) as error:
+        raise PreparationError(
+            f"preparing {store_path} stopped: {error}. Finished clips are kept: mend the cause "
+            "(free some space, where the disk is full) and start the same command again"
+        ) from error
+
+
+def store_info(source: ClipSource, config: PreparationConfig) -> StoreInfo:
+    """What the store says of itself; two preparations that differ in it do not mix."""
+    return StoreInfo(
+        dataset=source.name,
+        skeleton=source.skeleton.name,
+        size=config.size,
+        crop=config.crop,
+        margin_px=config.margin_px,
+        num_seen=config.num_seen,
+        resize=config.resize,
+        validation_share=config.validation_share,
+        clips=tuple(sorted(set(config.clips))),
+        source=_source_options(source),
+    )
+
+
+def to_stored_clip(clip: PoseClip, config: PreparationConfig, has_frames: bool) -> StoredClip:
+    """The clip with its crop chosen; its split is the official one until the store is finished.
+
+    ClipError where no crop can be made of its boxes or joints.
+    """
+    try:
+        crop = choose_crop(clip, config)
+    except ValueError as error:
+        raise ClipError(clip.clip_id, str(error)) from error
+    low, high = clip.boxes_px[:, :2].min(axis=0), clip.boxes_px[:, 2:].max(axis=0)
+    return StoredClip(
+        clip_id=clip.clip_id,
+        action=clip.action,
+        split=cast(Literal["train", "test"], clip.split),
+        official_split=clip.split,
+        fps=clip.fps,
+        image_hw=clip.image_hw,
+        crop=crop,
+        box_px=tuple(np.concatenate([low, high]).tolist()),
+        joints_px=clip.joints_px.astype(np.float32),
+        visible=clip.visible,
+        has_frames=has_frames,
+        note=clip.note,
+    )
+
+
+def choose_crop(clip: PoseClip, config: PreparationConfig) -> Crop:
+    """The crop that the policy makes of the clip; ValueError where it would be empty."""
+    if config.crop == "union":
+        return union_crop(clip.boxes_px, clip.image_hw, config.margin_px)
+    if config.crop == "tube":
+        return tube_crop(clip.boxes_px.reshape(-1, 2, 2), clip.image_hw, config.margin_px)
+    return seen_crop(clip.boxes_px[: config.num_seen], clip.image_hw)
+
+
+def _wanted_clips(source: ClipSource, config: PreparationConfig) -> list[str]:
+    """All clips asked for, or this process's share of them."""
+    known = source.clip_ids()
+    if not known:
+        raise PreparationError(f"the {source.name} data set holds no clip")
+    check_names(config.clips, known, "clip")
+    wanted = sorted(set(config.clips)) if config.clips else known
+    return wanted[config.shard_index :: config.num_shards]
+
+
+def _source_options(source: ClipSource) -> dict[str, Any]:
+    """Options of the reader, such as a frame step; where the data lie does not matter."""
+    if not dataclasses.is_dataclass(source):
+        return {}
+    values = {each.name: getattr(source, each.name) for each in dataclasses.fields(source)}
+    return {name: value for name, value in values.items() if not isinstance(value, Path)}
+
+
+def _must_make(done: StoredClip | None, preparer: ClipPreparer, clip_id: str) -> bool:
+    return done is None or (not done.has_frames and preparer.has_frames(clip_id))
+
+
+def _make(
+    writer: StoreWriter, preparer: ClipPreparer, todo: list[str], console: Console
+) -> dict[str, str]:
+    """Make the clips; what was left out, and why."""
+    if not todo:
+        return {}
+    if writer.finished:
+        if preparer.config.num_shards > 1:
+            raise PreparationError(
+                f"store {writer.path} is finished; add clips with the command without a share"
+            )
+        writer.reopen()
+    for clip_id in todo:
+        writer.drop(clip_id)
+    light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
+    heavy = sorted(set(todo) - set(light))
+    return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
+
+
+def _expect(condition: bool, expectation: str) -> None:
+    if not condition:
+        raise ValueError(expectation)

@@ -1,0 +1,301 @@
+"""The prepared store: cropped clips on disk, for reading single frames at random.
+
+    STORE/store.json       StoreInfo, and whether the store is finished
+    STORE/clips.jsonl      one line a clip: action, splits, frame rate, image size, crop, box
+    STORE/poses.npz        joints and visibility of all clips, one after the other
+    STORE/frames/ID.npy    uint8 (t, size, size, 3), RGB; absent for clips without pictures
+    STORE/left_out.jsonl   clips that could not be used, and why
+    STORE/estimates.npz    optional: estimated poses, laid out as poses.npz
+
+`store_writer` writes it. Nothing is kept open between reads, so a store can be copied into worker
+processes, and thousands of clips cost no file descriptors.
+"""
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.geometry import Crop, px_to_crop
+from posecast.skeletons import SKELETONS, Skeleton
+from posecast.store.files import (
+    CropPolicy,
+    Poses,
+    StoreError,
+    StoreInfo,
+    check_names,
+    damaged,
+    frames_path,
+    read_info,
+    read_lines,
+    read_pictures,
+    read_poses,
+    write_poses,
+)
+
+__all__ = [
+    "ClipSelection",
+    "CropPolicy",
+    "Poses",
+    "Store",
+    "StoreError",
+    "StoreInfo",
+    "StoredClip",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredClip:
+    """One clip of a store; frames are read with `Store.read_frames`."""
+
+    clip_id: str
+    action: str
+    """What the person does; "" where nobody said."""
+    split: Literal["train", "validation", "test"]
+    """Use of the clip: validation is held out of the official training clips."""
+    official_split: str
+    """The data set's own split: "train" or "test"."""
+    fps: float
+    image_hw: tuple[int, int]
+    """Height and width of the source frames in pixels."""
+    crop: Crop
+    """The part of the source frames that is stored."""
+    box_px: tuple[float, float, float, float]
+    """Union of the annotated boxes of the clip: x1, y1, x2, y2 in source pixels."""
+    joints_px: Float[np.ndarray, "t j 2"]
+    visible: Bool[np.ndarray, "t j"]
+    has_frames: bool
+    """False where the data set had no pictures of the clip."""
+    note: str = ""
+    """What had to be mended to use the clip, for people; "" where nothing."""
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.joints_px)
+
+    @property
+    def joints_crop(self) -> Float[np.ndarray, "t j 2"]:
+        """The joints as shares of the crop."""
+        return px_to_crop(self.joints_px, self.crop)
+
+    @property
+    def box_side_px(self) -> float:
+        """Longer side of `box_px`, the length that pose errors are divided by."""
+        x1, y1, x2, y2 = self.box_px
+        return max(x2 - x1, y2 - y1)
+
+
+_LINE_FIELDS = tuple(
+    each.name
+    for each in dataclasses.fields(StoredClip)
+    if each.name not in ("joints_px", "visible")
+)
+
+
+@dataclass(frozen=True)
+class ClipSelection:
+    """Which clips of a store to use."""
+
+    split: Literal["train", "validation", "test", "all"] = "train"
+    """Train, validation (held out of train), test, or all."""
+    actions: tuple[str, ...] = ()
+    """Only these actions; empty means all."""
+    clips: tuple[str, ...] = ()
+    """Exactly these clips, whatever their split and action."""
+    without: tuple[str, ...] = ()
+    """Leave these clips out; ids that the store does not have are passed over."""
+    with_frames: bool = False
+    """Only clips that have frames."""
+
+    def apply(self, clips: Sequence[StoredClip]) -> list[StoredClip]:
+        """The chosen clips in the order of the store, at least one.
+
+        ValueError names an unknown id or action with the nearest right one, or says why nothing
+        is left.
+        """
+        known = [clip.clip_id for clip in clips]
+        check_names(self.clips, known, "clip")
+        if not self.clips:  # which are chosen whatever their action
+            check_names(self.actions, sorted({clip.action for clip in clips}), "action")
+        self._check_without(known)
+        chosen = [clip for clip in clips if self.wants(clip)]
+        if not chosen:
+            raise ValueError(self._why_nothing(clips))
+        return chosen
+
+    def wants(self, clip: StoredClip) -> bool:
+        """Whether this clip is chosen."""
+        if clip.clip_id in self.without or (self.with_frames and not clip.has_frames):
+            return False
+        if self.clips:
+            return clip.clip_id in self.clips
+        right_action = not self.actions or clip.action in self.actions
+        return right_action and self.split in (clip.split, "all")
+
+    def _check_without(self, known: list[str]) -> None:
+        """A list made for the whole data set may name absent clips, but 50 for 0050 is a slip."""
+        spelled = {name.lstrip("0").lower(): name for name in known}
+        for name in self.without:
+            right = spelled.get(name.lstrip("0").lower(), name)
+            if right != name and name not in known:
+                raise ValueError(f"clips to leave out: no clip {name!r}; did you mean {right!r}?")
+
+    def _why_nothing(self, clips: Sequence[StoredClip]) -> str:
+        without_frames = dataclasses.replace(self, with_frames=False)
+        if self.with_frames and any(without_frames.wants(clip) for clip in clips):
+            return (
+                "none of the clips asked for has frames, only poses: prepare the store from "
+                "a data set folder that holds their frames"
+            )
+        if self.clips:
+            return "every clip asked for is also left out: check the two lists of clips"
+        counts = Counter(clip.split for clip in clips)
+        held = ", ".join(f"{counts[split]} {split}" for split in counts) or "no"
+        actions = f" of {', '.join(self.actions)}" if self.actions else ""
+        hint = "choose another split (--clips.split), or name the clips to use (--clips.clips)"
+        if self.split == "train" and set(counts) == {"test"}:
+            hint = (
+                "all are test clips of the data set's own split. To train on them all the same, "
+                "name them with --clips.clips, keep at least one apart for testing, say so beside "
+                "every number"
+            )
+        return f"no {self.split} clip{actions} in the store (it has {held} clips): {hint}"
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A finished store; open it with `Store.open`."""
+
+    path: Path
+    info: StoreInfo
+    clips: tuple[StoredClip, ...]
+    """All clips, sorted by id."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Store":
+        """Read the index and all poses; StoreError where the store is unfinished or damaged."""
+        path = Path(path)
+        info, finished = read_info(path)
+        if not finished:
+            raise StoreError(
+                f"store {path} is not finished: run the command that prepares it again, "
+                "it goes on where it stopped"
+            )
+        poses = read_poses(path / "poses.npz")
+        lines = read_lines(path / "clips.jsonl")
+        if [line.get("clip_id") for line in lines] != list(poses):
+            raise damaged(path, "clips.jsonl and poses.npz list different clips")
+        return cls(path, info, tuple(_to_clip(path, line, poses) for line in lines))
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return SKELETONS[self.info.skeleton]
+
+    @property
+    def size(self) -> int:
+        """Height and width of the frames in pixels."""
+        return self.info.size
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, StoredClip]:
+        return {clip.clip_id: clip for clip in self.clips}
+
+    def clip(self, clip_id: str) -> StoredClip:
+        """One clip by its id; ValueError names the nearest id."""
+        check_names((clip_id,), list(self._by_id), "clip")
+        return self._by_id[clip_id]
+
+    def select(self, selection: ClipSelection) -> list[StoredClip]:
+        """The clips that the selection wants, see `ClipSelection.apply`."""
+        return selection.apply(self.clips)
+
+    def left_out(self) -> dict[str, str]:
+        """Clips that could not be prepared, and why."""
+        lines = read_lines(self.path / "left_out.jsonl")
+        return {line["clip_id"]: line["problem"] for line in lines}
+
+    def read_frames(
+        self, clip: StoredClip, indices: slice | Sequence[int] | np.ndarray = slice(None)
+    ) -> UInt8[np.ndarray, "n h w 3"]:
+        """Frames of a clip, by a slice or by numbers from 0, reading no other frame.
+
+        IndexError for a frame that the clip does not have, StoreError where the clip has no
+        frames or its file is damaged.
+        """
+        if not clip.has_frames:
+            raise StoreError(
+                f"clip {clip.clip_id} has poses but no frames: choose clips with frames only, or "
+                "prepare the store from a data set folder that holds its frames"
+            )
+        numbers = range(clip.num_frames)
+        if isinstance(indices, slice):
+            wanted = list(numbers[indices])
+        else:
+            wanted = [numbers[int(index)] for index in indices]
+        return read_pictures(frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size)
+
+    def with_estimated_poses(self) -> "Store":
+        """The same store with estimated joints in place of the labels'.
+
+        Holds only the clips that have estimates; StoreError where none were ever written.
+        """
+        path = self.path / "estimates.npz"
+        if not path.is_file():
+            raise StoreError(
+                f"store {self.path} holds no estimated poses: add them with 'posecast estimate', "
+                "or those of the 2017 authors with 'posecast import-poses-2017'"
+            )
+        estimates = read_poses(path)
+        check_names(estimates, list(self._by_id), "clip")
+        clips = (self._by_id[clip_id] for clip_id in estimates)
+        changed = (_with_poses(path, clip, *estimates[clip.clip_id]) for clip in clips)
+        return dataclasses.replace(self, clips=tuple(changed))
+
+    def write_estimates(self, estimates: dict[str, Poses]) -> None:
+        """Put estimated poses beside the labels, in place of any earlier ones."""
+        for clip_id, poses in estimates.items():
+            _with_poses(self.path / "estimates.npz", self.clip(clip_id), *poses)
+        write_poses(self.path / "estimates.npz", estimates)
+
+
+def clip_to_line(clip: StoredClip) -> dict[str, Any]:
+    """What clips.jsonl says of a clip: everything but its poses."""
+    line = {name: getattr(clip, name) for name in _LINE_FIELDS}
+    if not clip.note:
+        del line["note"]
+    return line | {"crop": dataclasses.astuple(clip.crop)}
+
+
+def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray) -> StoredClip:
+    """Inverse of `clip_to_line`; ValueError where the line is damaged."""
+    line = {"note": "", **line}
+    if set(line) != set(_LINE_FIELDS):
+        raise ValueError(f"expected the keys {', '.join(_LINE_FIELDS)}, got {', '.join(line)}")
+    values: dict[str, Any] = line | {
+        "image_hw": tuple(line["image_hw"]),
+        "box_px": tuple(line["box_px"]),
+        "crop": Crop(*line["crop"]),
+    }
+    return StoredClip(**values, joints_px=joints, visible=visible)
+
+
+def _to_clip(path: Path, line: dict[str, Any], poses: dict[str, Poses]) -> StoredClip:
+    try:
+        return clip_from_line(line, *poses[line["clip_id"]])
+    except (TypeError, ValueError) as error:
+        raise damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
+
+
+def _with_poses(path: Path, clip: StoredClip, joints: np.ndarray, seen: np.ndarray) -> StoredClip:
+    if joints.shape != clip.joints_px.shape or seen.shape != clip.visible.shape:
+        raise StoreError(
+            f"{path}: clip {clip.clip_id} has poses of shape {joints.shape}, "
+            f"expected {clip.joints_px.shape}"
+        )
+    return dataclasses.replace(clip, joints_px=joints, visible=seen)

@@ -1,0 +1,318 @@
+"""Writing a prepared store clip by clip, so that a stop at any moment loses only the clip at work.
+
+While a store is made, every finished clip is a piece: its frames at their final place and a file
+`pieces/ID.piece` with the rest, both written under a temporary name and renamed, the frames first.
+`StoreWriter.finish` gathers the pieces into the index. The same clips and options give the same
+bytes, whatever was interrupted in between, and in whatever order or process clips were made.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import itertools
+import json
+import math
+import os
+import shutil
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from posecast.clips import ClipError
+from posecast.records.configs import config_differences, config_to_dict
+from posecast.records.files import PARTIAL, write_text
+from posecast.store.files import (
+    NPY_HEADER_BYTES,
+    StoreError,
+    StoreInfo,
+    frames_path,
+    read_info,
+    write_poses,
+)
+from posecast.store.reading import Store, StoredClip, clip_from_line, clip_to_line
+
+LEFT_OUT_FILE = "left_out.jsonl"
+"""In the store: each clip that could not be used, and why."""
+
+_MOST_LISTED = 20
+_OWN_NAMES = (".lock", "store.json")
+_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What network file systems without locks answer; there the user has to mind the order."""
+
+
+class StoreWriter:
+    """A store at work; use it as a context manager, which holds the store's lock."""
+
+    def __init__(self, path: Path, info: StoreInfo, shared: bool = False) -> None:
+        """Begin a store or go on with one.
+
+        `shared`: others may write other clips of the same store at the same time; none of them
+        can finish it. StoreError where the folder holds something else, was begun with other
+        options, or is in use.
+        """
+        self.path = path
+        self.info = info
+        _refuse_strange_folder(path)
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path, shared)
+        try:
+            self.finished = self._begin()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> "StoreWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._lock)
+
+    def _begin(self) -> bool:
+        """Note the options, or compare them with those noted; True where all is done already."""
+        finished = False
+        if (self.path / "store.json").exists():
+            stored, finished = read_info(self.path)
+            different = config_differences(config_to_dict(stored), config_to_dict(self.info))
+            if different:
+                raise StoreError(
+                    f"store {self.path} was begun with other options ({'; '.join(different)}): "
+                    "use the same options, or another folder"
+                )
+        else:
+            self._describe(finished=False)
+        if finished:  # a stop right after the end may have left these
+            shutil.rmtree(self.path / "pieces", ignore_errors=True)
+        return finished
+
+    def _describe(self, finished: bool) -> None:
+        content = config_to_dict(self.info) | {"finished": finished}
+        with _written_whole(self.path / "store.json", flush=True) as file:
+            file.write(json.dumps(content, indent=2).encode() + b"\n")
+
+    def done(self) -> dict[str, StoredClip]:
+        """The clips that need not be made again, by id."""
+        if self.finished:
+            return {clip.clip_id: clip for clip in Store.open(self.path).clips}
+        found = {}
+        for file in sorted((self.path / "pieces").glob("*.piece")):
+            clip = _read_piece(file)
+            if clip is not None and self._has_its_frames(clip):
+                found[clip.clip_id] = clip
+        return found
+
+    def _has_its_frames(self, clip: StoredClip) -> bool:
+        path = frames_path(self.path, clip.clip_id)
+        expected = NPY_HEADER_BYTES + clip.num_frames * 3 * self.info.size**2
+        return not clip.has_frames or (path.is_file() and path.stat().st_size == expected)
+
+    def reopen(self) -> None:
+        """Take the index of a finished store apart again, to add clips to it."""
+        for clip in Store.open(self.path).clips:
+            _write_piece(self.path, clip)
+        self._describe(finished=False)
+        self.finished = False
+
+    def drop(self, clip_id: str) -> None:
+        """Forget a clip that has to be made again."""
+        _piece_path(self.path, clip_id).unlink(missing_ok=True)
+
+    def finish(self, left_out: dict[str, str]) -> list[StoredClip]:
+        """Write the index from the pieces; the store can be used from then on.
+
+        What was left out is listed in left_out.jsonl, and StoreError where nothing is left.
+        """
+        done = self.done()
+        problems = sorted(left_out.items())
+        _write_lines(
+            self.path / LEFT_OUT_FILE,
+            [{"clip_id": clip_id, "problem": problem} for clip_id, problem in problems],
+        )
+        if not done:
+            named = list_clips(left_out, "left out", self.path / LEFT_OUT_FILE)
+            raise StoreError(
+                "\n".join([f"no clip of the {self.info.dataset} data set can be used", *named])
+            )
+        clips = hold_out_validation([done[key] for key in sorted(done)], self.info.validation_share)
+        write_poses(
+            self.path / "poses.npz",
+            {clip.clip_id: (clip.joints_px, clip.visible) for clip in clips},
+        )
+        _write_lines(self.path / "clips.jsonl", [clip_to_line(clip) for clip in clips])
+        self._remove_strays({clip.clip_id for clip in clips if clip.has_frames})
+        self._describe(finished=True)
+        self.finished = True
+        shutil.rmtree(self.path / "pieces", ignore_errors=True)
+        return clips
+
+    def _remove_strays(self, with_frames: set[str]) -> None:
+        """Half-written frames of processes that were killed, frames of clips now left out."""
+        wanted = {frames_path(self.path, clip_id).name for clip_id in with_frames}
+        for file in (self.path / "frames").glob("*"):
+            if file.name not in wanted:
+                file.unlink()
+
+
+def write_clip(
+    path: Path, clip: StoredClip, pictures: Iterable[UInt8[np.ndarray, "s s 3"]] | None
+) -> None:
+    """Add one finished clip to a store at work; safe in several processes at once.
+
+    `pictures` are its frames, cropped and resized, in order; they stream to the disk. ClipError
+    where their number is not that of the poses.
+    """
+    if pictures is not None:
+        _write_pictures(frames_path(path, clip.clip_id), clip, pictures)
+    _write_piece(path, dataclasses.replace(clip, has_frames=pictures is not None))
+
+
+def list_clips(clips: dict[str, str], what: str, where: str | Path) -> list[str]:
+    """Lines that name clips and say what was done to each, of many only some and `where` all are.
+
+    No line where there are no clips.
+    """
+    if not clips:
+        return []
+    lines = [f"{len(clips)} {what}:"]
+    lines += [f"  clip {name}: {why}" for name, why in sorted(clips.items())[:_MOST_LISTED]]
+    if len(clips) > _MOST_LISTED:
+        lines.append(f"  and {len(clips) - _MOST_LISTED} more; the complete list: {where}")
+    return lines
+
+
+def hold_out_validation(clips: Sequence[StoredClip], share: float) -> list[StoredClip]:
+    """Set the split of each clip.
+
+    The rule: of the n official training clips of each action, sorted by id, the last
+    round(share * n) are the validation clips, halves rounded up, but at least one and not all;
+    none where n is 1 or the share 0. Official test clips are the test clips.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for clip in sorted(clips, key=lambda clip: clip.clip_id):
+        if clip.official_split == "train":
+            groups[clip.action].append(clip.clip_id)
+    held: set[str] = set()
+    for ids in groups.values():
+        count = min(max(math.floor(share * len(ids) + 0.5), 1 if share > 0 else 0), len(ids) - 1)
+        held.update(ids[len(ids) - count :])
+    return [dataclasses.replace(clip, split=_split(clip, held)) for clip in clips]
+
+
+def _split(clip: StoredClip, held: set[str]) -> Literal["train", "validation", "test"]:
+    if clip.official_split == "test":
+        return "test"
+    return "validation" if clip.clip_id in held else "train"
+
+
+def _write_pictures(path: Path, clip: StoredClip, pictures: Iterable[np.ndarray]) -> None:
+    """One .npy file, written picture by picture."""
+    stream = iter(pictures)
+    first = next(stream, None)
+    with _written_whole(path, flush=True) as file:
+        if first is not None:
+            shape = (clip.num_frames, *first.shape)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            assert file.tell() == NPY_HEADER_BYTES
+        count = 0
+        for picture in itertools.chain([] if first is None else [first], stream):
+            file.write(np.ascontiguousarray(picture).data)
+            count += 1
+        if count != clip.num_frames:
+            raise ClipError(
+                clip.clip_id,
+                f"{count} frames but poses of {clip.num_frames}: frames and labels must come "
+                "from the same copy of the data set; fetch the clip again",
+            )
+
+
+def _write_piece(path: Path, clip: StoredClip) -> None:
+    """A line of JSON, then the poses; a checksum tells a whole piece from a part of one."""
+    joints = np.ascontiguousarray(clip.joints_px, np.float32).tobytes()
+    visible = np.ascontiguousarray(clip.visible).tobytes()
+    line = {"clip": clip_to_line(clip), "shape": list(clip.visible.shape)}
+    content = json.dumps(line).encode() + b"\n" + joints + visible
+    with _written_whole(_piece_path(path, clip.clip_id)) as file:
+        file.write(b"%08x\n" % zlib.crc32(content) + content)
+
+
+def _read_piece(path: Path) -> StoredClip | None:
+    """The clip, or None where the piece was cut short by a loss of power."""
+    checksum, _, content = path.read_bytes().partition(b"\n")
+    if checksum != b"%08x" % zlib.crc32(content):
+        return None
+    text, _, data = content.partition(b"\n")
+    line = json.loads(text)
+    num_frames, num_joints = line["shape"]
+    count = 2 * num_frames * num_joints
+    joints = np.frombuffer(data, np.float32, count).reshape(num_frames, num_joints, 2)
+    visible = np.frombuffer(data, np.bool_, offset=4 * count).reshape(num_frames, num_joints)
+    return clip_from_line(line["clip"], joints, visible)
+
+
+@contextlib.contextmanager
+def _written_whole(path: Path, flush: bool = False) -> Iterator[BinaryIO]:
+    """A temporary file of this process that becomes `path` once the block ends well.
+
+    `flush` waits until the disk has it, so that it outlives a loss of power.
+    """
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _piece_path(path: Path, clip_id: str) -> Path:
+    return path / "pieces" / f"{clip_id}.piece"
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _refuse_strange_folder(path: Path) -> None:
+    """A folder may be new, empty, a store, or a store that was stopped before it had a name."""
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; name a folder for the store")
+    if path.is_dir() and not (path / "store.json").exists():
+        strange = [each.name for each in path.iterdir() if not each.name.startswith(_OWN_NAMES)]
+        if strange:
+            raise StoreError(
+                f"{path} is not a store and not empty (it holds {min(strange)}): name a new folder"
+            )
+
+
+def _lock(path: Path, shared: bool) -> int:
+    """Held until the descriptor is closed, at the latest when the process ends."""
+    descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreError(
+            f"another process is preparing {path}: wait for it, or stop it; to share the work, "
+            "give every process its --shard"
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            os.close(descriptor)
+            raise
+    return descriptor
