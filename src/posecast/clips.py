@@ -137,17 +137,17 @@ def check_seen_video(
     visible: np.ndarray,
     skeleton: Skeleton,
 ) -> None:
-    """ValueError where a user's arrays are no frames with a pose each.
+    """PosecastError where a user's arrays are no frames with a pose each.
 
     Expected: frames uint8 (h, w, 3), joints (t, j, 2) and visible (t, j).
     """
     shape = (len(frames), skeleton.num_joints)
     if joints.shape != (*shape, 2) or visible.shape != shape:
-        raise ValueError(
+        raise PosecastError(
             f"joints {joints.shape} and visible {visible.shape} do not fit {len(frames)} frames "
             f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
         )
     if len(frames) and (frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,)):
-        raise ValueError(
+        raise PosecastError(
             f"frames are {frames[0].dtype} {frames[0].shape}; expected uint8 (h, w, 3), RGB"
         )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from posecast.errors import PosecastError
 from posecast.skeletons import Skeleton
 
 JointArray = TypeVar("JointArray", np.ndarray, Tensor)
@@ -36,7 +37,7 @@ class Crop:
 
     def __post_init__(self) -> None:
         if self.x2 <= self.x1 or self.y2 <= self.y1:
-            raise ValueError(
+            raise PosecastError(
                 f"empty crop x {self.x1}..{self.x2}, y {self.y1}..{self.y2}: "
                 "the person's box must lie at least partly inside the image; check the boxes"
             )
@@ -211,4 +212,4 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
 
 def _expect(condition: bool, expectation: str) -> None:
     if not condition:
-        raise ValueError(f"expected {expectation}")
+        raise PosecastError(f"expected {expectation}")

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from posecast.errors import PosecastError
+
 FeatureNetwork = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b f fh fw"]]
 """A frozen network: pictures in [-1, 1] to features."""
 
@@ -102,7 +104,7 @@ class ImageLossWeights:
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             if not getattr(self, name) >= 0:
-                raise ValueError(f"loss weight {name} is {getattr(self, name)}; give 0 or more")
+                raise PosecastError(f"loss weight {name} is {getattr(self, name)}; give 0 or more")
 
 
 class GeneratorLoss(NamedTuple):

@@ -6,6 +6,8 @@ A skeleton is data. Code asks it for joints by name and never writes a joint's n
 from dataclasses import dataclass
 from typing import Literal
 
+from posecast.errors import PosecastError
+
 JointGroup = tuple[str, ...]
 """One joint, or several whose midpoint is meant."""
 
@@ -29,7 +31,9 @@ class Skeleton:
         known = set(self.joints)
         unknown = {name for limb in self.limbs for end in limb for name in end} - known
         if unknown:
-            raise ValueError(f"skeleton {self.name}: limbs name unknown joints {sorted(unknown)}")
+            raise PosecastError(
+                f"skeleton {self.name}: limbs name unknown joints {sorted(unknown)}"
+            )
 
     @property
     def num_joints(self) -> int:
@@ -41,9 +45,11 @@ class Skeleton:
         return 4 * len(self.limbs) if self.heatmaps == "limbs" else self.num_joints
 
     def index(self, joint: str) -> int:
-        """Position of a joint in the arrays; ValueError names the known joints."""
+        """Position of a joint in the arrays; PosecastError names the known joints."""
         if joint not in self.joints:
-            raise ValueError(f"skeleton {self.name} has no joint {joint!r}; it has {self.joints}")
+            raise PosecastError(
+                f"skeleton {self.name} has no joint {joint!r}; it has {self.joints}"
+            )
         return self.joints.index(joint)
 
     @property

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from posecast.clips import ClipError, ImageBatch, PoseBatch
+from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm
 from posecast.store.reading import Store, StoredClip
 
@@ -107,7 +108,7 @@ class ImagePairSampler:
     ) -> None:
         missing = [clip.clip_id for clip in clips if not clip.has_frames]
         if missing:
-            raise ValueError(
+            raise PosecastError(
                 f"clips {missing[:5]} have poses but no frames: the image model needs frames, "
                 "choose clips that have them"
             )
@@ -233,7 +234,7 @@ class _Poses:
     @classmethod
     def of(cls, clips: Sequence[StoredClip]) -> "_Poses":
         if not clips:
-            raise ValueError("expected at least one clip to train on, got none")
+            raise PosecastError("expected at least one clip to train on, got none")
         visible = np.concatenate([clip.visible for clip in clips])
         joints = np.concatenate([clip.joints_crop for clip in clips]).astype(np.float32)
         lengths = np.array([clip.num_frames for clip in clips])
@@ -255,7 +256,7 @@ class _ClipStream:
     def __init__(self, num_clips: int, batch_size: int, rank: int, num_ranks: int) -> None:
         _check_positive("batch_size", batch_size)
         if batch_size % num_ranks:
-            raise ValueError(
+            raise PosecastError(
                 f"batch of {batch_size} cannot be shared equally by {num_ranks} processes: "
                 f"choose a batch size that is a multiple of {num_ranks}"
             )
@@ -282,4 +283,4 @@ class _ClipStream:
 
 def _check_positive(name: str, value: int) -> None:
     if value < 1:
-        raise ValueError(f"expected {name} of at least 1, got {value}")
+        raise PosecastError(f"expected {name} of at least 1, got {value}")

@@ -67,7 +67,7 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Inverse of `write`; ValueError where the file is something else."""
+        """Inverse of `write`; PosecastError where the file is something else."""
         return config_from_dict(cls, read_json(path), str(path))
 
 

@@ -17,6 +17,7 @@ from posecast.bench.results import Results, Row
 from posecast.computing.compilation import Compile
 from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.records.versions import code_versions
 
 
@@ -42,7 +43,7 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         if self.threads < 0 or self.repeats < 1 or self.seconds < 0 or not self.precisions:
-            raise ValueError(
+            raise PosecastError(
                 "give threads and seconds of 0 or more, repeats of 1 or more and at least one "
                 f"precision, got {self.threads}, {self.seconds}, {self.repeats}, {self.precisions}"
             )

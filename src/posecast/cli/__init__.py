@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from posecast import __version__
+from posecast.errors import PosecastError
 
 Run = Callable[[list[str], str], int]
 """A command: its arguments and the name it was called by -> exit status."""
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("posecast: stopped; the same command goes on where it was", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except (PosecastError, OSError) as error:
         print(f"posecast: error: {error}", file=sys.stderr)
         return 2
 
@@ -142,7 +143,7 @@ def _group(words: list[str]) -> int:
         return 0 if len(words) > 1 else 2
     wanted = " ".join(words[:2]) if members else words[0]
     known = members or {name.split()[0] for name in COMMANDS}
-    raise ValueError(f"unknown command {wanted!r}{did_you_mean(wanted, known)}")
+    raise PosecastError(f"unknown command {wanted!r}{did_you_mean(wanted, known)}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from rich.progress import Progress, TextColumn
 
 from posecast.cli.parsing import parse
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
@@ -75,7 +76,7 @@ def forecast(words: list[str], program: str) -> int:
     """`posecast forecast VIDEO --pose-run RUN ... (--estimator-run RUN | --poses FILE)`."""
     asked = parse(ForecastVideo, words, program)
     if (asked.estimator_run is None) == (asked.poses is None):
-        raise ValueError(
+        raise PosecastError(
             "where do the poses come from? give --estimator-run (a run of 'posecast train "
             "estimator', or a model file), or --poses (keypoints of another program), one of them"
         )
@@ -98,7 +99,7 @@ def _parse_box(text: str) -> Box | None:
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"--box {text!r}: expected four numbers x,y,width,height") from None
+        raise PosecastError(f"--box {text!r}: expected four numbers x,y,width,height") from None
     return x, y, width, height
 
 
@@ -107,7 +108,7 @@ def _source(
 ) -> EstimatedPoses | KeypointFile:
     if asked.poses is not None:
         if box is not None:
-            raise ValueError("--box is for --estimator-run; choose among --poses with --person")
+            raise PosecastError("--box is for --estimator-run; choose among --poses with --person")
         options = KeypointOptions(asked.format, asked.min_confidence)
         return KeypointFile(asked.poses, options, asked.person)
     least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence

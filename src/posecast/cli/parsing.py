@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from posecast.cli import did_you_mean
+from posecast.errors import PosecastError
 
 T = TypeVar("T")
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
     """Read flags into a dataclass, whose docstring is the help text.
 
-    Wrong flags and --help end the program (SystemExit 2 and 0). ValueError where the dataclass
+    Wrong flags and --help end the program (SystemExit 2 and 0). PosecastError where the dataclass
     refuses a value.
     """
     return tyro.cli(
@@ -44,7 +45,7 @@ def split_preset(
 ) -> tuple[str, T, list[str]]:
     """Take the preset's name off the arguments: name, settings, the rest.
 
-    Without a name, --help lists the presets and ends the program. ValueError for a missing or
+    Without a name, --help lists the presets and ends the program. PosecastError for a missing or
     unknown name, with the nearest right one.
     """
     names = ", ".join(presets)
@@ -55,7 +56,7 @@ def split_preset(
         print(f"\n'{program} PRESET --help' lists all settings and their values in that preset.")
         raise SystemExit(0)
     if not words or words[0].startswith("-"):
-        raise ValueError(f"{program} needs the name of a preset first: {names}")
+        raise PosecastError(f"{program} needs the name of a preset first: {names}")
     if words[0] not in presets:
-        raise ValueError(f"unknown preset {words[0]!r}{did_you_mean(words[0], presets)}")
+        raise PosecastError(f"unknown preset {words[0]!r}{did_you_mean(words[0], presets)}")
     return words[0], presets[words[0]], words[1:]

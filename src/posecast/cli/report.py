@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.errors import PosecastError
 from posecast.report import ReportConfig, write_report
 
 
@@ -32,7 +33,7 @@ def report(words: list[str], program: str) -> int:
     """`posecast report EVALUATION ... --out OUT`."""
     asked = parse(Report, words, program)
     if not asked.evaluations:
-        raise ValueError(
+        raise PosecastError(
             f"{program} needs the folder of an evaluation: {program} NUMBERS --out PAGE"
         )
     print(write_report(asked.evaluations, asked.out, asked.config))

@@ -8,6 +8,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.datasets.videos import OwnVideos
+from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
 from posecast.forecasting.own_folders import estimate_folder
 from posecast.skeletons import SKELETONS
@@ -53,13 +54,13 @@ def prepare_videos(words: list[str], program: str) -> int:
     """`posecast prepare videos FOLDER STORE (--poses POSES | --estimator-run RUN)`."""
     asked = parse(PrepareVideos, words, program)
     if asked.config.crop != "seen":
-        raise ValueError(
+        raise PosecastError(
             f"--crop {asked.config.crop} looks at whole clips: it knows what it should forecast. "
             "Own videos are cropped by their seen frames (--crop seen)"
         )
     poses = asked.poses or asked.store.with_name(asked.store.name + "-poses")
     if asked.poses is None and asked.estimator_run is None:
-        raise ValueError("where do the poses come from? give --poses or --estimator-run")
+        raise PosecastError("where do the poses come from? give --poses or --estimator-run")
     source = OwnVideos(asked.folder, poses, asked.fps, asked.skeleton, asked.person)
     if asked.estimator_run is not None:
         _estimate(asked, poses)
@@ -72,7 +73,7 @@ def _estimate(asked: PrepareVideos, poses: Path) -> None:
     skeleton = SKELETONS[asked.skeleton]
     estimator = load_pose_estimator(asked.estimator_run or Path(), skeleton, asked.estimator)
     if estimator.skeleton != skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"the estimator finds joints of skeleton {estimator.skeleton.name}: "
             f"give --skeleton {estimator.skeleton.name}"
         )

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from posecast.clips import ClipError
+from posecast.errors import PosecastError
 
 ClipTask = Callable[[str], None]
 """Does one clip, given its id; raises ClipError where the clip is bad. Must be picklable."""
@@ -31,7 +32,7 @@ _task_of_worker: list[ClipTask] = []
 """In worker processes: the one task that they were started for."""
 
 
-class WorkerError(ValueError):
+class WorkerError(PosecastError):
     """A worker process ended before its work was done."""
 
 

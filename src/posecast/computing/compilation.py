@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import _dynamo, nn
 
+from posecast.errors import PosecastError
+
 Compile = Literal["off", "on", "cuda-graphs"]
 
 _MOST_SHAPES = 64
@@ -19,12 +21,12 @@ def compile_parts(parts: Iterable[nn.Module], how: Compile, device: torch.device
     """Let these modules be compiled when they are first run; weights and their names stay.
 
     "cuda-graphs" replays what a GPU did as a whole, which saves the time between its kernels.
-    Needs a C++ compiler on a processor. ValueError for CUDA graphs without a CUDA device.
+    Needs a C++ compiler on a processor. PosecastError for CUDA graphs without a CUDA device.
     """
     if how == "off":
         return
     if how == "cuda-graphs" and device.type != "cuda":
-        raise ValueError("CUDA graphs need a CUDA device; use --compile on, or off")
+        raise PosecastError("CUDA graphs need a CUDA device; use --compile on, or off")
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, _MOST_SHAPES)
     mode = "reduce-overhead" if how == "cuda-graphs" else "default"
     for part in parts:

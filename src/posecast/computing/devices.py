@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar
 from lightning_fabric import Fabric
 from torch import backends, cuda, distributed
 
+from posecast.errors import PosecastError
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -25,17 +27,17 @@ def build_fabric(
 ) -> Fabric:
     """Fabric, launched: devices, precision, and the processes if there are several.
 
-    ValueError where the machine lacks what was asked for.
+    PosecastError where the machine lacks what was asked for.
     """
     if num_devices < 1 or num_nodes < 1:
-        raise ValueError(f"num_devices {num_devices}, num_nodes {num_nodes}: give 1 or more")
+        raise PosecastError(f"num_devices {num_devices}, num_nodes {num_nodes}: give 1 or more")
     if device == "cuda" and cuda.device_count() < num_devices:
-        raise ValueError(
+        raise PosecastError(
             f"{num_devices} CUDA devices asked for, {cuda.device_count()} found; "
             "give fewer devices or --device cpu"
         )
     if device == "mps" and not backends.mps.is_available():
-        raise ValueError("no MPS device found; use --device cpu")
+        raise PosecastError("no MPS device found; use --device cpu")
     several = num_devices * num_nodes > 1
     fabric = Fabric(
         accelerator=device,

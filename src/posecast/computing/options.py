@@ -6,6 +6,7 @@ import torch
 
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision
+from posecast.errors import PosecastError
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,14 @@ class ForecasterOptions:
 
     def __post_init__(self) -> None:
         if self.frames_per_batch < 0:
-            raise ValueError(f"frames_per_batch is {self.frames_per_batch}; give 0 or more")
+            raise PosecastError(f"frames_per_batch is {self.frames_per_batch}; give 0 or more")
 
     def pick_device(self) -> torch.device:
-        """The device meant; ValueError where this machine lacks it."""
+        """The device meant; PosecastError where this machine lacks it."""
         present = {"cpu": True, "cuda": torch.cuda.is_available()}
         present["mps"] = torch.backends.mps.is_available()
         if self.device == "auto":
             return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
         if not present[self.device]:
-            raise ValueError(f"no {self.device} device found; use --device cpu")
+            raise PosecastError(f"no {self.device} device found; use --device cpu")
         return torch.device(self.device)

@@ -21,6 +21,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
+from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
 from posecast.skeletons import HUMAN36M, Skeleton
 
@@ -95,11 +96,11 @@ class Human36M:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise ValueError(f"every is {self.every}; it must be 1 or more")
+            raise PosecastError(f"every is {self.every}; it must be 1 or more")
         if not self.root.is_dir():
-            raise ValueError(f"Human3.6M: {self.root} is not a folder; {_LAYOUT}")
+            raise PosecastError(f"Human3.6M: {self.root} is not a folder; {_LAYOUT}")
         if not self._files:
-            raise ValueError(f"Human3.6M: {self.root} holds no subject's files; {_LAYOUT}")
+            raise PosecastError(f"Human3.6M: {self.root} holds no subject's files; {_LAYOUT}")
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from posecast.datasets.matlab import read_matlab
+from posecast.errors import PosecastError
 from posecast.skeletons import HUMAN36M
 
 _NUM_NUMBERS = 2 * HUMAN36M.num_joints
@@ -15,7 +16,7 @@ _MOST_NUMBERS = 10_000_000
 """Hundreds of times the longest clip: what a damaged length may not ask memory for."""
 
 
-class PoseFileError(ValueError):
+class PoseFileError(PosecastError):
     """The file cannot be read; the message says why, without its name."""
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from posecast.errors import PosecastError
+
 _HEADER_BYTES = 128
 _BYTE_ORDERS = {b"IM": "<", b"MI": ">"}
 _NUMBERS = {
@@ -33,7 +35,7 @@ _MATRIX, _COMPRESSED = 14, 15
 _CHARACTERS, _DOUBLE, _LAST_NUMERIC_CLASS = 4, 6, 15
 
 
-class MatlabError(ValueError):
+class MatlabError(PosecastError):
     """The file is damaged or of a kind that is not read."""
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
+from posecast.errors import PosecastError
 from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
@@ -64,9 +65,9 @@ class PennAction:
         labels = self.root / "labels"
         if not labels.is_dir():
             what = "is not a folder" if not self.root.is_dir() else "has no folder 'labels'"
-            raise ValueError(f"Penn Action: {self.root} {what}; {_LAYOUT}")
+            raise PosecastError(f"Penn Action: {self.root} {what}; {_LAYOUT}")
         if not any(labels.glob("*.mat")):
-            raise ValueError(f"Penn Action: {labels} holds no .mat file; {_LAYOUT}")
+            raise PosecastError(f"Penn Action: {labels} holds no .mat file; {_LAYOUT}")
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import ClipError, PoseClip
+from posecast.errors import PosecastError
 from posecast.keypoints import read_keypoints
 from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
 from posecast.skeletons import SKELETONS, Skeleton
@@ -47,13 +48,13 @@ class OwnVideos:
     def __post_init__(self) -> None:
         if self.skeleton_name not in SKELETONS:
             known = ", ".join(SKELETONS)
-            raise ValueError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")
+            raise PosecastError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")
         if not self.fps > 0 or self.person < 1:
-            raise ValueError(
+            raise PosecastError(
                 f"expected fps over 0 and person from 1, got {self.fps}, {self.person}"
             )
         if not self._videos():
-            raise ValueError(
+            raise PosecastError(
                 f"{self.root}: no videos in it ({', '.join(SUFFIXES)}); expected "
                 "[train/ or test/][ACTION/]NAME.mp4"
             )
@@ -137,7 +138,7 @@ class OwnVideos:
 def video_files(root: Path) -> list[Path]:
     """Videos in a folder and the folders in it, sorted; hidden ones are passed over."""
     if not root.is_dir():
-        raise ValueError(f"{root} is not a folder")
+        raise PosecastError(f"{root} is not a folder")
     return sorted(
         path
         for path in root.rglob("*")

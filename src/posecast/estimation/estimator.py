@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.computing.devices import Device, Precision
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_network
 from posecast.networks.hourglass import Hourglass, estimate_heatmaps, load_estimator
 from posecast.networks.joint_maps import decode_joint_maps
@@ -60,9 +61,9 @@ class EstimatorOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence is {self.min_confidence}; give 0 to 1")
+            raise PosecastError(f"min_confidence is {self.min_confidence}; give 0 to 1")
         if self.frames_per_batch < 1:
-            raise ValueError(f"frames_per_batch is {self.frames_per_batch}; give 1 or more")
+            raise PosecastError(f"frames_per_batch is {self.frames_per_batch}; give 1 or more")
 
 
 class Estimator:
@@ -72,7 +73,7 @@ class Estimator:
         self, network: Hourglass, skeleton: Skeleton, options: EstimatorOptions | None = None
     ) -> None:
         if network.config.num_joints != skeleton.num_joints:
-            raise ValueError(
+            raise PosecastError(
                 f"the estimator has {network.config.num_joints} joints, skeleton {skeleton.name} "
                 f"has {skeleton.num_joints}; use the skeleton that it was trained on"
             )
@@ -85,7 +86,7 @@ class Estimator:
 
     @classmethod
     def load(cls, run: str | Path, options: EstimatorOptions | None = None) -> "Estimator":
-        """The best weights of an estimator run; ValueError where there are none."""
+        """The best weights of an estimator run; PosecastError where there are none."""
         skeleton = SKELETONS[Run.open(Path(run), "estimator").config_dict["skeleton"]]
         return cls(load_estimator(run), skeleton, options)
 

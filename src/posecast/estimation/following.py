@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from posecast.errors import PosecastError
 from posecast.estimation.estimator import PoseEstimator, seen_joints
 from posecast.geometry import Crop, crop_to_px, cut_crop, seen_crop
 
@@ -47,12 +48,12 @@ class FollowOptions:
 
     def __post_init__(self) -> None:
         if self.room < 1:
-            raise ValueError(f"room is {self.room}; give 1 or more")
+            raise PosecastError(f"room is {self.room}; give 1 or more")
         for name in ("find_from", "keep_from"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give 0 to 1")
+                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 to 1")
         if self.patience < 0 or self.search_every < 1:
-            raise ValueError("expected patience of 0 or more and search_every of 1 or more")
+            raise PosecastError("expected patience of 0 or more and search_every of 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def follow(
 
     `box` is where the person is in the first frame; without it the whole frame is searched. Frames
     without the person have no visible joint. `on_frame` is called after each frame, for a progress
-    bar. ValueError where there is no frame, or the box lies outside of it.
+    bar. PosecastError where there is no frame, or the box lies outside of it.
     """
     follower = _Follower(estimator, options or FollowOptions(), box)
     joints, confidence, image_hw = [], [], (0, 0)
@@ -97,7 +98,7 @@ def follow(
             results.append(each)
         on_frame()
     if not joints:
-        raise ValueError("the video has no frames")
+        raise PosecastError("the video has no frames")
     sure = np.stack(confidence)
     return Followed(np.stack(joints), sure, seen_joints(sure, estimator.min_confidence), image_hw)
 
@@ -136,7 +137,7 @@ class _Follower:
         crop = _given_crop(self._given, frame.shape[:2])
         pose = self._refine(frame, self._look(frame, [crop])[0])
         if not self._is_person(pose):
-            raise ValueError(
+            raise PosecastError(
                 f"no person in the box {self._given} of the first frame: give x, y, width, "
                 "height in pixels of the video as it is shown, or leave the box out"
             )
@@ -225,9 +226,9 @@ def _extent(pose: Pose, min_confidence: float) -> Float[np.ndarray, "4"]:
 def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
     x, y, width, height = box
     if not (width > 0 and height > 0 and np.isfinite(box).all()):
-        raise ValueError(f"box is {box}; expected x, y, width, height, both sizes over 0")
+        raise PosecastError(f"box is {box}; expected x, y, width, height, both sizes over 0")
     if x >= hw[1] or y >= hw[0] or x + width <= 0 or y + height <= 0:
-        raise ValueError(
+        raise PosecastError(
             f"the box {box} (x, y, width, height) lies outside the video's {hw[1]} x {hw[0]} pixels"
         )
     corners = np.array([[x, y, x + width, y + height]], float)

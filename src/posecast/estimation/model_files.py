@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from posecast.errors import PosecastError
 from posecast.estimation.estimator import Estimator, EstimatorOptions, Joints, PoseEstimator
 from posecast.keypoints.names import HALPE, MEDIAPIPE, own_side_name, to_skeleton
 from posecast.networks.joint_maps import decode_joint_maps
@@ -45,13 +46,13 @@ def load_pose_estimator(
     from -1 to 1, or bytes.
 
     Raises:
-        ValueError: nothing there, another kind of file, or the extra is not installed.
+        PosecastError: nothing there, another kind of file, or the extra is not installed.
     """
     path, options = Path(path), options or EstimatorOptions()
     if path.is_dir():
         return Estimator.load(path, options)
     if not path.is_file():
-        raise ValueError(f"{path}: no such estimator run or model file")
+        raise PosecastError(f"{path}: no such estimator run or model file")
     if path.suffix.lower() == ".task":
         return MediaPipeEstimator(_mediapipe_detector(path), skeleton, options.min_confidence)
     if path.suffix.lower() == ".onnx":
@@ -59,7 +60,7 @@ def load_pose_estimator(
             str(path), providers=["CPUExecutionProvider"]
         )
         return OnnxEstimator(session, skeleton, options.min_confidence, pixels)
-    raise ValueError(
+    raise PosecastError(
         f"{path}: expected the folder of a 'posecast train estimator' run, a MediaPipe .task file "
         "or an .onnx file"
     )
@@ -69,7 +70,7 @@ def _extra(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ValueError(
+        raise PosecastError(
             f"{module} is not installed ({error}): pip install 'posecast[estimators]'"
         ) from error
 
@@ -156,14 +157,14 @@ class OnnxEstimator:
         min_confidence: float = 0.3,
         pixels: Pixels = "imagenet",
     ) -> None:
-        """ValueError where the model does not read single RGB pictures of a stated size."""
+        """PosecastError where the model does not read single RGB pictures of a stated size."""
         entry = session.get_inputs()[0]
         shape = tuple(entry.shape)
         self._channels_first = len(shape) == 4 and shape[1] == 3
         hw = shape[2:] if self._channels_first else shape[1:3]
         right = len(shape) == 4 and 3 in (shape[1], shape[3])
         if not right or not all(isinstance(side, int) for side in hw):
-            raise ValueError(
+            raise PosecastError(
                 f"the ONNX model reads {shape}; expected (1, 3, h, w) or (1, h, w, 3) with numbers "
                 "for h and w: export it with a fixed size"
             )
@@ -195,7 +196,7 @@ class OnnxEstimator:
                 return names
         if count == self.skeleton.num_joints:
             return [own_side_name(joint, self.skeleton) for joint in self.skeleton.joints]
-        raise ValueError(
+        raise PosecastError(
             f"the ONNX model finds {count} joints; expected 17 (COCO), 26 (Halpe) or "
             f"{self.skeleton.num_joints} ({self.skeleton.name})"
         )
@@ -214,7 +215,7 @@ class OnnxEstimator:
             return joints[0].double().numpy(), sure[0].double().numpy()
         if len(shapes) == 2 and all(len(shape) == 3 for shape in shapes):
             return _from_lines(*(np.asarray(each, float)[0] for each in outputs))
-        raise ValueError(
+        raise PosecastError(
             f"the ONNX model says {shapes}; expected heat maps (1, j, h, w), two outputs (1, j, n) "
             "for x and y, or (1, 1, j, 3)"
         )

@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from rich.console import Console
 from rich.progress import track
 
+from posecast.errors import PosecastError
 from posecast.estimation.estimator import (
     Estimator,
     EstimatorOptions,
@@ -114,19 +115,21 @@ def estimate_store(
     there for other clips are kept, any others go.
 
     Raises:
-        ValueError: store and run do not fit, or no clip has frames.
+        PosecastError: store and run do not fit, or no clip has frames.
     """
     config = config or EstimationConfig()
     store = Store.open(Path(store_path))
     estimator = load_pose_estimator(run_path, store.skeleton, config.estimator)
     if estimator.skeleton != store.skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"store {store.path} has poses of skeleton {store.skeleton.name}, the estimator finds "
             f"{estimator.skeleton.name}: use one trained on the same data set"
         )
     clips = [clip for clip in store.select(config.clips) if clip.has_frames]
     if not clips:
-        raise ValueError(f"no clip asked for has frames in store {store.path}: poses need frames")
+        raise PosecastError(
+            f"no clip asked for has frames in store {store.path}: poses need frames"
+        )
     facts = _facts(run_path, estimator, config)
     kept = _kept(store, facts)
     sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in _shown(clips)}

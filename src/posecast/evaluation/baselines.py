@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
+from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.metrics.flow import backward_flow
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
@@ -59,7 +60,7 @@ class ConstantVelocity:
 
     def __init__(self, window: int = 4) -> None:
         if window < 2:
-            raise ValueError(f"window is {window}; a velocity needs at least 2 frames")
+            raise PosecastError(f"window is {window}; a velocity needs at least 2 frames")
         self._window = window
 
     def predict_poses(
@@ -208,7 +209,7 @@ class TrainedConvLSTM:
 
     @classmethod
     def load(cls, run_path: str | Path, device: torch.device | None = None) -> "TrainedConvLSTM":
-        """The best weights of a run of `training.conv_lstm`; ValueError for another run."""
+        """The best weights of a run of `training.conv_lstm`; PosecastError for another run."""
         run = Run.open(Path(run_path), "conv_lstm")
         network = ConvLSTM(config_from_dict(ConvLSTMConfig, run.config_dict["model"], "model"))
         network.load_state_dict(run.load_weights())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict
 from posecast.records.files import read_json
 from posecast.records.runs import Run
@@ -16,10 +17,10 @@ from posecast.store.reading import ClipSelection, Store, StoredClip
 
 
 def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
-    """ValueError for test clips in an evaluation that is not called final."""
+    """PosecastError for test clips in an evaluation that is not called final."""
     tested = [clip.clip_id for clip in clips if clip.split == "test"]
     if tested and not final:
-        raise ValueError(
+        raise PosecastError(
             f"{len(tested)} of the {len(clips)} clips are test clips ({', '.join(tested[:5])}): "
             "choose settings and weights on the validation split. Once nothing is left to choose, "
             "evaluate with --final; the run folders will remember it"
@@ -52,7 +53,7 @@ def _selected(config: dict[str, Any], name: str, store: Store) -> set[str]:
 def check_not_trained(
     clips: Sequence[StoredClip], run_paths: Sequence[Path], store: Store, allow: bool
 ) -> list[str]:
-    """Evaluated clips that a run was trained or chosen on; ValueError unless that is allowed.
+    """Evaluated clips that a run was trained or chosen on; PosecastError unless that is allowed.
 
     Clips of the validation split may have chosen weights: that is what they are for.
     """
@@ -64,7 +65,7 @@ def check_not_trained(
         found |= (ids & trained) | (tested & chosen)
     known = sorted(found)
     if known and not allow:
-        raise ValueError(
+        raise PosecastError(
             f"{len(known)} of the {len(clips)} clips were trained on ({', '.join(known[:5])}): "
             "their numbers say nothing about new clips. Evaluate others, or ask for it with "
             "--allow-trained; the result will say so"

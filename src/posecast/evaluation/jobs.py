@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.clips import ClipError
+from posecast.errors import PosecastError
 from posecast.evaluation.baselines import SeenVideo
 from posecast.evaluation.methods import Method, stored_frames
 from posecast.evaluation.scores import TrueClip
@@ -47,9 +48,9 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for name in ("num_past", "steps", "stride"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if not all(threshold > 0 for threshold in self.thresholds):
-            raise ValueError(f"thresholds must be positive, got {self.thresholds}")
+            raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from posecast.clips import ClipError
 from posecast.computing.devices import Share
+from posecast.errors import PosecastError
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
@@ -81,7 +82,7 @@ def evaluate(
     its own `share`; all return the report of all clips.
 
     Raises:
-        ValueError: methods, store and config do not fit, test clips without `final`, clips that
+        PosecastError: methods, store and config do not fit, test clips without `final`, clips that
             were trained on, the folder holds something else, or not one clip could be evaluated.
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
@@ -93,7 +94,7 @@ def evaluate(
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = choose_jobs(clips, store, config)
     if not jobs:
-        raise ValueError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
+        raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
     uses, table = {}, None
     if share.is_first:
         facts = _facts(methods, store, config, networks, trained_on)
@@ -114,7 +115,9 @@ def evaluate(
         table.absorb(_part_tables(out_path))
         jobs = [job for job in jobs if job.clip.clip_id in table.done]
         if not jobs:
-            raise ValueError(f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}")
+            raise PosecastError(
+                f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
+            )
         table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
         write_examples(methods, store, jobs, out_path, config.examples)
         finished = {"finished": True, "left_out": left_out, "test_uses": uses}
@@ -161,31 +164,31 @@ def _write_clips(
 def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationConfig) -> None:
     names = [method.name for method in methods]
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"give at least one method, each with a name of its own; got {names}")
+        raise PosecastError(f"give at least one method, each with a name of its own; got {names}")
     for method in methods:
         # An oracle draws and does not forecast poses: how much it has seen does not matter.
         model = method.poses if method.kind == "forecast" else None
         sees = (getattr(model, "num_past", config.num_past), getattr(model, "stride", 1))
         if model is not None and sees != (config.num_past, config.stride):
-            raise ValueError(
+            raise PosecastError(
                 f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the "
                 f"evaluation shows {config.num_past}, {config.stride} apart: set num_past and "
                 "stride to what it was trained on"
             )
         drawn_size = getattr(method.frames, "size", store.size)
         if drawn_size != store.size:
-            raise ValueError(
+            raise PosecastError(
                 f"{method.name} was trained on frames of {drawn_size} px, store {store.path} has "
                 f"{store.size} px: prepare the store with --size {drawn_size}"
             )
         drawer = method.drawer
         if drawer is not None and drawer.skeleton != store.skeleton:
-            raise ValueError(
+            raise PosecastError(
                 f"{method.name} was trained on skeleton {drawer.skeleton.name}, store {store.path} "
                 f"has {store.skeleton.name}"
             )
         if drawer is not None and drawer.size != store.size:
-            raise ValueError(
+            raise PosecastError(
                 f"{method.name} draws {drawer.size} px, store {store.path} has {store.size} px: "
                 f"prepare the store with --size {drawer.size}"
             )

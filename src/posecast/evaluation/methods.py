@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from posecast.errors import PosecastError
 from posecast.evaluation.baselines import (
     ConstantVelocity,
     FramePredictor,
@@ -57,9 +58,9 @@ class Method:
 
     def __post_init__(self) -> None:
         if not (self.poses or self.frames or self.drawer or self.stored):
-            raise ValueError(f"method {self.name} forecasts nothing")
+            raise PosecastError(f"method {self.name} forecasts nothing")
         if self.name in ("", "truth"):
-            raise ValueError(f"a method cannot be called {self.name!r}; choose another name")
+            raise PosecastError(f"a method cannot be called {self.name!r}; choose another name")
 
     def predict_frames(
         self,
@@ -87,7 +88,7 @@ def baseline_methods(
 ) -> list[Method]:
     """Untrained baselines by name; the mean training pose is the mean of `train_clips`.
 
-    ValueError for an unknown name, or a mean of no clips.
+    PosecastError for an unknown name, or a mean of no clips.
     """
     check_names(names, (*POSE_BASELINES, *FRAME_BASELINES), "baseline")
     return [_baseline(name, train_clips, velocity_window) for name in names]
@@ -104,7 +105,7 @@ def _baseline(name: str, train_clips: Sequence[StoredClip], velocity_window: int
     if name == "optical flow":
         return Method(name, frames=OpticalFlow())
     if not train_clips:
-        raise ValueError("the mean training pose needs training clips, this store has none")
+        raise PosecastError("the mean training pose needs training clips, this store has none")
     mean = mean_pose(
         np.concatenate([clip.joints_crop for clip in train_clips]),
         np.concatenate([clip.visible for clip in train_clips]),
@@ -182,12 +183,12 @@ def window_poses(
 def _stored_poses(
     path: Path, clip_id: str, window: ClipWindow, steps: int
 ) -> Float[np.ndarray, "t j 2"]:
-    """Poses of a clip among forecasts on disk; ValueError if they are of another window."""
+    """Poses of a clip among forecasts on disk; PosecastError if they are of another window."""
     forecast = read_forecast(path / "clips" / clip_id)
     found = (forecast.facts.start, forecast.facts.num_past)
     asked = (int(window.past_frames[0]), len(window.past_frames))
     if found != asked:
-        raise ValueError(
+        raise PosecastError(
             f"{path}: clip {clip_id} was seen from frame {found[0]} for {found[1]} frames, the "
             f"evaluation is of {asked[0]} for {asked[1]}: predict again or evaluate the same window"
         )

@@ -67,7 +67,7 @@ class NetworkFiles:
 
 
 def load_networks(files: NetworkFiles) -> MetricNetworks:
-    """Read what is named; ValueError where a file is missing or another thing."""
+    """Read what is named; PosecastError where a file is missing or another thing."""
     frame_metrics = {} if files.alexnet_file is None else {"lpips": load_lpips(files.alexnet_file)}
     named = {
         name: str(Path(path).resolve())

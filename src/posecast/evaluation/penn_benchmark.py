@@ -29,6 +29,7 @@ from posecast.clips import ClipError
 from posecast.computing.devices import Device
 from posecast.computing.options import ForecasterOptions
 from posecast.datasets.penn_action import PennAction
+from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose, PosePredictor
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.forecasting.forecaster import Forecaster
@@ -56,7 +57,7 @@ class PennPoseProtocol:
 
     def __post_init__(self) -> None:
         if self.num_seen < 1:
-            raise ValueError(f"num_seen is {self.num_seen}; at least 1 frame must be seen")
+            raise PosecastError(f"num_seen is {self.num_seen}; at least 1 frame must be seen")
 
 
 def penn_pose_benchmark(
@@ -247,7 +248,7 @@ def read_test_labels(root: Path) -> tuple[Store, dict[str, str]]:
         if clip.split == "test":
             clips.append(clip)
     if not clips:
-        raise ValueError(f"{root} holds no usable test clip")
+        raise PosecastError(f"{root} holds no usable test clip")
     return Store(root, store_info(source, config), tuple(clips)), left_out
 
 
@@ -256,7 +257,7 @@ def run_penn_pose_benchmark(
 ) -> BenchmarkTable:
     """Last pose, constant velocity and pose runs on all official test clips of a data set folder.
 
-    ValueError for pose runs without `final`, or that were trained on test clips.
+    PosecastError for pose runs without `final`, or that were trained on test clips.
     """
     config = config or PennPoseBenchmark()
     store, _ = read_test_labels(root)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from posecast.errors import PosecastError
 from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
@@ -65,7 +66,7 @@ class RobustnessConfig:
 
     def __post_init__(self) -> None:
         if self.draws < 1:
-            raise ValueError(f"draws is {self.draws}; it must be 1 or more")
+            raise PosecastError(f"draws is {self.draws}; it must be 1 or more")
         _ = self.evaluation  # checks the rest
 
     @property
@@ -109,8 +110,8 @@ def study_robustness(
     """Forecast the same clips from worse and worse seen poses, by methods that forecast poses.
 
     Raises:
-        ValueError: no method forecasts poses, test clips without `final`, clips that were trained
-            on, or not one clip fits.
+        PosecastError: no method forecasts poses, test clips without `final`, clips that were
+            trained on, or not one clip fits.
     """
     config, out_path = config or RobustnessConfig(), Path(out_path)
     methods = [method for method in methods if method.poses is not None]
@@ -121,7 +122,7 @@ def study_robustness(
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = choose_jobs(clips, store, config.evaluation)
     if not jobs:
-        raise ValueError(f"not one clip can be studied: {'; '.join(left_out.values())[:1000]}")
+        raise PosecastError(f"not one clip can be studied: {'; '.join(left_out.values())[:1000]}")
     if any(clip.split == "test" for clip in clips):
         facts = {"out": str(out_path.resolve()), "study": "robustness", "num_clips": len(clips)}
         record_test_use(runs, facts)
@@ -141,11 +142,13 @@ def study_robustness(
 
 def _check(methods: Sequence[Method], config: RobustnessConfig) -> None:
     if not methods:
-        raise ValueError("no method forecasts poses: give at least one pose run or pose baseline")
+        raise PosecastError(
+            "no method forecasts poses: give at least one pose run or pose baseline"
+        )
     for method in methods:
         sees = (getattr(method.poses, "num_past", None), getattr(method.poses, "stride", 1))
         if sees[0] is not None and sees != (config.num_past, config.stride):
-            raise ValueError(
+            raise PosecastError(
                 f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the study "
                 f"shows {config.num_past}, {config.stride} apart: set num_past and stride"
             )
@@ -155,7 +158,7 @@ def _estimated(jobs: Sequence[Job], store: Store, config: RobustnessConfig) -> l
     evaluation = dataclasses.replace(config.evaluation, seen_poses="estimated")
     chosen, left_out = choose_jobs([job.clip for job in jobs], store, evaluation)
     if left_out:
-        raise ValueError(
+        raise PosecastError(
             f"{len(left_out)} of the clips cannot start from estimated poses, so the rows would "
             f"not be of the same clips: {'; '.join(left_out.values())[:500]}"
         )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from posecast.computing.devices import Device, Precision
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.evaluation.baselines import TrainedConvLSTM
 from posecast.evaluation.methods import (
     Method,
@@ -61,7 +62,7 @@ class MethodChoice:
 
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
-    """Read the runs and make the baselines; ValueError where a run is missing or does not fit."""
+    """Read the runs and make the baselines; PosecastError where a run does not fit."""
     names = _distinct([run.name for run in choice.pose_run])
     methods = []
     for path, name in zip(choice.pose_run, names, strict=True):
@@ -87,5 +88,5 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
 
 def _distinct(names: list[str]) -> list[str]:
     if len(set(names)) < len(names):
-        raise ValueError(f"folders of one name cannot be told apart: {names}; rename one")
+        raise PosecastError(f"folders of one name cannot be told apart: {names}; rename one")
     return names

@@ -17,6 +17,7 @@ from torch import Tensor
 from posecast.clips import ClipError, Forecast, check_seen_video
 from posecast.computing.compilation import compile_parts
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.geometry import (
     Crop,
     crop_to_norm,
@@ -86,26 +87,26 @@ class Forecaster:
 
     def _check_pose_model(self, model: PoseLSTM) -> None:
         if model.config.num_joints != self.skeleton.num_joints:
-            raise ValueError(
+            raise PosecastError(
                 f"the pose model has {model.config.num_joints} joints, skeleton "
                 f"{self.skeleton.name} has {self.skeleton.num_joints}; use a run of one data set"
             )
 
     def _check_image_model(self, model: Generator) -> None:
         if model.config.num_heatmaps != self.skeleton.num_heatmaps:
-            raise ValueError(
+            raise PosecastError(
                 f"the image model reads {model.config.num_heatmaps} heat maps, skeleton "
                 f"{self.skeleton.name} has {self.skeleton.num_heatmaps}; use a run of one data set"
             )
 
     @property
     def size(self) -> int:
-        """Side of the frames it draws, in pixels; ValueError without an image model."""
+        """Side of the frames it draws, in pixels; PosecastError without an image model."""
         return self._drawing_model().config.size
 
     def _drawing_model(self) -> Generator:
         if self._image_model is None:
-            raise ValueError("no image model: give an image run to have frames")
+            raise PosecastError("no image model: give an image run to have frames")
         return self._image_model
 
     @torch.inference_mode()
@@ -121,10 +122,10 @@ class Forecaster:
         too, but nothing is known of them.
 
         Raises:
-            ValueError: no pose model, no seen frame, or sizes that do not fit it.
+            PosecastError: no pose model, no seen frame, or sizes that do not fit it.
         """
         if self._pose_model is None:
-            raise ValueError("no pose model: give a pose run to forecast poses")
+            raise PosecastError("no pose model: give a pose run to forecast poses")
         predicted = []
         for first in range(0, len(past_joints_crop), CLIPS_PER_BATCH):
             part = slice(first, first + CLIPS_PER_BATCH)
@@ -151,11 +152,11 @@ class Forecaster:
         source pixels, which the width of the heat maps is stated in.
 
         Raises:
-            ValueError: no image model, or a frame of another size than the model's.
+            PosecastError: no image model, or a frame of another size than the model's.
         """
         model, size = self._drawing_model(), self.size
         if source_frame.shape[:2] != (size, size):
-            raise ValueError(
+            raise PosecastError(
                 f"source frame is {source_frame.shape[:2]}, the image model draws {(size, size)}: "
                 f"prepare the store with --size {size}"
             )
@@ -209,13 +210,15 @@ class Forecaster:
         `Forecast.joints_px` are in pixels of the full pictures.
 
         Raises:
-            ValueError: too few seen frames, no visible joint, or arrays that do not fit.
+            PosecastError: too few seen frames, no visible joint, or arrays that do not fit.
         """
         check_seen_video(frames, joints, visible, self.skeleton)
         used = self._used_frames(len(frames), num_seen)
         joints, visible = joints[used], visible[used]
         if not np.isfinite(joints[visible]).all():
-            raise ValueError("visible joints have NaN or infinite places; mark them as not visible")
+            raise PosecastError(
+                "visible joints have NaN or infinite places; mark them as not visible"
+            )
         last = frames[used[-1]]
         crop = crop_of_joints(joints, visible, (last.shape[0], last.shape[1]))
         joints_crop = px_to_crop(joints, crop)
@@ -226,10 +229,10 @@ class Forecaster:
     def _used_frames(self, num_frames: int, num_seen: int | None) -> list[int]:
         num_seen = num_frames if num_seen is None else num_seen
         if not 0 < num_seen <= num_frames:
-            raise ValueError(f"num_seen is {num_seen}, there are {num_frames} frames")
+            raise PosecastError(f"num_seen is {num_seen}, there are {num_frames} frames")
         first = num_seen - 1 - (self.num_past - 1) * self.stride
         if first < 0:
-            raise ValueError(
+            raise PosecastError(
                 f"{num_seen} seen frames, expected at least {num_seen - first}: the pose model "
                 f"was trained to see {self.num_past}, {self.stride} apart"
             )
@@ -276,16 +279,16 @@ class Forecaster:
         """Read the best weights of finished or unfinished runs; leave out what is not needed.
 
         Raises:
-            ValueError: not a run, a run of another kind, no weights yet, or two runs that do not
+            PosecastError: not a run, a run of another kind, no weights yet, or two runs that do not
                 fit each other.
         """
         if pose_run is None and image_run is None:
-            raise ValueError("give a pose run, an image run, or both")
+            raise PosecastError("give a pose run, an image run, or both")
         pose_model, windows, pose_skeleton = _load_pose(pose_run)
         image_model, sigma_px, image_skeleton = _load_image(image_run)
         names = {name for name in (pose_skeleton, image_skeleton) if name}
         if len(names) > 1:
-            raise ValueError(
+            raise PosecastError(
                 f"the pose run was trained on skeleton {pose_skeleton}, the image run on "
                 f"{image_skeleton}; use two runs of one data set"
             )
@@ -348,7 +351,7 @@ def crop_of_joints(
     visible: Bool[np.ndarray, "t j"],
     image_hw: tuple[int, int],
 ) -> Crop:
-    """The crop of a video of one's own, by its seen poses; ValueError where no joint is visible."""
+    """The crop of a video of one's own, by its seen poses; PosecastError: no joint visible."""
     return seen_crop(_boxes_of_joints(joints_px, visible), image_hw)
 
 
@@ -358,7 +361,7 @@ def _boxes_of_joints(
     """A box around the visible joints of each frame that has any."""
     seen = visible.any(axis=1)
     if not seen.any():
-        raise ValueError("no joint is visible in the seen frames: nothing to forecast from")
+        raise PosecastError("no joint is visible in the seen frames: nothing to forecast from")
     hidden = ~visible[seen][..., None]
     low = np.where(hidden, np.inf, joints[seen]).min(axis=1)
     high = np.where(hidden, -np.inf, joints[seen]).max(axis=1)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
 from posecast.geometry import Crop, px_to_crop
 from posecast.media.pictures import (
@@ -58,7 +59,7 @@ def read_pictures(
         if number in frames:
             pictures.append(view.resize(picture))
     if picture is None or len(pictures) != len(frames):
-        raise ValueError(f"{video}: changed while it was read")
+        raise PosecastError(f"{video}: changed while it was read")
     return pictures, picture
 
 

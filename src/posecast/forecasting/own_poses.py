@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, PoseEstimator, follow
 from posecast.forecasting.forecaster import Forecaster
 from posecast.keypoints import KeypointOptions, read_keypoints
@@ -36,14 +37,14 @@ class OwnVideoConfig:
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be 1 or more")
+            raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
         if not self.fps > 0:
-            raise ValueError(f"fps is {self.fps}; it must be positive")
+            raise PosecastError(f"fps is {self.fps}; it must be positive")
         for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
+                raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
         if self.view_height < 0:
-            raise ValueError(f"view_height is {self.view_height}; it must be 0 or more")
+            raise PosecastError(f"view_height is {self.view_height}; it must be 0 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,9 @@ def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
     if from_s is None:
         return None
     if not from_s > 0:
-        raise ValueError(f"cannot forecast from second {from_s}: something has to be seen before")
+        raise PosecastError(
+            f"cannot forecast from second {from_s}: something has to be seen before"
+        )
     return int(np.ceil(from_s * config.fps - 1e-6))
 
 
@@ -105,7 +108,7 @@ def find_poses(
     if isinstance(source, KeypointFile):
         return _read_poses(video, source, skeleton, config, from_s)
     if source.estimator.skeleton != skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
             f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
@@ -125,7 +128,7 @@ def _estimate_poses(
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
     found = follow(frames, source.estimator, source.follow, source.box, on_frame)
     if not np.any(found.visible):
-        raise ValueError(
+        raise PosecastError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
             "first frame with --box x,y,w,h, or give poses of another program with --poses"
         )
@@ -161,16 +164,16 @@ def choose_frames(
 ) -> tuple[int, ...]:
     """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
 
-    ValueError says what is missing.
+    PosecastError says what is missing.
     """
     span = (forecaster.num_past - 1) * forecaster.stride + 1
     num_frames = len(seen.joints_px)
     if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
-        raise ValueError(
+        raise PosecastError(
             f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
         )
     if num_frames < span:
-        raise ValueError(
+        raise PosecastError(
             f"{name}: {num_frames} frames at {config.fps:g} a second before the forecast, the pose "
             f"model needs {span}: give a longer video, or forecast from a later second"
         )
@@ -182,7 +185,7 @@ def choose_frames(
             return tuple(frames)
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
-    raise ValueError(
+    raise PosecastError(
         f"{name}: the person is not seen well enough {where}: the pose model needs {span} frames "
         f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
         f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many "

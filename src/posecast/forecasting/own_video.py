@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster, crop_of_joints
 from posecast.forecasting.own_pictures import View, forecast_pictures, read_pictures
 from posecast.forecasting.own_poses import (
@@ -39,12 +40,12 @@ def forecast_video(
         on_frame: called after each frame of the estimation, for a progress bar.
 
     Raises:
-        ValueError: no video, a damaged one, nobody in it, too short, not well seen, or poses and
+        PosecastError: no video, a damaged one, nobody in it, too short, not well seen, or poses and
             models of different skeletons.
     """
     video, config = Path(video), config or OwnVideoConfig()
     if out is not None and Path(out).suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
+        raise PosecastError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
     probe_video(video)
     seen = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
     frames = choose_frames(seen, forecaster, config, str(video), from_s)

@@ -18,6 +18,7 @@ from posecast.clips import ClipError
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision, Share
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.forecasting.forecast_files import (
     ForecastFacts,
     FrameFormat,
@@ -91,11 +92,11 @@ class PredictionConfig:
     def __post_init__(self) -> None:
         _ = self.options  # checks them
         if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be 1 or more")
+            raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
         if self.view_scale < 0:
-            raise ValueError(f"view_scale is {self.view_scale}; it must be 0 or more")
+            raise PosecastError(f"view_scale is {self.view_scale}; it must be 0 or more")
         if self.poses == "true" and self.frames == "none":
-            raise ValueError("true poses and no frames: there is nothing to forecast")
+            raise PosecastError("true poses and no frames: there is nothing to forecast")
 
     @property
     def options(self) -> ForecasterOptions:
@@ -138,7 +139,7 @@ def predict_store(
     report of all clips.
 
     Raises:
-        ValueError: store, runs and config do not fit, the folder holds something else, or not
+        PosecastError: store, runs and config do not fit, the folder holds something else, or not
             one clip could be forecast.
     """
     share = share or Share()
@@ -162,7 +163,9 @@ def predict_store(
     done = share.gather((num_now, len(jobs) - len(missing), left_out))
     left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
     if share.is_first and not finish_forecasts(out_path, left_out):
-        raise ValueError(f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}")
+        raise PosecastError(
+            f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}"
+        )
     return PredictionReport(sum(each[0] for each in done), sum(each[1] for each in done), left_out)
 
 
@@ -170,22 +173,22 @@ def _load(
     config: PredictionConfig, pose_run: str | Path | None, image_run: str | Path | None
 ) -> Forecaster:
     if config.poses == "forecast" and pose_run is None:
-        raise ValueError("no pose run given; give one, or draw the true poses (--poses true)")
+        raise PosecastError("no pose run given; give one, or draw the true poses (--poses true)")
     if config.frames == "none":
         image_run = None
     elif image_run is None:
-        raise ValueError("no image run given; give one, or forecast poses only (--frames none)")
+        raise PosecastError("no image run given; give one, or forecast poses only (--frames none)")
     return Forecaster.load(pose_run, image_run, config.options)
 
 
 def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig) -> None:
     if store.skeleton != forecaster.skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
             f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
         )
     if config.frames != "none" and store.size != forecaster.size:
-        raise ValueError(
+        raise PosecastError(
             f"store {store.path} has frames of {store.size} px, the image model draws "
             f"{forecaster.size} px; prepare the store with --size {forecaster.size}"
         )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.errors import PosecastError
 
-class KeypointError(ValueError):
+
+class KeypointError(PosecastError):
     """Keypoints cannot be used; the message says what was expected and how to mend it."""
 
 

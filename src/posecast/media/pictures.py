@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from posecast.errors import PosecastError
 from posecast.skeletons import JointGroup, Skeleton
 
 Colour = tuple[int, int, int]
@@ -153,11 +154,11 @@ def side_by_side(
     """Put pictures of one height next to each other.
 
     Raises:
-        ValueError: no panels, or their heights differ.
+        PosecastError: no panels, or their heights differ.
     """
     heights = {panel.shape[0] for panel in panels}
     if len(heights) != 1:
-        raise ValueError(f"panels must be of one height, got heights {sorted(heights)}")
+        raise PosecastError(f"panels must be of one height, got heights {sorted(heights)}")
     bar = plain((heights.pop(), gap), background)
     row = [part for panel in panels for part in (bar, panel)][1:]
     return np.concatenate(row, axis=1)
@@ -172,11 +173,11 @@ def contact_sheet(
     """Pictures of one size in rows, left to right, top to bottom; empty places stay plain.
 
     Raises:
-        ValueError: no pictures, several sizes, or columns under 1.
+        PosecastError: no pictures, several sizes, or columns under 1.
     """
     sizes = {picture.shape[:2] for picture in pictures}
     if len(sizes) != 1 or columns < 1:
-        raise ValueError(
+        raise PosecastError(
             f"a contact sheet needs pictures of one size and at least one column, "
             f"got sizes {sorted(sizes)} and {columns} columns"
         )

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from posecast.errors import PosecastError
 from posecast.records.files import write_safely
 
 T = TypeVar("T")
@@ -49,18 +50,18 @@ class VideoInfo:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the first video stream; every failure is a ValueError that names the file."""
+    """Open the first video stream; every failure is a PosecastError that names the file."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such video file")
+        raise PosecastError(f"{path}: no such video file")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise ValueError(f"{path}: no video stream (audio only, or cut off)")
+                raise PosecastError(f"{path}: no video stream (audio only, or cut off)")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             yield container, stream
     except FFmpegError as error:
-        raise ValueError(
+        raise PosecastError(
             f"{path}: truncated, damaged or not a video ({error.strerror}); "
             "copy it again, or re-encode it with ffmpeg"
         ) from error
@@ -83,17 +84,17 @@ def probe_video(path: str | Path) -> VideoInfo:
     """Read size, rate and length; decodes one frame.
 
     Raises:
-        ValueError: missing file, no video stream, damaged file, or not one frame in it.
+        PosecastError: missing file, no video stream, damaged file, or not one frame in it.
     """
     path = Path(path)
     with _opened(path) as (container, stream):
         frame = next(container.decode(stream), None)
         if frame is None:
-            raise ValueError(f"{path}: the video has no frames")
+            raise PosecastError(f"{path}: the video has no frames")
         height, width = _upright(frame).shape[:2]
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
-            raise ValueError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
+            raise PosecastError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
         seconds = _stream_seconds(container, stream)
         num_frames = stream.frames or max(1, round(seconds * rate))
     return VideoInfo(width, height, float(rate), seconds, num_frames)
@@ -107,7 +108,7 @@ def read_timed_frames(
     `every`: only every n-th frame; the others are decoded but not converted.
 
     Raises:
-        ValueError: as `probe_video`, at once; and while reading, when the file breaks off.
+        PosecastError: as `probe_video`, at once; and while reading, when the file breaks off.
     """
     path = Path(path)
     info = probe_video(path)
@@ -139,7 +140,7 @@ def frame_times(path: str | Path) -> list[float]:
     """The seconds at which all frames are shown, the first at 0; decodes the whole video.
 
     Raises:
-        ValueError: as `read_timed_frames`.
+        PosecastError: as `read_timed_frames`.
     """
     path = Path(path)
     return [seconds for seconds, _ in _timed(path, probe_video(path).fps)]
@@ -151,7 +152,9 @@ def _whole_frames(
     """Decode up to the first packet that the file holds only in part."""
     for packet in container.demux(stream):
         if packet.is_corrupt:
-            raise ValueError(f"{path}: truncated or damaged; copy it again, or cut it with ffmpeg")
+            raise PosecastError(
+                f"{path}: truncated or damaged; copy it again, or cut it with ffmpeg"
+            )
         yield from packet.decode()
 
 
@@ -165,7 +168,7 @@ def _check_length(path: Path, container: InputContainer, stream: VideoStream, en
         return
     stated = container.duration / av.time_base
     if end < 0.9 * stated:
-        raise ValueError(
+        raise PosecastError(
             f"{path}: truncated: the file states {stated:.1f} s but ends after {end:.1f} s; "
             "copy it again, or cut it with ffmpeg"
         )
@@ -210,10 +213,10 @@ def read_video(
     """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
     Raises:
-        ValueError: as `read_timed_frames`; or fps is not positive.
+        PosecastError: as `read_timed_frames`; or fps is not positive.
     """
     if fps is not None and not fps > 0:
-        raise ValueError(f"fps must be positive, got {fps}")
+        raise PosecastError(f"fps must be positive, got {fps}")
     timed_frames = read_timed_frames(path, every)
     return (frame for _, frame in timed_frames) if fps is None else resample(timed_frames, fps)
 
@@ -226,11 +229,11 @@ def _peek(
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Iterator[UInt8[np.ndarray, "h w 3"]]]:
     """The first frame, and all frames again."""
     if not fps > 0:
-        raise ValueError(f"{path}: fps must be positive, got {fps}")
+        raise PosecastError(f"{path}: fps must be positive, got {fps}")
     iterator = iter(frames)
     first = next(iterator, None)
     if first is None:
-        raise ValueError(f"{path}: no frames to write")
+        raise PosecastError(f"{path}: no frames to write")
     return first, itertools.chain([first], iterator)
 
 
@@ -248,7 +251,7 @@ def write_mp4(
     `crf` is x264's quality, 0 lossless to 51. Compute metrics on arrays, never on this file.
 
     Raises:
-        ValueError: no frames, or fps not positive.
+        PosecastError: no frames, or fps not positive.
     """
     path = Path(path)
     first, frames = _peek(frames, fps, path)
@@ -288,7 +291,7 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
     """Write an endless GIF, 256 colours a frame; timing as `gif_timing`.
 
     Raises:
-        ValueError: no frames, or fps not positive.
+        PosecastError: no frames, or fps not positive.
     """
     path = Path(path)
     _, frames = _peek(frames, fps, path)
@@ -309,12 +312,12 @@ def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None
     """Write a PNG, or a JPEG of quality 95, as the suffix says.
 
     Raises:
-        ValueError: another suffix.
+        PosecastError: another suffix.
     """
     path = Path(path)
     kind = PICTURE_FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise ValueError(f"{path}: pictures are written as {', '.join(PICTURE_FORMATS)}")
+        raise PosecastError(f"{path}: pictures are written as {', '.join(PICTURE_FORMATS)}")
     image = Image.fromarray(picture)
     write_safely(path, lambda partial: image.save(partial, format=kind, quality=95))
 
@@ -323,13 +326,13 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     """Read any picture file as RGB, upright.
 
     Raises:
-        ValueError: missing, truncated or not a picture.
+        PosecastError: missing, truncated or not a picture.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path}: no such picture file")
+        raise PosecastError(f"{path}: no such picture file")
     try:
         with Image.open(path) as picture:
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     except OSError as error:
-        raise ValueError(f"{path}: truncated or not a picture ({error})") from error
+        raise PosecastError(f"{path}: truncated or not a picture ({error})") from error

@@ -7,6 +7,8 @@ can be pooled over joints and clips (as PCK is in the literature) or averaged pe
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.errors import PosecastError
+
 
 def counted_joints(
     past_visible: Bool[np.ndarray, "p j"], future_visible: Bool[np.ndarray, "t j"]
@@ -28,7 +30,7 @@ def joint_distances(
     movement makes lively clips look easier.
     """
     if length <= 0:
-        raise ValueError(f"the normalising length must be positive, got {length}")
+        raise PosecastError(f"the normalising length must be positive, got {length}")
     return np.linalg.norm(predicted - true, axis=-1) / length
 
 

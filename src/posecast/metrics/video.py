@@ -20,6 +20,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from posecast.errors import PosecastError
+
 Extractor = Callable[[Tensor], Tensor]
 """Videos "b 3 t h w" in [-1, 1] -> features "b d"."""
 
@@ -35,7 +37,7 @@ class VideoRecipe:
 
     def __post_init__(self) -> None:
         if self.num_frames < 1 or self.size < 1:
-            raise ValueError(f"frames and size must be 1 or more, got {self}")
+            raise PosecastError(f"frames and size must be 1 or more, got {self}")
 
 
 @torch.inference_mode()
@@ -54,15 +56,15 @@ def video_features(
 
 
 def load_extractor(path: str | Path) -> Extractor:
-    """An extractor from a TorchScript file, on the CPU; ValueError where it is none."""
+    """An extractor from a TorchScript file, on the CPU; PosecastError where it is none."""
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"no video feature extractor: there is no file {path}")
+        raise PosecastError(f"no video feature extractor: there is no file {path}")
     try:
         return torch.jit.load(path, map_location="cpu").eval()
     except RuntimeError as error:
         problem = str(error).splitlines()[0]
-        raise ValueError(f"{path} is no TorchScript file: {problem}") from error
+        raise PosecastError(f"{path} is no TorchScript file: {problem}") from error
 
 
 class FrechetStatistics:
@@ -89,9 +91,9 @@ class FrechetStatistics:
 
     @property
     def covariance(self) -> Float[np.ndarray, "d d"]:
-        """Dividing by n - 1; ValueError for fewer than two vectors."""
+        """Dividing by n - 1; PosecastError for fewer than two vectors."""
         if self.count < 2:
-            raise ValueError(f"a covariance needs at least 2 clips, got {self.count}")
+            raise PosecastError(f"a covariance needs at least 2 clips, got {self.count}")
         return self._scatter / (self.count - 1)
 
 

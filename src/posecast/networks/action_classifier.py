@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from posecast.errors import PosecastError
+
 
 @dataclass(frozen=True)
 class PoseClassifierConfig:
@@ -24,7 +26,7 @@ class PoseClassifierConfig:
 
     def __post_init__(self) -> None:
         if min(self.num_joints, self.num_actions, self.width) < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
+            raise PosecastError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
 
 
 class PoseClassifier(nn.Module):
@@ -90,7 +92,7 @@ class FlowClassifierConfig:
 
     def __post_init__(self) -> None:
         if min(self.num_flows, self.num_actions, self.width) < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
+            raise PosecastError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
 
 
 class FlowClassifier(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.computing.processes import BatchMean
+from posecast.errors import PosecastError
 
 BVLC_SHAPES = {
     "conv1": (11, 11, 3, 96),
@@ -130,7 +131,7 @@ AlexNet = BvlcAlexNet | TorchvisionAlexNet
 
 
 def load_alexnet(path: str | Path) -> AlexNet:
-    """Read either kind of file, told apart by its first bytes; ValueError where it is neither."""
+    """Read either kind of file, told apart by its first bytes; PosecastError: neither."""
     path = _existing(path)
     with path.open("rb") as file:
         is_npy = file.read(6) == b"\x93NUMPY"
@@ -142,7 +143,7 @@ def load_bvlc_alexnet(
 ) -> BvlcAlexNet:
     """Read `bvlc_alexnet.npy`: a pickled dict of layer name -> [kernel, bias].
 
-    Only arrays, dicts, lists and bytes are unpickled; anything else in the file is a ValueError.
+    Only arrays, dicts, lists and bytes are unpickled; anything else in the file is a PosecastError.
     """
     path = _existing(path)
     try:
@@ -150,7 +151,7 @@ def load_bvlc_alexnet(
             layers = _read_pickled_npy(file)
         return BvlcAlexNet(layers, channel_order)
     except (ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is not a bvlc_alexnet.npy: {error}. {WHERE_TO_GET}") from error
+        raise PosecastError(f"{path} is not a bvlc_alexnet.npy: {error}. {WHERE_TO_GET}") from error
 
 
 def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
@@ -159,22 +160,24 @@ def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
-            raise ValueError(f"it holds a {type(state).__name__}, not a mapping of weights")
+            raise PosecastError(f"it holds a {type(state).__name__}, not a mapping of weights")
         return TorchvisionAlexNet(state)
     except (
-        ValueError,
+        PosecastError,
         RuntimeError,
         EOFError,
         pickle.UnpicklingError,
         zipfile.BadZipFile,
     ) as error:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is no torchvision AlexNet: {problem}. {WHERE_TO_GET}") from error
+        raise PosecastError(
+            f"{path} is no torchvision AlexNet: {problem}. {WHERE_TO_GET}"
+        ) from error
 
 
 def _existing(path: str | Path) -> Path:
     if not Path(path).is_file():
-        raise ValueError(f"no AlexNet weights: there is no file {path}. {WHERE_TO_GET}")
+        raise PosecastError(f"no AlexNet weights: there is no file {path}. {WHERE_TO_GET}")
     return Path(path)
 
 
@@ -221,22 +224,22 @@ def _normalise_response(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]
 def _check_bvlc(layers: Mapping[str, Sequence[np.ndarray]]) -> None:
     for name, shape in BVLC_SHAPES.items():
         if name not in layers:
-            raise ValueError(f"it has no layer {name}; expected {', '.join(BVLC_SHAPES)}")
+            raise PosecastError(f"it has no layer {name}; expected {', '.join(BVLC_SHAPES)}")
         if not isinstance(layers[name], list | tuple):
-            raise ValueError(f"layer {name} is no pair of kernel and bias")
+            raise PosecastError(f"layer {name} is no pair of kernel and bias")
         got = [np.shape(array) for array in layers[name]]
         if got != [shape, shape[-1:]]:
-            raise ValueError(f"layer {name} has shapes {got}, expected {[shape, shape[-1:]]}")
+            raise PosecastError(f"layer {name} has shapes {got}, expected {[shape, shape[-1:]]}")
 
 
 def _check_torchvision(state: Mapping[str, Tensor]) -> None:
     for name, kernel in TORCHVISION_SHAPES.items():
         for key, expected in ((f"{name}.weight", kernel), (f"{name}.bias", kernel[:1])):
             if key not in state:
-                raise ValueError(f"it has no weight {key}")
+                raise PosecastError(f"it has no weight {key}")
             shape = tuple(state[key].shape) if isinstance(state[key], Tensor) else ()
             if shape != expected:
-                raise ValueError(f"{key} has shape {shape}, expected {expected}")
+                raise PosecastError(f"{key} has shape {shape}, expected {expected}")
 
 
 def _read_pickled_npy(file: IO[bytes]) -> dict[str, Any]:
@@ -247,15 +250,15 @@ def _read_pickled_npy(file: IO[bytes]) -> dict[str, Any]:
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
     if read_header is None:
-        raise ValueError(f"unknown npy version {version}")
+        raise PosecastError(f"unknown npy version {version}")
     shape, _, dtype = read_header(file)
     if shape != () or not dtype.hasobject:
-        raise ValueError(f"it holds an array of shape {shape}, {dtype}, not a dict of layers")
+        raise PosecastError(f"it holds an array of shape {shape}, {dtype}, not a dict of layers")
     # The file was written by Python 2, whose strings hold the array bytes.
     content = _ArrayUnpickler(file, encoding="latin1").load()
     layers = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
     if not isinstance(layers, dict):
-        raise ValueError(f"it holds a {type(layers).__name__}, not a dict of layers")
+        raise PosecastError(f"it holds a {type(layers).__name__}, not a dict of layers")
     return layers
 
 

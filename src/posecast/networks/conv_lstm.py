@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.errors import PosecastError
+
 
 @dataclass(frozen=True)
 class ConvLSTMConfig:
@@ -27,9 +29,9 @@ class ConvLSTMConfig:
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.layers < 1 or self.kernel < 1:
-            raise ValueError(f"width must be 2 or more, layers and kernel 1 or more, got {self}")
+            raise PosecastError(f"width must be 2 or more, layers and kernel 1 or more, got {self}")
         if self.kernel % 2 == 0 or self.size % 4:
-            raise ValueError(f"kernel must be odd and size a multiple of 4, got {self}")
+            raise PosecastError(f"kernel must be odd and size a multiple of 4, got {self}")
 
 
 State = list[tuple[Tensor, Tensor]]

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.errors import PosecastError
+
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
@@ -22,12 +24,12 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         if self.num_heatmaps < 1 or self.width < 1:
-            raise ValueError(
+            raise PosecastError(
                 "a discriminator needs at least one heat map and one channel, got num_heatmaps "
                 f"{self.num_heatmaps} and width {self.width}"
             )
         if self.size < 16 or self.size % 16:
-            raise ValueError(
+            raise PosecastError(
                 f"discriminator size {self.size}: give a multiple of 16 (halved 4 times)"
             )
 
@@ -56,10 +58,10 @@ class Discriminator(nn.Module):
     def forward(
         self, image: Float[Tensor, "b 3 h w"], heatmaps: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b 1"]:
-        """One logit a picture; ValueError for a size other than the configured one."""
+        """One logit a picture; PosecastError for a size other than the configured one."""
         side = self.config.size
         if image.shape[-2:] != (side, side):
-            raise ValueError(
+            raise PosecastError(
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.errors import PosecastError
 from posecast.networks.compositing import Compositor
 
 
@@ -37,12 +38,14 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         if self.num_heatmaps < 1 or self.width < 1:
-            raise ValueError(
+            raise PosecastError(
                 "a generator needs at least one heat map and one channel, got num_heatmaps "
                 f"{self.num_heatmaps} and width {self.width}"
             )
         if self.size < 8 or self.size % 8:
-            raise ValueError(f"generator size {self.size}: give a multiple of 8 (halved 3 times)")
+            raise PosecastError(
+                f"generator size {self.size}: give a multiple of 8 (halved 3 times)"
+            )
 
 
 @dataclass(frozen=True)

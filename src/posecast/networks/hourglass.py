@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, WeightsName
 
@@ -46,11 +47,11 @@ class HourglassConfig:
     def __post_init__(self) -> None:
         for name in ("num_joints", "stacks", "width", "depth"):
             if getattr(self, name) < 1:
-                raise ValueError(f"hourglass {name} is {getattr(self, name)}; give 1 or more")
+                raise PosecastError(f"hourglass {name} is {getattr(self, name)}; give 1 or more")
         if self.width % 4:
-            raise ValueError(f"hourglass width is {self.width}; give a multiple of 4")
+            raise PosecastError(f"hourglass width is {self.width}; give a multiple of 4")
         if self.size < self.unit or self.size % self.unit:
-            raise ValueError(
+            raise PosecastError(
                 f"hourglass size {self.size} cannot be halved {self.depth + 2} times: give a "
                 f"multiple of {self.unit}, or less depth"
             )
@@ -110,7 +111,7 @@ class Hourglass(nn.Module):
     def _check(self, images: Tensor) -> None:
         unit = self.config.unit
         if images.shape[-2] % unit or images.shape[-1] % unit:
-            raise ValueError(
+            raise PosecastError(
                 f"pictures of {images.shape[-1]} x {images.shape[-2]} pixels do not fit an "
                 f"estimator of depth {self.config.depth}: sides must be multiples of {unit}"
             )
@@ -134,7 +135,7 @@ class HourglassFeatures(nn.Module):
 
 
 def load_estimator(run_path: str | Path, weights: WeightsName = "best") -> Hourglass:
-    """The network of an estimator run, in evaluation mode; ValueError where there is none."""
+    """The network of an estimator run, in evaluation mode; PosecastError where there is none."""
     run = Run.open(Path(run_path), "estimator")
     network = Hourglass(config_from_dict(HourglassConfig, run.config_dict["model"], "model"))
     network.load_state_dict(run.load_weights(weights))

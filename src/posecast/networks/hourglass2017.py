@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.errors import PosecastError
+
 NUM_FILES = 414
 """Files that the walk consumes, of the 800 distributed."""
 
@@ -45,7 +47,7 @@ class Hourglass2017(nn.Module):
         channel_order: Literal["bgr", "rgb"] = "bgr",
     ) -> None:
         if layer not in range(4):
-            raise ValueError(f"hourglass layer {layer} does not exist; choose 0, 1, 2 or 3")
+            raise PosecastError(f"hourglass layer {layer} does not exist; choose 0, 1, 2 or 3")
         super().__init__()
         self.layer = layer
         weights = _Weights(arrays)
@@ -87,22 +89,22 @@ def load_hourglass2017(
 ) -> Hourglass2017:
     """Read `hourglass_weights_1.npy` ... `_414.npy` of a folder.
 
-    ValueError names the first file that is missing, unreadable or of the wrong shape.
+    PosecastError names the first file that is missing, unreadable or of the wrong shape.
     """
     return Hourglass2017(_read_files(Path(folder)), layer, channel_order)
 
 
 def _read_files(folder: Path) -> Iterator[np.ndarray]:
     if not folder.is_dir():
-        raise ValueError(f"no hourglass weights: there is no folder {folder}. {WHERE_TO_GET}")
+        raise PosecastError(f"no hourglass weights: there is no folder {folder}. {WHERE_TO_GET}")
     for number in range(1, NUM_FILES + 1):
         path = folder / f"hourglass_weights_{number}.npy"
         if not path.is_file():
-            raise ValueError(f"no hourglass weights: {path} is missing. {WHERE_TO_GET}")
+            raise PosecastError(f"no hourglass weights: {path} is missing. {WHERE_TO_GET}")
         try:
             yield np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{path} is not an array: {error}. {WHERE_TO_GET}") from error
+            raise PosecastError(f"{path} is not an array: {error}. {WHERE_TO_GET}") from error
 
 
 class _Weights:
@@ -133,10 +135,10 @@ class _Weights:
         array = next(self._arrays, None)
         name = f"hourglass_weights_{self._number}.npy"
         if array is None:
-            raise ValueError(f"{name} is missing; the network needs {NUM_FILES} arrays")
+            raise PosecastError(f"{name} is missing; the network needs {NUM_FILES} arrays")
         if not _fits(array.shape, expected):
             shape = " x ".join("odd k" if n is None else str(n) for n in expected)
-            raise ValueError(f"{name} has shape {array.shape}, expected {shape}. {WHERE_TO_GET}")
+            raise PosecastError(f"{name} has shape {array.shape}, expected {shape}. {WHERE_TO_GET}")
         return torch.from_numpy(np.array(array, dtype=np.float32))
 
 

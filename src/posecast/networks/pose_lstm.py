@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from posecast.errors import PosecastError
+
 Mask = Bool[Tensor, "b t j"] | Float[Tensor, "b t j"]
 
 
@@ -41,9 +43,9 @@ class PoseLSTMConfig:
     def __post_init__(self) -> None:
         for name in ("num_joints", "hidden", "layers", "encoder"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+            raise PosecastError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 
     @property
     def num_inputs(self) -> int:
@@ -69,7 +71,7 @@ class PoseLSTM(nn.Module):
         """Forecast `steps` poses after the seen ones.
 
         `past` holds coordinates in [-1, 1], all x then all y; where `mask` is 0 they are ignored,
-        whatever they are. Raises ValueError where sizes do not fit the network.
+        whatever they are. Raises PosecastError where sizes do not fit the network.
         """
         self._check(past, mask, steps)
         mask = mask.to(past.dtype)
@@ -100,12 +102,12 @@ class PoseLSTM(nn.Module):
     def _check(self, past: Tensor, mask: Tensor, steps: int) -> None:
         joints = self.config.num_joints
         if past.shape[2] != 2 * joints or mask.shape != (*past.shape[:2], joints):
-            raise ValueError(
+            raise PosecastError(
                 f"poses {tuple(past.shape)} with mask {tuple(mask.shape)} do not fit a network of "
                 f"{joints} joints: expected (b, t, {2 * joints}) and (b, t, {joints})"
             )
         if past.shape[1] < 1 or steps < 1:
-            raise ValueError(f"{past.shape[1]} seen poses, {steps} to forecast: need 1 of each")
+            raise PosecastError(f"{past.shape[1]} seen poses, {steps} to forecast: need 1 of each")
 
     @torch.no_grad()
     def _initialise(self) -> None:

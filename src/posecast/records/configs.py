@@ -8,10 +8,12 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
+from posecast.errors import PosecastError
+
 T = TypeVar("T")
 
 
-class ConfigError(ValueError):
+class ConfigError(PosecastError):
     """A stored configuration does not fit the class that should read it."""
 
 

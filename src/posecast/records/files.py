@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from posecast.errors import PosecastError
+
 PARTIAL = ".partial"
 """Ending of a file that is being written; one that stays behind was never finished."""
 
 
-class FileError(ValueError):
+class FileError(PosecastError):
     """A file cannot be read or written; the message says how to mend it."""
 
 

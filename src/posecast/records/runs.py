@@ -37,6 +37,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor, nn
 
+from posecast.errors import PosecastError
 from posecast.records.configs import config_differences, config_to_dict
 from posecast.records.files import PARTIAL, read_json, write_json, write_safely, write_text
 from posecast.records.versions import code_versions
@@ -51,7 +52,7 @@ WeightsName = Literal["best", "last"]
 NUM_KEPT_CHECKPOINTS = 2
 
 
-class RunError(ValueError):
+class RunError(PosecastError):
     """A run folder cannot be used as asked; the message says how to mend it."""
 
 

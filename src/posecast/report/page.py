@@ -95,7 +95,7 @@ def write_report(
     What an earlier report left in OUT is replaced; other files there are not touched.
 
     Raises:
-        ValueError: an evaluation is missing, unfinished or damaged.
+        PosecastError: an evaluation is missing, unfinished or damaged.
     """
     config = config or ReportConfig()
     paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict
 from posecast.records.files import write_safely
 from posecast.skeletons import SKELETONS
@@ -28,7 +29,7 @@ Poses = tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]
 """Joints in source pixels and their visibility."""
 
 
-class StoreError(ValueError):
+class StoreError(PosecastError):
     """A store cannot be used as asked; the message says how to mend it."""
 
 
@@ -65,13 +66,13 @@ class StoreInfo:
 
 
 def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
-    """ValueError for the first name that is not known, with the nearest one that is."""
+    """PosecastError for the first name that is not known, with the nearest one that is."""
     present = set(known)
     for name in names:
         if name not in present:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"unknown {noun} {name!r}{hint} ({len(known)} {noun}s are there)")
+            raise PosecastError(f"unknown {noun} {name!r}{hint} ({len(known)} {noun}s are there)")
 
 
 def frames_path(store_path: Path, clip_id: str) -> Path:

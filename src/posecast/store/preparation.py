@@ -20,6 +20,7 @@ from rich.console import Console
 
 from posecast.clips import ClipError, ClipSource, PoseClip
 from posecast.computing.clip_workers import WorkerError, run_over_clips
+from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.store.files import check_names
 from posecast.store.reading import CropPolicy, StoredClip, StoreInfo
@@ -28,7 +29,7 @@ from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write
 _FILE_NAME = re.compile(r"[\w][\w .,()+=@-]*")
 
 
-class PreparationError(ValueError):
+class PreparationError(PosecastError):
     """Preparation cannot go on; the message says how to mend it. Finished clips are kept."""
 
 
@@ -171,7 +172,7 @@ def prepare(
     """Make a store of all clips of a data set, or go on with one that was begun.
 
     Clips that are there already are kept, except that clips without frames are made again once
-    the data set has their frames. ValueError (PreparationError, StoreError) where nothing can be
+    the data set has their frames. PosecastError (PreparationError, StoreError) where nothing can be
     made, other options were used before, or the disk refuses; finished clips are kept then.
     """
     start = time.monotonic()
@@ -248,7 +249,7 @@ def to_stored_clip(clip: PoseClip, config: PreparationConfig, has_frames: bool) 
 
 
 def choose_crop(clip: PoseClip, config: PreparationConfig) -> Crop:
-    """The crop that the policy makes of the clip; ValueError where it would be empty."""
+    """The crop that the policy makes of the clip; PosecastError where it would be empty."""
     if config.crop == "union":
         return union_crop(clip.boxes_px, clip.image_hw, config.margin_px)
     if config.crop == "tube":
@@ -299,4 +300,4 @@ def _make(
 
 def _expect(condition: bool, expectation: str) -> None:
     if not condition:
-        raise ValueError(expectation)
+        raise PosecastError(expectation)

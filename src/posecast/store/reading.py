@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import (
@@ -116,7 +117,7 @@ class ClipSelection:
     def apply(self, clips: Sequence[StoredClip]) -> list[StoredClip]:
         """The chosen clips in the order of the store, at least one.
 
-        ValueError names an unknown id or action with the nearest right one, or says why nothing
+        PosecastError names an unknown id or action with the nearest right one, or says why nothing
         is left.
         """
         known = [clip.clip_id for clip in clips]
@@ -126,7 +127,7 @@ class ClipSelection:
         self._check_without(known)
         chosen = [clip for clip in clips if self.wants(clip)]
         if not chosen:
-            raise ValueError(self._why_nothing(clips))
+            raise PosecastError(self._why_nothing(clips))
         return chosen
 
     def wants(self, clip: StoredClip) -> bool:
@@ -144,7 +145,9 @@ class ClipSelection:
         for name in self.without:
             right = spelled.get(name.lstrip("0").lower(), name)
             if right != name and name not in known:
-                raise ValueError(f"clips to leave out: no clip {name!r}; did you mean {right!r}?")
+                raise PosecastError(
+                    f"clips to leave out: no clip {name!r}; did you mean {right!r}?"
+                )
 
     def _why_nothing(self, clips: Sequence[StoredClip]) -> str:
         without_frames = dataclasses.replace(self, with_frames=False)
@@ -207,7 +210,7 @@ class Store:
         return {clip.clip_id: clip for clip in self.clips}
 
     def clip(self, clip_id: str) -> StoredClip:
-        """One clip by its id; ValueError names the nearest id."""
+        """One clip by its id; PosecastError names the nearest id."""
         check_names((clip_id,), list(self._by_id), "clip")
         return self._by_id[clip_id]
 
@@ -273,10 +276,10 @@ def clip_to_line(clip: StoredClip) -> dict[str, Any]:
 
 
 def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray) -> StoredClip:
-    """Inverse of `clip_to_line`; ValueError where the line is damaged."""
+    """Inverse of `clip_to_line`; PosecastError where the line is damaged."""
     line = {"note": "", **line}
     if set(line) != set(_LINE_FIELDS):
-        raise ValueError(f"expected the keys {', '.join(_LINE_FIELDS)}, got {', '.join(line)}")
+        raise PosecastError(f"expected the keys {', '.join(_LINE_FIELDS)}, got {', '.join(line)}")
     values: dict[str, Any] = line | {
         "image_hw": tuple(line["image_hw"]),
         "box_px": tuple(line["box_px"]),

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from posecast.errors import PosecastError
 from posecast.geometry import mirror_joints
 from posecast.metrics.flow import flow_stack
 from posecast.networks.action_classifier import (
@@ -55,7 +56,7 @@ class PoseActionTrainingConfig:
     def __post_init__(self) -> None:
         check_names((self.skeleton,), list(SKELETONS), "skeleton")
         if self.num_frames < 2:
-            raise ValueError(f"num_frames is {self.num_frames}; movement needs 2 or more")
+            raise PosecastError(f"num_frames is {self.num_frames}; movement needs 2 or more")
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,17 @@ class FlowActionTrainingConfig:
 
 
 def actions_of(clips: Sequence[StoredClip]) -> list[str]:
-    """Names of the classes, in the order of the network's outputs; ValueError for fewer than 2."""
+    """Names of the classes, in the order of the network's outputs; PosecastError: under 2."""
     actions = sorted({clip.action for clip in clips} - {""})
     if len(actions) < 2:
-        raise ValueError(f"a classifier needs clips of two actions or more, got {actions}")
+        raise PosecastError(f"a classifier needs clips of two actions or more, got {actions}")
     return actions
 
 
 def train_pose_classifier(
     config: PoseActionTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
 ) -> FitResult:
-    """Train on true poses, or go on with the run; ValueError where things do not fit."""
+    """Train on true poses, or go on with the run; PosecastError where things do not fit."""
     store = Store.open(store_path)
     check_skeleton(store, config.skeleton)
     validates = config.fit.validate_every > 0
@@ -127,7 +128,7 @@ def train_flow_classifier(
     needed = config.model.num_flows + 1
     clips = [clip for clip in held.train if clip.has_frames and clip.num_frames >= needed]
     if not clips:
-        raise ValueError(f"none of the {len(held.train)} clips has {needed} frames or more")
+        raise PosecastError(f"none of the {len(held.train)} clips has {needed} frames or more")
     facts = held.facts(store) | {"actions": actions}
     run, fabric = open_fit(config, config.fit, "flow_action", run_path, facts, fresh)
     torch.manual_seed(config.fit.seed)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -46,7 +47,7 @@ class ConvLSTMTrainingConfig:
     def __post_init__(self) -> None:
         for name in ("num_past", "num_future", "validation_windows"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
 
 
 def train_conv_lstm(
@@ -54,11 +55,11 @@ def train_conv_lstm(
 ) -> FitResult:
     """Train the baseline on a prepared store, or go on with the run in `run_path`.
 
-    ValueError where config, store or run do not fit.
+    PosecastError where config, store or run do not fit.
     """
     store = Store.open(store_path)
     if config.model.size != store.size:
-        raise ValueError(
+        raise PosecastError(
             f"the store has frames of {store.size} px, the model is for {config.model.size}: set "
             f"model.size to {store.size}"
         )
@@ -95,7 +96,7 @@ def _long_enough(clips: Sequence[StoredClip], config: ConvLSTMTrainingConfig) ->
     needed = config.num_past + config.num_future
     usable = [clip for clip in clips if clip.has_frames and clip.num_frames >= needed]
     if not usable:
-        raise ValueError(
+        raise PosecastError(
             f"none of the {len(clips)} clips has frames and at least {needed} of them: choose "
             "others, or see and forecast fewer"
         )

@@ -24,6 +24,7 @@ from posecast.computing.processes import (
     average_metrics,
     average_moments,
 )
+from posecast.errors import PosecastError
 from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
 from posecast.networks.joint_maps import draw_joint_maps
 from posecast.records.configs import config_to_dict
@@ -85,21 +86,21 @@ class EstimatorTrainingConfig:
         check_names((self.skeleton,), list(SKELETONS), "skeleton")
         num_joints = SKELETONS[self.skeleton].num_joints
         if self.model.num_joints != num_joints:
-            raise ValueError(
+            raise PosecastError(
                 f"skeleton {self.skeleton} has {num_joints} joints, the model "
                 f"{self.model.num_joints}: set model.num_joints to {num_joints}"
             )
         for name in ("steps", "checkpoint_every", "log_every", "validation_frames"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         for name in ("validate_every", "seed", "weight_decay"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("learning_rate", "clip_norm", "sigma"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be positive")
         if self.batch_size < 2 or self.batch_size % 2:
-            raise ValueError(f"batch_size is {self.batch_size}; it must be even and 2 or more")
+            raise PosecastError(f"batch_size is {self.batch_size}; it must be even and 2 or more")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def train_estimator(
 ) -> EstimatorTrainingResult:
     """Train a pose estimator on a prepared store, or go on with the run in `run_path`.
 
-    Leaves the last weights and those with the best validation PCK in the run. ValueError where
+    Leaves the last weights and those with the best validation PCK in the run. PosecastError where
     config, store or run do not fit; DivergedError where the loss is no longer a number.
     """
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
@@ -272,11 +273,11 @@ class _Training:
 
 
 def _earlier_network(config: EstimatorTrainingConfig) -> Hourglass:
-    """The network to start from; ValueError where it has another shape."""
+    """The network to start from; PosecastError where it has another shape."""
     assert config.init_from is not None
     earlier = load_estimator(config.init_from)
     if earlier.config != config.model:
-        raise ValueError(
+        raise PosecastError(
             f"init_from {config.init_from} has the model {earlier.config}, these settings "
             f"{config.model}; give the same --model settings"
         )
@@ -296,7 +297,7 @@ def _choose_clips(
     trained = {clip.clip_id for clip in clips}
     shared = [clip.clip_id for clip in validation if clip.clip_id in trained]
     if tested or shared:
-        raise ValueError(
+        raise PosecastError(
             f"validation clips {(tested + shared)[:5]} are test clips or trained on: "
             "choose others, or validate_every 0 to train without validation"
         )
@@ -305,12 +306,12 @@ def _choose_clips(
 
 def _check_store(config: EstimatorTrainingConfig, store: Store) -> None:
     if config.skeleton != store.info.skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
             f"{config.skeleton}: use the preset of the store's data set"
         )
     if config.model.size != store.size:
-        raise ValueError(
+        raise PosecastError(
             f"the store's frames have {store.size} pixels a side, the model is for "
             f"{config.model.size}: set model.size to {store.size}, or prepare the store anew"
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from posecast.clips import ImageBatch
+from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, norm_to_crop
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
@@ -45,10 +46,10 @@ class FrameAugmentation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.window <= 1:
-            raise ValueError(f"window is {self.window}; it is a share of the frames, 0 to 1")
+            raise PosecastError(f"window is {self.window}; it is a share of the frames, 0 to 1")
         for name in ("scale", "shift", "rotation_degrees", "colour"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.errors import PosecastError
 from posecast.records.configs import config_to_dict
 from posecast.records.runs import Run
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -48,13 +49,13 @@ class FitConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         for name in ("validate_every", "seed", "weight_decay"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("learning_rate", "clip_norm"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be positive")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class HeldOut(NamedTuple):
 def hold_out(
     store: Store, clips: ClipSelection, validation: ClipSelection, validates: bool
 ) -> HeldOut:
-    """The chosen clips; ValueError where validation clips are test clips or trained on."""
+    """The chosen clips; PosecastError where validation clips are test clips or trained on."""
     train = store.select(clips)
     if not validates:
         return HeldOut(train, [])
@@ -100,7 +101,7 @@ def hold_out(
     trained = {clip.clip_id for clip in train}
     wrong = [each.clip_id for each in held_out if each.split == "test" or each.clip_id in trained]
     if wrong:
-        raise ValueError(
+        raise PosecastError(
             f"validation clips {wrong[:5]} are test clips or trained on: choose others, or "
             "validate_every 0 to train without validation"
         )
@@ -108,9 +109,9 @@ def hold_out(
 
 
 def check_skeleton(store: Store, skeleton: str) -> None:
-    """ValueError where the store holds poses of another skeleton."""
+    """PosecastError where the store holds poses of another skeleton."""
     if store.info.skeleton != skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
             f"{skeleton}: set skeleton and the model's number of joints to the store's"
         )
@@ -124,7 +125,7 @@ def open_fit(
     facts: dict[str, Any],
     fresh: bool,
 ) -> tuple[Run, Fabric]:
-    """Run folder and device; ValueError for a run of other settings or other data."""
+    """Run folder and device; PosecastError for a run of other settings or other data."""
     fabric = build_fabric(fit.device, precision=fit.precision)
     harmless = tuple(f"fit.{name}" for name in ("log_every", "checkpoint_every", "device"))
     run = Run.open_or_create(Path(run_path), config, kind, fresh=fresh, may_change=harmless)

@@ -24,6 +24,7 @@ from posecast.computing.processes import (
     average_metrics,
     join_batch_moments,
 )
+from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator, GeneratorConfig
@@ -195,7 +196,7 @@ def train_image(
     """Train the image model into a run folder, or go on with the training that is there.
 
     A resumed training gives the same weights as one that was never stopped. Ctrl-C and SIGTERM
-    save first. ValueError for settings, files or data that do
+    save first. PosecastError for settings, files or data that do
     not go together; DivergedError if a loss is no number any more, the last checkpoint is kept.
     """
     networks = load_feature_networks(config)
@@ -227,12 +228,12 @@ def train_image(
 
 
 def _start_from(generator: Generator, config: ImageTrainingConfig) -> None:
-    """Take over the generator of another run; ValueError where it has another shape."""
+    """Take over the generator of another run; PosecastError where it has another shape."""
     assert config.init_from is not None
     earlier = Run.open(config.init_from, "image")
     found = config_from_dict(GeneratorConfig, earlier.config_dict["generator"], "generator")
     if found != config.generator:
-        raise ValueError(
+        raise PosecastError(
             f"init_from {config.init_from} has the generator {found}, these settings "
             f"{config.generator}; give the same --generator settings"
         )

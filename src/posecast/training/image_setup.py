@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from posecast.clips import ImageBatch
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision
+from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.networks import alexnet, hourglass2017
 from posecast.networks.discriminator import DiscriminatorConfig
@@ -92,19 +93,21 @@ class ImageTrainingConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "validation_pairs", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; give 1 or more")
         for name in ("sample_every", "validate_every", "seed"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; give 0 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 or more")
         if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and self.sigma_px > 0):
-            raise ValueError(
+            raise PosecastError(
                 "give learning_rate and sigma_px above 0 and beta1 in [0, 1), got "
                 f"{self.learning_rate}, {self.sigma_px}, {self.beta1}"
             )
         if self.skeleton not in SKELETONS:
-            raise ValueError(f"unknown skeleton {self.skeleton!r}; known: {', '.join(SKELETONS)}")
+            raise PosecastError(
+                f"unknown skeleton {self.skeleton!r}; known: {', '.join(SKELETONS)}"
+            )
         if self.hourglass_folder is not None and self.pose_features is not None:
-            raise ValueError("give hourglass_folder or pose_features, not both")
+            raise PosecastError("give hourglass_folder or pose_features, not both")
         _ = self.weights  # checks them
 
     @property
@@ -118,12 +121,12 @@ class ImageTrainingConfig:
 def load_feature_networks(config: ImageTrainingConfig) -> FeatureNetworks:
     """The networks whose loss has a weight above 0.
 
-    ValueError where weights are missing says where to get them and how to train without.
+    PosecastError where weights are missing says where to get them and how to train without.
     """
     features = pose = None
     if config.feature_weight > 0:
         if config.alexnet_file is None:
-            raise ValueError(f"no AlexNet weights: no file was given. {alexnet.WHERE_TO_GET}")
+            raise PosecastError(f"no AlexNet weights: no file was given. {alexnet.WHERE_TO_GET}")
         features = alexnet.load_alexnet(config.alexnet_file)
     if config.pose_feature_weight > 0:
         pose = _load_pose_network(config)
@@ -134,7 +137,9 @@ def _load_pose_network(config: ImageTrainingConfig) -> FeatureNetwork:
     if config.pose_features is not None:
         return HourglassFeatures(load_estimator(config.pose_features))
     if config.hourglass_folder is None:
-        raise ValueError(f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}")
+        raise PosecastError(
+            f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}"
+        )
     return hourglass2017.load_hourglass2017(config.hourglass_folder, config.hourglass_layer)
 
 
@@ -149,7 +154,7 @@ class ImageData(NamedTuple):
 
 
 def open_data(config: ImageTrainingConfig, store: Store, fabric: Fabric) -> ImageData:
-    """Training and validation pairs; ValueError where store and settings do not go together."""
+    """Training and validation pairs; PosecastError where store and settings do not go together."""
     _check_store(config, store)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
     clips = store.select(config.clips)
@@ -185,7 +190,7 @@ def _check_store(config: ImageTrainingConfig, store: Store) -> None:
         if got != needed
     ]
     if wrong:
-        raise ValueError(
+        raise PosecastError(
             f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
             "preset made for this data set, give these values, or prepare with another --size"
         )
@@ -195,14 +200,14 @@ def _held_out(config: ImageTrainingConfig, store: Store, train_ids: set[str]) ->
     try:
         clips = store.select(config.validation)
     except ValueError as error:
-        raise ValueError(
+        raise PosecastError(
             f"validation clips: {error}. Or train without choosing the best weights: "
             "--validate-every 0"
         ) from error
     tested = [clip.clip_id for clip in clips if clip.split == "test"]
     trained = [clip.clip_id for clip in clips if clip.clip_id in train_ids]
     if tested or trained:
-        raise ValueError(
+        raise PosecastError(
             f"validation clips {(tested + trained)[:5]} are test clips or trained on: choose "
             "others, or --validate-every 0 to train without validation"
         )

@@ -4,8 +4,10 @@ import math
 import time
 from collections.abc import Mapping
 
+from posecast.errors import PosecastError
 
-class DivergedError(ValueError):
+
+class DivergedError(PosecastError):
     """The loss is no longer a number."""
 
 

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from posecast.clips import PoseBatch
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.computing.processes import any_process, average_gradients, average_metrics
+from posecast.errors import PosecastError
 from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -86,21 +87,21 @@ class PoseTrainingConfig:
         check_names((self.skeleton,), list(SKELETONS), "skeleton")
         num_joints = SKELETONS[self.skeleton].num_joints
         if self.model.num_joints != num_joints:
-            raise ValueError(
+            raise PosecastError(
                 f"skeleton {self.skeleton} has {num_joints} joints, the model "
                 f"{self.model.num_joints}: set model.num_joints to {num_joints}"
             )
         for name in ("steps", "batch_size", "checkpoint_every", "log_every", "validation_windows"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         for name in ("validate_every", "patience", "seed", "weight_decay"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("learning_rate", "clip_norm"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be positive")
         if self.validation.split in ("test", "all") and not self.validation.clips:
-            raise ValueError(
+            raise PosecastError(
                 "validation on test clips: weights would be chosen on them; use split validation"
             )
 
@@ -122,7 +123,7 @@ def train_pose(
 ) -> PoseTrainingResult:
     """Train a pose model on a prepared store, or go on with the run in `run_path`.
 
-    Leaves the last weights and those with the best validation ratio in the run. ValueError
+    Leaves the last weights and those with the best validation ratio in the run. PosecastError
     where config, store or run do not fit; DivergedError where the loss is no longer a number.
     """
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
@@ -308,7 +309,7 @@ def _choose_clips(
 ) -> tuple[list[StoredClip], PoseValidation | None]:
     """Clips to train on and windows to validate on, none of them the same or a test clip."""
     if config.skeleton != store.info.skeleton:
-        raise ValueError(
+        raise PosecastError(
             f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
             f"{config.skeleton}: use the preset of the store's data set"
         )
@@ -320,7 +321,7 @@ def _choose_clips(
     trained = {clip.clip_id for clip in clips}
     shared = [clip.clip_id for clip in validation if clip.clip_id in trained]
     if tested or shared:
-        raise ValueError(
+        raise PosecastError(
             f"validation clips {(tested + shared)[:5]} are test clips or trained on: "
             "choose others, or validate_every 0 to train without validation"
         )

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from posecast.clips import PoseBatch
+from posecast.errors import PosecastError
 from posecast.skeletons import Skeleton
 
 _AUGMENTATION = 2
@@ -38,9 +39,9 @@ class PoseAugmentation:
     def __post_init__(self) -> None:
         for name in ("scale", "shift", "rotation_degrees", "noise"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
         if not 0 <= self.hide < 1:
-            raise ValueError(f"hide is {self.hide}; it must be at least 0 and below 1")
+            raise PosecastError(f"hide is {self.hide}; it must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, unflatten_joints
 from posecast.losses import masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
@@ -42,11 +43,11 @@ class PoseValidation:
         cls, clips: Sequence[StoredClip], config: PoseWindows, num_future: int, num_windows: int
     ) -> "PoseValidation":
         """`num_windows` windows a clip, spread evenly from its first frame to its last that can
-        be seen; one window is the clip's start. ValueError if all clips are too short."""
+        be seen; one window is the clip's start. PosecastError if all clips are too short."""
         seen = 1 + (config.num_past - 1) * config.stride
         long_enough = [clip for clip in clips if clip.num_frames > seen]
         if not long_enough:
-            raise ValueError(
+            raise PosecastError(
                 f"none of the {len(clips)} validation clips has the {seen + 1} frames of "
                 f"{config.num_past} seen ones and a future; see fewer, or validate_every 0"
             )
@@ -95,7 +96,7 @@ class PoseValidation:
         known = np.isfinite(self._last_pose_distances)
         frames = [k - 1 for k in HORIZONS if k <= len(known) and known[k - 1]]
         if not frames:
-            raise ValueError(
+            raise PosecastError(
                 "no joint of the validation clips is visible both in a seen and in a future frame: "
                 "choose other validation clips, or validate_every 0"
             )

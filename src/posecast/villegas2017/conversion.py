@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from posecast.errors import PosecastError
 from posecast.networks.discriminator import Discriminator, DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -26,13 +27,15 @@ _DECODER = ("3_3", "3_2", "3_1", "2_2", "2_1", "1_2", "1_1")
 def pose_lstm(variables: Mapping[str, np.ndarray]) -> PoseLSTM:
     """The pose LSTM; any number of layers of one width.
 
-    Raises ValueError where a variable is missing or its shape does not fit the others.
+    Raises PosecastError where a variable is missing or its shape does not fit the others.
     """
     encoder = _variable(variables, "lm_enc/Matrix", (None, None))
     decoder = _variable(variables, "GEN/G_LSTM/dec_fc2/Matrix", (None, encoder.shape[0]))
     (features, width), hidden = encoder.shape, decoder.shape[0]
     if features % 2:
-        raise ValueError(f"lm_enc/Matrix reads {features} numbers; expected x and y of each joint")
+        raise PosecastError(
+            f"lm_enc/Matrix reads {features} numbers; expected x and y of each joint"
+        )
     layers = sum(_CELL.format(layer, "kernel") in variables for layer in range(len(variables)))
     state = {
         "encoder.weight": encoder.T,
@@ -71,7 +74,7 @@ def _lstm_layer(
 def generator(variables: Mapping[str, np.ndarray]) -> Generator:
     """The image generator, `(image, source_heatmaps, target_heatmaps) -> image`.
 
-    Raises ValueError where a variable is missing or its shape does not fit the others.
+    Raises PosecastError where a variable is missing or its shape does not fit the others.
     """
     image_kernel = _variable(variables, "GEN/enc_iconv1_1/w", (3, 3, 3, None))
     width = image_kernel.shape[-1]
@@ -97,14 +100,14 @@ def generator(variables: Mapping[str, np.ndarray]) -> Generator:
 def discriminator(variables: Mapping[str, np.ndarray]) -> Discriminator:
     """The discriminator, `(image, heatmaps) -> logits`; it takes square pictures.
 
-    Raises ValueError where a variable is missing or its shape does not fit the others.
+    Raises PosecastError where a variable is missing or its shape does not fit the others.
     """
     kernel = _variable(variables, "DIS/dis_h0_conv/w", (5, 5, None, None))
     dense = _variable(variables, "DIS/dis_h3_lin/Matrix", (None, 1))
     width = kernel.shape[-1]
     side = math.isqrt(len(dense) // (8 * width))
     if kernel.shape[2] < 4 or side < 1 or side**2 * 8 * width != len(dense):
-        raise ValueError(
+        raise PosecastError(
             f"2017 variables DIS/dis_h0_conv/w {kernel.shape} and DIS/dis_h3_lin/Matrix "
             f"{dense.shape} do not fit a square picture and its heat maps"
         )
@@ -160,12 +163,12 @@ def _variable(
     """One variable, its shape checked (None: any size)."""
     if name not in variables:
         known = ", ".join(sorted(variables)) or "none"
-        raise ValueError(f"2017 variable {name} is missing; variables given: {known}")
+        raise PosecastError(f"2017 variable {name} is missing; variables given: {known}")
     array = np.asarray(variables[name])
     fits = array.ndim == len(shape) and all(
         want in (None, size) for size, want in zip(array.shape, shape, strict=True)
     )
     if not fits:
         wanted = tuple("any" if size is None else size for size in shape)
-        raise ValueError(f"2017 variable {name} has shape {array.shape}; expected {wanted}")
+        raise PosecastError(f"2017 variable {name} has shape {array.shape}; expected {wanted}")
     return array

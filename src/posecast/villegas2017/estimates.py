@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from posecast.clips import ClipError
+from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px, union_crop
 from posecast.store.reading import Poses, Store, StoredClip
 
 _MOST_LISTED = 20
 _MOST_BEYOND = 50
 """Frames by which Human3.6M estimates may outlast a clip, whose video may be a little shorter."""
-_READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_READ_ERRORS = (OSError, PosecastError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class EstimatesReport:
 def import_estimates_2017(folder: Path, store_path: Path) -> EstimatesReport:
     """Read the estimates of a store's clips and add them, in place of any that it has.
 
-    ValueError where the store's data set has no such estimates, or not one file fits a clip.
+    PosecastError where the store's data set has no such estimates, or not one file fits a clip.
     """
     store = Store.open(store_path)
     files = _find_files(folder, store)
@@ -68,7 +69,7 @@ def import_estimates_2017(folder: Path, store_path: Path) -> EstimatesReport:
         why = (
             "; ".join(list(left_out.values())[:3]) or f"no file in {folder} is of one of its clips"
         )
-        raise ValueError(
+        raise PosecastError(
             f"no estimates for store {store_path}: {why}. Expected files such as "
             f"{folder / _example(store)}"
         )
@@ -84,7 +85,7 @@ def _find_files(folder: Path, store: Store) -> dict[str, Path]:
     elif store.info.dataset == "human36m":
         files = {_human36m_id(path): path for path in folder.glob("*_Hourglass/*.npz")}
     else:
-        raise ValueError(
+        raise PosecastError(
             f"store {store.path} is of {store.info.dataset}; the 2017 authors published estimates "
             "for penn_action and human36m"
         )

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from posecast.errors import PosecastError
 from posecast.networks.generator import Generator
 from posecast.records.runs import Run
 from posecast.skeletons import SKELETONS
@@ -33,8 +34,8 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
     passed over.
 
     Raises:
-        ValueError: no such file, not an .npz of variables, variables missing or misshapen, or the
-            folder holds another run.
+        PosecastError: no such file, not an .npz of variables, variables missing or misshapen, or
+            the folder holds another run.
     """
     variables = _read_variables(Path(file))
     if _POSE_VARIABLE in variables:
@@ -51,7 +52,7 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
         run = Run.open_or_create(Path(run_path), config, "image")
         run.save_weights("best", generator, step=0)
         return "image"
-    raise ValueError(
+    raise PosecastError(
         f"{file} holds neither a pose model ({_POSE_VARIABLE}) nor an image model "
         f"({_IMAGE_VARIABLE}); its first variables: {', '.join(sorted(variables)[:5]) or 'none'}"
     )
@@ -59,12 +60,12 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
 
 def _read_variables(path: Path) -> Mapping[str, np.ndarray]:
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise PosecastError(f"{path}: no such file")
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             return {name.removesuffix(":0"): arrays[name] for name in arrays.files}
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(
+        raise PosecastError(
             f"{path} is not a whole .npz file of arrays ({error}); "
             "'posecast import-2017 --help' says how to make one"
         ) from error
@@ -85,4 +86,4 @@ def _skeleton_of(number: int, what: Literal["num_joints", "num_heatmaps"]) -> st
     for skeleton in SKELETONS.values():
         if getattr(skeleton, what) == number:
             return skeleton.name
-    raise ValueError(f"the network has {what} = {number}, as no known skeleton has")
+    raise PosecastError(f"the network has {what} = {number}, as no known skeleton has")

@@ -20,6 +20,7 @@ from posecast.datasets.drawn.motion import View, perform
 from posecast.datasets.drawn.scenery import draw_scenery
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.penn_action import NOMINAL_FPS, PAPER_ACTIONS
+from posecast.errors import PosecastError
 
 DRAWING_VERSION = 1
 """Changes whenever the same settings give other pictures."""
@@ -60,19 +61,19 @@ class SyntheticConfig:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.actions) - set(ACTIONS))
         if unknown or not self.actions:
-            raise ValueError(
+            raise PosecastError(
                 f"actions {unknown} cannot be performed; choose among {sorted(ACTIONS)}"
             )
         if self.num_clips is not None and self.num_clips < 1:
-            raise ValueError(f"num_clips must be 1 or more, got {self.num_clips}")
+            raise PosecastError(f"num_clips must be 1 or more, got {self.num_clips}")
         if self.num_frames is not None and self.num_frames < 2:
-            raise ValueError(f"num_frames must be 2 or more, got {self.num_frames}")
+            raise PosecastError(f"num_frames must be 2 or more, got {self.num_frames}")
         if min(self.image_hw) < 48:
-            raise ValueError(f"image_hw must be 48 or more each, got {self.image_hw}")
+            raise PosecastError(f"image_hw must be 48 or more each, got {self.image_hw}")
         if not 0 <= self.test_share <= 1:
-            raise ValueError(f"test_share must be between 0 and 1, got {self.test_share}")
+            raise PosecastError(f"test_share must be between 0 and 1, got {self.test_share}")
         if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {self.seed}")
+            raise PosecastError(f"seed must be 0 or more, got {self.seed}")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from posecast.datasets.drawn.labels import label_figure
 from posecast.datasets.drawn.scenery import draw_scenery
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.human36m import FPS, Human36M
+from posecast.errors import PosecastError
 from posecast.media.videos import write_mp4
 from posecast.records.files import read_json, write_json, write_safely
 from posecast.skeletons import HUMAN36M, PENN_ACTION
@@ -52,9 +53,9 @@ class DrawnVideosConfig:
 
     def __post_init__(self) -> None:
         if self.num_frames is not None and self.num_frames < 2:
-            raise ValueError(f"num_frames is {self.num_frames}; it must be 2 or more")
+            raise PosecastError(f"num_frames is {self.num_frames}; it must be 2 or more")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must be 0 or more")
+            raise PosecastError(f"seed is {self.seed}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,16 @@ def draw_human36m(
 ) -> DrawnVideos:
     """Draw a video for every pose file of a Human3.6M folder into another such folder.
 
-    The same call again goes on where it stopped; 0 workers means one per CPU core. ValueError
+    The same call again goes on where it stopped; 0 workers means one per CPU core. PosecastError
     where `raw` holds no poses, a clip is unknown, or `out` holds something else.
     """
     source = Human36M(raw, every=1, poses_only=True)
     known = source.clip_ids()
     unknown = sorted(set(config.clips) - set(known))
     if unknown:
-        raise ValueError(f"no poses of {', '.join(unknown[:3])} in {raw}; there are {known[:3]}...")
+        raise PosecastError(
+            f"no poses of {', '.join(unknown[:3])} in {raw}; there are {known[:3]}..."
+        )
     _claim(raw, out, config)
     draw = _DrawVideo(source, out, config)
     wanted = sorted(config.clips) or known
@@ -200,9 +203,9 @@ def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
     path = out / _SETTINGS
     if path.is_file():
         if read_json(path) != settings:
-            raise ValueError(f"{out} holds videos drawn with other settings; name a new folder")
+            raise PosecastError(f"{out} holds videos drawn with other settings; name a new folder")
     elif out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no drawn videos; name a new folder")
+        raise PosecastError(f"{out} is not empty and holds no drawn videos; name a new folder")
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_json(path, settings)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from posecast.errors import PosecastError
+
 Canvas = Float[np.ndarray, "h w 3"]
 Part = tuple[float, Callable[[np.ndarray], None]]
 """Depth, and what paints the part onto a canvas."""
@@ -101,7 +103,7 @@ def _hull_distance(corners: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.nd
         nearest = gap if nearest is None else np.minimum(nearest, gap)
         inside = left if inside is None else inside & left
     if nearest is None or inside is None:
-        raise ValueError("a hull needs at least one corner")
+        raise PosecastError("a hull needs at least one corner")
     return np.where(inside & (len(hull) > 2), -1, 1) * np.sqrt(nearest)
 
 

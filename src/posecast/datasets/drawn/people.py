@@ -29,6 +29,7 @@ from posecast.datasets.drawn.clips import (
 )
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
+from posecast.errors import PosecastError
 from posecast.records.files import read_json, write_json, write_safely
 
 __all__ = [
@@ -63,7 +64,7 @@ def write_penn_layout(
 ) -> WrittenClips:
     """Write the set to `root`; what a stopped run has finished is kept.
 
-    The files do not depend on the number of worker processes (0: one per CPU core). ValueError
+    The files do not depend on the number of worker processes (0: one per CPU core). PosecastError
     where `root` holds something else, or a set with other settings.
     """
     _claim(config, root)
@@ -101,12 +102,14 @@ def _claim(config: SyntheticConfig, root: Path) -> None:
         found = read_json(path)
         if found != settings:
             differing = [key for key in settings if found.get(key) != settings[key]]
-            raise ValueError(
+            raise PosecastError(
                 f"{root} holds drawn clips with other settings ({', '.join(differing)}); "
                 "draw into an empty folder"
             )
     elif root.is_dir() and any(root.iterdir()):
-        raise ValueError(f"{root} is not empty and holds no drawn clips; draw into an empty folder")
+        raise PosecastError(
+            f"{root} is not empty and holds no drawn clips; draw into an empty folder"
+        )
     else:
         root.mkdir(parents=True, exist_ok=True)
         write_json(path, settings)
