@@ -36,7 +36,7 @@ format: .venv/installed  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 bench: .venv/installed  ## measure speed beside the limits of this machine
-	$(BIN)/posecast bench
+	$(BIN)/python -m benchmarks.speed
 
 clean:  ## remove what the commands above made
 	rm -rf .venv demo

@@ -1,6 +1,6 @@
 """What each optimisation of image training gives: one is taken out, the others stay in place.
 
-    python benchmarks/ablations.py
+    python -m benchmarks.ablations
 
 Medians of bfloat16 iterations at the paper's sizes, and of forecasts by frames at once. Each row is
 measured in a process of its own, on a processor; leave the machine alone meanwhile.
@@ -18,7 +18,7 @@ from statistics import median
 import torch
 from torch.nn import functional
 
-from posecast.bench import work
+from benchmarks.speed import work
 from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
 from posecast.networks import hourglass2017

@@ -1,6 +1,6 @@
 """Does memory stay flat over a long training? Trains tiny networks and watches the process.
 
-    python benchmarks/flat_memory.py --steps 10000
+    python -m benchmarks.flat_memory --steps 10000
 
 Exit status 1 where the last fifth of the steps holds over 2 % more memory than the second fifth.
 """
@@ -15,7 +15,7 @@ from statistics import median
 
 import torch
 
-from posecast.bench.work import QUICK, write_random_store
+from benchmarks.speed.work import QUICK, write_random_store
 from posecast.presets import IMAGE, POSE
 from posecast.training.image import train_image
 from posecast.training.pose import train_pose

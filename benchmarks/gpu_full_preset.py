@@ -1,6 +1,6 @@
 """Time the paper's full presets on a GPU: image and pose training, several batch sizes.
 
-    python benchmarks/gpu_full_preset.py --out gpu.json
+    python -m benchmarks.gpu_full_preset --out gpu.json
 
 For each batch size: samples a second, share of the card's bf16 ceiling (measured in the same run),
 peak memory, and hours for the paper's whole schedule. Batches are read from a store on disk as in
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from posecast.bench import work
-from posecast.bench.ceilings import Ceilings, measure_ceilings
-from posecast.bench.measuring import count_flop, peak_memory_of
+from benchmarks.speed import work
+from benchmarks.speed.ceilings import Ceilings, measure_ceilings
+from benchmarks.speed.measuring import count_flop, peak_memory_of
 from posecast.presets import IMAGE, POSE
 from posecast.records.files import write_json
 from posecast.records.versions import code_versions

@@ -14,6 +14,7 @@ install_import_hook("posecast", "beartype.beartype")
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+GOLDEN = Path(__file__).resolve().parent / "parity" / "golden"
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +26,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden(shared: Path):
+def golden():
     """Load a file of reference numbers as a dict: golden("lstm_train") -> {name: array}."""
 
     def load(name: str) -> dict[str, np.ndarray]:
-        path = shared / "golden" / f"{name}.npz"
-        if not path.is_file():
-            pytest.skip(f"no reference numbers: {path} is absent")
+        paths = [folder / f"{name}.npz" for folder in (GOLDEN, SHARED / "golden")]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            pytest.skip(f"no reference numbers: {paths[-1]} is absent")
         with np.load(path) as arrays:
             return {key: arrays[key] for key in arrays.files}
 

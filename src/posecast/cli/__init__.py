@@ -85,9 +85,6 @@ COMMANDS = {
     "benchmark penn-pose": Command(
         "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
     ),
-    "bench": Command(
-        "posecast.cli.bench:bench", "speed on this machine beside the machine's own limits"
-    ),
     "import-2017": Command(
         "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"
     ),

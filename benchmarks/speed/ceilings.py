@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from posecast.bench.measuring import time_work
+from benchmarks.speed.measuring import time_work
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

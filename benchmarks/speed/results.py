@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posecast.bench.ceilings import Ceilings
-from posecast.bench.measuring import Timing
+from benchmarks.speed.ceilings import Ceilings
+from benchmarks.speed.measuring import Timing
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import read_json, write_json
 

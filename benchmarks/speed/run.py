@@ -10,10 +10,10 @@ from typing import Literal
 
 import torch
 
-from posecast.bench import work
-from posecast.bench.ceilings import PRECISIONS, Ceilings, Precision, measure_ceilings
-from posecast.bench.measuring import Work, count_flop, peak_memory_of, time_work
-from posecast.bench.results import Results, Row
+from benchmarks.speed import work
+from benchmarks.speed.ceilings import PRECISIONS, Ceilings, Precision, measure_ceilings
+from benchmarks.speed.measuring import Work, count_flop, peak_memory_of, time_work
+from benchmarks.speed.results import Results, Row
 from posecast.computing.compilation import Compile
 from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions

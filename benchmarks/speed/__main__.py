@@ -1,18 +1,20 @@
-"""`posecast bench`: speed on this machine beside the machine's own limits."""
+"""Measure speed beside the machine's own limits: `python -m benchmarks.speed --help`."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from posecast.bench.results import Results, compare, describe
-from posecast.bench.run import BenchConfig, run_bench
+from benchmarks.speed.results import Results, compare, describe
+from benchmarks.speed.run import BenchConfig, run_bench
 from posecast.cli.parsing import parse
+from posecast.errors import PosecastError
 
 
 @dataclass(frozen=True)
-class Bench:
+class Speed:
     """Measure how fast the main works are, and which share of the machine's ceiling that is.
 
     Takes a few minutes at the paper's sizes. The ceilings (matrix product, convolution, copying
@@ -20,9 +22,9 @@ class Bench:
     would take at the ceiling. Leave the machine alone meanwhile.
 
     Examples:
-      posecast bench
-      posecast bench --out now.json --precisions bf16
-      posecast bench --compare before.json now.json
+      python -m benchmarks.speed
+      python -m benchmarks.speed --out now.json --precisions bf16
+      python -m benchmarks.speed --compare before.json now.json
     """
 
     out: Path | None = None
@@ -32,9 +34,9 @@ class Bench:
     config: Annotated[BenchConfig, tyro.conf.arg(name="")] = field(default_factory=BenchConfig)
 
 
-def bench(words: list[str], program: str) -> int:
-    """`posecast bench`."""
-    asked = parse(Bench, words, program)
+def main(words: list[str]) -> int:
+    """Measure, or compare two files; the exit status."""
+    asked = parse(Speed, words, "python -m benchmarks.speed")
     if asked.compare is not None:
         first, second = (Results.read(path) for path in asked.compare)
         print(compare(first, second))
@@ -44,3 +46,10 @@ def bench(words: list[str], program: str) -> int:
     if asked.out is not None:
         results.write(asked.out)
     return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PosecastError as error:
+        sys.exit(f"error: {error}")

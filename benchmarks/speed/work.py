@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from posecast.bench.features import random_feature_networks
+from benchmarks.speed.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision, build_fabric
