@@ -1,0 +1,124 @@
+"""Poses for other programs: COCO keypoint annotations, and OpenSim's .trc marker files.
+
+`table.write_table` writes posecast's own CSV. Joint names go by the person's own left and right in
+all of them, so that `read_keypoints` gives the COCO file back.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.keypoints.names import own_side_name
+from posecast.records.files import write_text
+from posecast.skeletons import Skeleton
+
+_HALF_PIXEL = 0.5
+_NOT_LABELLED, _VISIBLE = 0, 2
+"""COCO's flags of a keypoint."""
+_TRC_HEAD = (
+    *("DataRate", "CameraRate", "NumFrames", "NumMarkers"),
+    *("Units", "OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"),
+)
+
+
+def write_coco(
+    path: Path,
+    joints_px: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    skeleton: Skeleton,
+    image_hw: tuple[int, int],
+    first_frame: int = 0,
+) -> None:
+    """COCO keypoint annotations of one person: an image and an annotation a frame.
+
+    Points are centres of pixels counted from 0, as COCO has them; frames are numbered from
+    `first_frame` on. Frames without a visible joint have an image and no annotation.
+    """
+    numbers = range(first_frame, first_frame + len(joints_px))
+    height, width = image_hw
+    images = [
+        {"id": number, "file_name": f"{number:012d}.jpg", "height": height, "width": width}
+        for number in numbers
+    ]
+    frames = zip(numbers, joints_px - _HALF_PIXEL, visible, strict=True)
+    annotations = [_annotation(*frame) for frame in frames if frame[2].any()]
+    content = {"images": images, "annotations": annotations, "categories": [_category(skeleton)]}
+    write_text(path, json.dumps(content) + "\n")
+
+
+def _annotation(
+    frame: int, joints: Float[np.ndarray, "j 2"], visible: Bool[np.ndarray, " j"]
+) -> dict[str, Any]:
+    flags = np.where(visible, _VISIBLE, _NOT_LABELLED)
+    rows = np.column_stack([np.where(visible[:, None], joints.round(2), 0), flags])
+    low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)
+    size = high - low
+    return {
+        "id": frame + 1,
+        "image_id": frame,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": int(visible.sum()),
+        "keypoints": rows.ravel().tolist(),
+        "bbox": [*low.round(2).tolist(), *size.round(2).tolist()],
+        "area": round(float(size.prod()), 2),
+    }
+
+
+def _category(skeleton: Skeleton) -> dict[str, Any]:
+    """Joint names, and the limbs between single joints, counted from 1."""
+    limbs = [ends for ends in skeleton.limbs if all(len(end) == 1 for end in ends)]
+    return {
+        "id": 1,
+        "name": "person",
+        "keypoints": _names(skeleton),
+        "skeleton": [[skeleton.index(end[0]) + 1 for end in ends] for ends in limbs],
+    }
+
+
+def _names(skeleton: Skeleton) -> list[str]:
+    return [own_side_name(joint, skeleton) for joint in skeleton.joints]
+
+
+def write_trc(
+    path: Path,
+    joints_px: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    skeleton: Skeleton,
+    fps: float,
+    first_frame: int = 0,
+) -> None:
+    """OpenSim's marker file, as Sports2D writes it for pixels: y points up (it is minus the
+    image's y), z is 0, joints that are not visible are left empty."""
+    names = _names(skeleton)
+    numbers = range(1, len(names) + 1)
+    count = len(joints_px)
+    rate = f"{fps:.6g}"
+    lines = [
+        ["PathFileType", "4", "(X/Y/Z)", path.name],
+        list(_TRC_HEAD),
+        [rate, rate, str(count), str(len(names)), "px", rate, str(first_frame), str(count)],
+        ["Frame#", "Time", *(cell for name in names for cell in (name, "", ""))],
+        ["", "", *(f"{axis}{number}" for number in numbers for axis in "XYZ")],
+        [""],
+        *(
+            [str(number), f"{number / fps:.6f}", *_cells(joints, seen)]
+            for number, (joints, seen) in enumerate(
+                zip(joints_px, visible, strict=True), start=first_frame
+            )
+        ),
+    ]
+    write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
+
+
+def _cells(joints: Float[np.ndarray, "j 2"], visible: Bool[np.ndarray, " j"]) -> Sequence[str]:
+    rows = zip(joints.tolist(), visible.tolist(), strict=True)
+    return [
+        cell
+        for (x, y), seen in rows
+        for cell in ((f"{x:.3f}", f"{-y:.3f}", "0.000") if seen else ("", "", ""))
+    ]
