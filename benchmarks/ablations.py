@@ -21,8 +21,8 @@ from torch.nn import functional
 from benchmarks.speed import work
 from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
-from posecast.networks import hourglass2017
 from posecast.training import image
+from posecast.villegas2017 import hourglass2017
 
 REPEATS = 8
 CPU = torch.device("cpu")

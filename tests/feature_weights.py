@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from posecast.networks.alexnet import BVLC_SHAPES, BvlcAlexNet
-from posecast.networks.hourglass2017 import Hourglass2017
+from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 
 def golden_alexnet(numbers: dict[str, np.ndarray]) -> BvlcAlexNet:

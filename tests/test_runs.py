@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from posecast.records import files, runs
 from posecast.records.files import FileError
@@ -196,23 +195,6 @@ def test_tensorboard_gets_the_numbers(run: Run) -> None:
     run.log(1, {"loss": 1.0})
     run.close()
     assert list((run.path / "tensorboard").glob("events.*"))
-
-
-def test_weights_come_back_with_their_step(run: Run) -> None:
-    net = nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)
-    run.save_weights("best", net, 7)
-    loaded = run.load_weights("best")
-    assert loaded.keys() == net.state_dict().keys()
-    assert torch.equal(loaded["weight"], net.weight)
-    assert run.weights_step("best") == 7
-
-
-def test_best_weights_fall_back_to_last_visibly(run: Run, caplog) -> None:
-    with pytest.raises(RunError, match="no weights yet"):
-        run.load_weights()
-    run.save_weights("last", {"w": torch.ones(2)}, 1)
-    assert torch.equal(run.load_weights("best")["w"], torch.ones(2))
-    assert "using weights-last.safetensors" in caplog.text
 
 
 def test_pictures_are_png(run: Run) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from posecast.networks.alexnet import BVLC_SHAPES, BvlcAlexNet
-from posecast.networks.hourglass2017 import Hourglass2017
 from posecast.training.image_steps import FeatureNetworks
+from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 
 def random_feature_networks(seed: int = 0) -> FeatureNetworks:

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from feature_weights import hourglass_arrays
-from posecast.networks.hourglass2017 import (
+from posecast.villegas2017.hourglass2017 import (
     Hourglass2017,
     _AddDoubled,
     _HalfReLU,

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from feature_weights import golden_alexnet, golden_hourglass
-from posecast.networks import hourglass2017
+from posecast.villegas2017 import hourglass2017
 
 SAMPLES = {
     "perceptual_64": {0: "hg0", 1: "hg1_c0_2", 2: "hg2_c0_16", 3: "hg3_c0_64"},

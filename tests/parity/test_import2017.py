@@ -9,9 +9,7 @@ import torch
 from posecast.forecasting.forecaster import Forecaster
 from posecast.geometry import unflatten_joints
 from posecast.networks.generator import Generator
-from posecast.records.configs import config_from_dict
-from posecast.records.runs import Run
-from posecast.training.image import ImageTrainingConfig
+from posecast.networks.kinds import load_network
 from posecast.villegas2017.import_runs import import_2017
 
 
@@ -37,10 +35,7 @@ def test_an_imported_pose_run_forecasts_as_in_2017(golden, tmp_path: Path, suffi
 def test_an_imported_image_run_draws_in_rgb_what_2017_drew_in_bgr(golden, tmp_path: Path) -> None:
     numbers = golden("generator_48")
     assert import_2017(_save_variables(numbers, tmp_path / "g.npz"), tmp_path / "run") == "image"
-    run = Run.open(tmp_path / "run", "image")
-    config = config_from_dict(ImageTrainingConfig, run.config_dict)
-    generator = Generator(config.generator)
-    generator.load_state_dict(run.load_weights())
+    generator = load_network(tmp_path / "run", Generator).network
     image, source, target = (
         torch.from_numpy(numbers[name]).permute(0, 3, 1, 2) for name in ("xt", "pt", "ptpn")
     )

@@ -12,9 +12,11 @@ import torch
 from torch.nn import functional
 
 from posecast.geometry import Crop
-from posecast.networks.hourglass import Hourglass, HourglassConfig, load_estimator
+from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.joint_maps import decode_joint_maps
+from posecast.networks.kinds import load_network, resolve
 from posecast.records.runs import Run, RunError
+from posecast.records.weights import read_tensors
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -90,7 +92,7 @@ def store_path(tmp_path_factory) -> Path:
 
 
 def weights(run_path: Path) -> dict[str, torch.Tensor]:
-    return Run.open(run_path, "estimator").load_weights("last")
+    return read_tensors(resolve(run_path, "last"))
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -139,7 +141,7 @@ def test_it_finds_the_light_and_says_what_is_hidden(store_path, tmp_path):
     assert records[60]["validation_confidence_shown"] > 0.5
     assert records[60]["validation_confidence_hidden"] < 0.3
     assert result.best_pck == max(records[step]["validation_pck_0.1"] for step in (30, 60))
-    network = load_estimator(tmp_path / "run")
+    network = load_network(tmp_path / "run", Hourglass).network
     assert not network.training
     store = Store.open(store_path)
     validation = EstimatorValidation.of(store, [store.clip("0008")], 8)
@@ -240,7 +242,7 @@ def test_starts_from_another_run(store_path, tmp_path):
     first = tmp_path / "first"
     still = replace(TINY, init_from=first, learning_rate=1e-12, weight_decay=0.0, steps=1, seed=7)
     train_estimator(still, store_path, tmp_path / "second")
-    expected = Run.open(first, "estimator").load_weights("best")
+    expected = read_tensors(resolve(first, "best"))
     found = weights(tmp_path / "second")
     for name, _ in Hourglass(TINY.model).named_parameters():
         torch.testing.assert_close(found[name], expected[name], atol=1e-9, rtol=0)

@@ -16,8 +16,10 @@ from posecast.losses import ImageLossWeights
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.networks.kinds import facts_of, resolve
 from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError
+from posecast.records.weights import read_tensors
 from posecast.store.reading import ClipSelection, Store
 from posecast.training import image
 from posecast.training.gating import Gate
@@ -85,9 +87,9 @@ def test_training_leaves_all_that_a_run_holds(store_path: Path, tmp_path: Path) 
     scores = [r for r in records if "validation/skill" in r]
     assert [r["step"] for r in scores] == [2, 4]
     assert scores[0]["validation/psnr_copy"] == scores[1]["validation/psnr_copy"]
-    assert run.weights_step("last") == 4
+    assert facts_of(run.path, "last").step == 4
     best = max(scores, key=lambda r: r["validation/skill"])
-    assert run.weights_step("best") == best["step"]
+    assert facts_of(run.path, "best").step == best["step"]
     assert sorted(p.name for p in (run.path / "samples").iterdir()) == [
         "step-00000002.png",
         "step-00000004.png",
@@ -136,7 +138,7 @@ def test_a_signal_saves_first(store_path: Path, tmp_path: Path, monkeypatch) -> 
     state = run.load_checkpoint()
     assert state is not None
     assert state["step"] == 1
-    assert run.weights_step("last") == 1
+    assert facts_of(run.path, "last").step == 1
 
 
 def test_nan_stops_and_keeps_the_last_checkpoint(
@@ -252,8 +254,8 @@ def test_starts_from_another_run(store_path: Path, tmp_path: Path) -> None:
     first = _train(TINY, store_path, tmp_path / "first")
     still = replace(TINY, init_from=first.path, learning_rate=1e-12, steps=1, seed=7)
     second = _train(still, store_path, tmp_path / "second")
-    expected = first.load_weights()
-    for name, weight in second.load_weights("last").items():
+    expected = read_tensors(resolve(first.path))
+    for name, weight in read_tensors(resolve(second.path, "last")).items():
         torch.testing.assert_close(weight, expected[name], atol=1e-9, rtol=0)
     other = replace(still, generator=replace(TINY.generator, width=6))
     with pytest.raises(ValueError, match=r"init_from .* give the same --generator settings"):
@@ -292,7 +294,7 @@ def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Pat
     config = replace(TINY, pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
     run = _train(config, store_path, tmp_path / "run")
     assert run.read_metrics()[0]["pose_feature_loss"] > 0
-    after = estimator.load_weights()
+    after = read_tensors(resolve(estimator.path))
     assert all(torch.equal(after[name], value) for name, value in network.state_dict().items())
 
 
@@ -382,7 +384,7 @@ def test_a_run_is_not_continued_with_other_settings_or_data(
     with pytest.raises(ValueError, match="clips"):
         train_image(replace(config, clips=fewer), store_path, tmp_path / "run")
     run = _train(replace(config, learning_rate=0.01), store_path, tmp_path / "run", fresh=True)
-    assert run.weights_step("last") == 1
+    assert facts_of(run.path, "last").step == 1
 
 
 @pytest.mark.parametrize(

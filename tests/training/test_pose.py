@@ -10,8 +10,10 @@ import torch
 from posecast.clips import PoseBatch
 from posecast.geometry import Crop
 from posecast.losses import joint_distance_loss
+from posecast.networks.kinds import facts_of, resolve
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run, RunError
+from posecast.records.weights import read_tensors
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
@@ -83,7 +85,7 @@ def store_path(tmp_path_factory) -> Path:
 
 
 def weights(run_path: Path) -> dict[str, torch.Tensor]:
-    return Run.open(run_path, "pose").load_weights("last")
+    return read_tensors(resolve(run_path, "last"))
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -143,7 +145,7 @@ def test_best_weights_are_those_of_the_best_validation(store_path, tmp_path):
     }
     assert sorted(ratios) == [1, 2, 3, 4, 5, 6]
     best = min(ratios, key=ratios.__getitem__)
-    assert run.weights_step("best") == best
+    assert facts_of(run.path, "best").step == best
     assert result.best_ratio == ratios[best]
 
 

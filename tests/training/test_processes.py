@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from feature_weights import alexnet_layers, hourglass_arrays
 from posecast.computing.processes import average_metrics, join_batch_moments
 from posecast.networks.alexnet import BvlcAlexNet
-from posecast.networks.hourglass2017 import Hourglass2017
+from posecast.networks.kinds import facts_of
 from posecast.records.runs import Run
+from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -61,7 +62,7 @@ def _assert_same_run(alone: Run, together: Run) -> None:
     """In single precision only about the same."""
     for one, other in zip(alone.read_metrics(), together.read_metrics(), strict=True):
         assert one == pytest.approx(other, rel=1e-3)
-    assert together.weights_step("best") == alone.weights_step("best")
+    assert facts_of(together.path).step == facts_of(alone.path).step
 
 
 def test_joined_normalisation_is_the_usual_one_in_one_process() -> None:

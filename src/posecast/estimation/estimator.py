@@ -13,9 +13,9 @@ from posecast.computing.devices import Device, Precision
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_network
-from posecast.networks.hourglass import Hourglass, estimate_heatmaps, load_estimator
+from posecast.networks.hourglass import Hourglass, estimate_heatmaps
 from posecast.networks.joint_maps import decode_joint_maps
-from posecast.records.runs import Run
+from posecast.networks.kinds import load_network
 from posecast.skeletons import SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
@@ -87,8 +87,8 @@ class Estimator:
     @classmethod
     def load(cls, run: str | Path, options: EstimatorOptions | None = None) -> "Estimator":
         """The best weights of an estimator run; PosecastError where there are none."""
-        skeleton = SKELETONS[Run.open(Path(run), "estimator").config_dict["skeleton"]]
-        return cls(load_estimator(run), skeleton, options)
+        loaded = load_network(run, Hourglass)
+        return cls(loaded.network, SKELETONS[loaded.facts.skeleton], options)
 
     @property
     def size(self) -> int:

@@ -32,10 +32,10 @@ from posecast.estimation.scores import (
     score_table,
 )
 from posecast.geometry import crop_to_px
+from posecast.networks.kinds import facts_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
 from posecast.records.final_looks import record_test_use
-from posecast.records.runs import Run
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError
@@ -200,7 +200,7 @@ def _facts(
         del options[name]
     facts = {"run": str(Path(run_path).resolve()), "options": options}
     if isinstance(estimator, Estimator):
-        facts["weights_step"] = Run.open(Path(run_path)).weights_step()
+        facts["weights_step"] = facts_of(run_path).step
     return facts
 
 

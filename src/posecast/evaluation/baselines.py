@@ -15,9 +15,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.metrics.flow import backward_flow
-from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
-from posecast.records.configs import config_from_dict
-from posecast.records.runs import Run
+from posecast.networks.conv_lstm import ConvLSTM
+from posecast.networks.kinds import load_network
 
 
 @runtime_checkable
@@ -210,10 +209,7 @@ class TrainedConvLSTM:
     @classmethod
     def load(cls, run_path: str | Path, device: torch.device | None = None) -> "TrainedConvLSTM":
         """The best weights of a run of `training.conv_lstm`; PosecastError for another run."""
-        run = Run.open(Path(run_path), "conv_lstm")
-        network = ConvLSTM(config_from_dict(ConvLSTMConfig, run.config_dict["model"], "model"))
-        network.load_state_dict(run.load_weights())
-        return cls(network, device)
+        return cls(load_network(run_path, ConvLSTM).network, device)
 
     @property
     def size(self) -> int:

@@ -25,7 +25,7 @@ from posecast.evaluation.baselines import (
 )
 from posecast.forecasting.forecast_files import read_forecast, read_frames, read_settings
 from posecast.forecasting.forecaster import Forecaster
-from posecast.records.runs import Run
+from posecast.networks.kinds import facts_of
 from posecast.store.files import check_names
 from posecast.store.reading import StoredClip
 from posecast.windows import ClipWindow
@@ -151,17 +151,14 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
 
 def _run_facts(runs: Sequence[str | Path]) -> dict[str, Any]:
     """Fields `runs` and `origin` of a method that was loaded from run folders."""
-    opened = [Run.open(Path(path)) for path in runs]
-    facts = [
-        {
-            "path": str(run.path.resolve()),
-            "kind": run.kind,
-            "weights_step": run.weights_step(),
-            "seed": run.config_dict.get("seed"),
-        }
-        for run in opened
-    ]
-    return {"runs": tuple(run.path for run in opened), "origin": {"runs": facts}}
+    described = [_describe(Path(path)) for path in runs]
+    return {"runs": tuple(Path(path) for path in runs), "origin": {"runs": described}}
+
+
+def _describe(run: Path) -> dict[str, Any]:
+    facts = facts_of(run)
+    path = str(run.resolve())
+    return {"path": path, "kind": facts.kind, "weights_step": facts.step, "seed": facts.seed}
 
 
 def window_poses(

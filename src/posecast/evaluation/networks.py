@@ -13,16 +13,9 @@ from posecast.evaluation.scores import FrameMetric
 from posecast.metrics.flow import flow_stack
 from posecast.metrics.perceptual import load_lpips_weights, lpips
 from posecast.metrics.video import Extractor, VideoRecipe, load_extractor
-from posecast.networks.action_classifier import (
-    FlowClassifier,
-    FlowClassifierConfig,
-    PoseClassifier,
-    PoseClassifierConfig,
-)
+from posecast.networks.action_classifier import FlowClassifier, PoseClassifier
 from posecast.networks.alexnet import load_torchvision_alexnet
-from posecast.records.configs import config_from_dict
-from posecast.records.files import read_json
-from posecast.records.runs import Run
+from posecast.networks.kinds import load_network
 
 PoseJudge = Callable[[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]], dict[str, float]]
 """(joints as shares of the crop, visible) -> probability of each action."""
@@ -96,11 +89,8 @@ def load_lpips(alexnet_file: str | Path) -> FrameMetric:
 
 def load_pose_judge(run_path: str | Path) -> PoseJudge:
     """The classifier of pose sequences of a run."""
-    run, actions = _open(run_path, "pose_action")
-    config = config_from_dict(PoseClassifierConfig, run.config_dict["model"], "model")
-    network = PoseClassifier(config)
-    network.load_state_dict(run.load_weights())
-    network.eval()
+    loaded = load_network(run_path, PoseClassifier)
+    network, actions = loaded.network, loaded.facts.actions
 
     @torch.inference_mode()
     def judge(
@@ -115,15 +105,12 @@ def load_pose_judge(run_path: str | Path) -> PoseJudge:
 
 def load_frame_judge(run_path: str | Path) -> FrameJudge:
     """The classifier of optical flow of a run; a clip's answer is the mean over its stacks."""
-    run, actions = _open(run_path, "flow_action")
-    config = config_from_dict(FlowClassifierConfig, run.config_dict["model"], "model")
-    network = FlowClassifier(config)
-    network.load_state_dict(run.load_weights())
-    network.eval()
+    loaded = load_network(run_path, FlowClassifier)
+    network, actions = loaded.network, loaded.facts.actions
 
     @torch.inference_mode()
     def judge(frames: UInt8[np.ndarray, "t h w 3"]) -> dict[str, float]:
-        flows, depth = torch.from_numpy(flow_stack(frames)), config.num_flows
+        flows, depth = torch.from_numpy(flow_stack(frames)), network.config.num_flows
         if len(flows) < depth:
             return {}
         starts = range(0, len(flows) - depth + 1, depth // 2 or 1)
@@ -132,9 +119,3 @@ def load_frame_judge(run_path: str | Path) -> FrameJudge:
         return dict(zip(actions, shares.tolist(), strict=True))
 
     return judge
-
-
-def _open(run_path: str | Path, kind: str) -> tuple[Run, list[str]]:
-    """A classifier's run and the actions that it names."""
-    run = Run.open(Path(run_path), kind)
-    return run, read_json(run.path / "data.json")["actions"]

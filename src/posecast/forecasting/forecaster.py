@@ -31,10 +31,9 @@ from posecast.geometry import (
 )
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_bytes, to_network
-from posecast.networks.generator import Generator, GeneratorConfig
-from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.configs import config_from_dict
-from posecast.records.runs import Run
+from posecast.networks.generator import Generator
+from posecast.networks.kinds import load_network
+from posecast.networks.pose_lstm import PoseLSTM
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.windows import ClipWindow, PoseWindows, Start, seen_and_future
@@ -302,21 +301,17 @@ def _load_pose(path: str | Path | None) -> tuple[PoseLSTM | None, PoseWindows, s
     """The network, the windows that it was trained on, and the name of its skeleton."""
     if path is None:
         return None, PoseWindows(), ""
-    run = Run.open(Path(path), "pose")
-    model = PoseLSTM(config_from_dict(PoseLSTMConfig, run.config_dict["model"], "model"))
-    model.load_state_dict(run.load_weights())
-    windows = config_from_dict(PoseWindows, run.config_dict["windows"], "windows")
-    return model, windows, run.config_dict["skeleton"]
+    loaded = load_network(path, PoseLSTM)
+    facts = loaded.facts
+    return loaded.network, PoseWindows(facts.num_past, stride=facts.stride), facts.skeleton
 
 
 def _load_image(path: str | Path | None) -> tuple[Generator | None, float, str]:
     """The network, the width of the heat maps that it reads, and the name of its skeleton."""
     if path is None:
         return None, 8.0, ""
-    run = Run.open(Path(path), "image")
-    model = Generator(config_from_dict(GeneratorConfig, run.config_dict["generator"], "generator"))
-    model.load_state_dict(run.load_weights())
-    return model, run.config_dict["sigma_px"], run.config_dict["skeleton"]
+    loaded = load_network(path, Generator)
+    return loaded.network, loaded.facts.sigma_px, loaded.facts.skeleton
 
 
 def seen_window(

@@ -40,8 +40,8 @@ from posecast.forecasting.forecaster import (
 from posecast.forecasting.movies import forecast_movie
 from posecast.geometry import crop_to_px
 from posecast.media.videos import write_gif, write_mp4
+from posecast.networks.kinds import facts_of
 from posecast.records.configs import config_to_dict
-from posecast.records.runs import Run
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
@@ -214,8 +214,7 @@ def _settings(
 def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    run = Run.open(Path(path))
-    return {"path": str(run.path.resolve()), "weights_step": run.weights_step()}
+    return {"path": str(Path(path).resolve()), "weights_step": facts_of(path).step}
 
 
 # --- which clips, which poses -------------------------------------------------------------------

@@ -11,7 +11,6 @@ size (256 pixels, width 256, 8 stacks) costs 55 GFLOP forward.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -19,8 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
-from posecast.records.configs import config_from_dict
-from posecast.records.runs import Run, WeightsName
 
 STRIDE = 4
 """Pixels of the picture per pixel of the heat maps."""
@@ -132,14 +129,6 @@ class HourglassFeatures(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f hm wm"]:
         """`Hourglass.features` of RGB pictures in [-1, 1]; gradients reach the pictures."""
         return self.network.features(images)
-
-
-def load_estimator(run_path: str | Path, weights: WeightsName = "best") -> Hourglass:
-    """The network of an estimator run, in evaluation mode; PosecastError where there is none."""
-    run = Run.open(Path(run_path), "estimator")
-    network = Hourglass(config_from_dict(HourglassConfig, run.config_dict["model"], "model"))
-    network.load_state_dict(run.load_weights(weights))
-    return network.eval()
 
 
 def estimate_heatmaps(

@@ -30,8 +30,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from jaxtyping import UInt8
 from PIL import Image
@@ -41,6 +39,7 @@ from posecast.errors import PosecastError
 from posecast.records.configs import config_differences, config_to_dict
 from posecast.records.files import PARTIAL, read_json, write_json, write_safely, write_text
 from posecast.records.versions import code_versions
+from posecast.records.weights import facts_of_training, write_weights
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -258,40 +257,15 @@ class Run:
     def save_weights(
         self, name: WeightsName, weights: nn.Module | Mapping[str, Tensor], step: int
     ) -> None:
-        """Write weights-`name`.safetensors with kind, config and step in its metadata."""
+        """Write weights-`name`.safetensors, whose metadata says all that its user needs."""
         if not self.writes:
             return
-        state = weights.state_dict() if isinstance(weights, nn.Module) else weights
-        tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-        facts = {"kind": self.kind, "step": str(step), "config": json.dumps(self.config_dict)}
-        write_safely(
-            self._weights_path(name), lambda partial: _save_safetensors(tensors, partial, facts)
+        data = self.path / "data.json"
+        facts = facts_of_training(
+            self.kind, self.config_dict, read_json(data) if data.is_file() else {}, step
         )
-
-    def load_weights(self, name: WeightsName = "best") -> dict[str, Tensor]:
-        """Network weights on the CPU; where there are no best ones yet the last, with a message."""
-        path = self._existing_weights(name)
-        try:
-            return safetensors.torch.load_file(path)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise RunError(f"cannot read {path}: {error}; train on to write it anew") from error
-
-    def weights_step(self, name: WeightsName = "best") -> int:
-        """The training step whose weights `load_weights(name)` returns."""
-        with safetensors.safe_open(self._existing_weights(name), framework="pt") as file:
-            return int(file.metadata()["step"])
-
-    def _weights_path(self, name: str) -> Path:
-        return self.path / f"weights-{name}.safetensors"
-
-    def _existing_weights(self, name: WeightsName) -> Path:
-        path, last = self._weights_path(name), self._weights_path("last")
-        if not path.is_file() and last.is_file():
-            logger.warning("%s does not exist yet; using %s", path, last.name)
-            path = last
-        if not path.is_file():
-            raise RunError(f"{self.path} has no weights yet ({path.name}); train it first")
-        return path
+        state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+        write_weights(self.path / f"weights-{name}.safetensors", state, facts)
 
     # Signals
 
@@ -334,13 +308,6 @@ def _save_tensors(content: dict[str, Any], path: Path) -> None:
         with path.open("wb") as file:
             torch.save(content, file)
     except RuntimeError as error:  # what torch's archive writer makes of a full disk
-        raise OSError(str(error)) from error
-
-
-def _save_safetensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str]) -> None:
-    try:
-        safetensors.torch.save_file(tensors, path, metadata=facts)
-    except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
 
 

@@ -25,8 +25,9 @@ from posecast.computing.processes import (
     average_moments,
 )
 from posecast.errors import PosecastError
-from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig, load_estimator
+from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig
 from posecast.networks.joint_maps import draw_joint_maps
+from posecast.networks.kinds import load_network
 from posecast.records.configs import config_to_dict
 from posecast.records.runs import Run
 from posecast.skeletons import SKELETONS
@@ -275,7 +276,7 @@ class _Training:
 def _earlier_network(config: EstimatorTrainingConfig) -> Hourglass:
     """The network to start from; PosecastError where it has another shape."""
     assert config.init_from is not None
-    earlier = load_estimator(config.init_from)
+    earlier = load_network(config.init_from, Hourglass).network
     if earlier.config != config.model:
         raise PosecastError(
             f"init_from {config.init_from} has the model {earlier.config}, these settings "

@@ -27,9 +27,8 @@ from posecast.computing.processes import (
 from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
-from posecast.networks.generator import Generator, GeneratorConfig
-from posecast.networks.hourglass2017 import Hourglass2017
-from posecast.records.configs import config_from_dict
+from posecast.networks.generator import Generator
+from posecast.networks.kinds import load_network
 from posecast.records.runs import Run
 from posecast.store.reading import Store
 from posecast.training.gating import Gate, next_gate
@@ -44,6 +43,7 @@ from posecast.training.image_steps import FeatureNetworks, discriminator_step, g
 from posecast.training.image_validation import draw_samples, validate
 from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFAdam
+from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 __all__ = [
     "ImageTraining",
@@ -230,14 +230,13 @@ def train_image(
 def _start_from(generator: Generator, config: ImageTrainingConfig) -> None:
     """Take over the generator of another run; PosecastError where it has another shape."""
     assert config.init_from is not None
-    earlier = Run.open(config.init_from, "image")
-    found = config_from_dict(GeneratorConfig, earlier.config_dict["generator"], "generator")
-    if found != config.generator:
+    earlier = load_network(config.init_from, Generator).network
+    if earlier.config != config.generator:
         raise PosecastError(
-            f"init_from {config.init_from} has the generator {found}, these settings "
+            f"init_from {config.init_from} has the generator {earlier.config}, these settings "
             f"{config.generator}; give the same --generator settings"
         )
-    generator.load_state_dict(earlier.load_weights())
+    generator.load_state_dict(earlier.state_dict())
 
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -11,14 +11,16 @@ from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision
 from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork, ImageLossWeights
-from posecast.networks import alexnet, hourglass2017
+from posecast.networks import alexnet
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
-from posecast.networks.hourglass import HourglassFeatures, load_estimator
+from posecast.networks.hourglass import Hourglass, HourglassFeatures
+from posecast.networks.kinds import load_network
 from posecast.records.configs import config_to_dict
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.image_steps import FeatureNetworks
+from posecast.villegas2017 import hourglass2017
 from posecast.windows import ImagePairs, ImagePairSampler
 
 
@@ -135,7 +137,7 @@ def load_feature_networks(config: ImageTrainingConfig) -> FeatureNetworks:
 
 def _load_pose_network(config: ImageTrainingConfig) -> FeatureNetwork:
     if config.pose_features is not None:
-        return HourglassFeatures(load_estimator(config.pose_features))
+        return HourglassFeatures(load_network(config.pose_features, Hourglass).network)
     if config.hourglass_folder is None:
         raise PosecastError(
             f"no hourglass weights: no folder was given. {hourglass2017.WHERE_TO_GET}"

@@ -9,18 +9,19 @@ where TensorFlow can still read the checkpoint:
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from posecast.errors import PosecastError
-from posecast.networks.generator import Generator
+from posecast.networks.generator import Generator, GeneratorConfig
+from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run
 from posecast.skeletons import SKELETONS
-from posecast.training.image import ImageTrainingConfig
-from posecast.training.pose import PoseTrainingConfig
 from posecast.villegas2017 import conversion
 
 _POSE_VARIABLE, _IMAGE_VARIABLE = "lm_enc/Matrix", "GEN/enc_iconv1_1/w"
@@ -41,21 +42,38 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
     if _POSE_VARIABLE in variables:
         pose_model = conversion.pose_lstm(variables).float()
         skeleton = _skeleton_of(pose_model.config.num_joints, "num_joints")
-        config = PoseTrainingConfig(model=pose_model.config, skeleton=skeleton)
-        run = Run.open_or_create(Path(run_path), config, "pose")
-        run.save_weights("best", pose_model, step=0)
+        _make_run(Path(run_path), "pose", pose_model, _ImportedPose(pose_model.config, skeleton))
         return "pose"
     if _IMAGE_VARIABLE in variables:
         generator = to_rgb(conversion.generator(variables).float())
         skeleton = _skeleton_of(generator.config.num_heatmaps, "num_heatmaps")
-        config = ImageTrainingConfig(generator=generator.config, skeleton=skeleton)
-        run = Run.open_or_create(Path(run_path), config, "image")
-        run.save_weights("best", generator, step=0)
+        _make_run(Path(run_path), "image", generator, _ImportedImage(generator.config, skeleton))
         return "image"
     raise PosecastError(
         f"{file} holds neither a pose model ({_POSE_VARIABLE}) nor an image model "
         f"({_IMAGE_VARIABLE}); its first variables: {', '.join(sorted(variables)[:5]) or 'none'}"
     )
+
+
+@dataclass(frozen=True)
+class _ImportedPose:
+    """What is known of the training of an imported pose model, named as in a run's config.json."""
+
+    model: PoseLSTMConfig
+    skeleton: str
+
+
+@dataclass(frozen=True)
+class _ImportedImage:
+    """The same of an image model."""
+
+    generator: GeneratorConfig
+    skeleton: str
+    sigma_px: float = 8.0
+
+
+def _make_run(path: Path, kind: str, network: nn.Module, config: Any) -> None:
+    Run.open_or_create(path, config, kind).save_weights("best", network, step=0)
 
 
 def _read_variables(path: Path) -> Mapping[str, np.ndarray]:
