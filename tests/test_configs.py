@@ -59,11 +59,23 @@ def test_wrong_values_are_named(change: dict, message: str) -> None:
         config_from_dict(Net, {**config_to_dict(Net()), **change})
 
 
-def test_missing_keys_are_named() -> None:
-    values = config_to_dict(Net())
-    del values["rate"]
-    with pytest.raises(ConfigError, match="Net: missing rate"):
-        config_from_dict(Net, values)
+def test_missing_keys_take_their_defaults_and_say_so(caplog) -> None:
+    caplog.set_level("DEBUG")
+    stored = {"layers": [{"width": 2}], "rate": 0.5}
+    assert config_from_dict(Net, stored) == Net(layers=(Layer(2),), rate=0.5)
+    assert "Net: size is not stored and takes its default" in caplog.messages
+    assert "layers.0: kind is not stored and takes its default" in caplog.messages
+
+
+@dataclass(frozen=True)
+class Needy:
+    width: int
+    rate: float = 1.0
+
+
+def test_missing_keys_without_a_default_are_named() -> None:
+    with pytest.raises(ConfigError, match="Needy: missing width"):
+        config_from_dict(Needy, {"rate": 2.0})
 
 
 def test_whole_numbers_do_for_floats() -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import make_run
 from posecast.cli import main
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.runs import Run
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store
 from posecast.training.estimator import EstimatorTrainingConfig
@@ -50,7 +50,7 @@ def runs(tmp_path_factory) -> Path:
         "estimator": (estimator, Hourglass(estimator.model)),
     }
     for kind, (config, network) in networks.items():
-        Run.open_or_create(root / kind, config, kind).save_weights("best", network, step=1)
+        make_run(root / kind, config, kind).save_weights("best", network, step=1)
     return root
 
 

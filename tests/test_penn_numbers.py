@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_runs import make_run
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate, summarise
 from posecast.evaluation.baselines import LastPose
@@ -20,7 +21,6 @@ from posecast.evaluation.penn_benchmark import (
 )
 from posecast.evaluation.summary import PAPER_HORIZONS
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.runs import Run
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.pose import PoseTrainingConfig
 
@@ -74,7 +74,7 @@ def test_the_whole_benchmark_with_a_pose_run(shared, tmp_path):
     for name in ("0001", "0050", "0280"):
         shutil.copy(shared / "data" / "penn_action" / "labels" / f"{name}.mat", labels)
     config = PoseLSTMConfig(hidden=4, encoder=4, output="residual")
-    run = Run.open_or_create(tmp_path / "run", PoseTrainingConfig(model=config), "pose")
+    run = make_run(tmp_path / "run", PoseTrainingConfig(model=config), "pose")
     run.save_weights("best", PoseLSTM(config), step=0)
     asked = PennPoseBenchmark("E", seen=4, pose_run=(run.path,), num_draws=20, device="cpu")
     with pytest.raises(ValueError, match="--final"):

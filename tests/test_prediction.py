@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import make_run
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting import forecast_files, prediction
 from posecast.forecasting.forecaster import Forecaster
@@ -18,7 +19,6 @@ from posecast.media.pictures import PREDICTED, SEEN
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.runs import Run
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
@@ -84,7 +84,7 @@ def write_pose_run(path: Path) -> Path:
     )
     model = PoseLSTM(config.model)
     torch.nn.init.normal_(model.decoder.weight, std=0.5)
-    run = Run.open_or_create(path, config, "pose")
+    run = make_run(path, config, "pose")
     run.save_weights("best", model, step=7)
     return run.path
 
@@ -99,7 +99,7 @@ def image_run(tmp_path_factory) -> Path:
     )
     model = Generator(config.generator)
     torch.nn.init.normal_(model.to_image.weight, std=20.0)
-    run = Run.open_or_create(tmp_path_factory.mktemp("prediction") / "image", config, "image")
+    run = make_run(tmp_path_factory.mktemp("prediction") / "image", config, "image")
     run.save_weights("best", model, step=9)
     return run.path
 
@@ -323,7 +323,7 @@ def test_what_does_not_fit_is_said(store, pose_run, image_run, tmp_path):
 
 def test_sizes_must_agree(store, pose_run, tmp_path):
     config = ImageTrainingConfig(generator=GeneratorConfig(width=4, size=32))
-    run = Run.open_or_create(tmp_path / "image", config, "image")
+    run = make_run(tmp_path / "image", config, "image")
     run.save_weights("last", Generator(config.generator), step=1)
     with pytest.raises(ValueError, match="prepare the store with --size 32"):
         predict_store(CONFIG, store, pose_run, run.path, tmp_path / "out")

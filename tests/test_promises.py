@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from made_runs import make_run
 from penn_files import write_clip_files
 from posecast.cli import COMMANDS, main
 from posecast.datasets.penn_action import PennAction
@@ -16,7 +17,6 @@ from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.presets import ESTIMATOR, IMAGE, POSE
-from posecast.records.runs import Run
 from posecast.store.preparation import PreparationConfig, prepare
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
@@ -46,7 +46,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     pose = PoseTrainingConfig(model=PoseLSTMConfig(hidden=8, encoder=4))
     networks = {"pose": PoseLSTM(pose.model), "image": Generator(image.generator)}
     for kind, config in (("pose", pose), ("image", image)):
-        run = Run.open_or_create(tmp_path / "runs" / kind, config, kind)
+        run = make_run(tmp_path / "runs" / kind, config, kind)
         run.save_weights("best", networks[kind], step=1)
     write_clip_files(tmp_path / "Penn_Action", "0001", num_frames=12)
     write_clip_files(tmp_path / "Penn_Action", "0002", num_frames=12)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import make_run
 from posecast.estimation import EstimationConfig, Estimator, EstimatorOptions, estimate_store
 from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
@@ -15,7 +16,6 @@ from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.joint_maps import decode_joint_maps
 from posecast.records.configs import config_to_dict
 from posecast.records.final_looks import read_test_uses
-from posecast.records.runs import Run
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
 from posecast.store.writing import StoreWriter, write_clip
@@ -191,7 +191,7 @@ def save_estimator(path: Path, size: int = SIZE) -> Hourglass:
     torch.manual_seed(0)
     config = RunConfig(HourglassConfig(stacks=1, width=8, depth=2, size=size))
     network = Hourglass(config.model)
-    Run.open_or_create(path, config, "estimator").save_weights("best", network, step=3)
+    make_run(path, config, "estimator").save_weights("best", network, step=3)
     return network
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_runs import make_run
 from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
 from posecast.records.files import FileError
 from posecast.records.final_looks import read_test_uses
-from posecast.records.runs import Run
+from posecast.records.training_data import TrainingData
 from posecast.store.reading import ClipSelection
 from posecast.training.pose import PoseTrainingConfig
 from small_store import a_clip, a_store
@@ -118,7 +119,7 @@ def test_a_folder_holds_one_evaluation(tmp_path):
 def a_run(path: Path, **selection) -> Path:
     """A pose run's folder without weights."""
     clips = ClipSelection(**selection)
-    Run.open_or_create(path, PoseTrainingConfig(clips=clips), "pose")
+    make_run(path, PoseTrainingConfig(clips=clips), "pose")
     return path
 
 
@@ -162,7 +163,7 @@ def test_clips_that_were_trained_on_are_refused_or_named(tmp_path):
 def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
     store = a_store(tmp_path, a_clip("a", 1.0, "test"))
     run = a_run(tmp_path / "run")
-    Run.open_or_create(run, PoseTrainingConfig(), "pose").record_data({"train": ["a"]})
+    make_run(run, PoseTrainingConfig(), "pose", TrainingData(train=("a",)))
     method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
     config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
     with pytest.raises(ValueError, match="were trained on"):
@@ -172,8 +173,8 @@ def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
 def test_clips_of_another_data_set_may_have_the_same_ids(tmp_path):
     store = a_store(tmp_path, a_clip("a", 1.0, "test"))
     run = a_run(tmp_path / "run")
-    facts = {"store": {"dataset": "another"}, "train": ["a"]}
-    Run.open_or_create(run, PoseTrainingConfig(), "pose").record_data(facts)
+    data = TrainingData({"dataset": "another"}, ("a",))
+    make_run(run, PoseTrainingConfig(), "pose", data)
     method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
     config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
     assert evaluate([method], store, tmp_path / "out", config).trained_on == []

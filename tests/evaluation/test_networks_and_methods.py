@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import make_run
 from posecast.cli import main
 from posecast.evaluation import (
     EvaluationConfig,
@@ -25,7 +26,6 @@ from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.metrics.video import VideoRecipe
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.runs import Run
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
@@ -47,10 +47,10 @@ def runs(tmp_path) -> tuple[Path, Path]:
     torch.manual_seed(0)
     config = PoseLSTMConfig(hidden=4, encoder=4, output="residual")
     training = PoseTrainingConfig(model=config, windows=PoseWindows(num_past=4))
-    pose = Run.open_or_create(tmp_path / "pose", training, "pose")
+    pose = make_run(tmp_path / "pose", training, "pose")
     pose.save_weights("best", PoseLSTM(config), step=7)
     config = GeneratorConfig(width=4, size=SIZE)
-    image = Run.open_or_create(tmp_path / "image", ImageTrainingConfig(generator=config), "image")
+    image = make_run(tmp_path / "image", ImageTrainingConfig(generator=config), "image")
     image.save_weights("best", Generator(config), step=9)
     return pose.path, image.path
 

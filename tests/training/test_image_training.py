@@ -12,6 +12,7 @@ from drawn_squares import SIZE, TINY, write_squares
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from made_runs import make_run
 from posecast.losses import ImageLossWeights
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
@@ -289,7 +290,7 @@ class _EstimatorConfig:
 def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Path) -> None:
     model = HourglassConfig(stacks=1, width=8, depth=2, size=SIZE)
     network = Hourglass(model)
-    estimator = Run.open_or_create(tmp_path / "estimator", _EstimatorConfig(model), "estimator")
+    estimator = make_run(tmp_path / "estimator", _EstimatorConfig(model), "estimator")
     estimator.save_weights("best", network, step=1)
     config = replace(TINY, pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
     run = _train(config, store_path, tmp_path / "run")

@@ -1,6 +1,7 @@
 """Configurations as JSON: nested frozen dataclasses to plain dicts and back, checked."""
 
 import difflib
+import logging
 import types
 import typing
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from typing import Any, Literal, TypeVar, Union
 from posecast.errors import PosecastError
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class ConfigError(PosecastError):
@@ -41,19 +44,23 @@ def _to_plain(value: Any) -> Any:
 def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
     """Inverse of `config_to_dict`.
 
-    ConfigError names an unknown key with the nearest right one, a missing key, or a value of
-    the wrong type by its dotted name.
+    A key that was added after the configuration was stored takes its default. ConfigError names an
+    unknown key with the nearest right one, a missing one without a default, or a value of the
+    wrong type by its dotted name.
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{where or cls.__name__}: expected an object, got {values!r}")
-    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    check_keys(values, names, where or cls.__name__)
-    missing = [name for name in names if name not in values]
-    if missing:
-        raise ConfigError(f"{where or cls.__name__}: missing {', '.join(missing)}")
+    known = fields(cls)  # type: ignore[arg-type]
+    check_keys(values, [each.name for each in known], where or cls.__name__)
+    missing = [each for each in known if each.name not in values]
+    needed = [each.name for each in missing if each.default is each.default_factory]
+    if needed:  # neither kind of default
+        raise ConfigError(f"{where or cls.__name__}: missing {', '.join(needed)}")
+    for each in missing:
+        logger.debug("%s: %s is not stored and takes its default", where or cls.__name__, each.name)
     hints = typing.get_type_hints(cls)
-    dotted = {name: f"{where}.{name}" if where else name for name in names}
-    return cls(**{name: _from_plain(hints[name], values[name], dotted[name]) for name in names})
+    dotted = {name: f"{where}.{name}" if where else name for name in values}
+    return cls(**{name: _from_plain(hints[name], values[name], dotted[name]) for name in values})
 
 
 def check_keys(given: Iterable[str], known: list[str], where: str) -> None:

@@ -1,32 +1,28 @@
 """Run folders: all that a training leaves on disk.
 
-RUN/config.json             kind of run and its complete configuration
+RUN/config.json             format version, kind of run, its complete configuration
 RUN/versions.json           code and library versions, one entry per change of them
-RUN/data.json              what it was trained on: store, clips
+RUN/data.json               what it learned from, see `training_data`
 RUN/metrics.jsonl           one JSON object a record: {"step": 3, "loss": 0.2}
 RUN/tensorboard/            the same numbers for TensorBoard
 RUN/samples/*.png           pictures drawn during training
 RUN/checkpoints/step-*.pt   everything that is needed to go on exactly; the newest two are kept
 RUN/weights-last.safetensors, RUN/weights-best.safetensors   the network, for use
+RUN/.lock                   held while a process trains
 
 Each file is written under a temporary name, flushed to the disk and renamed, so that neither a
 full disk nor a kill costs what was there before.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import math
-import os
 import pickle
-import signal
-import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -36,9 +32,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from posecast.errors import PosecastError
-from posecast.records.configs import config_differences, config_to_dict
-from posecast.records.files import PARTIAL, read_json, write_json, write_safely, write_text
-from posecast.records.versions import code_versions
+from posecast.records.configs import config_to_dict
+from posecast.records.files import read_json, write_safely, write_text
+from posecast.records.format_versions import check_format_version
+from posecast.records.training_data import TrainingData, read_training_data
 from posecast.records.weights import facts_of_training, write_weights
 
 if TYPE_CHECKING:
@@ -48,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 WeightsName = Literal["best", "last"]
 
+FORMAT_VERSION = 2
+"""Of run folders. 1 (56aa31b) had no number, and pose runs no data.json."""
 NUM_KEPT_CHECKPOINTS = 2
 
 
@@ -57,19 +56,21 @@ class RunError(PosecastError):
 
 @dataclass
 class Run:
-    """One run folder. Open it with `Run.open_or_create` to train, `Run.open` to use the result."""
+    """One run folder: `training_runs.training_run` to train in it, `Run.open` to use the result."""
 
     path: Path
     kind: str
     """What was trained: "pose", "image" or "estimator"."""
     config_dict: dict[str, Any]
     """The complete configuration, as `configs.config_from_dict` takes it."""
+    data: TrainingData | None = None
+    """What it learned from; None where that is not known."""
     writes: bool = False
     """Whether this process writes; in a training of several processes only the first one does."""
     stop_requested: bool = False
-    """Set by the first SIGINT or SIGTERM inside `catching_signals`."""
+    """Set by the first SIGINT or SIGTERM while training."""
     _tensorboard: "SummaryWriter | None" = field(default=None, init=False, repr=False)
-    _resumed_step: int = field(default=0, init=False, repr=False)
+    _resumed_step: int = field(default=-1, init=False, repr=False)
 
     @classmethod
     def open(cls, path: Path, kind: str | None = None) -> "Run":
@@ -83,81 +84,10 @@ class Run:
         stored = read_json(path / "config.json")
         if not isinstance(stored, dict) or not {"kind", "config"} <= stored.keys():
             raise RunError(f"{path / 'config.json'} is not the configuration of a run")
+        check_format_version(stored.get("format_version", 1), FORMAT_VERSION, f"run {path}")
         if kind is not None and stored["kind"] != kind:
             raise RunError(f"{path} is a run of kind {stored['kind']!r}, expected {kind!r}")
-        return cls(path, stored["kind"], stored["config"])
-
-    @classmethod
-    def open_or_create(
-        cls,
-        path: Path,
-        config: Any,
-        kind: str,
-        *,
-        fresh: bool = False,
-        may_change: tuple[str, ...] = (),
-        writes: bool = True,
-    ) -> "Run":
-        """The run in the folder `path`, for training: a new one, or the one to be continued.
-
-        `config` is a dataclass. A run with another configuration is refused, except for the
-        fields named in `may_change` (dotted names, such as "steps"), whose new values are stored.
-        With `fresh` an older run is first moved aside, to `path` + ".old-1" and so on.
-        With `writes` False (processes after the first) nothing on disk is touched.
-        """
-        run = cls(Path(path), kind, config_to_dict(config), writes)
-        if writes and fresh:
-            _move_aside(run.path)
-        if (run.path / "config.json").is_file():
-            run._refuse_another_config(may_change)
-        elif run.path.is_dir() and any(run.path.iterdir()) and writes:
-            run._refuse_strange_folder()
-        if writes:
-            run._describe_on_disk()
-        return run
-
-    def _refuse_another_config(self, may_change: tuple[str, ...]) -> None:
-        stored = Run.open(self.path, self.kind).config_dict
-        differences = config_differences(stored, self.config_dict, ignore=may_change)
-        if differences:
-            listed = "\n".join(f"  {line}" for line in differences)
-            raise RunError(
-                f"{self.path} holds a run with another configuration (stored -> asked):\n{listed}\n"
-                "use another run folder, give the stored values, or start over with --fresh"
-            )
-
-    def _refuse_strange_folder(self) -> None:
-        names = {entry.name for entry in self.path.iterdir()}
-        if not names <= {"config.json" + PARTIAL}:
-            raise RunError(
-                f"{self.path} holds files but no run ({', '.join(sorted(names)[:5])}); "
-                "give a new or empty folder as run folder"
-            )
-
-    def _describe_on_disk(self) -> None:
-        """Write config and versions (where they changed) and clear half-written files away."""
-        for partial in self.path.rglob("*" + PARTIAL):
-            partial.unlink()
-        write_json(self.path / "config.json", {"kind": self.kind, "config": self.config_dict})
-        versions = self.path / "versions.json"
-        entries = read_json(versions) if versions.is_file() else []
-        if not entries or entries[-1] != code_versions():
-            write_json(versions, [*entries, code_versions()])
-
-    def record_data(self, facts: dict[str, Any]) -> None:
-        """Keep what the run was trained on in data.json; RunError if it began with other data."""
-        path = self.path / "data.json"
-        facts = json.loads(json.dumps(facts))
-        if path.is_file():
-            differences = config_differences(read_json(path), facts)
-            if differences:
-                listed = "\n".join(f"  {line[:200]}" for line in differences)
-                raise RunError(
-                    f"{self.path} was begun with other data (then -> now):\n{listed}\n"
-                    "give the same store and clips, another run folder, or --fresh"
-                )
-        elif self.writes:
-            write_json(path, facts)
+        return cls(path, stored["kind"], stored["config"], read_training_data(path))
 
     # Metrics and pictures
 
@@ -235,7 +165,7 @@ class Run:
             raise RunError(
                 f"no whole checkpoint in {self.path / 'checkpoints'}; start over with --fresh"
             )
-        self._resumed_step = state["step"] if state else 0
+        self._resumed_step = state["step"] if state else -1
         if self.writes:
             for path in damaged:
                 path.unlink()
@@ -260,38 +190,10 @@ class Run:
         """Write weights-`name`.safetensors, whose metadata says all that its user needs."""
         if not self.writes:
             return
-        data = self.path / "data.json"
-        facts = facts_of_training(
-            self.kind, self.config_dict, read_json(data) if data.is_file() else {}, step
-        )
+        data = {} if self.data is None else config_to_dict(self.data)
+        facts = facts_of_training(self.kind, self.config_dict, data, step)
         state = weights.state_dict() if isinstance(weights, nn.Module) else weights
         write_weights(self.path / f"weights-{name}.safetensors", state, facts)
-
-    # Signals
-
-    @contextlib.contextmanager
-    def catching_signals(self) -> Iterator[None]:
-        """The block in which a run is trained: Ctrl-C and SIGTERM ask it to stop.
-
-        The first signal sets `stop_requested` (the loop ends its step, saves and returns), the
-        second interrupts at once. RunError where another process trains in the same folder.
-        """
-        with contextlib.ExitStack() as stack:
-            if self.writes:
-                stack.callback(os.close, _lock(self.path))
-            stack.callback(self.close)
-            if threading.current_thread() is threading.main_thread():
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    previous = signal.signal(number, self._handle_signal)
-                    stack.callback(signal.signal, number, previous)
-            yield
-
-    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.stop_requested:
-            raise KeyboardInterrupt
-        self.stop_requested = True
-        name = signal.Signals(number).name
-        logger.warning("%s: saving after this step; once more to stop at once", name)
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back."""
@@ -322,25 +224,3 @@ def _load_tensors(path: Path) -> dict[str, Any]:
 
 def _json_number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
-
-
-def _move_aside(path: Path) -> None:
-    if path.exists():
-        number = 1
-        while (target := path.with_name(f"{path.name}.old-{number}")).exists():
-            number += 1
-        path.rename(target)
-        logger.warning("the run that was in %s is now in %s", path, target)
-
-
-def _lock(path: Path) -> int:
-    """Hold the folder's lock until the returned descriptor is closed (or the process ends)."""
-    descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise RunError(f"another process is training in {path}; wait for it or stop it") from error
-    except OSError as error:  # a network disk without locks: the user has to mind it
-        logger.warning("cannot lock %s (%s): do not train twice in it at once", path, error)
-    return descriptor

@@ -21,6 +21,7 @@ from posecast.networks.action_classifier import (
 )
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.fitting import (
     FitConfig,
@@ -29,7 +30,6 @@ from posecast.training.fitting import (
     fit_network,
     hold_out,
     in_batches,
-    open_fit,
 )
 
 
@@ -93,8 +93,7 @@ def train_pose_classifier(
     actions = actions_of(held.train)
     model = replace(config.model, num_actions=len(actions), num_joints=store.skeleton.num_joints)
     config = replace(config, model=model)
-    facts = held.facts(store) | {"actions": actions}
-    run, fabric = open_fit(config, config.fit, "pose_action", run_path, facts, fresh)
+    data = training_data(store, held.train, held.validation, actions)
     torch.manual_seed(config.fit.seed)
     network = PoseClassifier(model)
     shown = [clip for clip in held.validation if clip.action in actions]
@@ -113,7 +112,8 @@ def train_pose_classifier(
             logits.append(network(joints.to(device), visible.to(device)).float().cpu())
         return _scores(torch.cat(logits), [actions.index(clip.action) for clip in shown])
 
-    return fit_network(network, config.fit, run, fabric, loss_of, score_of if shown else None)
+    score = score_of if shown else None
+    return fit_network(network, config, "pose_action", run_path, data, loss_of, score, fresh)
 
 
 def train_flow_classifier(
@@ -129,8 +129,7 @@ def train_flow_classifier(
     clips = [clip for clip in held.train if clip.has_frames and clip.num_frames >= needed]
     if not clips:
         raise PosecastError(f"none of the {len(held.train)} clips has {needed} frames or more")
-    facts = held.facts(store) | {"actions": actions}
-    run, fabric = open_fit(config, config.fit, "flow_action", run_path, facts, fresh)
+    data = training_data(store, held.train, held.validation, actions)
     torch.manual_seed(config.fit.seed)
     network = FlowClassifier(config.model)
     shown = [clip for clip in held.validation if clip.action in actions]
@@ -150,7 +149,8 @@ def train_flow_classifier(
             logits.append(network(torch.from_numpy(np.stack(flows)).to(device)).float().cpu())
         return _scores(torch.cat(logits), [actions.index(clip.action) for clip in shown])
 
-    return fit_network(network, config.fit, run, fabric, loss_of, score_of if shown else None)
+    score = score_of if shown else None
+    return fit_network(network, config, "flow_action", run_path, data, loss_of, score, fresh)
 
 
 def _cross_entropy(

@@ -12,6 +12,7 @@ from torch import Tensor
 from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.fitting import (
     FitConfig,
@@ -19,7 +20,6 @@ from posecast.training.fitting import (
     fit_network,
     hold_out,
     in_batches,
-    open_fit,
 )
 
 
@@ -66,7 +66,7 @@ def train_conv_lstm(
     validates = config.fit.validate_every > 0
     held = hold_out(store, config.clips, config.validation, validates)
     clips = _long_enough(held.train, config)
-    run, fabric = open_fit(config, config.fit, "conv_lstm", run_path, held.facts(store), fresh)
+    data = training_data(store, held.train, held.validation)
     torch.manual_seed(config.fit.seed)
     network = ConvLSTM(config.model)
     shown = _long_enough(held.validation, config)[: config.validation_windows] if validates else []
@@ -78,7 +78,8 @@ def train_conv_lstm(
     def score_of(device: torch.device) -> dict[str, float]:
         return _score(network, store, shown, config, device)
 
-    return fit_network(network, config.fit, run, fabric, loss_of, score_of if validates else None)
+    score = score_of if validates else None
+    return fit_network(network, config, "conv_lstm", run_path, data, loss_of, score, fresh)
 
 
 def conv_lstm_step(

@@ -28,10 +28,11 @@ from posecast.errors import PosecastError
 from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig
 from posecast.networks.joint_maps import draw_joint_maps
 from posecast.networks.kinds import load_network
-from posecast.records.configs import config_to_dict
 from posecast.records.runs import Run
+from posecast.records.training_runs import training_run
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.estimator_data import EstimatorBatch, EstimatorBatches, FrameAugmentation
 from posecast.training.estimator_validation import EstimatorValidation
@@ -133,9 +134,16 @@ def train_estimator(
     validation = None
     if held_out:
         validation = EstimatorValidation.of(store, held_out, config.validation_frames)
-    with fabric.rank_zero_first():
-        run = _open_run(config, store, clips, run_path, fabric.is_global_zero, fresh)
-    with run.catching_signals():
+    harmless = ("log_every", "checkpoint_every", "device", "num_devices", "num_nodes")
+    with training_run(
+        run_path,
+        config,
+        "estimator",
+        training_data(store, clips, held_out, earlier=config.init_from),
+        fresh=fresh,
+        may_change=harmless if config.schedule == "cosine" else (*harmless, "steps"),
+        writes=fabric.is_global_zero,
+    ) as run:
         training = _Training.begin(config, fabric, run)
         if validation is not None and training.step == 0:
             run.log(0, validation.score_mean_pose(clips))
@@ -316,21 +324,3 @@ def _check_store(config: EstimatorTrainingConfig, store: Store) -> None:
             f"the store's frames have {store.size} pixels a side, the model is for "
             f"{config.model.size}: set model.size to {store.size}, or prepare the store anew"
         )
-
-
-def _open_run(
-    config: EstimatorTrainingConfig,
-    store: Store,
-    clips: list[StoredClip],
-    run_path: Path,
-    writes: bool,
-    fresh: bool,
-) -> Run:
-    harmless = ("log_every", "checkpoint_every", "device", "num_devices", "num_nodes")
-    may_change = harmless if config.schedule == "cosine" else (*harmless, "steps")
-    run = Run.open_or_create(
-        run_path, config, "estimator", fresh=fresh, may_change=may_change, writes=writes
-    )
-    facts = {"store": config_to_dict(store.info), "train": [clip.clip_id for clip in clips]}
-    run.record_data(facts)
-    return run

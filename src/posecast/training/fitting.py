@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.errors import PosecastError
-from posecast.records.configs import config_to_dict
 from posecast.records.runs import Run
+from posecast.records.training_data import TrainingData
+from posecast.records.training_runs import training_run
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.loop import Progress, check_finite
 
@@ -81,14 +82,6 @@ class HeldOut(NamedTuple):
     train: list[StoredClip]
     validation: list[StoredClip]
 
-    def facts(self, store: Store) -> dict[str, Any]:
-        """What the run's data.json holds."""
-        return {
-            "store": config_to_dict(store.info),
-            "train": [clip.clip_id for clip in self.train],
-            "validation": [clip.clip_id for clip in self.validation],
-        }
-
 
 def hold_out(
     store: Store, clips: ClipSelection, validation: ClipSelection, validates: bool
@@ -117,33 +110,25 @@ def check_skeleton(store: Store, skeleton: str) -> None:
         )
 
 
-def open_fit(
-    config: Any,
-    fit: FitConfig,
-    kind: str,
-    run_path: str | Path,
-    facts: dict[str, Any],
-    fresh: bool,
-) -> tuple[Run, Fabric]:
-    """Run folder and device; PosecastError for a run of other settings or other data."""
-    fabric = build_fabric(fit.device, precision=fit.precision)
-    harmless = tuple(f"fit.{name}" for name in ("log_every", "checkpoint_every", "device"))
-    run = Run.open_or_create(Path(run_path), config, kind, fresh=fresh, may_change=harmless)
-    run.record_data(facts)
-    return run, fabric
-
-
 def fit_network(
     network: nn.Module,
-    config: FitConfig,
-    run: Run,
-    fabric: Fabric,
+    config: Any,
+    kind: str,
+    run_path: str | Path,
+    data: TrainingData,
     loss_of: LossOf,
     score_of: ScoreOf | None,
+    fresh: bool,
 ) -> FitResult:
-    """Train `network` in its run, from the newest checkpoint on."""
-    with run.catching_signals():
-        training = _Training.begin(network, config, run, fabric)
+    """Train `network` in its run, from the newest checkpoint on; `config` has its `fit`.
+
+    PosecastError for a run of other settings or other data.
+    """
+    fit: FitConfig = config.fit
+    fabric = build_fabric(fit.device, precision=fit.precision)
+    harmless = tuple(f"fit.{name}" for name in ("log_every", "checkpoint_every", "device"))
+    with training_run(run_path, config, kind, data, fresh=fresh, may_change=harmless) as run:
+        training = _Training.begin(network, fit, run, fabric)
         ended = _loop(training, loss_of, score_of)
     return FitResult(training.step, training.best_score, ended)
 

@@ -30,6 +30,7 @@ from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
 from posecast.networks.kinds import load_network
 from posecast.records.runs import Run
+from posecast.records.training_runs import training_run
 from posecast.store.reading import Store
 from posecast.training.gating import Gate, next_gate
 from posecast.training.image_inputs import ImagePairTensors, image_tensors
@@ -203,23 +204,22 @@ def train_image(
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     data = open_data(config, Store.open(store_path), fabric)
     networks = FeatureNetworks(*(ready_network(each, fabric.device, config) for each in networks))
-    training = ImageTraining.start(config, fabric.device)
-    with fabric.rank_zero_first():
-        run = Run.open_or_create(
-            run_path,
-            config,
-            "image",
-            fresh=fresh,
-            may_change=MAY_CHANGE,
-            writes=fabric.is_global_zero,
-        )
-        run.record_data(data.facts)
-        state = run.load_checkpoint()
-    if state:
-        training.load_state_dict(state)
-    elif config.init_from is not None:
-        _start_from(training.generator, config)
-    with run.catching_signals():
+    with training_run(
+        run_path,
+        config,
+        "image",
+        data.record,
+        fresh=fresh,
+        may_change=MAY_CHANGE,
+        writes=fabric.is_global_zero,
+    ) as run:
+        training = ImageTraining.start(config, fabric.device)
+        with fabric.rank_zero_first():
+            state = run.load_checkpoint()
+        if state:
+            training.load_state_dict(state)
+        elif config.init_from is not None:
+            _start_from(training.generator, config)
         _loop(config, data, networks, training, run, fabric)
     best = training.best_skill if training.best_skill > -float("inf") else None
     return ImageTrainingResult(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from lightning_fabric import Fabric
 
@@ -16,8 +16,9 @@ from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassFeatures
 from posecast.networks.kinds import load_network
-from posecast.records.configs import config_to_dict
+from posecast.records.training_data import TrainingData
 from posecast.skeletons import SKELETONS, Skeleton
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
@@ -151,7 +152,7 @@ class ImageData(NamedTuple):
     sampler: ImagePairSampler
     validation: list[ImageBatch]
     skeleton: Skeleton
-    facts: dict[str, Any]
+    record: TrainingData
     """What the run's data.json holds."""
 
 
@@ -160,18 +161,17 @@ def open_data(config: ImageTrainingConfig, store: Store, fabric: Fabric) -> Imag
     _check_store(config, store)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
     clips = store.select(config.clips)
-    facts = {"store": config_to_dict(store.info), "train": [clip.clip_id for clip in clips]}
     sampler = ImagePairSampler(store, clips, config.pairs, config.batch_size, **share)
-    validation = []
+    validation, held_out = [], []
     if config.validate_every:
-        held_out = _held_out(config, store, set(facts["train"]))
-        facts["validation"] = [clip.clip_id for clip in held_out]
+        held_out = _held_out(config, store, {clip.clip_id for clip in clips})
         held_out_sampler = ImagePairSampler(
             store, held_out, config.pairs, config.batch_size, **share
         )
         num_batches = -(-config.validation_pairs // config.batch_size)
         validation = [held_out_sampler.batch(0, number) for number in range(num_batches)]
-    return ImageData(sampler, validation, store.skeleton, facts)
+    record = training_data(store, clips, held_out, earlier=config.init_from)
+    return ImageData(sampler, validation, store.skeleton, record)
 
 
 def _check_store(config: ImageTrainingConfig, store: Store) -> None:

@@ -23,8 +23,10 @@ from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run
+from posecast.records.training_runs import training_run
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.loop import Progress, check_finite
 from posecast.training.optimizers import TFRMSProp
@@ -129,12 +131,16 @@ def train_pose(
     fabric = build_fabric(config.device, config.num_devices, config.num_nodes, config.precision)
     store = Store.open(store_path)
     clips, validation = _choose_clips(config, store)
-    writes = fabric.is_global_zero
-    with fabric.rank_zero_first():
-        run = Run.open_or_create(
-            run_path, config, "pose", fresh=fresh, may_change=_may_change(config), writes=writes
-        )
-    with run.catching_signals():
+    held_out = store.select(config.validation) if validation else []
+    with training_run(
+        run_path,
+        config,
+        "pose",
+        training_data(store, clips, held_out),
+        fresh=fresh,
+        may_change=_may_change(config),
+        writes=fabric.is_global_zero,
+    ) as run:
         training = _Training.begin(config, fabric, run)
         ended = _loop(training, _Batches.of(config, store, clips, fabric), validation)
     return PoseTrainingResult(training.step, training.best_ratio, ended)

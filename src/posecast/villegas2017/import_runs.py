@@ -20,7 +20,7 @@ from torch import nn
 from posecast.errors import PosecastError
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
-from posecast.records.runs import Run
+from posecast.records.training_runs import training_run
 from posecast.skeletons import SKELETONS
 from posecast.villegas2017 import conversion
 
@@ -73,7 +73,8 @@ class _ImportedImage:
 
 
 def _make_run(path: Path, kind: str, network: nn.Module, config: Any) -> None:
-    Run.open_or_create(path, config, kind).save_weights("best", network, step=0)
+    with training_run(path, config, kind) as run:
+        run.save_weights("best", network, step=0)
 
 
 def _read_variables(path: Path) -> Mapping[str, np.ndarray]:

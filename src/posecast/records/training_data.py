@@ -1,0 +1,76 @@
+"""RUN/data.json: what a run learned from, by name and by content."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from posecast.records.configs import config_from_dict
+from posecast.records.files import read_json
+
+DATA_FILE = "data.json"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The clips behind a run's weights; `store.identity.training_data` makes one."""
+
+    store: dict[str, Any] = field(default_factory=dict)
+    """Options that the prepared store was made with (`StoreInfo`)."""
+    train: tuple[str, ...] = ()
+    """Ids of the clips whose errors moved the weights."""
+    validation: tuple[str, ...] = ()
+    """Ids of the clips that the best weights were chosen on."""
+    poses: str = ""
+    """Check sum of the poses, crops and frame counts of the clips trained on; "": not known."""
+    fps: float | None = None
+    """Frames a second of the clips trained on, their median; None: not known."""
+    crop_side_px: float | None = None
+    """Longer side of their crops in source pixels, the median; None: not known."""
+    actions: tuple[str, ...] = ()
+    """Of a classifier: the classes, in the order of its outputs."""
+    complete: bool = True
+    """False where the run may have learned from more than this: begun by a posecast that did not
+    record it, or from weights of which it is not known."""
+    earlier: "TrainingData | None" = None
+    """What the weights that training started from had learned from."""
+
+    def generations(self) -> "list[TrainingData]":
+        """This record and those of the runs that its weights came from."""
+        return [self, *(self.earlier.generations() if self.earlier else [])]
+
+    def differences(self, now: "TrainingData") -> list[str]:
+        """One line for each thing that training on `now` would change; none for new validation
+        clips where there were none."""
+        lines = [
+            f"store {name}: {self.store[name]!r} -> {value!r}"
+            for name, value in now.store.items()
+            if self.store.get(name, value) != value
+        ]
+        for what in ("train", "validation", "actions"):
+            old, new = getattr(self, what), getattr(now, what)
+            if old != new and (what == "train" or (old and new)):
+                lines.append(f"{what}: {_difference(old, new)}")
+        if self.poses and now.poses and self.train == now.train and self.poses != now.poses:
+            lines.append("clips of the same names with other poses, crops or lengths")
+        return lines
+
+    def going_on_with(self, now: "TrainingData") -> "TrainingData":
+        """The record of a run that goes on with `now`, which `differences` has nothing against."""
+        return replace(self, validation=self.validation or now.validation)
+
+
+def _difference(old: tuple[str, ...], new: tuple[str, ...]) -> str:
+    """As "12 -> 11; no longer 0003; new 0007"."""
+    parts = [f"{len(old)} -> {len(new)}"]
+    for word, names in (("no longer", set(old) - set(new)), ("new", set(new) - set(old))):
+        if names:
+            parts.append(f"{word} {', '.join(sorted(names)[:5])}{', ...' * (len(names) > 5)}")
+    return "; ".join(parts if len(parts) > 1 else [*parts, "in another order"])
+
+
+def read_training_data(run_path: str | Path) -> TrainingData | None:
+    """What a run's data.json says; None where it is not known. FileError for a damaged one."""
+    path = Path(run_path) / DATA_FILE
+    if not path.is_file():
+        return None
+    return config_from_dict(TrainingData, read_json(path), str(path))

@@ -1,0 +1,46 @@
+"""What a training notes of its store, so that it is never continued on another one."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+
+from posecast.records.configs import config_to_dict
+from posecast.records.training_data import TrainingData, read_training_data
+from posecast.store.reading import Store, StoredClip
+
+
+def training_data(
+    store: Store,
+    train: Sequence[StoredClip],
+    validation: Sequence[StoredClip] = (),
+    actions: Sequence[str] = (),
+    earlier: Path | None = None,
+) -> TrainingData:
+    """The record of a training on these clips; `earlier`: the run whose weights it starts from."""
+    before = None
+    if earlier is not None:
+        before = read_training_data(earlier) or TrainingData(complete=False)
+    return TrainingData(
+        config_to_dict(store.info),
+        tuple(clip.clip_id for clip in train),
+        tuple(clip.clip_id for clip in validation),
+        poses_checksum(train),
+        float(np.median([clip.fps for clip in train])),
+        float(np.median([max(clip.crop.hw) for clip in train])),
+        tuple(actions),
+        earlier=before,
+    )
+
+
+def poses_checksum(clips: Sequence[StoredClip]) -> str:
+    """SHA-256 of ids, crops, joints and visibility of clips, in this order."""
+    total = hashlib.sha256()
+    for clip in clips:
+        total.update(json.dumps([clip.clip_id, *astuple(clip.crop), clip.num_frames]).encode())
+        total.update(np.ascontiguousarray(clip.joints_px, "<f4").tobytes())
+        total.update(np.ascontiguousarray(clip.visible, np.uint8).tobytes())
+    return total.hexdigest()
