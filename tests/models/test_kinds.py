@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from made_runs import make_run
 from posecast.errors import PosecastError
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.conv_lstm import ConvLSTMConfig
@@ -17,8 +18,9 @@ from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.kinds import KINDS, facts_of, load_network, resolve
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
-from posecast.records.runs import Run
+from posecast.records.training_data import TrainingData
 from posecast.records.weights import WeightsError, WeightsFacts, read_facts, write_weights
 
 SHARED_RUNS = Path(__file__).resolve().parents[3] / "shared" / "runs"
@@ -88,9 +90,8 @@ def test_facts_come_back_whole(tmp_path: Path) -> None:
 
 
 def test_a_run_tells_its_weights_all_of_its_training(tmp_path: Path) -> None:
-    run = Run.open_or_create(tmp_path / "run", PoseTraining(), "pose")
-    data = {"train": ["0001", "0002"], "fps": 50.0, "crop_side_px": 231.0}
-    write_json(run.path / "data.json", data)
+    data = TrainingData(train=("0001", "0002"), fps=50.0, crop_side_px=231.0)
+    run = make_run(tmp_path / "run", PoseTraining(), "pose", data)
     network = PoseLSTM(TINY["pose"])
     run.save_weights("best", network, 8)
     facts = WeightsFacts(
@@ -101,7 +102,7 @@ def test_a_run_tells_its_weights_all_of_its_training(tmp_path: Path) -> None:
         stride=2,
         fps=50.0,
         crop_side_px=231.0,
-        trained_on=data,
+        trained_on=config_to_dict(data),
         seed=5,
         step=8,
     )
@@ -112,7 +113,7 @@ def test_a_run_tells_its_weights_all_of_its_training(tmp_path: Path) -> None:
 
 
 def test_best_weights_fall_back_to_last_visibly(tmp_path: Path, caplog) -> None:
-    run = Run.open_or_create(tmp_path / "run", PoseTraining(), "pose")
+    run = make_run(tmp_path / "run", PoseTraining(), "pose")
     with pytest.raises(WeightsError, match="no weights yet"):
         load_network(run.path)
     run.save_weights("last", PoseLSTM(TINY["pose"]), 1)
