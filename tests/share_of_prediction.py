@@ -6,9 +6,12 @@ from pathlib import Path
 import torch
 
 from posecast.computing.devices import Share
+from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 
-CONFIG = PredictionConfig(steps=6, frames="none", view_scale=1, mp4=False, device="cpu")
+CONFIG = PredictionConfig(
+    steps=6, frames="none", view_scale=1, mp4=False, run_on=ForecasterOptions("cpu")
+)
 
 
 def main(store: Path, pose_run: Path, out: Path) -> None:

@@ -1,63 +1,77 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from posecast.clips import SeenVideo
 from posecast.evaluation.baselines import (
     ConstantVelocity,
     LastFrame,
     LastPose,
     MeanPose,
     OpticalFlow,
-    SeenVideo,
     mean_pose,
 )
+from posecast.forecasting.protocols import PoseForecaster
+from posecast.geometry import Crop
 from posecast.metrics.flow import backward_flow
 
-VISIBLE = np.ones((1, 5, 2), bool)
+CROP = Crop(10, 20, 110, 220)
+VISIBLE = np.ones((5, 2), bool)
 
 
 @pytest.fixture
 def moving() -> np.ndarray:
-    """Joint 0 moves by (0.01, 0.02) a frame, joint 1 stands."""
-    time = np.arange(5)[None, :, None, None]
-    speed = np.array([[0.01, 0.02], [0.0, 0.0]])
-    return 0.3 + time * speed
+    """Joint 0 moves by (1, 2) pixels a frame, joint 1 stands."""
+    return 30 + np.arange(5)[:, None, None] * np.array([[1.0, 2.0], [0.0, 0.0]])
+
+
+def forecast(method: PoseForecaster, joints: np.ndarray, visible: np.ndarray, steps: int):
+    """Of two people in the same pose, one in a crop and one in a whole image of 300 x 400."""
+    cut = SeenVideo(joints, visible, 25.0, (300, 400), crop=CROP)
+    first, second = method.forecast_poses([cut, dataclasses.replace(cut, crop=None)], steps, 9)
+    for each in (first, second):
+        assert (each.joints_px.shape, each.fps) == ((1, steps, 2, 2), 25.0)
+        assert each.visible.tolist() == [np.any(visible, axis=0).tolist()] * steps
+        assert each.weights.tolist() == [1.0]
+    return first.joints_px[0], second.joints_px[0]
 
 
 def test_last_pose_stays(moving):
-    predicted = LastPose().predict_poses(moving, VISIBLE, steps=3)
-    assert predicted == pytest.approx(np.repeat(moving[:, -1:], 3, axis=1))
+    for predicted in forecast(LastPose(), moving, VISIBLE, steps=3):
+        assert predicted == pytest.approx(np.repeat(moving[-1:], 3, axis=0))
 
 
 def test_hidden_joint_stays_where_it_was_seen_last(moving):
     visible = VISIBLE.copy()
-    visible[0, 3:, 0] = False
-    moving[0, 3:, 0] = 77.0
-    predicted = LastPose().predict_poses(moving, visible, steps=1)
-    assert predicted[0, 0, 0] == pytest.approx(moving[0, 2, 0])
+    visible[3:, 0] = False
+    moving[3:, 0] = 77.0
+    predicted, _ = forecast(LastPose(), moving, visible, steps=1)
+    assert predicted[0, 0] == pytest.approx(moving[2, 0])
 
 
 def test_joint_never_seen_is_put_in_the_middle(moving):
     visible = VISIBLE.copy()
-    visible[:, :, 1] = False
-    moving[:, :, 1] = 77.0
+    visible[:, 1] = False
+    moving[:, 1] = 77.0
     for method in (LastPose(), ConstantVelocity()):
-        assert method.predict_poses(moving, visible, 2)[0, :, 1] == pytest.approx(0.5)
+        cut, whole = forecast(method, moving, visible, 2)
+        assert cut[:, 1] == pytest.approx(np.array([[60, 120]] * 2))
+        assert whole[:, 1] == pytest.approx(np.array([[200, 150]] * 2))
 
 
 def test_constant_velocity_goes_on(moving):
-    predicted = ConstantVelocity().predict_poses(moving, VISIBLE, steps=3)
-    expected = moving[:, -1:] + np.arange(1, 4)[None, :, None, None] * np.array(
-        [[0.01, 0.02], [0.0, 0.0]]
-    )
-    assert predicted == pytest.approx(expected)
+    expected = moving[-1] + np.arange(1, 4)[:, None, None] * np.array([[1.0, 2.0], [0.0, 0.0]])
+    for predicted in forecast(ConstantVelocity(), moving, VISIBLE, steps=3):
+        assert predicted == pytest.approx(expected)
 
 
 def test_constant_velocity_skips_hidden_frames(moving):
     visible = VISIBLE.copy()
-    visible[0, 4, 0] = False
-    moving[0, 4, 0] = -5.0
-    predicted = ConstantVelocity(window=4).predict_poses(moving, visible, steps=1)
-    assert predicted[0, 0, 0] == pytest.approx(moving[0, 3, 0] + np.array([0.01, 0.02]))
+    visible[4, 0] = False
+    moving[4, 0] = -500.0
+    predicted, _ = forecast(ConstantVelocity(window=4), moving, visible, steps=1)
+    assert predicted[0, 0] == pytest.approx(moving[3, 0] + np.array([1, 2]))
 
 
 def test_velocity_window_must_hold_two_frames():
@@ -66,15 +80,15 @@ def test_velocity_window_must_hold_two_frames():
 
 
 def test_mean_pose_leaves_hidden_joints_out(moving):
-    joints, visible = moving[0], VISIBLE[0].copy()
+    joints, visible = moving / 100, VISIBLE.copy()
     visible[1:, 0] = False
     visible[:, 1] = False
     mean = mean_pose(joints, visible)
     assert mean[0] == pytest.approx(joints[0, 0])
     assert mean[1] == pytest.approx(0.5)
-    predicted = MeanPose(mean).predict_poses(moving, VISIBLE, steps=2)
-    assert predicted.shape == (1, 2, 2, 2)
-    assert predicted[0, 1] == pytest.approx(mean)
+    cut, whole = forecast(MeanPose(mean), moving, VISIBLE, steps=2)
+    assert cut[1] == pytest.approx(np.array([10, 20]) + mean * [100, 200])
+    assert whole[1] == pytest.approx(mean * [400, 300])
 
 
 def texture(num_frames: int, speed: int) -> np.ndarray:
@@ -89,7 +103,7 @@ def texture(num_frames: int, speed: int) -> np.ndarray:
 
 def seen_video(frames: np.ndarray) -> SeenVideo:
     poses = np.zeros((len(frames), 2, 2))
-    return SeenVideo(frames, poses, np.ones((len(frames), 2), bool), (64, 64))
+    return SeenVideo(poses, np.ones((len(frames), 2), bool), 30.0, (64, 64), frames)
 
 
 def test_last_frame_stays():

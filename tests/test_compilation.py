@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts
 from posecast.computing.options import ForecasterOptions
-from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.generator_drawer import GeneratorDrawer
+from posecast.geometry import Crop, crop_to_px
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.skeletons import PENN_ACTION
 
@@ -49,9 +51,11 @@ def _draw(how: str, device: str) -> np.ndarray:
     joints = rng.uniform(0.2, 0.8, (9, 13, 2)).astype(np.float32)
     frame = rng.integers(0, 256, (16, 16, 3), np.uint8)
     options = ForecasterOptions(device, frames_per_batch=8, compile=how)  # type: ignore[arg-type]
-    forecaster = Forecaster(None, _generator(), PENN_ACTION, options=options)
-    shown = np.ones((9, 13), bool)
-    return forecaster.draw_frames(frame, joints[0], shown[0], joints[1:], shown[1:], (90, 80))
+    shown, crop = np.ones((9, 13), bool), Crop(0, 0, 80, 90)
+    joints_px = crop_to_px(joints, crop)
+    seen = SeenVideo(joints_px[:1], shown[:1], 30.0, crop.hw, frame[None], crop)
+    drawer = GeneratorDrawer(_generator(), PENN_ACTION, options=options)
+    return drawer.draw_frames(seen, joints_px[1:], shown[1:])
 
 
 @pytest.mark.slow

@@ -13,9 +13,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("skeletons", "records"),
+    ("geometry",),
     ("clips",),
     ("computing",),
-    ("geometry", "heatmaps", "losses", "media", "keypoints"),
+    ("heatmaps", "losses", "media", "keypoints"),
     ("metrics", "datasets"),
     ("networks",),
     ("store",),

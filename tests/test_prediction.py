@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from made_runs import make_run
+from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting import forecast_files, prediction
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.loading import load_frame_drawer
 from posecast.forecasting.prediction import PredictionConfig, predict_store
-from posecast.geometry import Crop, crop_to_px
+from posecast.geometry import Crop
 from posecast.media import videos
 from posecast.media.pictures import PREDICTED, SEEN
 from posecast.networks.discriminator import DiscriminatorConfig
@@ -31,7 +33,7 @@ LENGTHS = {"0001": 20, "0002": 7, "0003": 4, "0004": 12, "0005": 12, "0006": 12}
 """0002 ends before the forecast does, 0003 with the seen frames, 0004 has no frames, and in
 0005 no joint is visible in the seen frames."""
 CPU = ForecasterOptions(device="cpu", frames_per_batch=4)
-CONFIG = PredictionConfig(steps=STEPS, view_scale=1, device="cpu", frames_per_batch=4)
+CONFIG = PredictionConfig(steps=STEPS, view_scale=1, run_on=CPU)
 
 
 def make_clip(clip_id: str) -> StoredClip:
@@ -120,11 +122,13 @@ def test_a_forecast_of_each_usable_clip(predicted, store, pose_run, image_run):
     for stored in forecast_files.read_forecasts(out):
         clip = opened.clip(stored.facts.clip_id)
         alone = forecaster.predict_clip(opened, clip, STEPS)
-        np.testing.assert_allclose(stored.predicted_joints_crop, alone.joints_crop, atol=1e-6)
         np.testing.assert_allclose(stored.predicted_joints_px, alone.joints_px, atol=1e-4)
         np.testing.assert_array_equal(stored.predicted_visible, alone.visible)
         frames = forecast_files.read_frames(out / "clips" / clip.clip_id)
-        assert frames.shape == (STEPS, SIZE, SIZE, 3)
+        assert frames.shape == (1, STEPS, SIZE, SIZE, 3)
+        np.testing.assert_array_equal(stored.weights, [1.0])
+        facts = (stored.facts.num_samples, stored.facts.stride, stored.facts.format_version)
+        assert facts == (1, 1, forecast_files.FORMAT_VERSION)
         assert np.abs(frames.astype(int) - alone.frames).max() <= 1
 
 
@@ -141,9 +145,6 @@ def test_truth_lies_beside_the_forecast(predicted, store):
     np.testing.assert_array_equal(stored.future_visible[:3], clip.visible[4:7])
     assert np.isnan(stored.future_joints_px[3:]).all()
     assert not stored.future_visible[3:].any()
-    np.testing.assert_allclose(
-        stored.predicted_joints_px, crop_to_px(stored.predicted_joints_crop, clip.crop), atol=1e-3
-    )
     assert not stored.predicted_visible[:, 5].any()
 
 
@@ -210,7 +211,9 @@ def test_a_stopped_prediction_goes_on(predicted, store, pose_run, image_run, tmp
     assert (report.num_forecast, report.num_kept) == (1, 1)
     assert not left_behind.exists()
     assert contents(tmp_path / "out") == contents(predicted[0])
-    faster = dataclasses.replace(CONFIG, frames_per_batch=16)
+    faster = dataclasses.replace(
+        CONFIG, run_on=ForecasterOptions(device="cpu", frames_per_batch=16)
+    )
     again = predict_store(faster, store, pose_run, image_run, tmp_path / "out")
     assert (again.num_forecast, again.num_kept) == (0, 2)
 
@@ -255,17 +258,15 @@ def test_true_poses_through_the_image_model(store, image_run, tmp_path):
     shown = stored.future_visible
     np.testing.assert_array_equal(stored.predicted_visible, shown)
     np.testing.assert_allclose(
-        stored.predicted_joints_px[shown], stored.future_joints_px[shown], atol=1e-3
+        stored.predicted_joints_px[0][shown], stored.future_joints_px[shown], atol=1e-3
     )
     clip = Store.open(store).clip("0001")
-    expected = Forecaster.load(None, image_run, CPU).draw_frames(
-        Store.open(store).read_frames(clip, [9])[0],
-        clip.joints_crop[9],
-        clip.visible[9],
-        clip.joints_crop[10:16],
-        clip.visible[10:16],
-        clip.crop.hw,
+    drawer = load_frame_drawer(image_run, CPU)
+    frame = Store.open(store).read_frames(clip, [9])
+    seen = SeenVideo(
+        clip.joints_px[9:10], clip.visible[9:10], 25.0, clip.image_hw, frame, clip.crop
     )
+    expected = drawer.draw_frames(seen, clip.joints_px[10:16], clip.visible[10:16])[None]
     frames = forecast_files.read_frames(tmp_path / "out" / "clips" / "0001")
     assert np.abs(frames.astype(int) - expected).max() <= 1
 

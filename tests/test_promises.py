@@ -57,8 +57,8 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     names: dict[str, Any] = {}
     exec(text, names)  # the README is ours
     assert names["clip"].split == "validation"
-    assert names["forecast"].frames.shape == (64, size, size, 3)
-    assert names["forecast"].joints_px.shape == (64, 13, 2)
+    assert names["forecast"].frames.shape == (1, 64, size, size, 3)
+    assert names["forecast"].joints_px.shape == (1, 64, 13, 2)
 
 
 def test_installing_says_what_comes_before_it_takes_minutes():

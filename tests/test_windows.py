@@ -159,8 +159,9 @@ def test_every_pass_holds_every_clip_once(batch_size):
 
 def test_pairs_show_the_frames_that_their_joints_belong_to():
     batch = ImagePairSampler(PaintedStore(), CLIPS, ImagePairs(), 70).batch(seed=4, step=1)
+    assert batch.source_images.shape[1] == batch.source_joints_crop.shape[1] == 1
     for images, joints in (
-        (batch.source_images, batch.source_joints_crop),
+        (batch.source_images[:, 0], batch.source_joints_crop[:, 0]),
         (batch.target_images, batch.target_joints_crop),
     ):
         assert images.dtype == torch.uint8
@@ -173,10 +174,10 @@ def test_pairs_show_the_frames_that_their_joints_belong_to():
 
 def test_gaps_of_pairs_follow_the_2017_rule():
     batch = ImagePairSampler(PaintedStore(), CLIPS, ImagePairs(), 700).batch(seed=4, step=0)
-    clips = batch.source_images[:, 0, 0, 0].numpy()
+    clips = batch.source_images[:, 0, 0, 0, 0].numpy()
     source, target = (
         (joints[:, 0, 0] * 100).round().int().numpy()
-        for joints in (batch.source_joints_crop, batch.target_joints_crop)
+        for joints in (batch.source_joints_crop[:, 0], batch.target_joints_crop)
     )
     long = np.array(LENGTHS)[clips] > 31
     gaps = (target - source)[long]
@@ -197,9 +198,11 @@ def test_the_first_window_of_a_clip_that_ends_early():
     assert window.past_frames.tolist() == list(range(10))
     assert window.future_frames.tolist() == list(range(10, 22))
     assert window.future_exists.tolist() == [True] * 8 + [False] * 4
-    np.testing.assert_allclose(window.past_joints_crop[:, 0, 0], np.arange(10) / 100, atol=1e-7)
+    np.testing.assert_array_equal(window.past.joints_px, CLIPS[1].joints_px[:10])
+    assert (window.past.crop, window.past.fps) == (CLIPS[1].crop, CLIPS[1].fps)
+    assert window.num_truth == 8
     assert not window.future_visible[8:].any()
-    assert (window.future_joints_crop[8:] == 0).all()
+    assert (window.future_joints_px[8:] == 0).all()
 
 
 @pytest.mark.parametrize(("start", "first"), [("first", 0), ("middle", 50), (90, 90)])

@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from benchmarks.speed.features import random_feature_networks
-from posecast.clips import ImageBatch, PoseBatch
+from posecast.clips import ImageBatch, PoseBatch, SeenVideo
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.generator_drawer import GeneratorDrawer
+from posecast.forecasting.lstm import LSTMForecaster
 from posecast.geometry import Crop
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
@@ -177,23 +179,22 @@ def forecasting(
     """From seen poses and one frame of each clip to the bytes of its future frames."""
     torch.manual_seed(0)
     options = ForecasterOptions(_name(device), MODES[precision], compile=sizes.compile)
-    forecaster = Forecaster(
-        PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)),
-        Generator(GeneratorConfig(width=sizes.width, size=sizes.side)),
-        PENN_ACTION,
-        sizes.num_past,
-        options=options,
-    )
+    network = PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden))
+    poses = LSTMForecaster(network, PENN_ACTION, sizes.num_past, device=device)
+    image = Generator(GeneratorConfig(width=sizes.width, size=sizes.side))
+    forecaster = Forecaster(poses, GeneratorDrawer(image, PENN_ACTION, options=options))
     rng = np.random.default_rng(0)
-    joints = rng.uniform(0.2, 0.8, (num_clips, sizes.num_past, 13, 2)).astype(np.float32)
-    shown = np.ones(joints.shape[:3], bool)
-    frame = rng.integers(0, 256, (sizes.side, sizes.side, 3), np.uint8)
+    crop, shown = Crop(0, 0, 240, 240), np.ones((sizes.num_past, 13), bool)
+    frame = rng.integers(0, 256, (1, sizes.side, sizes.side, 3), np.uint8)
+    seen = [
+        SeenVideo(joints, shown, 30.0, (240, 240), frame, crop)
+        for joints in rng.uniform(48, 192, (num_clips, sizes.num_past, 13, 2))
+    ]
 
     def forecast() -> None:
-        poses = forecaster.predict_poses(joints, shown, sizes.steps)
-        for past, future in zip(joints, poses, strict=True):
-            visible = np.ones(future.shape[:2], bool)
-            forecaster.draw_frames(frame, past[-1], shown[0, -1], future, visible, (240, 240))
+        poses = forecaster.forecast_poses(seen, sizes.steps)
+        for each, future in zip(seen, poses, strict=True):
+            forecaster.draw(each, future)
 
     return forecast
 
@@ -205,7 +206,8 @@ def _random_pairs(sizes: Sizes) -> ImageBatch:
     joints = torch.rand(2, sizes.image_batch, PENN_ACTION.num_joints, 2, generator=generator)
     visible = torch.ones(sizes.image_batch, PENN_ACTION.num_joints, dtype=torch.bool)
     hw = torch.full((sizes.image_batch, 2), 240.0)
-    return ImageBatch(images[0], images[1], joints[0], visible, joints[1], visible, hw)
+    seen = (images[0][:, None], images[1], joints[0][:, None], visible[:, None])
+    return ImageBatch(*seen, joints[1], visible, hw)
 
 
 def _name(device: torch.device) -> Device:

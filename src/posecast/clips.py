@@ -1,6 +1,7 @@
 """The values that travel between the stages.
 
-Axes, as written in array annotations: `b` batch, `t` time, `j` joint, `c h w` image; `n` any count.
+Axes, as written in array annotations: `b` batch, `s` sample (one of several futures), `t` time,
+`j` joint, `c h w` image; `n` any count.
 
 Coordinate frames, named in every field and argument:
 
@@ -16,7 +17,7 @@ Images are uint8 RGB `(t, h, w, 3)` at the edges and float [-1, 1] `(b, c, h, w)
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +26,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.errors import PosecastError
+from posecast.geometry import Crop, Resize, crop_of_joints, cut_crop
 from posecast.skeletons import Skeleton
 
 
@@ -104,12 +106,13 @@ class PoseBatch:
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Pairs of frames of one clip: the image model draws the target from the source."""
+    """Frames of one clip a row: the image model draws the target from the source frames."""
 
-    source_images: UInt8[Tensor, "b h w 3"]
+    source_images: UInt8[Tensor, "b n h w 3"]
+    """One or more seen frames, the last one the nearest to the target (the paper's only one)."""
     target_images: UInt8[Tensor, "b h w 3"]
-    source_joints_crop: Float[Tensor, "b j 2"]
-    source_visible: Bool[Tensor, "b j"]
+    source_joints_crop: Float[Tensor, "b n j 2"]
+    source_visible: Bool[Tensor, "b n j"]
     target_joints_crop: Float[Tensor, "b j 2"]
     target_visible: Bool[Tensor, "b j"]
     crop_hw: Float[Tensor, "b 2"]
@@ -119,35 +122,127 @@ class ImageBatch:
         return ImageBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """Predicted poses and frames of one clip; index 0 is the first frame after the seen ones."""
+@dataclass(frozen=True, eq=False)
+class SeenVideo:
+    """What was seen of one person: the one argument of every forecast and every drawing.
 
-    joints_crop: Float[np.ndarray, "t j 2"]
-    joints_px: Float[np.ndarray, "t j 2"]
-    visible: Bool[np.ndarray, "t j"]
-    """Joints that were seen at least once; a joint never seen is predicted, but not trusted."""
-    frames: UInt8[np.ndarray, "t h w 3"] | None
-    """None when only poses were asked for."""
-
-
-def check_seen_video(
-    frames: Sequence[np.ndarray] | np.ndarray,
-    joints: np.ndarray,
-    visible: np.ndarray,
-    skeleton: Skeleton,
-) -> None:
-    """PosecastError where a user's arrays are no frames with a pose each.
-
-    Expected: frames uint8 (h, w, 3), joints (t, j, 2) and visible (t, j).
+    As many frames as were seen, evenly spaced in time, the last one the newest; a forecast goes on
+    at their rate.
     """
-    shape = (len(frames), skeleton.num_joints)
-    if joints.shape != (*shape, 2) or visible.shape != shape:
-        raise PosecastError(
-            f"joints {joints.shape} and visible {visible.shape} do not fit {len(frames)} frames "
-            f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
+
+    joints_px: Float[np.ndarray, "t j 2"]
+    """Pixels of the whole source image; where a joint is not visible they mean nothing."""
+    visible: Bool[np.ndarray, "t j"]
+    fps: float
+    """Frames a second of what was seen, and so of what is forecast."""
+    image_hw: tuple[int, int]
+    """Height and width of the source image in pixels."""
+    frames: UInt8[np.ndarray, "n h w 3"] | None = None
+    """Pictures of the last n seen frames, RGB: of all (n = t) unless a long video of one's own
+    would not fit into memory; at least of the last. None where poses alone are known."""
+    crop: Crop | None = None
+    """The part of the source that was chosen as the person's and that `frames` show, at any size
+    (a prepared store). None: nobody has chosen one yet, `frames` show the whole image."""
+    confidence: Float[np.ndarray, "t j"] | None = None
+    """How sure an estimator was of each joint, from 0; None where nobody said."""
+
+    def __len__(self) -> int:
+        return len(self.joints_px)
+
+    def last(self, num_frames: int) -> "SeenVideo":
+        """The last frames alone, as many as asked for or as there are."""
+        values = {
+            name: getattr(self, name) for name in ("joints_px", "visible", "frames", "confidence")
+        }
+        cut = {name: each[-num_frames:] for name, each in values.items() if each is not None}
+        return replace(self, **cut)
+
+    def take(
+        self, numbers: Sequence[int], fps: float, frames: UInt8[np.ndarray, "n h w 3"] | None
+    ) -> "SeenVideo":
+        """Poses of these frames alone, `fps` a second, with pictures of the last n of them."""
+        rows = list(numbers)
+        sure = None if self.confidence is None else self.confidence[rows]
+        joints, visible = self.joints_px[rows], self.visible[rows]
+        return replace(
+            self, joints_px=joints, visible=visible, confidence=sure, fps=fps, frames=frames
         )
-    if len(frames) and (frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,)):
-        raise PosecastError(
-            f"frames are {frames[0].dtype} {frames[0].shape}; expected uint8 (h, w, 3), RGB"
-        )
+
+    @property
+    def shown(self) -> Crop:
+        """The part of the source image that `frames` show."""
+        height, width = self.image_hw
+        return self.crop or Crop(0, 0, width, height)
+
+    @property
+    def person_crop(self) -> Crop:
+        """The crop that was chosen, else a square around the seen joints (`geometry`).
+
+        PosecastError where no joint is visible.
+        """
+        return self.crop or crop_of_joints(self.joints_px, self.visible, self.image_hw)
+
+    @property
+    def pictures(self) -> UInt8[np.ndarray, "n h w 3"]:
+        """`frames`; PosecastError where there are none."""
+        if self.frames is None:
+            raise PosecastError("there are poses but no frames: forecast poses only")
+        return self.frames
+
+    def cut(
+        self, crop: Crop, size: int, resize: Resize = "area"
+    ) -> UInt8[np.ndarray, "n {size} {size} 3"]:
+        """`frames`, cut to a crop of the source and scaled to size x size pixels.
+
+        Large crops are averaged, else what is drawn from them flickers. Frames that were cut and
+        scaled already are taken as they are; PosecastError where they show something else.
+        """
+        frames = self.pictures
+        if self.crop is None:
+            return np.stack([cut_crop(frame, crop, size, resize) for frame in frames])
+        if self.crop != crop or frames.shape[1:3] != (size, size):
+            raise PosecastError(
+                f"seen frames are {frames.shape[1:3]} and show {self.crop}, the image model "
+                f"draws {(size, size)} of {crop}: prepare the store with --size {size}"
+            )
+        return frames
+
+
+@dataclass(frozen=True, eq=False)
+class PoseForecast:
+    """Futures of one person's poses; index 0 in time is the first frame after the seen ones."""
+
+    joints_px: Float[np.ndarray, "s t j 2"]
+    """One or more futures, the likeliest first, in pixels of the source image."""
+    visible: Bool[np.ndarray, "t j"]
+    """Joints that can be trusted: a joint never seen is forecast, but nothing is known of it."""
+    weights: Float[np.ndarray, " s"]
+    """How likely each future is beside the others; their sum is 1."""
+    fps: float
+    """Frames a second."""
+
+    @classmethod
+    def of(
+        cls,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "s t j 2"],
+        weights: Float[np.ndarray, " s"] | None = None,
+    ) -> "PoseForecast":
+        """Futures (equally likely, unless `weights` say otherwise) that go on from what was seen.
+
+        Joints are visible that were seen at least once.
+        """
+        samples, steps = joints_px.shape[:2]
+        visible = np.repeat(np.any(seen.visible, axis=0)[None], steps, axis=0)
+        equal = np.full(samples, 1 / samples)
+        return cls(joints_px, visible, equal if weights is None else weights, seen.fps)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast(PoseForecast):
+    """Futures of one person: poses, and frames of the first of them."""
+
+    frames: UInt8[np.ndarray, "n t h w 3"] | None
+    """Of the first n futures; None when only poses were asked for."""
+    crop: Crop
+    """The part of the source image, around the person, that the frames show."""

@@ -121,7 +121,7 @@ def _expect_finished(ended: str) -> None:
 
 
 def _forecast(folders: DemoFolders) -> None:
-    config = PredictionConfig(ClipSelection("test"), steps=STEPS, precision=OPTIONS.precision)
+    config = PredictionConfig(ClipSelection("test"), steps=STEPS, run_on=OPTIONS)
     runs = (folders.pose_run, folders.image_run)
     print(predict_store(config, folders.store, *runs, folders.forecasts).summary())
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.errors import PosecastError
@@ -168,6 +168,24 @@ def seen_crop(
         for start, length in zip(corner, reversed(image_hw), strict=True)
     )
     return Crop(x1, y1, x1 + side, y1 + side)
+
+
+def crop_of_joints(
+    joints_px: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    image_hw: tuple[int, int],
+) -> Crop:
+    """The crop of a video of one's own: `seen_crop` of boxes around the visible joints.
+
+    PosecastError where no joint is visible.
+    """
+    seen = visible.any(axis=1)
+    if not seen.any():
+        raise PosecastError("no joint is visible in the seen frames: nothing to forecast from")
+    hidden = ~visible[seen][..., None]
+    low = np.where(hidden, np.inf, joints_px[seen]).min(axis=1)
+    high = np.where(hidden, -np.inf, joints_px[seen]).max(axis=1)
+    return seen_crop(np.concatenate([low, high], axis=1), image_hw)
 
 
 def cut_crop(

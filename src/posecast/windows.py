@@ -7,14 +7,14 @@ places step * batch_size ... of that endless list. Of several processes, process
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
-from posecast.clips import ClipError, ImageBatch, PoseBatch
+from posecast.clips import ClipError, ImageBatch, PoseBatch, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm
 from posecast.store.reading import Store, StoredClip
@@ -134,12 +134,12 @@ class ImagePairSampler:
         ]
         images = torch.from_numpy(np.stack(read))
         return ImageBatch(
-            source_images=images[:, 0],
-            target_images=images[:, 1],
-            source_joints_crop=joints[:, 0],
-            source_visible=visible[:, 0],
-            target_joints_crop=joints[:, 1],
-            target_visible=visible[:, 1],
+            source_images=images[:, :-1],
+            target_images=images[:, -1],
+            source_joints_crop=joints[:, :-1],
+            source_visible=visible[:, :-1],
+            target_joints_crop=joints[:, -1],
+            target_visible=visible[:, -1],
             crop_hw=torch.from_numpy(self._hw[clips]),
         )
 
@@ -161,16 +161,21 @@ def fit_gaps(
 class ClipWindow:
     """The seen frames of one clip and those that came after them."""
 
+    past: SeenVideo
+    """What a forecast may look at: poses; `read_window` adds the frames."""
     past_frames: Int[np.ndarray, " p"]
     """Frame numbers in the clip; all exist."""
-    past_joints_crop: Float[np.ndarray, "p j 2"]
-    past_visible: Bool[np.ndarray, "p j"]
     future_frames: Int[np.ndarray, " f"]
     """Frame numbers in the clip, counted on where the clip has ended."""
     future_exists: Bool[np.ndarray, " f"]
     """False where the clip has ended; joints are 0 and invisible there."""
-    future_joints_crop: Float[np.ndarray, "f j 2"]
+    future_joints_px: Float[np.ndarray, "f j 2"]
     future_visible: Bool[np.ndarray, "f j"]
+
+    @property
+    def num_truth(self) -> int:
+        """Future frames that the clip has."""
+        return int(self.future_exists.sum())
 
 
 def seen_and_future(
@@ -187,16 +192,56 @@ def seen_and_future(
     exists = frames < clip.num_frames
     inside = np.minimum(frames, clip.num_frames - 1)
     visible = clip.visible[inside] & exists[:, None]
-    joints = np.where(exists[:, None, None], clip.joints_crop[inside], 0)
+    joints = np.where(exists[:, None, None], clip.joints_px[inside], 0)
     return ClipWindow(
+        past=SeenVideo(
+            joints_px=joints[:num_past],
+            visible=visible[:num_past],
+            fps=clip.fps / stride,
+            image_hw=clip.image_hw,
+            crop=clip.crop,
+        ),
         past_frames=frames[:num_past],
-        past_joints_crop=joints[:num_past],
-        past_visible=visible[:num_past],
         future_frames=frames[num_past:],
         future_exists=exists[num_past:],
-        future_joints_crop=joints[num_past:],
+        future_joints_px=joints[num_past:],
         future_visible=visible[num_past:],
     )
+
+
+def seen_window(
+    clip: StoredClip, num_past: int, steps: int, start: Start = "first", stride: int = 1
+) -> ClipWindow:
+    """The seen frames of a clip and the truth after them.
+
+    Raises ClipError where there is nothing to forecast or to compare with: the clip ends with
+    the seen frames, or not one joint is visible in them.
+    """
+    window = seen_and_future(clip, num_past, steps, start, stride)
+    if not window.future_exists[0]:
+        raise ClipError(
+            clip.clip_id,
+            f"has {clip.num_frames} frames, the {num_past} seen ones leave nothing to forecast; "
+            "leave it out or see fewer",
+        )
+    if not np.any(window.past.visible):
+        raise ClipError(clip.clip_id, "has no visible joint in its seen frames; leave it out")
+    return window
+
+
+def read_window(
+    store: Store, clip: StoredClip, window: ClipWindow
+) -> tuple[SeenVideo, UInt8[np.ndarray, "n h w 3"]]:
+    """What was seen, with all its frames, and the true future frames that the clip has.
+
+    ClipError for a clip without frames.
+    """
+    if not clip.has_frames:
+        raise ClipError(clip.clip_id, "has poses but no frames; forecast its poses only")
+    num_past = len(window.past)
+    numbers = np.concatenate([window.past_frames, window.future_frames[: window.num_truth]])
+    frames = store.read_frames(clip, numbers)
+    return replace(window.past, frames=frames[:num_past]), frames[num_past:]
 
 
 def _first_frame(clip: StoredClip, needed: int, start: Start) -> int:

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from made_runs import make_run
+from posecast.clips import PoseForecast
 from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
+from posecast.forecasting.protocols import Needs
 from posecast.records.files import FileError
 from posecast.records.final_looks import read_test_uses
 from posecast.records.training_data import TrainingData
+from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection
 from posecast.training.pose import PoseTrainingConfig
 from small_store import a_clip, a_store
@@ -81,11 +84,11 @@ class Counting:
         self.seen = 0
         self._fail_at = fail_at
 
-    def predict_poses(self, past_joints_crop, past_visible, steps):
-        self.seen += len(past_joints_crop)
+    def forecast_poses(self, seen, steps, samples=1):
+        self.seen += len(seen)
         if self.seen >= self._fail_at:
             raise KeyboardInterrupt
-        return np.repeat(past_joints_crop[:, -1:], steps, axis=1)
+        return [PoseForecast.of(e, np.repeat(e.joints_px[None, -1:], steps, axis=1)) for e in seen]
 
 
 def test_a_stopped_evaluation_goes_on_to_the_same_table(tmp_path, monkeypatch):
@@ -219,6 +222,6 @@ def test_what_does_not_fit_is_said(tmp_path):
     with pytest.raises(ValueError, match="num_past is 0"):
         EvaluationConfig(num_past=0)
     model = Counting()
-    model.num_past = 10
+    model.needs = Needs(PENN_ACTION)
     with pytest.raises(ValueError, match="trained to see 10 frames"):
         evaluate([Method("forecast", "forecast", poses=model)], store, tmp_path / "out", CONFIG)

@@ -9,6 +9,7 @@ import torch
 
 from made_runs import make_run
 from posecast.cli import main
+from posecast.computing.options import ForecasterOptions
 from posecast.evaluation import (
     EvaluationConfig,
     MethodChoice,
@@ -33,6 +34,7 @@ from posecast.windows import PoseWindows
 from small_store import SIZE, a_clip, a_store
 
 CONFIG = EvaluationConfig(num_past=4, steps=6, examples=2)
+CPU = ForecasterOptions("cpu")
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def values(out: Path, method: str, metric: str) -> np.ndarray:
 
 
 def test_forecast_and_oracle_of_runs(store, runs, tmp_path):
-    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], device="cpu")
+    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], run_on=CPU)
     methods = load_methods(choice, store)
     assert [method.name for method in methods] == [
         *("forecast", "oracle", "last pose", "constant velocity", "last frame", "optical flow")
@@ -82,18 +84,38 @@ def test_forecast_and_oracle_of_runs(store, runs, tmp_path):
 def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypatch):
     monkeypatch.setattr("posecast.forecasting.prediction.Store.open", lambda _path: store)
     config = PredictionConfig(
-        ClipSelection("validation"), steps=6, mp4=False, gif=False, device="cpu"
+        ClipSelection("validation"), steps=6, mp4=False, gif=False, run_on=CPU
     )
     predict_store(config, store.path, *runs, tmp_path / "forecasts")
-    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], baselines=(), device="cpu")
+    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], baselines=(), run_on=CPU)
     methods = [*load_methods(choice, store), stored_method(tmp_path / "forecasts", "stored")]
     evaluate(methods, store, tmp_path / "out", CONFIG)
     for metric in ("distance", "psnr", "ssim"):
         ours, theirs = (values(tmp_path / "out", name, metric) for name in ("stored", "forecast"))
         assert ours == pytest.approx(theirs, rel=1e-4)
-    other = EvaluationConfig(num_past=3, steps=6)
-    with pytest.raises(ValueError, match="was seen from frame 0 for 4 frames"):
-        evaluate([stored_method(tmp_path / "forecasts")], store, tmp_path / "other", other)
+    for other in (
+        EvaluationConfig(num_past=3, steps=6),
+        EvaluationConfig(num_past=4, steps=6, stride=2),
+    ):
+        with pytest.raises(ValueError, match=r"from 4 frames from frame 0 on, 1 apart, the eval"):
+            evaluate([stored_method(tmp_path / "forecasts")], store, tmp_path / "other", other)
+        assert not (tmp_path / "other").exists()
+
+
+def test_a_clip_without_its_forecast_is_left_out(store, runs, tmp_path, monkeypatch):
+    """One that was never forecast, and one whose file is damaged; the others are evaluated."""
+    monkeypatch.setattr("posecast.forecasting.prediction.Store.open", lambda _path: store)
+    few = ClipSelection("validation", clips=("c0", "c1", "c2"))
+    config = PredictionConfig(few, steps=6, mp4=False, gif=False, run_on=CPU)
+    predict_store(config, store.path, *runs, tmp_path / "forecasts")
+    (tmp_path / "forecasts" / "clips" / "c1" / "joints.npz").write_bytes(b"PK")
+    methods = [stored_method(tmp_path / "forecasts"), *baseline_methods(["last pose"])]
+    report = evaluate(methods, store, tmp_path / "out", CONFIG)
+    assert set(report.left_out) == {"c1", "c3", "c4"}
+    assert "has no forecast of it" in report.left_out["c3"]
+    assert "damaged" in report.left_out["c1"]
+    assert report.num_clips == 2
+    assert {row.clip for row in read_table(tmp_path / "out" / "rows.csv")} == {"c0", "c2"}
 
 
 def test_what_the_judges_say_is_in_the_table(store, tmp_path):
@@ -146,7 +168,7 @@ class Truth:
 
 
 def test_examples_are_the_best_the_middle_and_the_worst(store, runs, tmp_path):
-    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], device="cpu")
+    choice = MethodChoice(pose_run=runs[:1], image_run=runs[1], run_on=CPU)
     config = EvaluationConfig(num_past=4, steps=6, examples=1)
     evaluate(load_methods(choice, store), store, tmp_path / "out", config)
     examples = read_examples(tmp_path / "out")
@@ -166,7 +188,7 @@ def test_several_pose_runs_go_by_their_folders(store, runs, tmp_path):
     other = tmp_path / "deeper" / "second"
     other.parent.mkdir()
     other.symlink_to(runs[0])
-    choice = MethodChoice(pose_run=(runs[0], other), baselines=(), device="cpu")
+    choice = MethodChoice(pose_run=(runs[0], other), baselines=(), run_on=CPU)
     assert [method.name for method in load_methods(choice, store)] == ["pose", "second"]
     with pytest.raises(ValueError, match="cannot be told apart"):
         load_methods(MethodChoice(pose_run=(runs[0], runs[0])), store)

@@ -15,17 +15,17 @@ from posecast.store.reading import ClipSelection, Store
 from posecast.store.writing import StoreWriter, write_clip
 from small_store import INFO, a_clip, a_store
 
-BOX_HW = (0.5, 0.8)
+BOX_SIDE = 160.0
 CONFIG = RobustnessConfig(num_past=4, steps=8, draws=2)
 
 
 def damaged(kind, amount=0.0, num_frames=400, seed=0):
     rng = np.random.default_rng(9)
-    joints = rng.uniform(0.2, 0.8, (num_frames, 13, 2))
+    joints = rng.uniform(40, 160, (num_frames, 13, 2))
     visible = rng.random((num_frames, 13)) < 0.8
     before = joints.copy(), visible.copy()
     after = apply_damage(
-        Damage(kind, amount), joints, visible, BOX_HW, PENN_ACTION, np.random.default_rng(seed)
+        Damage(kind, amount), joints, visible, BOX_SIDE, PENN_ACTION, np.random.default_rng(seed)
     )
     np.testing.assert_array_equal(joints, before[0])  # copies
     np.testing.assert_array_equal(visible, before[1])
@@ -41,7 +41,7 @@ def test_none_changes_nothing():
 def test_noise_is_a_share_of_the_box():
     before, after = damaged("noise", 0.1)
     spread = (after[0] - before[0]).std(axis=(0, 1))
-    np.testing.assert_allclose(spread, [0.08, 0.05], rtol=0.05)  # x by the width, y by the height
+    np.testing.assert_allclose(spread, [16, 16], rtol=0.05)
     np.testing.assert_array_equal(after[1], before[1])
     assert not np.array_equal(damaged("noise", 0.1, seed=1)[1][0], after[0])
     np.testing.assert_array_equal(damaged("noise", 0.1)[1][0], after[0])

@@ -11,7 +11,7 @@ from posecast.records.files import FileError
 def rows(values: dict[str, list[float]], method="m", metric="distance", weight=1.0) -> list[Row]:
     """One curve a clip; the action of clip a1 is a."""
     return [
-        Row(clip, clip[0], method, metric, frame, value, weight, frame, "")
+        Row(clip, clip[0], method, metric, 1, frame, value, weight, frame, "")
         for clip, curve in values.items()
         for frame, value in enumerate(curve, start=1)
     ]
@@ -59,7 +59,7 @@ def test_by_action_and_by_movement():
     values = {f"{'ab'[n % 2]}{n}": [float(n)] for n in range(10)}
     table = rows(values)
     table += [
-        Row(clip, clip[0], "truth", "movement", 0, -curve[0] + 20, 1.0, None, "")
+        Row(clip, clip[0], "truth", "movement", 1, 0, -curve[0] + 20, 1.0, None, "")
         for clip, curve in values.items()
     ]
     summary = summarise_rows(table)

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from posecast.clips import PoseForecast
 from posecast.computing.options import ForecasterOptions
 from posecast.estimation import FollowOptions
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.generator_drawer import GeneratorDrawer
+from posecast.forecasting.lstm import LSTMForecaster
 from posecast.forecasting.own_pictures import paste
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_result import ARRAYS
 from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
 from posecast.media import videos
@@ -38,7 +42,10 @@ def forecaster() -> Forecaster:
     image = Generator(GeneratorConfig(width=4, size=SIZE))
     torch.nn.init.normal_(image.to_image.weight, std=20.0)
     options = ForecasterOptions(device="cpu")
-    return Forecaster(pose, image, PENN_ACTION, num_past=NUM_PAST, options=options)
+    return Forecaster(
+        LSTMForecaster(pose, PENN_ACTION, num_past=NUM_PAST),
+        GeneratorDrawer(image, PENN_ACTION, options=options),
+    )
 
 
 def box_at(t: int) -> tuple[int, int, int, int]:
@@ -61,8 +68,8 @@ def noise(num_frames: int) -> list[np.ndarray]:
 
 def check_same(a, b) -> None:
     assert a.past_frames == b.past_frames
-    assert a.crop == b.crop
-    np.testing.assert_array_equal(a.past_joints_px, b.past_joints_px)
+    assert a.forecast.crop == b.forecast.crop
+    np.testing.assert_array_equal(a.seen.joints_px, b.seen.joints_px)
     np.testing.assert_array_equal(a.forecast.joints_px, b.forecast.joints_px)
     np.testing.assert_array_equal(a.forecast.frames, b.forecast.frames)
 
@@ -75,12 +82,13 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     assert len(looked) == 12
     assert result.past_frames == (8, 9, 10, 11)
     assert result.summary() == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
-    for joints, t in zip(result.past_joints_px, result.past_frames, strict=True):
+    for joints, t in zip(result.seen.joints_px, result.past_frames, strict=True):
         assert np.abs(joints - joints_of(box_at(t))).max() < 4
     with np.load(out.with_suffix(".npz")) as arrays:
         assert set(arrays.files) == set(ARRAYS)
-        assert arrays["predicted_joints_px"].shape == (5, 13, 2)
-        assert arrays["predicted_frames"].shape == (5, SIZE, SIZE, 3)
+        assert arrays["predicted_joints_px"].shape == (1, 5, 13, 2)
+        assert arrays["predicted_frames"].shape == (1, 5, SIZE, SIZE, 3)
+        assert arrays["weights"].tolist() == [1.0]
         np.testing.assert_allclose(arrays["predicted_seconds"], np.arange(12, 17) / 30)
         assert arrays["image_hw"].tolist() == [120, 200]
         assert arrays["joint_names"].tolist() == list(PENN_ACTION.joints)
@@ -97,7 +105,7 @@ def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
     video = write(tmp_path / "walk.mp4", walking())
     result = forecast_video(video, forecaster, RED, None, CONFIG)
     frames = list(videos.read_video(video))
-    alone = forecaster.predict(frames[8:12], result.past_joints_px, result.past_visible, steps=5)
+    alone = forecaster.predict(frames[8:12], result.seen.joints_px, result.seen.visible, steps=5)
     np.testing.assert_array_equal(result.forecast.joints_px, alone.joints_px)
     np.testing.assert_array_equal(result.forecast.frames, alone.frames)
     assert list(tmp_path.iterdir()) == [video]
@@ -120,7 +128,7 @@ def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_pa
         results.append(forecast_video(video, forecaster, source, None, CONFIG, from_s=0.2))
     assert results[0].past_frames == (2, 3, 4, 5)
     if poses == "table":
-        assert results[0].crop == results[1].crop
+        assert results[0].forecast.crop == results[1].forecast.crop
     # The video encoder spreads a later change over earlier frames by a grey level.
     tolerance = 0 if poses == "table" else 2
     joints = [each.forecast.joints_px for each in results]
@@ -169,13 +177,12 @@ def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
     write_table(tmp_path / "a.csv", joints, np.ones((20, 13), bool), PENN_ACTION)
     result = forecast_video(video, forecaster, KeypointFile(tmp_path / "a.csv"), None, CONFIG)
     assert result.past_frames == (6, 7, 8, 9)
-    np.testing.assert_allclose(result.past_joints_px[-1], joints[18], atol=0.01)
+    np.testing.assert_allclose(result.seen.joints_px[-1], joints[18], atol=0.01)
 
 
 def test_a_stride_is_kept(tmp_path):
     pose = PoseLSTM(PoseLSTMConfig(hidden=8, encoder=4))
-    options = ForecasterOptions(device="cpu")
-    forecaster = Forecaster(pose, None, PENN_ACTION, num_past=3, stride=2, options=options)
+    forecaster = Forecaster(LSTMForecaster(pose, PENN_ACTION, num_past=3, stride=2))
     video = write(tmp_path / "a.mp4", walking(9))
     result = forecast_video(video, forecaster, RED, tmp_path / "a.gif", CONFIG)
     assert result.past_frames == (4, 6, 8)
@@ -183,6 +190,37 @@ def test_a_stride_is_kept(tmp_path):
     with np.load(tmp_path / "a.npz") as arrays:
         np.testing.assert_allclose(arrays["predicted_seconds"][:2], [10 / 30, 12 / 30])
     assert (tmp_path / "a.gif").stat().st_size > 100
+
+
+class LooksBack:
+    """Needs two frames, looks at six; the person goes on, or stays."""
+
+    needs = Needs(PENN_ACTION, num_past=2, max_past=6)
+
+    def forecast_poses(self, seen, steps, samples=1):
+        (self.seen,) = seen
+        last = np.repeat(self.seen.joints_px[None, -1:], steps, axis=1)
+        return [PoseForecast.of(self.seen, np.concatenate([last] * samples))]
+
+
+@pytest.mark.parametrize(("count", "used"), [(12, 6), (3, 3)])
+def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used):
+    monkeypatch.setattr("posecast.forecasting.own_pictures.MOST_PICTURES", 4)
+    video = write(tmp_path / "a.mp4", walking(count))
+    model = LooksBack()
+    config = dataclasses.replace(CONFIG, samples=3)
+    result = forecast_video(video, Forecaster(model), RED, tmp_path / "out.mp4", config)
+    assert result.past_frames == tuple(range(count - used, count))
+    assert len(model.seen) == used
+    assert model.seen.fps == 30.0
+    assert model.seen.confidence.min() > 0.3
+    # The last pictures in full, of a long stretch no more than memory allows.
+    frames = list(videos.read_video(video))[-min(used, 4) :]
+    np.testing.assert_array_equal(model.seen.pictures, np.stack(frames))
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert arrays["predicted_joints_px"].shape == (3, 5, 13, 2)
+        np.testing.assert_allclose(arrays["weights"], 1 / 3)
+    assert len(list(videos.read_video(tmp_path / "out.mp4"))) == used + 5
 
 
 # --- pasting --------------------------------------------------------------------------------------
@@ -246,8 +284,8 @@ def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     out = tmp_path / "out.mp4"
     result = forecast_video(video, forecaster, RED, out, config)
-    assert result.image_hw == (200, 120)
-    assert np.abs(result.past_joints_px[-1] - joints_of((40, 37, 24, 48))).max() < 3
+    assert result.seen.image_hw == (200, 120)
+    assert np.abs(result.seen.joints_px[-1] - joints_of((40, 37, 24, 48))).max() < 3
     assert next(videos.read_video(out)).shape == (60 + 22, 36 + 60 + 16, 3)
 
 
@@ -260,7 +298,7 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     assert result.past_frames == (4, 5, 6, 7)
     expected = [joints_of(box_at(t)) for t in (3, 3, 4, 4)]
     # Seconds 0.4 and 0.5 still show frame 3, 0.6 and 0.7 already the one of 0.8.
-    assert np.abs(result.past_joints_px - expected).max() < 3
+    assert np.abs(result.seen.joints_px - expected).max() < 3
 
 
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
@@ -280,7 +318,7 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     poses = dataclasses.replace(RED, box=(1190.0, 490.0, 520.0, 1120.0))
     result = forecast_video(video, forecaster, poses, tmp_path / "out.mp4", config)
-    assert np.abs(result.past_joints_px[-1] - joints_of((1200, 500, 500, 1100))).max() < 60
+    assert np.abs(result.seen.joints_px[-1] - joints_of((1200, 500, 500, 1100))).max() < 60
     assert max(most) <= 4
     assert next(videos.read_video(tmp_path / "out.mp4")).shape[0] == 60 + 22
 
@@ -355,7 +393,7 @@ def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
     result = forecast_video(*(video, forecaster, RED, None, config, 0.9), lambda: looked.append(1))
     assert len(looked) == 6
     assert result.past_frames == (23, 24, 25, 26)
-    assert np.abs(result.past_joints_px[-1] - joints_of(box_at(26))).max() < 4
+    assert np.abs(result.seen.joints_px[-1] - joints_of(box_at(26))).max() < 4
     assert result.lost == ()
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from posecast.clips import SeenVideo
 from posecast.forecasting.forecaster import Forecaster
-from posecast.geometry import unflatten_joints
+from posecast.geometry import Crop, unflatten_joints
 from posecast.networks.generator import Generator
 from posecast.networks.kinds import load_network
 from posecast.villegas2017.import_runs import import_2017
@@ -27,9 +28,14 @@ def test_an_imported_pose_run_forecasts_as_in_2017(golden, tmp_path: Path, suffi
     forecaster = Forecaster.load(tmp_path / "run")
     past = unflatten_joints(numbers["seq"][:, :10])
     visible = numbers["mask"][:, :10, : past.shape[2]] > 0
-    predicted = forecaster.predict_poses((past + 1) / 2, visible, steps=64)
+    crop = Crop(0, 0, 1, 1)  # pixels are shares of the crop
+    seen = [
+        SeenVideo((joints + 1) / 2, shown, 30.0, crop.hw, crop=crop)
+        for joints, shown in zip(past, visible, strict=True)
+    ]
+    predicted = [each.joints_px[0] for each in forecaster.forecast_poses(seen, steps=64)]
     expected = (unflatten_joints(numbers["output"][:, 10:]) + 1) / 2
-    np.testing.assert_allclose(predicted, expected, atol=1e-6)
+    np.testing.assert_allclose(np.stack(predicted), expected, atol=1e-6)
 
 
 def test_an_imported_image_run_draws_in_rgb_what_2017_drew_in_bgr(golden, tmp_path: Path) -> None:

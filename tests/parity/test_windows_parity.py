@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.geometry import Crop, crop_to_norm, flatten_joints
+from posecast.geometry import Crop, crop_to_norm, flatten_joints, px_to_crop
 from posecast.store.reading import StoredClip
 from posecast.windows import (
     ImagePairs,
@@ -104,8 +104,8 @@ def test_human36m_batch_with_frame_skip(golden):
     clip = clip_of("a", joints, np.ones(joints.shape[:2]), (y2 - y1, x2 - x1))
     stride, start = int(old["fskip"]), int(old["stidx"])
     window = seen_and_future(clip, 10, 32, start=start, stride=stride)
-    joints_crop = np.concatenate([window.past_joints_crop, window.future_joints_crop])
-    features = flatten_joints(crop_to_norm(joints_crop))
+    joints_px = np.concatenate([window.past.joints_px, window.future_joints_px])
+    features = flatten_joints(crop_to_norm(px_to_crop(joints_px, clip.crop)))
     np.testing.assert_allclose(features, old["pose_batch"][0], atol=1e-6)
 
     # The old start is the one that its generator drew from the range that the sampler draws from.

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.evaluation.baselines import SeenVideo, TrainedConvLSTM
+from posecast.clips import SeenVideo
+from posecast.evaluation.baselines import TrainedConvLSTM
 from posecast.evaluation.networks import NetworkFiles, load_networks
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.conv_lstm import ConvLSTMConfig
@@ -112,7 +113,7 @@ def test_flow_and_conv_lstm_runs_can_be_used(store, tmp_path):
     frames = store.read_frames(store.clips[0])
     assert set(judge(frames)) == {"fast", "slow"}
     assert judge(frames[:2]) == {}
-    seen = SeenVideo(frames[:3], np.zeros((3, 13, 2)), np.ones((3, 13), bool), (200, 200))
+    seen = SeenVideo(np.zeros((3, 13, 2)), np.ones((3, 13), bool), 30.0, (200, 200), frames[:3])
     trained = TrainedConvLSTM.load(tmp_path / "conv")
     assert trained.predict_frames(seen, 7).shape == (7, SIZE, SIZE, 3)
     with pytest.raises(WeightsError, match="expected 'conv_lstm'"):

@@ -59,7 +59,7 @@ class Evaluate:
 def evaluate_store(words: list[str], program: str) -> int:
     """`posecast evaluate --store STORE --out OUT`."""
     asked = parse(Evaluate, words, program)
-    share = Share.join(asked.methods.device, asked.num_devices, asked.num_nodes)
+    share = Share.join(asked.methods.run_on.device, asked.num_devices, asked.num_nodes)
     store = Store.open(asked.store)
     report = evaluate(
         load_methods(asked.methods, store),

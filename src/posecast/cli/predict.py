@@ -50,7 +50,7 @@ class Predict:
 def predict(words: list[str], program: str) -> int:
     """`posecast predict --store STORE --pose-run RUN --image-run RUN --out OUT`."""
     asked = parse(Predict, words, program)
-    share = Share.join(asked.config.device, asked.num_devices, asked.num_nodes)
+    share = Share.join(asked.config.run_on.device, asked.num_devices, asked.num_nodes)
     runs = (asked.pose_run, asked.image_run)
     report = predict_store(asked.config, asked.store, *runs, asked.out, share)
     if share.is_first:

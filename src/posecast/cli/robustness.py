@@ -9,6 +9,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.computing.devices import Device
+from posecast.computing.options import ForecasterOptions
 from posecast.evaluation import MethodChoice, load_methods
 from posecast.evaluation.robustness import RobustnessConfig, study_robustness
 from posecast.store.reading import Store
@@ -46,7 +47,7 @@ def robustness(words: list[str], program: str) -> int:
     choice = MethodChoice(
         pose_run=asked.pose_run,
         baselines=("last-pose", "constant-velocity"),
-        device=asked.device,
+        run_on=ForecasterOptions(asked.device),
     )
     command = f"{program} {shlex.join(words)}"
     report = study_robustness(load_methods(choice, store), store, asked.out, asked.config, command)

@@ -1,9 +1,9 @@
 """What any forecast must beat.
 
-Each baseline offers `predict_poses`, as the `Forecaster`, or `predict_frames`.
+Each baseline is a `PoseForecaster` that knows one future, or a `FramePredictor`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,25 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
+from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
+from posecast.geometry import crop_to_px
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.metrics.flow import backward_flow
 from posecast.networks.conv_lstm import ConvLSTM
 from posecast.networks.kinds import load_network
-
-
-@runtime_checkable
-class PosePredictor(Protocol):
-    """What forecasts poses: a Forecaster with a pose model, or a baseline."""
-
-    def predict_poses(
-        self,
-        past_joints_crop: Float[np.ndarray, "b p j 2"],
-        past_visible: Bool[np.ndarray, "b p j"],
-        steps: int,
-    ) -> Float[np.ndarray, "b {steps} j 2"]:
-        """Future poses as shares of the crop; coordinates of hidden joints are not looked at."""
-        ...
 
 
 class LastPose:
@@ -38,15 +26,13 @@ class LastPose:
 
     name = "last pose"
 
-    def predict_poses(
-        self,
-        past_joints_crop: Float[np.ndarray, "b p j 2"],
-        past_visible: Bool[np.ndarray, "b p j"],
-        steps: int,
-    ) -> Float[np.ndarray, "b {steps} j 2"]:
-        """Shares of the crop, as `Forecaster.predict_poses`."""
-        last = last_seen_joints(past_joints_crop, past_visible)
-        return np.repeat(last[:, None], steps, axis=1)
+    def forecast_poses(
+        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
+    ) -> list[PoseForecast]:
+        """As `PoseForecaster`."""
+        joints, visible = _stacked(seen)
+        last = last_seen_joints(joints, visible, _middles(seen))
+        return _one_future(seen, np.repeat(last[:, None], steps, axis=1))
 
 
 class ConstantVelocity:
@@ -62,17 +48,15 @@ class ConstantVelocity:
             raise PosecastError(f"window is {window}; a velocity needs at least 2 frames")
         self._window = window
 
-    def predict_poses(
-        self,
-        past_joints_crop: Float[np.ndarray, "b p j 2"],
-        past_visible: Bool[np.ndarray, "b p j"],
-        steps: int,
-    ) -> Float[np.ndarray, "b {steps} j 2"]:
-        """Shares of the crop, as `Forecaster.predict_poses`."""
-        last = last_seen_joints(past_joints_crop, past_visible)
-        velocity = self._velocity(past_joints_crop, past_visible)
-        ahead = np.arange(1, steps + 1, dtype=last.dtype)[None, :, None, None]
-        return last[:, None] + ahead * velocity[:, None]
+    def forecast_poses(
+        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
+    ) -> list[PoseForecast]:
+        """As `PoseForecaster`."""
+        joints, visible = _stacked(seen)
+        last = last_seen_joints(joints, visible, _middles(seen))
+        velocity = self._velocity(joints, visible)
+        ahead = np.arange(1, steps + 1)[None, :, None, None]
+        return _one_future(seen, last[:, None] + ahead * velocity[:, None])
 
     def _velocity(
         self, joints: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
@@ -82,27 +66,44 @@ class ConstantVelocity:
         first, last = visible.argmax(axis=1), last_seen_index(visible)
         moved = _take_frames(joints, last) - _take_frames(joints, first)
         duration = np.maximum(last - first, 1)
-        velocity = moved / duration[..., None].astype(joints.dtype)
+        velocity = moved / duration[..., None]
         return np.where(np.any(visible, axis=1)[..., None], velocity, 0)
 
 
 class MeanPose:
-    """Every joint at its mean place in the training clips, the same for every clip and frame."""
+    """Every joint at its mean place in the crops of the training clips, the same in every crop."""
 
     name = "mean training pose"
 
     def __init__(self, mean_joints_crop: Float[np.ndarray, "j 2"]) -> None:
         self._mean = mean_joints_crop
 
-    def predict_poses(
-        self,
-        past_joints_crop: Float[np.ndarray, "b p j 2"],
-        past_visible: Bool[np.ndarray, "b p j"],
-        steps: int,
-    ) -> Float[np.ndarray, "b {steps} j 2"]:
-        """Shares of the crop, as `Forecaster.predict_poses`."""
-        mean = self._mean.astype(past_joints_crop.dtype)
-        return np.broadcast_to(mean, (len(past_joints_crop), steps, *mean.shape)).copy()
+    def forecast_poses(
+        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
+    ) -> list[PoseForecast]:
+        """As `PoseForecaster`."""
+        mean = self._mean.astype(np.float64)
+        places = np.stack([crop_to_px(mean, each.shown) for each in seen])
+        return _one_future(seen, np.repeat(places[:, None], steps, axis=1))
+
+
+def _stacked(
+    seen: Sequence[SeenVideo],
+) -> tuple[Float[np.ndarray, "b p j 2"], Bool[np.ndarray, "b p j"]]:
+    joints = np.stack([each.joints_px for each in seen]).astype(np.float64)
+    return joints, np.stack([each.visible for each in seen])
+
+
+def _middles(seen: Sequence[SeenVideo]) -> Float[np.ndarray, "b 2"]:
+    """The middle of what each one's frames show."""
+    return np.stack([crop_to_px(np.full(2, 0.5), each.shown) for each in seen])
+
+
+def _one_future(
+    seen: Sequence[SeenVideo], joints_px: Float[np.ndarray, "b t j 2"]
+) -> list[PoseForecast]:
+    pairs = zip(seen, joints_px, strict=True)
+    return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
 
 
 def mean_pose(
@@ -120,11 +121,13 @@ def last_seen_index(visible: Bool[np.ndarray, "b p j"]) -> Int[np.ndarray, "b j"
 
 
 def last_seen_joints(
-    joints_crop: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
+    joints: Float[np.ndarray, "b p j 2"],
+    visible: Bool[np.ndarray, "b p j"],
+    middle: Float[np.ndarray, "b 2"],
 ) -> Float[np.ndarray, "b j 2"]:
-    """Where each joint was seen last, a hidden joint included; 0.5 for joints never seen."""
-    joints = _take_frames(joints_crop, last_seen_index(visible))
-    return np.where(np.any(visible, axis=1)[..., None], joints, 0.5).astype(joints_crop.dtype)
+    """Where each joint was seen last, a hidden joint included; the middle for those never seen."""
+    last = _take_frames(joints, last_seen_index(visible))
+    return np.where(np.any(visible, axis=1)[..., None], last, middle[:, None])
 
 
 def _take_frames(
@@ -136,24 +139,12 @@ def _take_frames(
 # --- frames ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class SeenVideo:
-    """What a forecast of frames may look at."""
-
-    frames: UInt8[np.ndarray, "p h w 3"]
-    """Seen frames: crops, RGB."""
-    joints_crop: Float[np.ndarray, "p j 2"]
-    visible: Bool[np.ndarray, "p j"]
-    crop_hw: tuple[int, int]
-    """Height and width of the crop in source pixels."""
-
-
 @runtime_checkable
 class FramePredictor(Protocol):
     """What forecasts frames from seen frames alone, without forecast poses."""
 
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
-        """Future frames of the same crop."""
+        """Future frames that show what the seen ones show."""
         ...
 
 
@@ -164,7 +155,7 @@ class LastFrame:
 
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
         """As `FramePredictor`."""
-        return np.repeat(seen.frames[-1:], steps, axis=0)
+        return np.repeat(seen.pictures[-1:], steps, axis=0)
 
 
 class OpticalFlow:
@@ -179,10 +170,10 @@ class OpticalFlow:
 
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
         """As `FramePredictor`; a single seen frame stays."""
-        last = seen.frames[-1]
-        if len(seen.frames) < 2:
+        last = seen.pictures[-1]
+        if len(seen.pictures) < 2:
             return np.repeat(last[None], steps, axis=0)
-        flow = backward_flow(seen.frames[-2], last)
+        flow = backward_flow(seen.pictures[-2], last)
         height, width = last.shape[:2]
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
         grid = grid.astype(np.float32)
@@ -219,6 +210,6 @@ class TrainedConvLSTM:
     @torch.inference_mode()
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
         """As `FramePredictor`."""
-        past = to_network(torch.from_numpy(seen.frames).to(self._device))
+        past = to_network(torch.from_numpy(seen.pictures).to(self._device))
         drawn = self._network(past[None], steps)[0]
         return to_bytes(drawn).cpu().numpy()

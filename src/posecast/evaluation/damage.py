@@ -1,6 +1,6 @@
 """Seen poses made worse as estimators do: noise, missing joints, swapped sides, lost frames.
 
-Everything is drawn from a generator that is given; coordinates are shares of the crop.
+Everything is drawn from a generator that is given; coordinates are pixels of the source image.
 """
 
 from dataclasses import dataclass
@@ -48,25 +48,24 @@ DAMAGES = (
 """What the robustness study tries."""
 
 SeenPoses = tuple[Float[np.ndarray, "p j 2"], Bool[np.ndarray, "p j"]]
-"""Joints as shares of the crop, and which are visible."""
+"""Joints in pixels, and which are visible."""
 
 
 def apply_damage(
     damage: Damage,
-    joints_crop: Float[np.ndarray, "p j 2"],
+    joints_px: Float[np.ndarray, "p j 2"],
     visible: Bool[np.ndarray, "p j"],
-    box_hw: tuple[float, float],
+    box_side_px: float,
     skeleton: Skeleton,
     rng: np.random.Generator,
 ) -> SeenPoses:
     """Worse copies of the seen poses of a clip.
 
-    `box_hw` is the longer side of the clip's box as a share of the crop's height and width. At
-    least one joint stays visible.
+    `box_side_px` is the longer side of the clip's box. At least one joint stays visible.
     """
-    joints, shown = joints_crop.copy(), visible.copy()
+    joints, shown = joints_px.copy(), visible.copy()
     if damage.kind == "noise":
-        scale = damage.amount * np.array([box_hw[1], box_hw[0]])
+        scale = damage.amount * box_side_px
         joints = (joints + scale * rng.standard_normal(joints.shape)).astype(joints.dtype)
     elif damage.kind == "missing":
         shown &= rng.random(shown.shape) >= damage.amount

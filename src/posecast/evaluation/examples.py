@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.evaluation.jobs import ClipVideo, Job, draw, read_video
-from posecast.evaluation.methods import Method, window_poses
+from posecast.evaluation.methods import Method, stored_poses
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
+from posecast.geometry import px_to_crop
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import read_json, write_json, write_safely
 from posecast.store.reading import Store
@@ -59,9 +60,9 @@ class Example:
     past_frames: UInt8[np.ndarray, "p h w 3"] | None
     future_frames: UInt8[np.ndarray, "t h w 3"] | None
     poses: dict[str, Float[np.ndarray, "t j 2"]]
-    """Joints as shares of the crop, by method."""
+    """Joints of the likeliest future as shares of the crop, by method."""
     frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
-    """By method."""
+    """Of the likeliest future, by method."""
 
 
 def write_examples(
@@ -146,17 +147,17 @@ def _ranks(ranked: list[tuple[str, float]], num_each: int) -> list[tuple[Rank, s
 
 def _arrays(methods: Sequence[Method], store: Store, job: Job) -> dict[str, np.ndarray]:
     """All arrays of one example by the names of their fields."""
-    length = job.truth.num_truth
-    window = job.truth.window
+    window, crop = job.truth.window, job.clip.crop
+    length = window.num_truth
     arrays: dict[str, np.ndarray] = {
-        "past_joints_crop": window.past_joints_crop,
-        "past_visible": window.past_visible,
-        "future_joints_crop": window.future_joints_crop[:length],
+        "past_joints_crop": px_to_crop(window.past.joints_px, crop),
+        "past_visible": window.past.visible,
+        "future_joints_crop": px_to_crop(window.future_joints_px[:length], crop),
         "future_visible": window.future_visible[:length],
     }
     video = read_video(job, store) if job.clip.has_frames else None
     if video is not None:
-        arrays |= {"past_frames": video.seen.frames, "future_frames": video.future}
+        arrays |= {"past_frames": video.seen.pictures, "future_frames": video.future}
     for method in methods:
         arrays |= _forecast_arrays(method, job, video, length)
     return arrays
@@ -165,13 +166,16 @@ def _arrays(methods: Sequence[Method], store: Store, job: Job) -> dict[str, np.n
 def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, length: int
 ) -> dict[str, np.ndarray]:
-    poses = window_poses(method, [(job.clip.clip_id, job.seen)], length)[0]
+    poses = method.forecast_poses([job.seen], length)[0]
+    if method.stored is not None:
+        poses = stored_poses(method.stored, job.clip.clip_id, 1)
     arrays = {}
     if poses is not None and method.kind != "oracle":
-        arrays[_POSES + method.name] = poses
+        joints = poses.joints_px[0, :length].astype(np.float32)
+        arrays[_POSES + method.name] = px_to_crop(joints, job.clip.crop)
     frames = None if video is None else draw(method, job, video, poses)
     if frames is not None:
-        arrays[_FRAMES + method.name] = frames
+        arrays[_FRAMES + method.name] = frames[0]
     return arrays
 
 

@@ -1,20 +1,18 @@
 """What an evaluation works on: its settings, its clips, their windows and their frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from posecast.clips import ClipError
+from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
-from posecast.evaluation.baselines import SeenVideo
 from posecast.evaluation.methods import Method, stored_frames
 from posecast.evaluation.scores import TrueClip
-from posecast.forecasting.forecaster import seen_window
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.windows import ClipWindow
+from posecast.windows import read_window, seen_window
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,11 @@ class EvaluationConfig:
     (paper, Human3.6M)."""
     stride: int = 1
     """See and forecast every n-th frame."""
+    samples: int = 1
+    """Futures of each method that knows several; with more than one, the best and the mean of them
+    and their spread stand in the table too."""
+    drawn: int = 1
+    """Of so many of them frames are drawn, the likeliest first."""
     seen_poses: Literal["labels", "estimated"] = "labels"
     """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added.
     Forecasts are always compared with the labels."""
@@ -46,7 +49,7 @@ class EvaluationConfig:
     """Allow clips that a run was trained on; the result says so."""
 
     def __post_init__(self) -> None:
-        for name in ("num_past", "steps", "stride"):
+        for name in ("num_past", "steps", "stride", "samples", "drawn"):
             if getattr(self, name) < 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if not all(threshold > 0 for threshold in self.thresholds):
@@ -58,8 +61,8 @@ class Job:
     """One clip to evaluate."""
 
     clip: StoredClip
-    seen: ClipWindow
-    """Its seen poses are what forecasts start from: labelled or estimated."""
+    seen: SeenVideo
+    """What forecasts start from: labelled or estimated poses."""
     truth: TrueClip
 
 
@@ -75,7 +78,7 @@ def choose_jobs(
         try:
             if clip.clip_id not in estimated:
                 raise ClipError(clip.clip_id, "has no estimated poses; run 'posecast estimate'")
-            seen = seen_window(estimated[clip.clip_id], *window)
+            seen = seen_window(estimated[clip.clip_id], *window).past
             jobs.append(Job(clip, seen, TrueClip(clip, seen_window(clip, *window))))
         except ClipError as error:
             left_out[clip.clip_id] = str(error)
@@ -93,29 +96,21 @@ class ClipVideo:
 
 def read_video(job: Job, store: Store) -> ClipVideo:
     """Seen and true future frames, with the poses of the seen ones."""
-    seen = job.seen
-    future = job.truth.window.future_frames[: job.truth.num_truth]
-    frames = store.read_frames(job.clip, np.concatenate([seen.past_frames, future]))
-    num_past = len(seen.past_frames)
-    video = SeenVideo(frames[:num_past], seen.past_joints_crop, seen.past_visible, job.clip.crop.hw)
-    return ClipVideo(video, frames[num_past:])
+    seen, future = read_window(store, job.clip, job.truth.window)
+    return ClipVideo(replace(job.seen, frames=seen.frames), future)
 
 
 def draw(
-    method: Method,
-    job: Job,
-    video: ClipVideo,
-    predicted: Float[np.ndarray, "t j 2"] | None,
-) -> UInt8[np.ndarray, "n h w 3"] | None:
-    """The method's frames, as many as the clip has; None from a method of poses alone."""
-    truth = job.truth
-    length = truth.num_truth
+    method: Method, job: Job, video: ClipVideo, poses: PoseForecast | None, drawn: int = 1
+) -> UInt8[np.ndarray, "s n h w 3"] | None:
+    """The method's frames of its first futures, as many as the clip has; None from a method of
+    poses alone."""
+    window = job.truth.window
+    length = window.num_truth
     if method.stored is not None:
-        return stored_frames(method.stored, truth.clip.clip_id, length)
+        frames = stored_frames(method.stored, job.clip.clip_id, drawn)
+        return None if frames is None else frames[:, :length]
     if method.kind == "oracle":
-        joints = truth.window.future_joints_crop[:length]
-        visible = truth.window.future_visible[:length]
-    else:
-        joints = None if predicted is None else predicted[:length]
-        visible = np.repeat(np.any(job.seen.past_visible, axis=0)[None], length, axis=0)
-    return method.predict_frames(video.seen, joints, visible, length)
+        joints, visible = window.future_joints_px[:length], window.future_visible[:length]
+        poses = PoseForecast(joints[None], visible, np.ones(1), window.past.fps)
+    return method.predict_frames(video.seen, poses, length, drawn)

@@ -11,6 +11,7 @@ from posecast.evaluation.jobs import ClipVideo, Job
 from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.scores import action_curves, crop_coordinates
 from posecast.evaluation.table import TRUTH, Curve
+from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints
 from posecast.metrics.video import FrechetStatistics, frechet_distance, video_features
 
@@ -27,7 +28,7 @@ class Judges:
     folder: Path
 
     def of_poses(
-        self, method: str, job: Job, predicted: Float[np.ndarray, "t j 2"] | None
+        self, method: str, job: Job, predicted_px: Float[np.ndarray, "t j 2"] | None
     ) -> list[Curve]:
         """Recognition of seen and future poses together, forecast or (None) true ones.
 
@@ -36,12 +37,12 @@ class Judges:
         """
         if self.networks.pose_judge is None:
             return []
-        window, length = job.truth.window, job.truth.num_truth
-        future = window.future_joints_crop if predicted is None else predicted
-        shown = counted_joints(window.past_visible, window.future_visible[:length])
-        joints = np.concatenate([window.past_joints_crop, future[:length]])
-        visible = np.concatenate([window.past_visible, shown[: len(future)]])
-        probabilities = self.networks.pose_judge(joints, visible)
+        window, past = job.truth.window, job.truth.window.past
+        future = window.future_joints_px if predicted_px is None else predicted_px
+        shown = counted_joints(past.visible, window.future_visible[: window.num_truth])
+        joints = np.concatenate([past.joints_px, future[: window.num_truth]])
+        visible = np.concatenate([past.visible, shown[: len(future)]])
+        probabilities = self.networks.pose_judge(px_to_crop(joints, job.clip.crop), visible)
         return action_curves(method, "action", probabilities, job.clip.action, "poses")
 
     def of_frames(
@@ -56,7 +57,7 @@ class Judges:
                 np.save(path, features)
         if self.networks.frame_judge is None:
             return []
-        shown = np.concatenate([video.seen.frames[-1:], frames])
+        shown = np.concatenate([video.seen.pictures[-1:], frames])
         probabilities = self.networks.frame_judge(shown)
         coordinates = crop_coordinates(frames)
         return action_curves(method, "video action", probabilities, job.clip.action, coordinates)

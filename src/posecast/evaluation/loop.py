@@ -14,23 +14,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from rich.console import Console
 from rich.progress import track
 
-from posecast.clips import ClipError
+from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
 from posecast.errors import PosecastError
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import check_not_trained, check_test_clips
-from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs, draw, read_video
+from posecast.evaluation.jobs import (
+    ClipVideo,
+    EvaluationConfig,
+    Job,
+    choose_jobs,
+    draw,
+    read_video,
+)
 from posecast.evaluation.judges import Judges
-from posecast.evaluation.methods import Method, window_poses
+from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
 from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.scores import (
+    curves_of_samples,
     frame_curves,
     movement_curves,
     pose_curves,
+    spread_curve,
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
@@ -92,9 +101,7 @@ def evaluate(
     runs = sorted({run.resolve() for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
-    jobs, left_out = choose_jobs(clips, store, config)
-    if not jobs:
-        raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
+    jobs, left_out = _usable_jobs(methods, clips, store, config)
     uses, table = {}, None
     if share.is_first:
         facts = _facts(methods, store, config, networks, trained_on)
@@ -147,7 +154,7 @@ def _write_clips(
 ) -> dict[str, str]:
     """Add the rows of each clip; returns clips that could not be evaluated, and why."""
     left_out = {}
-    for job, poses in _forecast(jobs, methods, config.steps):
+    for job, poses in _forecast(jobs, methods, config):
         try:
             curves = _curves(job, methods, poses, store, config, judges)
         except (ClipError, StoreError, FileError) as error:
@@ -166,15 +173,7 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
     if not names or len(set(names)) != len(names):
         raise PosecastError(f"give at least one method, each with a name of its own; got {names}")
     for method in methods:
-        # An oracle draws and does not forecast poses: how much it has seen does not matter.
-        model = method.poses if method.kind == "forecast" else None
-        sees = (getattr(model, "num_past", config.num_past), getattr(model, "stride", 1))
-        if model is not None and sees != (config.num_past, config.stride):
-            raise PosecastError(
-                f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the "
-                f"evaluation shows {config.num_past}, {config.stride} apart: set num_past and "
-                "stride to what it was trained on"
-            )
+        method.check_shown(config.num_past, config.stride)
         drawn_size = getattr(method.frames, "size", store.size)
         if drawn_size != store.size:
             raise PosecastError(
@@ -240,18 +239,38 @@ def _use(methods: Sequence[Method], clips: Sequence[StoredClip], out_path: Path)
     }
 
 
+def _usable_jobs(
+    methods: Sequence[Method], clips: Sequence[StoredClip], store: Store, config: EvaluationConfig
+) -> tuple[list[Job], dict[str, str]]:
+    """Clips that can be evaluated, and why the others cannot; forecasts on disk may lack some.
+
+    PosecastError where no clip is left, or where stored forecasts are of other windows.
+    """
+    jobs, left_out = choose_jobs(clips, store, config)
+    windows = {job.clip.clip_id: job.truth.window for job in jobs}
+    for method in methods:
+        if method.stored is not None:
+            left_out |= missing_forecasts(method.stored, windows, config.stride)
+    jobs = [job for job in jobs if job.clip.clip_id not in left_out]
+    if not jobs:
+        raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
+    return jobs, left_out
+
+
 # --- clips ----------------------------------------------------------------------------------------
 
 
 def _forecast(
-    jobs: list[Job], methods: Sequence[Method], steps: int
-) -> Iterator[tuple[Job, list[Float[np.ndarray, "t j 2"] | None]]]:
+    jobs: list[Job], methods: Sequence[Method], config: EvaluationConfig
+) -> Iterator[tuple[Job, list[PoseForecast | None]]]:
     """Each clip with the poses of each method, which are forecast for many clips at a time."""
     console = Console(stderr=True)
     shown = iter(track(jobs, "evaluating", console=console, disable=not console.is_terminal))
     while batch := list(itertools.islice(shown, CLIPS_PER_BATCH)):
-        windows = [(job.clip.clip_id, job.seen) for job in batch]
-        forecasts = [window_poses(method, windows, steps) for method in methods]
+        seen = [job.seen for job in batch]
+        forecasts = [
+            method.forecast_poses(seen, config.steps, config.samples) for method in methods
+        ]
         for number, job in enumerate(batch):
             yield job, [each[number] for each in forecasts]
 
@@ -259,25 +278,53 @@ def _forecast(
 def _curves(
     job: Job,
     methods: Sequence[Method],
-    poses: Sequence[Float[np.ndarray, "t j 2"] | None],
+    poses: Sequence[PoseForecast | None],
     store: Store,
     config: EvaluationConfig,
     judges: Judges,
 ) -> list[Curve]:
     """All rows of one clip."""
     video = read_video(job, store) if job.clip.has_frames else None
-    last_seen = None if video is None else video.seen.frames[-1]
+    last_seen = None if video is None else video.seen.pictures[-1]
     curves = movement_curves(job.truth, None if video is None else video.future, last_seen)
     curves += judges.of_poses(TRUTH, job, None)
     if video is not None:
         curves += judges.of_frames(TRUTH, job, video, video.future)
     for method, predicted in zip(methods, poses, strict=True):
+        if method.stored is not None:
+            predicted = stored_poses(method.stored, job.clip.clip_id, config.samples)
         if predicted is not None and method.kind != "oracle":
-            curves += pose_curves(method.name, predicted, job.truth, config.thresholds)
-            curves += judges.of_poses(method.name, job, predicted)
-        frames = None if video is None else draw(method, job, video, predicted)
-        if video is not None and frames is not None:
-            extra = judges.networks.frame_metrics
-            curves += frame_curves(method.name, frames, video.future, extra)
-            curves += judges.of_frames(method.name, job, video, frames)
+            curves += _pose_curves(method.name, predicted, job, config)
+            curves += judges.of_poses(method.name, job, predicted.joints_px[0])
+        if video is not None:
+            frames = draw(method, job, video, predicted, config.drawn)
+            if frames is not None:
+                weights = np.ones(1) if predicted is None else predicted.weights
+                curves += _frame_curves(method.name, frames, weights, video, config, judges)
+                curves += judges.of_frames(method.name, job, video, frames[0])
     return curves
+
+
+def _pose_curves(
+    method: str, predicted: PoseForecast, job: Job, config: EvaluationConfig
+) -> list[Curve]:
+    futures = [
+        pose_curves(method, joints, job.truth, config.thresholds) for joints in predicted.joints_px
+    ]
+    curves = curves_of_samples(futures, predicted.weights, config.samples, "distance")
+    if config.samples > 1:
+        curves.append(spread_curve(method, predicted.joints_px, job.truth, config.samples))
+    return curves
+
+
+def _frame_curves(
+    method: str,
+    frames: UInt8[np.ndarray, "n t h w 3"],
+    weights: Float[np.ndarray, " s"],
+    video: ClipVideo,
+    config: EvaluationConfig,
+    judges: Judges,
+) -> list[Curve]:
+    extra = judges.networks.frame_metrics
+    futures = [frame_curves(method, future, video.future, extra) for future in frames]
+    return curves_of_samples(futures, weights, config.drawn, "psnr", higher_is_better=True)

@@ -3,14 +3,15 @@
 A method is given what was seen and nothing else; only the oracle gets true future poses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 
+from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import (
     ConstantVelocity,
@@ -19,12 +20,17 @@ from posecast.evaluation.baselines import (
     LastPose,
     MeanPose,
     OpticalFlow,
-    PosePredictor,
-    SeenVideo,
     mean_pose,
 )
-from posecast.forecasting.forecast_files import read_forecast, read_frames, read_settings
+from posecast.forecasting.forecast_files import (
+    ForecastFacts,
+    read_forecast,
+    read_frames,
+    read_index,
+    read_settings,
+)
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of
 from posecast.store.files import check_names
 from posecast.store.reading import StoredClip
@@ -43,11 +49,11 @@ class Method:
     name: str
     """As in tables and reports."""
     kind: Kind = "baseline"
-    poses: PosePredictor | None = None
+    poses: PoseForecaster | None = None
     """Forecasts poses; None for a method of frames alone, and for the oracle."""
     frames: FramePredictor | None = None
     """Forecasts frames from seen frames alone."""
-    drawer: Forecaster | None = None
+    drawer: FrameDrawer | None = None
     """Draws frames of the forecast poses (oracle: of the true ones)."""
     stored: Path | None = None
     """Folder of forecasts on disk, instead of all of the above."""
@@ -62,25 +68,41 @@ class Method:
         if self.name in ("", "truth"):
             raise PosecastError(f"a method cannot be called {self.name!r}; choose another name")
 
-    def predict_frames(
-        self,
-        seen: SeenVideo,
-        joints_crop: Float[np.ndarray, "t j 2"] | None,
-        visible: Bool[np.ndarray, "t j"] | None,
-        steps: int,
-    ) -> UInt8[np.ndarray, "t h w 3"] | None:
-        """Future frames, or None from a method of poses alone.
+    def check_shown(self, num_past: int, stride: int) -> None:
+        """PosecastError unless what is shown is what the method was trained to see."""
+        # An oracle draws and does not forecast poses: how much it has seen does not matter.
+        needs: Needs | None = getattr(self.poses, "needs", None)
+        if needs is None:
+            return
+        if not needs.num_past <= num_past <= needs.max_past or needs.stride != stride:
+            raise PosecastError(
+                f"{self.name} was trained to see {needs.num_past} frames, {needs.stride} apart; "
+                f"shown are {num_past}, {stride} apart: set num_past and stride to what it was "
+                "trained on"
+            )
 
-        `joints_crop` and `visible` are the poses to draw.
+    def forecast_poses(
+        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
+    ) -> list[PoseForecast | None]:
+        """The futures of each clip; None from a method of frames alone, or of stored forecasts."""
+        if self.poses is None:
+            return [None] * len(seen)
+        return list(self.poses.forecast_poses(seen, steps, samples))
+
+    def predict_frames(
+        self, seen: SeenVideo, poses: PoseForecast | None, steps: int, drawn: int = 1
+    ) -> UInt8[np.ndarray, "n t h w 3"] | None:
+        """Future frames of the first `drawn` futures, or None from a method of poses alone.
+
+        `poses` are what is drawn.
         """
         if self.frames is not None:
-            return self.frames.predict_frames(seen, steps)
-        if self.drawer is None or joints_crop is None or visible is None:
+            return self.frames.predict_frames(seen, steps)[None]
+        if self.drawer is None or poses is None:
             return None
-        return self.drawer.draw_frames(
-            *(seen.frames[-1], seen.joints_crop[-1], seen.visible[-1]),
-            *(joints_crop, visible, seen.crop_hw),
-        )
+        drawer, visible = self.drawer, poses.visible[:steps]
+        futures = poses.joints_px[:drawn, :steps]
+        return np.stack([drawer.draw_frames(seen, joints, visible) for joints in futures])
 
 
 def baseline_methods(
@@ -120,15 +142,15 @@ def forecast_method(
     draws: bool = True,
 ) -> Method:
     """The hierarchical forecast: poses of the pose run, frames of the image run if there is one."""
-    drawer = forecaster if draws else None
-    return Method(name, "forecast", forecaster, drawer=drawer, **_run_facts(runs))
+    drawer = forecaster.drawer if draws else None
+    return Method(name, "forecast", forecaster.poses, drawer=drawer, **_run_facts(runs))
 
 
 def oracle_method(
     forecaster: Forecaster, runs: Sequence[str | Path], name: str = "oracle"
 ) -> Method:
     """True future poses through the image model: what the image stage alone costs."""
-    return Method(name, "oracle", drawer=forecaster, **_run_facts(runs))
+    return Method(name, "oracle", drawer=forecaster.drawer, **_run_facts(runs))
 
 
 def trained_frame_method(
@@ -161,40 +183,44 @@ def _describe(run: Path) -> dict[str, Any]:
     return {"path": path, "kind": facts.kind, "weights_step": facts.step, "seed": facts.seed}
 
 
-def window_poses(
-    method: Method, windows: Sequence[tuple[str, ClipWindow]], steps: int
-) -> list[Float[np.ndarray, "t j 2"] | None]:
-    """The method's poses for each clip (id and seen window), None from a method of frames alone.
+def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int) -> dict[str, str]:
+    """Clips that a folder of forecasts lacks, and why each is left out.
 
-    Forecasts on disk are read; all others are computed for all clips together.
+    PosecastError where its forecasts are of other windows than those asked for.
     """
-    if method.stored is not None:
-        return [_stored_poses(method.stored, *window, steps) for window in windows]
-    if method.poses is None:
-        return [None] * len(windows)
-    past = np.stack([window.past_joints_crop for _, window in windows])
-    visible = np.stack([window.past_visible for _, window in windows])
-    return list(method.poses.predict_poses(past, visible, steps))
+    index = {facts.clip_id: facts for facts in read_index(path)}
+    for clip_id, window in windows.items():
+        if clip_id in index:
+            _check_window(path, index[clip_id], window, stride)
+    absent = [clip_id for clip_id in windows if clip_id not in index]
+    return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
 
 
-def _stored_poses(
-    path: Path, clip_id: str, window: ClipWindow, steps: int
-) -> Float[np.ndarray, "t j 2"]:
-    """Poses of a clip among forecasts on disk; PosecastError if they are of another window."""
-    forecast = read_forecast(path / "clips" / clip_id)
-    found = (forecast.facts.start, forecast.facts.num_past)
-    asked = (int(window.past_frames[0]), len(window.past_frames))
+def _check_window(path: Path, facts: ForecastFacts, window: ClipWindow, stride: int) -> None:
+    found = (facts.start, facts.num_past, facts.stride)
+    asked = (int(window.past_frames[0]), len(window.past), stride)
     if found != asked:
+        texts = [
+            f"{num} frames from frame {start} on, {by} apart" for start, num, by in (found, asked)
+        ]
         raise PosecastError(
-            f"{path}: clip {clip_id} was seen from frame {found[0]} for {found[1]} frames, the "
-            f"evaluation is of {asked[0]} for {asked[1]}: predict again or evaluate the same window"
+            f"{path}: clip {facts.clip_id} was forecast from {texts[0]}, the evaluation is of "
+            f"{texts[1]}: predict again, or evaluate with the --num-past, --stride and --start of "
+            "the forecasts"
         )
-    return forecast.predicted_joints_crop[:steps]
 
 
-def stored_frames(path: Path, clip_id: str, steps: int) -> UInt8[np.ndarray, "t h w 3"] | None:
+def stored_poses(path: Path, clip_id: str, samples: int) -> PoseForecast:
+    """The first futures of a clip among forecasts on disk."""
+    stored = read_forecast(path / "clips" / clip_id)
+    weights = stored.weights[:samples] / stored.weights[:samples].sum()
+    joints = stored.predicted_joints_px[:samples]
+    return PoseForecast(joints, stored.predicted_visible, weights, stored.facts.fps)
+
+
+def stored_frames(path: Path, clip_id: str, drawn: int) -> UInt8[np.ndarray, "n t h w 3"] | None:
     """Frames of a clip among forecasts on disk, None where only poses were forecast."""
     folder = path / "clips" / clip_id
     if read_forecast(folder).facts.frames == "none":
         return None
-    return read_frames(folder)[:steps]
+    return read_frames(folder)[:drawn]

@@ -25,15 +25,15 @@ from jaxtyping import Float, Int, Num
 from rich.console import Console
 from rich.progress import Progress
 
-from posecast.clips import ClipError
+from posecast.clips import ClipError, SeenVideo
 from posecast.computing.devices import Device
 from posecast.computing.options import ForecasterOptions
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
-from posecast.evaluation.baselines import ConstantVelocity, LastPose, PosePredictor
+from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.evaluation.guard import check_not_trained, check_test_clips
-from posecast.forecasting.forecaster import Forecaster
-from posecast.geometry import crop_to_px, px_to_crop
+from posecast.forecasting.loading import load_pose_forecaster
+from posecast.forecasting.protocols import PoseForecaster
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
 from posecast.records.final_looks import record_test_use
@@ -61,7 +61,7 @@ class PennPoseProtocol:
 
 
 def penn_pose_benchmark(
-    predictor: PosePredictor,
+    predictor: PoseForecaster,
     clips: Sequence[StoredClip],
     protocol: PennPoseProtocol = PennPoseProtocol(),
     on_clip: Callable[[], None] = lambda: None,
@@ -75,7 +75,7 @@ def penn_pose_benchmark(
 
 
 def penn_pose_scores(
-    predictor: PosePredictor,
+    predictor: PoseForecaster,
     clips: Sequence[StoredClip],
     protocol: PennPoseProtocol = PennPoseProtocol(),
     on_clip: Callable[[], None] = lambda: None,
@@ -96,7 +96,7 @@ def _percent(
 
 
 def _score_clip(
-    predictor: PosePredictor, clip: StoredClip, protocol: PennPoseProtocol
+    predictor: PoseForecaster, clip: StoredClip, protocol: PennPoseProtocol
 ) -> tuple[Float[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     step = (clip.num_frames - 1) // (NUM_TARGETS + 1)
     if step == 0:
@@ -117,7 +117,7 @@ def _score_clip(
 
 
 def _predict(
-    predictor: PosePredictor, clip: StoredClip, protocol: PennPoseProtocol, step: int
+    predictor: PoseForecaster, clip: StoredClip, protocol: PennPoseProtocol, step: int
 ) -> Float[np.ndarray, "w k j 2"]:
     """Poses in source pixels at the 16 targets of every window."""
     frames = np.arange(clip.num_frames)[:, None] + np.arange(1 - protocol.num_seen, 1)
@@ -126,9 +126,12 @@ def _predict(
     if protocol.variant != "E":
         # As published: the place of a hidden joint counts as seen, wherever it is parked.
         past_visible[:, -1] = True
-    joints_crop = px_to_crop(past, clip.crop)
-    predicted = predictor.predict_poses(joints_crop, past_visible, NUM_TARGETS * step)
-    return crop_to_px(predicted[:, step - 1 :: step], clip.crop)
+    seen = [
+        SeenVideo(joints, shown, clip.fps, clip.image_hw, crop=clip.crop)
+        for joints, shown in zip(past, past_visible, strict=True)
+    ]
+    predicted = predictor.forecast_poses(seen, NUM_TARGETS * step)
+    return np.stack([each.joints_px[0, step - 1 :: step] for each in predicted])
 
 
 def _joint_box(clip: StoredClip, variant: str) -> tuple[Float[np.ndarray, "2"], float]:
@@ -261,11 +264,11 @@ def run_penn_pose_benchmark(
     """
     config = config or PennPoseBenchmark()
     store, _ = read_test_labels(root)
-    predictors: dict[str, PosePredictor] = {"last pose": LastPose()}
+    predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
     if config.protocol.num_seen > 1:
         predictors["constant velocity"] = ConstantVelocity()
     for run in config.pose_run:
-        predictors[run.name] = Forecaster.load(run, None, ForecasterOptions(config.device))
+        predictors[run.name] = load_pose_forecaster(run, ForecasterOptions(config.device))
     uses = {}
     if config.pose_run:
         check_test_clips(store.clips, config.final)
@@ -287,7 +290,7 @@ def run_penn_pose_benchmark(
 
 
 def _scores_shown(
-    predictor: PosePredictor, clips: Sequence[StoredClip], protocol: PennPoseProtocol, name: str
+    predictor: PoseForecaster, clips: Sequence[StoredClip], protocol: PennPoseProtocol, name: str
 ) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
     """`penn_pose_scores` with a progress bar."""
     console = Console(stderr=True)

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
 from posecast.evaluation.guard import check_not_trained, check_test_clips
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
-from posecast.evaluation.methods import Method, window_poses
+from posecast.evaluation.methods import Method
 from posecast.evaluation.scores import pose_curves
 from posecast.evaluation.summary import PooledCurve, Summary, summarise_rows
 from posecast.evaluation.table import Curve, Row
@@ -32,7 +33,6 @@ from posecast.records.files import write_json, write_text
 from posecast.records.final_looks import record_test_use
 from posecast.records.versions import code_versions
 from posecast.store.reading import ClipSelection, Store
-from posecast.windows import ClipWindow
 
 ESTIMATED = "estimated poses"
 _COLUMNS = ("method", "damage", "amount", "metric", "frame", "value", "low", "high", "joints")
@@ -146,12 +146,7 @@ def _check(methods: Sequence[Method], config: RobustnessConfig) -> None:
             "no method forecasts poses: give at least one pose run or pose baseline"
         )
     for method in methods:
-        sees = (getattr(method.poses, "num_past", None), getattr(method.poses, "stride", 1))
-        if sees[0] is not None and sees != (config.num_past, config.stride):
-            raise PosecastError(
-                f"{method.name} was trained to see {sees[0]} frames, {sees[1]} apart; the study "
-                f"shows {config.num_past}, {config.stride} apart: set num_past and stride"
-            )
+        method.check_shown(config.num_past, config.stride)
 
 
 def _estimated(jobs: Sequence[Job], store: Store, config: RobustnessConfig) -> list[Job]:
@@ -179,15 +174,16 @@ def _rows(
         batch = jobs[first : first + CLIPS_PER_BATCH]
         curves: dict[tuple[int, str, str], list[Curve]] = {}
         for draw in range(num_draws):
-            windows = [
-                (job.clip.clip_id, _damaged(job, damage, store, (config.seed, draw, first + place)))
+            seen = [
+                _damaged(job, damage, store, (config.seed, draw, first + place))
                 for place, job in enumerate(batch)
             ]
             for method in methods:
-                for place, poses in enumerate(window_poses(method, windows, config.steps)):
+                for place, poses in enumerate(method.forecast_poses(seen, config.steps)):
                     if poses is None:
                         continue
-                    found = pose_curves(method.name, poses, batch[place].truth, (config.threshold,))
+                    truth, joints = batch[place].truth, poses.joints_px[0]
+                    found = pose_curves(method.name, joints, truth, (config.threshold,))
                     for curve in found:
                         key = (place, curve.method, curve.metric)
                         curves.setdefault(key, []).append(curve)
@@ -195,17 +191,12 @@ def _rows(
             yield from _mean_rows(batch[place], drawn)
 
 
-def _damaged(job: Job, damage: Damage, store: Store, seed: tuple[int, ...]) -> ClipWindow:
-    side, (height, width) = job.clip.box_side_px, job.clip.crop.hw
+def _damaged(job: Job, damage: Damage, store: Store, seed: tuple[int, ...]) -> SeenVideo:
+    seen, rng = job.seen, np.random.default_rng(seed)
     joints, visible = apply_damage(
-        damage,
-        job.seen.past_joints_crop,
-        job.seen.past_visible,
-        (side / height, side / width),
-        store.skeleton,
-        np.random.default_rng(seed),
+        damage, seen.joints_px, seen.visible, job.clip.box_side_px, store.skeleton, rng
     )
-    return dataclasses.replace(job.seen, past_joints_crop=joints, past_visible=visible)
+    return dataclasses.replace(seen, joints_px=joints, visible=visible)
 
 
 def _mean_rows(job: Job, drawn: Sequence[Curve]) -> Iterator[Row]:
@@ -215,7 +206,7 @@ def _mean_rows(job: Job, drawn: Sequence[Curve]) -> Iterator[Row]:
         if weight > 0:
             yield Row(
                 *(job.clip.clip_id, job.clip.action, curve.method, curve.metric),
-                *(int(frame), float(value), float(weight), None, curve.coordinates),
+                *(curve.sample, int(frame), float(value), float(weight), None, curve.coordinates),
             )
 
 

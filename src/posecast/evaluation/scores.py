@@ -1,19 +1,19 @@
 """One clip's numbers: every metric of every method, as curves over the future frames."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.evaluation.table import TRUTH, Curve
-from posecast.geometry import crop_to_px
 from posecast.metrics.image import psnr, ssim
 from posecast.metrics.pose import (
     counted_joints,
     distance_sums,
     joint_distances,
     pck_hits,
+    sample_spread,
     velocity_error_sums,
 )
 from posecast.store.reading import StoredClip
@@ -37,27 +37,21 @@ class TrueClip:
     window: ClipWindow
     """Labels."""
 
-    @property
-    def num_truth(self) -> int:
-        """Future frames that the clip has."""
-        return int(self.window.future_exists.sum())
-
 
 def pose_curves(
     method: str,
-    predicted_crop: Float[np.ndarray, "t j 2"],
+    predicted_px: Float[np.ndarray, "t j 2"],
     truth: TrueClip,
     thresholds: tuple[float, ...],
 ) -> list[Curve]:
-    """PCK, mean distance and velocity error, over counted joints (see `metrics.pose`).
+    """PCK, mean distance and velocity error of one future, over counted joints (`metrics.pose`).
 
     Distances are in source pixels, divided by the longer side of the clip's annotated box.
     """
     window, clip = truth.window, truth.clip
-    length = min(truth.num_truth, len(predicted_crop))
-    true_px = crop_to_px(window.future_joints_crop[:length], clip.crop)
-    predicted_px = crop_to_px(predicted_crop[:length], clip.crop)
-    counted = counted_joints(window.past_visible, window.future_visible[:length])
+    length = min(window.num_truth, len(predicted_px))
+    true_px, predicted_px = window.future_joints_px[:length], predicted_px[:length]
+    counted = counted_joints(window.past.visible, window.future_visible[:length])
     distances = joint_distances(predicted_px, true_px, clip.box_side_px)
     sums = {f"pck@{limit:g}": pck_hits(distances, counted, limit) for limit in thresholds}
     sums["distance"] = distance_sums(distances, counted)
@@ -99,6 +93,53 @@ def frame_curves(
     ]
 
 
+def curves_of_samples(
+    futures: Sequence[list[Curve]],
+    weights: Float[np.ndarray, " s"],
+    samples: int,
+    judged_by: str,
+    higher_is_better: bool = False,
+) -> list[Curve]:
+    """The curves of one or more futures of a clip, and, where `samples` were asked for, two more
+    of each metric: "(best of n)", of the future whose mean of the metric `judged_by` is the best
+    (what the literature calls best of n by average displacement), and "(mean of n)", the mean of
+    the futures by their weights.
+
+    A method that knows fewer futures than were asked for is judged by those that it has.
+    """
+    if samples == 1:
+        return futures[0]
+    shown = [
+        replace(curve, sample=number)
+        for number, curves in enumerate(futures, start=1)
+        for curve in curves
+    ]
+    means = [_mean(next(c for c in curves if c.metric == judged_by)) for curves in futures]
+    best = int(np.argmax(means) if higher_is_better else np.argmin(means))
+    shares = weights[: len(futures)] / weights[: len(futures)].sum()
+    for curves in zip(*futures, strict=True):
+        mean = np.tensordot(shares, np.stack([curve.values for curve in curves]), axes=1)
+        for values, name in ((curves[best].values, "best"), (mean, "mean")):
+            metric = f"{curves[0].metric} ({name} of {samples})"
+            shown.append(replace(curves[0], metric=metric, values=values, sample=0))
+    return shown
+
+
+def _mean(curve: Curve) -> float:
+    return float((curve.values * curve.weights).sum() / max(curve.weights.sum(), 1))
+
+
+def spread_curve(
+    method: str, futures_px: Float[np.ndarray, "s t j 2"], truth: TrueClip, samples: int
+) -> Curve:
+    """How far apart the futures of a clip are (see `metrics.pose.sample_spread`)."""
+    window, clip = truth.window, truth.clip
+    length = min(window.num_truth, futures_px.shape[1])
+    counted = counted_joints(window.past.visible, window.future_visible[:length])
+    sums = sample_spread(futures_px[:, :length], counted, clip.box_side_px)
+    return replace(_mean_curve(method, f"spread of {samples}", *sums), sample=0)
+
+
 def crop_coordinates(frames: UInt8[np.ndarray, "t h w 3"]) -> str:
     """What numbers of frames of this size are measured in."""
     return f"crop {frames.shape[2]}x{frames.shape[1]}"
@@ -128,13 +169,11 @@ def movement_curves(
     pixel movement: mean absolute grey level difference from one frame to the next.
     """
     window = truth.window
-    length = truth.num_truth
-    past = window.past_joints_crop[-1:], window.past_visible[-1:]
-    joints = np.concatenate([past[0], window.future_joints_crop[:length]])
-    visible = np.concatenate([past[1], window.future_visible[:length]])
-    pixels = crop_to_px(joints, truth.clip.crop)
+    length, last = window.num_truth, window.past.last(1)
+    joints = np.concatenate([last.joints_px, window.future_joints_px[:length]])
+    visible = np.concatenate([last.visible, window.future_visible[:length]])
     both = visible[1:] & visible[:-1]
-    steps = np.linalg.norm(np.diff(pixels, axis=0), axis=-1) / truth.clip.box_side_px
+    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1) / truth.clip.box_side_px
     moved = float(steps[both].mean()) if both.any() else 0.0
     curves = [_whole_clip(TRUTH, "movement", moved, POSE_COORDINATES)]
     if true_frames is not None and last_seen is not None:

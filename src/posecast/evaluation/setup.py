@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from posecast.computing.devices import Device, Precision
+import tyro
+
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import TrainedConvLSTM
@@ -45,20 +46,9 @@ class MethodChoice:
     """Clips that the mean training pose is the mean of."""
     oracle: bool = True
     """Evaluate the image run on true future poses too: what the image stage alone costs."""
-    device: Device = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
-    precision: Precision = "32-true"
-    """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
-    frames_per_batch: int = 0
-    """Future frames drawn together; 0 takes what suits the device."""
-
-    def __post_init__(self) -> None:
-        _ = self.options  # checks them
-
-    @property
-    def options(self) -> ForecasterOptions:
-        """How the networks are run."""
-        return ForecasterOptions(self.device, self.precision, self.frames_per_batch)
+    run_on: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
+        default_factory=ForecasterOptions
+    )
 
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
@@ -67,7 +57,7 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     methods = []
     for path, name in zip(choice.pose_run, names, strict=True):
         runs = [path] if choice.image_run is None else [path, choice.image_run]
-        forecaster = Forecaster.load(path, choice.image_run, choice.options)
+        forecaster = Forecaster.load(path, choice.image_run, choice.run_on)
         title = "forecast" if len(names) == 1 else name
         draws = choice.image_run is not None
         methods.append(forecast_method(forecaster, runs, title, draws))
@@ -75,10 +65,10 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     for path, name in zip(choice.forecasts, stored, strict=True):
         methods.append(stored_method(path, name))
     if choice.image_run is not None and choice.oracle:
-        drawer = Forecaster.load(None, choice.image_run, choice.options)
+        drawer = Forecaster.load(None, choice.image_run, choice.run_on)
         methods.append(oracle_method(drawer, [choice.image_run]))
     if choice.conv_lstm_run is not None:
-        device = choice.options.pick_device()
+        device = choice.run_on.pick_device()
         trained = TrainedConvLSTM.load(choice.conv_lstm_run, device)
         methods.append(trained_frame_method(trained, [choice.conv_lstm_run], trained.name))
     wanted = [name.replace("-", " ") for name in choice.baselines]

@@ -169,12 +169,14 @@ def summarise(table: str | Path, num_draws: int = 1000, seed: int = 0) -> Summar
 
 
 def summarise_rows(rows: Iterable[Row], num_draws: int = 1000, seed: int = 0) -> Summary:
-    """As `summarise`, from rows."""
+    """As `summarise`, from rows: those of the likeliest futures, and of all futures together."""
     clips: dict[str, str] = {}
     places: dict[str, int] = {}
     found: dict[tuple[str, str], list[tuple[int, int, float, float]]] = {}
     totals: dict[tuple[str, str], float] = {}
     for row in rows:
+        if row.sample > 1:
+            continue
         if row.clip == ALL_CLIPS:
             totals[row.method, row.metric] = row.value
             continue

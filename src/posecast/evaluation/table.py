@@ -4,6 +4,7 @@
     action       what the person does
     method       who made the forecast; "truth" for rows that describe the clip itself
     metric       name of the metric, such as pck@0.05
+    sample       which of several futures: 1 the likeliest; 0 for a number of all of them together
     frame        horizon: 1 is the first frame after the seen ones; 0 for a number of the whole clip
     value        the number
     weight       how many joints it is a mean of (1 for pictures): pool with it
@@ -28,7 +29,7 @@ from jaxtyping import Float, Int
 from posecast.records.files import FileError
 
 COLUMNS = (
-    *("clip", "action", "method", "metric", "frame"),
+    *("clip", "action", "method", "metric", "sample", "frame"),
     *("value", "weight", "clip_frame", "coordinates"),
 )
 TRUTH = "truth"
@@ -47,6 +48,8 @@ class Curve:
     weights: Float[np.ndarray, " n"]
     """Rows of weight 0 are not written: nothing was measured there."""
     coordinates: str
+    sample: int = 1
+    """Which future, from 1; 0 for a number of all futures together."""
 
 
 class Row(NamedTuple):
@@ -56,6 +59,7 @@ class Row(NamedTuple):
     action: str
     method: str
     metric: str
+    sample: int
     frame: int
     value: float
     weight: float
@@ -90,8 +94,8 @@ class TableWriter:
             ):
                 if weight > 0:
                     number = numbers[frame - 1] if frame > 0 else ""
-                    row = (clip_id, action, curve.method, curve.metric, frame, f"{value:.7g}")
-                    rows.writerow((*row, f"{weight:g}", number, curve.coordinates))
+                    row = (clip_id, action, curve.method, curve.metric, curve.sample, frame)
+                    rows.writerow((*row, f"{value:.7g}", f"{weight:g}", number, curve.coordinates))
         self._append(text.getvalue())
         self.done.add(clip_id)
 
@@ -122,7 +126,7 @@ class TableWriter:
 
 
 def read_table(path: str | Path) -> Iterator[Row]:
-    """All rows in order, streaming.
+    """All rows in order, streaming; those of a table without samples are of the one future.
 
     Raises:
         FileError: no such table, other columns, or a damaged line.
@@ -133,14 +137,18 @@ def read_table(path: str | Path) -> Iterator[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
         header = next(lines, [])
-        if tuple(header) != COLUMNS:
+        before = [name for name in COLUMNS if name != "sample"]  # as 56aa31b wrote it
+        if header not in (list(COLUMNS), before):
             raise FileError(f"{path} has the columns {header}, expected {list(COLUMNS)}")
         for number, cells in enumerate(lines, start=2):
             try:
-                clip, action, method, metric, frame, value, weight, clip_frame, coordinates = cells
+                if header == before:
+                    cells.insert(COLUMNS.index("sample"), "1")
+                clip, action, method, metric, sample, frame, *rest = cells
+                value, weight, clip_frame, coordinates = rest
                 yield Row(
                     *(clip, action, method, metric),
-                    *(int(frame), float(value), float(weight)),
+                    *(int(sample), int(frame), float(value), float(weight)),
                     *(int(clip_frame) if clip_frame else None, coordinates),
                 )
             except ValueError as error:

@@ -5,11 +5,15 @@
     OUT/left_out.jsonl       clips that could not be forecast, and why
     OUT/clips/ID/facts.json  the clip's line of the index
     OUT/clips/ID/joints.npz  the arrays of `StoredForecast`, by their names, float32 and bool
-    OUT/clips/ID/frames.npy  predicted frames, uint8 (t, h, w, 3) RGB, or frames/000001.png ...
+    OUT/clips/ID/frames.npy  predicted frames of the first n futures, uint8 (n, t, h, w, 3) RGB, or
+                             frames/000001.png ..., and of the second future frames-2/000001.png ...
     OUT/clips/ID/forecast.mp4, forecast.gif   to look at: forecast, truth and pose side by side
 
 A clip's folder appears when all in it is whole. Frames are crops, scaled to the size of the image
 model; measure on them, never on the MP4 or GIF.
+
+Format version 2 has an axis of futures ("samples"), the likeliest first; `read_forecast` and
+`read_frames` give it to files of version 1 (one future, without that axis) too.
 """
 
 import json
@@ -32,6 +36,8 @@ from posecast.records.files import FileError, read_json, write_json, write_text
 
 FrameFormat = Literal["npy", "png", "none"]
 PoseOrigin = Literal["forecast", "true"]
+
+FORMAT_VERSION = 2
 
 
 class ForecastError(FileError):
@@ -70,6 +76,11 @@ class ForecastFacts:
     """Frames are drawn from forecast poses, or (oracle) from the true future ones."""
     frames: FrameFormat
     """How predicted frames are stored; "none" where only poses were asked for."""
+    num_samples: int = 1
+    """Futures, the likeliest first."""
+    num_drawn: int = 1
+    """Of so many of them there are frames."""
+    format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +96,11 @@ class StoredForecast:
     past_visible: Bool[np.ndarray, "p j"]
     future_joints_px: Float[np.ndarray, "t j 2"]
     future_visible: Bool[np.ndarray, "t j"]
-    predicted_joints_px: Float[np.ndarray, "t j 2"]
-    predicted_joints_crop: Float[np.ndarray, "t j 2"]
+    predicted_joints_px: Float[np.ndarray, "s t j 2"]
     predicted_visible: Bool[np.ndarray, "t j"]
     """Joints that were seen at least once (with true poses: the visible ones)."""
+    weights: Float[np.ndarray, " s"]
+    """How likely each future is; their sum is 1."""
 
     @property
     def crop(self) -> Crop:
@@ -155,14 +167,15 @@ def write_arrays(folder: Path, forecast: StoredForecast) -> None:
 
 
 def write_frames(
-    folder: Path, frames: UInt8[np.ndarray, "t h w 3"], frame_format: FrameFormat
+    folder: Path, frames: UInt8[np.ndarray, "n t h w 3"], frame_format: FrameFormat
 ) -> None:
-    """Write the predicted frames of one clip into its folder."""
+    """Write the predicted frames of one clip, of one or more futures, into its folder."""
     if frame_format == "npy":
         np.save(folder / "frames.npy", frames)
     elif frame_format == "png":
-        for number, frame in enumerate(frames, start=1):
-            write_picture(folder / "frames" / f"{number:06d}.png", frame)
+        for sample, future in enumerate(frames):
+            for path, frame in zip(_pictures(folder, sample, len(future)), future, strict=True):
+                write_picture(path, frame)
 
 
 def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[ForecastFacts]:
@@ -195,7 +208,7 @@ def read_index(out_path: str | Path) -> list[ForecastFacts]:
         )
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [config_from_dict(ForecastFacts, line) for line in lines]
+        return [_facts(line) for line in lines]
     except ValueError as error:
         raise ForecastError(f"{path} is damaged: {error}; predict again") from error
 
@@ -215,7 +228,12 @@ def read_forecast(path: str | Path) -> StoredForecast:
     facts = _read_facts(path)
     try:
         with (path / "joints.npz").open("rb") as file, np.load(file) as stored:
-            arrays = {name: stored[name] for name in ARRAYS}
+            if facts.format_version == 1:
+                names = [name for name in ARRAYS if name != "weights"]
+                arrays = {name: stored[name] for name in names} | {"weights": np.ones(1)}
+                arrays["predicted_joints_px"] = arrays["predicted_joints_px"][None]
+            else:
+                arrays = {name: stored[name] for name in ARRAYS}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ForecastError(f"{path / 'joints.npz'} is damaged ({error}): predict again") from error
     return StoredForecast(facts, **arrays)
@@ -227,8 +245,8 @@ def read_forecasts(out_path: str | Path) -> Iterator[StoredForecast]:
         yield read_forecast(Path(out_path) / "clips" / facts.clip_id)
 
 
-def read_frames(path: str | Path) -> UInt8[np.ndarray, "t h w 3"]:
-    """Predicted frames of one forecast, from its folder OUT/clips/ID; RGB.
+def read_frames(path: str | Path) -> UInt8[np.ndarray, "n t h w 3"]:
+    """Predicted frames of one forecast, of its first n futures, from its folder OUT/clips/ID; RGB.
 
     Raises:
         FileError: only poses were forecast, or files are damaged.
@@ -237,17 +255,35 @@ def read_frames(path: str | Path) -> UInt8[np.ndarray, "t h w 3"]:
     facts = _read_facts(path)
     try:
         if facts.frames == "npy":
-            return np.load(path / "frames.npy")
+            frames = np.load(path / "frames.npy")
+            return frames[None] if facts.format_version == 1 else frames
         if facts.frames == "png":
-            numbers = range(1, facts.steps + 1)
-            return np.stack([read_picture(path / "frames" / f"{n:06d}.png") for n in numbers])
+            pictures = [_pictures(path, n, facts.steps) for n in range(facts.num_drawn)]
+            return np.stack([np.stack([read_picture(each) for each in row]) for row in pictures])
     except (OSError, ValueError) as error:
         raise ForecastError(f"{path}: frames are damaged ({error}): predict again") from error
     raise ForecastError(f"{path} holds poses only: predict with frames to have them")
 
 
+def _pictures(folder: Path, sample: int, steps: int) -> list[Path]:
+    """Where the frames of one future lie."""
+    name = f"frames-{sample + 1}" if sample else "frames"
+    return [folder / name / f"{number:06d}.png" for number in range(1, steps + 1)]
+
+
 def _read_facts(folder: Path) -> ForecastFacts:
-    return config_from_dict(ForecastFacts, read_json(folder / "facts.json"))
+    return _facts(read_json(folder / "facts.json"))
+
+
+def _facts(stored: dict[str, Any]) -> ForecastFacts:
+    """Of any format; ForecastError where a newer posecast wrote it."""
+    version = stored.get("format_version", 1)
+    if version > FORMAT_VERSION:
+        raise ForecastError(
+            f"forecasts of format {version}, this posecast knows up to {FORMAT_VERSION}: update it"
+        )
+    added = {"num_samples": 1, "num_drawn": 1, "format_version": 1}
+    return config_from_dict(ForecastFacts, added | stored)
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:

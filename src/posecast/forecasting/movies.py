@@ -34,8 +34,8 @@ def forecast_movie(
     true_frames: UInt8[np.ndarray, "n h w 3"] | None,
     scale: int = 0,
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
-    """Pictures with three panels: forecast, truth, pose; `scale` times the size of the frames, 0
-    for panels of about 256 pixels.
+    """Pictures with three panels: forecast (the likeliest), truth, pose; `scale` times the size of
+    the frames, 0 for panels of about 256 pixels.
 
     Seen frames have a green border, forecast ones a red one. `true_frames` are the seen frames and
     those that came after them; where they end, the panel of the truth is grey and says so.
@@ -82,7 +82,7 @@ def _past_pose(
 def _predicted_pose(
     forecast: StoredForecast, number: int, skeleton: Skeleton, side: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    joints, visible = forecast.predicted_joints_px[number], forecast.predicted_visible[number]
+    joints, visible = forecast.predicted_joints_px[0, number], forecast.predicted_visible[number]
     picture = _pose(forecast, joints, visible, skeleton, side)
     return _panel(picture, PREDICTED, f"pose +{number + 1}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from posecast.media.pictures import (
 from posecast.media.videos import read_video
 from posecast.skeletons import Skeleton
 
+MOST_PICTURES = 32
+"""So many of the last seen frames are kept in full, for a drawer to look at."""
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""
 
@@ -51,16 +54,18 @@ class View:
 
 def read_pictures(
     video: Path, frames: tuple[int, ...], fps: float, view: View
-) -> tuple[list[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h2 w2 3"]]:
-    """The seen frames at the size of the view, and the last one at its own."""
-    pictures, picture = [], None
+) -> tuple[list[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n h2 w2 3"]]:
+    """The seen frames at the size of the view, and the last MOST_PICTURES at their own."""
+    shown, pictures = [], deque(maxlen=MOST_PICTURES)
     stream = itertools.islice(read_video(video, fps), frames[-1] + 1)
+    wanted = set(frames)
     for number, picture in enumerate(stream):
-        if number in frames:
-            pictures.append(view.resize(picture))
-    if picture is None or len(pictures) != len(frames):
+        if number in wanted:
+            shown.append(view.resize(picture))
+            pictures.append(picture)
+    if len(shown) != len(frames):
         raise PosecastError(f"{video}: changed while it was read")
-    return pictures, picture
+    return shown, np.stack(pictures)
 
 
 def paste(
@@ -108,18 +113,18 @@ def forecast_pictures(
     view: View,
     skeleton: Skeleton,
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
-    """Seen frames, then the forecast ones, each with its pose beside it."""
-    poses = zip(result.past_joints_px, result.past_visible, strict=True)
+    """Seen frames, then those of the likeliest future, each with its pose beside it."""
+    seen, forecast = result.seen, result.forecast
+    poses = zip(seen.joints_px, seen.visible, strict=True)
     for picture, (joints, visible) in zip(seen_pictures, poses, strict=True):
-        pose = _pose(joints, visible, result.crop, skeleton, view.hw[0])
+        pose = _pose(joints, visible, forecast.crop, skeleton, view.hw[0])
         yield side_by_side([_panel(picture, SEEN, "seen"), _panel(pose, SEEN, "pose seen")])
-    crop = _scaled_crop(result.crop, view.scale)
-    forecast = result.forecast
-    for number, joints in enumerate(forecast.joints_px):
+    crop = _scaled_crop(forecast.crop, view.scale)
+    for number, joints in enumerate(forecast.joints_px[0]):
         picture = seen_pictures[-1]
         if forecast.frames is not None:
-            picture = paste(picture, forecast.frames[number], crop)
-        pose = _pose(joints, forecast.visible[number], result.crop, skeleton, view.hw[0])
+            picture = paste(picture, forecast.frames[0, number], crop)
+        pose = _pose(joints, forecast.visible[number], forecast.crop, skeleton, view.hw[0])
         panels = (picture, f"forecast +{number + 1}"), (pose, f"pose +{number + 1}")
         yield side_by_side([_panel(each, PREDICTED, text) for each, text in panels])
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, PoseEstimator, follow
-from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, read_keypoints
 from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
 from posecast.skeletons import Skeleton
@@ -23,6 +23,8 @@ class OwnVideoConfig:
 
     steps: int = 64
     """Future frames; any number, whatever the models were trained on."""
+    samples: int = 1
+    """Futures to forecast, where the pose model knows several; the likeliest is drawn."""
     fps: float = 30.0
     """Frames a second that the models were trained on (Penn Action: 30); the video is brought to
     this rate."""
@@ -38,6 +40,8 @@ class OwnVideoConfig:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
+        if self.samples < 1:
+            raise PosecastError(f"samples is {self.samples}; it must be 1 or more")
         if not self.fps > 0:
             raise PosecastError(f"fps is {self.fps}; it must be positive")
         for name in ("well_seen_joints", "well_seen_frames"):
@@ -72,12 +76,11 @@ PoseSource = EstimatedPoses | KeypointFile
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPoses:
-    """Poses of a video at the frame rate of the models."""
+class FoundPoses:
+    """Poses of a video at the frame rate of the models, up to where the forecast begins."""
 
-    joints_px: Float[np.ndarray, "t j 2"]
-    visible: Bool[np.ndarray, "t j"]
-    image_hw: tuple[int, int]
+    seen: SeenVideo
+    """Without its pictures."""
     lost: tuple[tuple[int, int], ...] = ()
     """Spans of frames in which the person was not found."""
 
@@ -100,7 +103,7 @@ def find_poses(
     config: OwnVideoConfig,
     from_s: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
-) -> SeenPoses:
+) -> FoundPoses:
     """Poses at the models' frame rate, up to the second to forecast from.
 
     `on_frame` is called after each frame that an estimator has looked at.
@@ -121,7 +124,7 @@ def _estimate_poses(
     config: OwnVideoConfig,
     from_s: float | None,
     on_frame: Callable[[], None],
-) -> SeenPoses:
+) -> FoundPoses:
     stop, skipped = _num_seen(config, from_s), 0
     if stop is not None and source.box is None:  # a box is one in the first frame
         skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
@@ -133,12 +136,15 @@ def _estimate_poses(
             "first frame with --box x,y,w,h, or give poses of another program with --poses"
         )
     rows = ((skipped, 0), (0, 0))
-    return SeenPoses(
+    seen = SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
         np.pad(found.visible, rows),
+        config.fps,
         found.image_hw,
-        tuple((first + skipped, again + skipped) for first, again in found.lost_spans()),
+        confidence=np.pad(found.confidence, rows),
     )
+    lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
+    return FoundPoses(seen, tuple(lost))
 
 
 def _read_poses(
@@ -147,27 +153,28 @@ def _read_poses(
     skeleton: Skeleton,
     config: OwnVideoConfig,
     from_s: float | None,
-) -> SeenPoses:
+) -> FoundPoses:
     times, info = frame_times(video), probe_video(video)
     hw = (info.height, info.width)
     track = read_keypoints(source.path, skeleton, len(times), hw, source.options, source.person)
     frames = nearest_frames(times, config.fps)[: _num_seen(config, from_s)]
-    return SeenPoses(track.joints_px[frames], track.visible[frames], hw)
+    return FoundPoses(SeenVideo(track.joints_px[frames], track.visible[frames], config.fps, hw))
 
 
 def choose_frames(
-    seen: SeenPoses,
-    forecaster: Forecaster,
+    seen: SeenVideo,
+    needs: Needs,
     config: OwnVideoConfig,
     name: str,
     from_s: float | None = None,
 ) -> tuple[int, ...]:
     """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
 
-    PosecastError says what is missing.
+    Of a pose model that looks further back than it needs, as many frames before those as are of
+    use to it. PosecastError says what is missing.
     """
-    span = (forecaster.num_past - 1) * forecaster.stride + 1
-    num_frames = len(seen.joints_px)
+    span = (needs.num_past - 1) * needs.stride + 1
+    num_frames = len(seen)
     if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
         raise PosecastError(
             f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
@@ -180,9 +187,9 @@ def choose_frames(
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
     lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, span - 2, -1)
     for last in lasts:
-        frames = range(last - span + 1, last + 1, forecaster.stride)
+        frames = range(last - span + 1, last + 1, needs.stride)
         if well[last] and well[frames].mean() >= config.well_seen_frames:
-            return tuple(frames)
+            return tuple(range(last, -1, -needs.stride)[: needs.max_past][::-1])
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     raise PosecastError(

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
-from posecast.clips import Forecast
-from posecast.geometry import Crop
+from posecast.clips import Forecast, SeenVideo
 from posecast.records.files import write_safely
 from posecast.skeletons import Skeleton
 
@@ -18,27 +16,26 @@ ARRAYS = (
     "predicted_joints_px",
     "predicted_visible",
     "predicted_frames",
+    "weights",
     "past_seconds",
     "predicted_seconds",
     "crop",
     "image_hw",
     "joint_names",
 )
-"""What OUT.npz holds: joints in pixels of the upright video, seconds of its frames, the crop
-(x1, y1, x2, y2) that `predicted_frames` show."""
+"""What OUT.npz holds: joints in pixels of the upright video, the predicted ones (s, t, j, 2) of s
+futures, the likeliest first, with their weights (s,); frames (n, t, h, w, 3) of the first n;
+seconds of all frames; the crop (x1, y1, x2, y2) that `predicted_frames` show."""
 
 
 @dataclass(frozen=True, eq=False)
 class OwnForecast:
     """A forecast and where it comes from."""
 
+    seen: SeenVideo
     forecast: Forecast
-    crop: Crop
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
-    past_joints_px: Float[np.ndarray, "p j 2"]
-    past_visible: Bool[np.ndarray, "p j"]
-    image_hw: tuple[int, int]
     fps: float
     stride: int
     """From one seen or forecast frame to the next, in frames of `fps` a second."""
@@ -54,7 +51,7 @@ class OwnForecast:
 
     def summary(self) -> str:
         """A line or two for people."""
-        count = len(self.forecast.joints_crop)
+        count = len(self.forecast.visible)
         text = (
             f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
             f"({count * self.stride / self.fps:.2f} s) forecast"
@@ -71,18 +68,19 @@ def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
 
 def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
     forecast = result.forecast
-    ahead = np.arange(1, len(forecast.joints_px) + 1) * result.stride
+    ahead = np.arange(1, len(forecast.visible) + 1) * result.stride
     frames = forecast.frames
     values = (
-        result.past_joints_px.astype(np.float32),
-        result.past_visible,
+        result.seen.joints_px.astype(np.float32),
+        result.seen.visible,
         forecast.joints_px.astype(np.float32),
         forecast.visible,
-        np.zeros((0, 0, 0, 3), np.uint8) if frames is None else frames,
+        np.zeros((0, 0, 0, 0, 3), np.uint8) if frames is None else frames,
+        forecast.weights,
         np.array(result.past_frames) / result.fps,
         (result.past_frames[-1] + ahead) / result.fps,
-        np.array(dataclasses.astuple(result.crop)),
-        np.array(result.image_hw),
+        np.array(dataclasses.astuple(forecast.crop)),
+        np.array(result.seen.image_hw),
         np.array(skeleton.joints),
     )
     return dict(zip(ARRAYS, values, strict=True))

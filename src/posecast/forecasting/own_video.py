@@ -3,16 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from posecast.errors import PosecastError
-from posecast.forecasting.forecaster import Forecaster, crop_of_joints
+from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_pictures import View, forecast_pictures, read_pictures
 from posecast.forecasting.own_poses import (
     OwnVideoConfig,
     PoseSource,
-    SeenPoses,
     choose_frames,
     find_poses,
 )
@@ -47,42 +43,24 @@ def forecast_video(
     if out is not None and Path(out).suffix.lower() not in _SUFFIXES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
     probe_video(video)
-    seen = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
-    frames = choose_frames(seen, forecaster, config, str(video), from_s)
-    view = View.of(seen.image_hw, config.view_height)
-    pictures, last = read_pictures(video, frames, config.fps, view)
-    result = _forecast(seen, frames, last, forecaster, config)
+    found = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
+    needs = forecaster.needs
+    frames = choose_frames(found.seen, needs, config, str(video), from_s)
+    view = View.of(found.seen.image_hw, config.view_height)
+    shown, pictures = read_pictures(video, frames, config.fps, view)
+    seen = found.seen.take(frames, config.fps / needs.stride, pictures)
+    result = OwnForecast(
+        seen=seen,
+        forecast=forecaster.forecast(seen, config.steps, config.samples),
+        past_frames=frames,
+        fps=config.fps,
+        stride=needs.stride,
+        lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
+    )
     if out is not None:
         # The video last: where it is, all is.
         write_arrays(Path(out).with_suffix(".npz"), result, forecaster.skeleton)
         write = write_gif if Path(out).suffix.lower() == ".gif" else write_mp4
-        movie = forecast_pictures(result, pictures, view, forecaster.skeleton)
-        write(out, movie, result.fps / result.stride)
+        movie = forecast_pictures(result, shown, view, forecaster.skeleton)
+        write(out, movie, result.forecast.fps)
     return result
-
-
-def _forecast(
-    seen: SeenPoses,
-    frames: tuple[int, ...],
-    last_picture: UInt8[np.ndarray, "h w 3"],
-    forecaster: Forecaster,
-    config: OwnVideoConfig,
-) -> OwnForecast:
-    chosen = list(frames)
-    joints, visible = seen.joints_px[chosen], seen.visible[chosen]
-    span = range(frames[0], frames[-1] + 1)
-    # Of the pictures only the last is looked at.
-    forecast = forecaster.predict(
-        [last_picture] * len(span), seen.joints_px[span], seen.visible[span], config.steps
-    )
-    return OwnForecast(
-        forecast=forecast,
-        crop=crop_of_joints(joints, visible, seen.image_hw),
-        past_frames=frames,
-        past_joints_px=joints,
-        past_visible=visible,
-        image_hw=seen.image_hw,
-        fps=config.fps,
-        stride=forecaster.stride,
-        lost=tuple(span for span in seen.lost if span[0] <= frames[-1]),
-    )

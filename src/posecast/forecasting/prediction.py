@@ -7,19 +7,20 @@ goes on where it was; a clip that cannot be used is reported and left out.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+import tyro
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 
-from posecast.clips import ClipError
-from posecast.computing.compilation import Compile
-from posecast.computing.devices import Device, Precision, Share
+from posecast.clips import ClipError, PoseForecast
+from posecast.computing.devices import Share
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecast_files import (
+    FORMAT_VERSION,
     ForecastFacts,
     FrameFormat,
     PoseOrigin,
@@ -31,27 +32,24 @@ from posecast.forecasting.forecast_files import (
     write_frames,
     writing_clip,
 )
-from posecast.forecasting.forecaster import (
-    CLIPS_PER_BATCH,
-    Forecaster,
-    read_source,
-    seen_window,
-)
+from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
 from posecast.forecasting.movies import forecast_movie
-from posecast.geometry import crop_to_px
 from posecast.media.videos import write_gif, write_mp4
 from posecast.networks.kinds import facts_of
 from posecast.records.configs import config_to_dict
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
-from posecast.windows import ClipWindow
+from posecast.windows import ClipWindow, read_window, seen_window
 
 __all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
 
 
 _MOST_LISTED = 20
-_MAY_CHANGE = ("versions", *(f"config.{n}" for n in ("device", "frames_per_batch", "compile")))
+_MAY_CHANGE = (
+    "versions",
+    *(f"config.run_on.{name}" for name in ("device", "frames_per_batch", "compile")),
+)
 """Settings that a prediction may be continued with other values of."""
 
 
@@ -66,6 +64,10 @@ class PredictionConfig:
     start: Literal["first", "middle"] = "first"
     """Where the seen frames begin: at the clip's first frame (paper, Penn Action) or at its middle
     (paper, Human3.6M)."""
+    samples: int = 1
+    """Futures of each clip, where the pose model knows several."""
+    drawn: int = 1
+    """Of so many of them frames are drawn, the likeliest first."""
     poses: PoseOrigin = "forecast"
     """forecast: the pose model's. true: draws the true future poses (oracle: what the image model
     alone costs); needs no pose run, and ends where the clip ends."""
@@ -79,29 +81,18 @@ class PredictionConfig:
     """Write the same as a GIF."""
     view_scale: int = 0
     """How many times MP4 and GIF are enlarged; 0 makes panels of about 256 pixels."""
-    device: Device = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
-    precision: Precision = "32-true"
-    """bf16-mixed draws several times faster on newer processors; grey levels differ by a few."""
-    frames_per_batch: int = 0
-    """Future frames drawn together; 0 takes what suits the device."""
-    compile: Compile = "off"
-    """on: torch.compile the drawing network, which pays after some hundred clips (needs a C++
-    compiler). cuda-graphs: besides, whole CUDA graphs."""
+    run_on: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
+        default_factory=ForecasterOptions
+    )
 
     def __post_init__(self) -> None:
-        _ = self.options  # checks them
-        if self.steps < 1:
-            raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
+        for name in ("steps", "samples", "drawn"):
+            if getattr(self, name) < 1:
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if self.view_scale < 0:
             raise PosecastError(f"view_scale is {self.view_scale}; it must be 0 or more")
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
-
-    @property
-    def options(self) -> ForecasterOptions:
-        """How the networks are run."""
-        return ForecasterOptions(self.device, self.precision, self.frames_per_batch, self.compile)
 
 
 @dataclass(frozen=True)
@@ -145,7 +136,7 @@ def predict_store(
     share = share or Share()
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
-    _check_store(store, forecaster, config)
+    _check_store(store, forecaster)
     jobs, left_out = _choose(store, config, forecaster)
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
@@ -178,19 +169,20 @@ def _load(
         image_run = None
     elif image_run is None:
         raise PosecastError("no image run given; give one, or forecast poses only (--frames none)")
-    return Forecaster.load(pose_run, image_run, config.options)
+    return Forecaster.load(pose_run, image_run, config.run_on)
 
 
-def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig) -> None:
+def _check_store(store: Store, forecaster: Forecaster) -> None:
     if store.skeleton != forecaster.skeleton:
         raise PosecastError(
             f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
             f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
         )
-    if config.frames != "none" and store.size != forecaster.size:
+    drawer = forecaster.drawer
+    if drawer is not None and store.size != drawer.size:
         raise PosecastError(
             f"store {store.path} has frames of {store.size} px, the image model draws "
-            f"{forecaster.size} px; prepare the store with --size {forecaster.size}"
+            f"{drawer.size} px; prepare the store with --size {drawer.size}"
         )
 
 
@@ -203,6 +195,7 @@ def _settings(
     """How the forecasts are made, as prediction.json holds it."""
     return {
         "method": "forecast" if config.poses == "forecast" else "oracle",
+        "format_version": FORMAT_VERSION,
         "config": config_to_dict(config),
         "store": str(Path(store_path).resolve()),
         "pose_run": _describe_run(pose_run),
@@ -226,19 +219,9 @@ class _Job:
 
     clip: StoredClip
     seen: ClipWindow
-    """Its seen poses are what the forecast starts from: labelled or estimated."""
+    """What the forecast starts from: labelled or estimated poses."""
     truth: ClipWindow
     """Labels of the same frames."""
-
-    @property
-    def num_truth(self) -> int:
-        """Future frames that the clip has."""
-        return int(self.truth.future_exists.sum())
-
-    @property
-    def existing_frames(self) -> Int[np.ndarray, " n"]:
-        """Numbers of the seen frames and the true future ones."""
-        return np.concatenate([self.truth.past_frames, self.truth.future_frames[: self.num_truth]])
 
 
 def _choose(
@@ -260,26 +243,27 @@ def _job(
 ) -> _Job:
     if config.frames != "none" and not clip.has_frames:
         raise ClipError(clip.clip_id, "has poses but no frames; forecast poses only, or leave out")
-    window = (forecaster.num_past, config.steps, config.start, forecaster.stride)
+    needs = forecaster.needs
+    window = (needs.num_past, config.steps, config.start, needs.stride)
     return _Job(clip, seen_window(seen, *window), seen_window(clip, *window))
 
 
 def _with_poses(
     jobs: list[_Job], config: PredictionConfig, forecaster: Forecaster
-) -> Iterator[tuple[_Job, Float[np.ndarray, "t j 2"]]]:
-    """Each clip with the poses to draw, as shares of its crop; forecast many clips at a time."""
+) -> Iterator[tuple[_Job, PoseForecast]]:
+    """Each clip with the poses to draw, forecast for many clips at a time."""
     console = Console(stderr=True)
     shown = track(jobs, "forecasting", console=console, disable=not console.is_terminal)
-    queue: list[np.ndarray] = []
+    queue: list[PoseForecast] = []
     for number, job in enumerate(shown):
         if config.poses == "true":
-            yield job, job.truth.future_joints_crop[: job.num_truth]
+            truth, length = job.truth, job.truth.num_truth
+            joints, visible = truth.future_joints_px[:length], truth.future_visible[:length]
+            yield job, PoseForecast(joints[None], visible, np.ones(1), truth.past.fps)
             continue
         if not queue:
-            seen = [each.seen for each in jobs[number : number + CLIPS_PER_BATCH]]
-            past = np.stack([window.past_joints_crop for window in seen])
-            visible = np.stack([window.past_visible for window in seen])
-            queue = list(forecaster.predict_poses(past, visible, config.steps))
+            seen = [each.seen.past for each in jobs[number : number + CLIPS_PER_BATCH]]
+            queue = forecaster.forecast_poses(seen, config.steps, config.samples)
         yield job, queue.pop(0)
 
 
@@ -288,66 +272,63 @@ def _with_poses(
 
 def _write_forecast(
     job: _Job,
-    predicted: Float[np.ndarray, "t j 2"],
+    poses: PoseForecast,
     config: PredictionConfig,
     store: Store,
     forecaster: Forecaster,
     out_path: Path,
 ) -> None:
     """Draw the frames of one clip and write all its files."""
-    forecast = _describe(job, predicted, config, forecaster.stride)
-    frames = truth = None
+    frames = shown = None
     if config.frames != "none":
-        frames = forecaster.draw_frames(
-            read_source(store, job.clip, job.seen),
-            job.seen.past_joints_crop[-1],
-            job.seen.past_visible[-1],
-            predicted,
-            forecast.predicted_visible,
-            job.clip.crop.hw,
-        )
-        truth = store.read_frames(job.clip, job.existing_frames)
+        seen, future = read_window(store, job.clip, job.seen)
+        frames = forecaster.draw(seen, poses, config.drawn).frames
+        shown = None if seen.frames is None else np.concatenate([seen.frames, future])
+    forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
     with writing_clip(out_path, job.clip.clip_id) as folder:
         write_arrays(folder, forecast)
         if frames is not None:
             write_frames(folder, frames, config.frames)
-        _write_movies(folder, forecast, frames, truth, config, store.skeleton)
+        first = None if frames is None else frames[0]
+        _write_movies(folder, forecast, first, shown, config, store.skeleton)
 
 
 def _describe(
-    job: _Job, predicted: Float[np.ndarray, "t j 2"], config: PredictionConfig, stride: int
+    job: _Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
 ) -> StoredForecast:
     """The forecast of one clip in the form in which it is stored."""
-    clip, steps = job.clip, len(predicted)
+    clip, past, steps = job.clip, job.seen.past, len(poses.visible)
     exists = job.truth.future_exists[:steps]
-    future_px = crop_to_px(job.truth.future_joints_crop[:steps], clip.crop)
-    future_visible = job.truth.future_visible[:steps]
-    ever_seen = np.repeat(np.any(job.seen.past_visible, axis=0)[None], steps, axis=0)
+    numbers = job.truth.past_frames
     facts = ForecastFacts(
         clip_id=clip.clip_id,
         action=clip.action,
         split=clip.split,
-        fps=clip.fps / stride,
+        fps=poses.fps,
         image_hw=clip.image_hw,
         crop=(clip.crop.x1, clip.crop.y1, clip.crop.x2, clip.crop.y2),
         box_px=clip.box_px,
-        start=int(job.seen.past_frames[0]),
-        num_past=len(job.seen.past_frames),
-        stride=stride,
+        start=int(numbers[0]),
+        num_past=len(past),
+        stride=round(clip.fps / past.fps),
         steps=steps,
         num_truth=int(exists.sum()),
         poses=config.poses,
         frames=config.frames,
+        num_samples=len(poses.weights),
+        num_drawn=num_drawn,
     )
     return StoredForecast(
         facts=facts,
-        past_joints_px=crop_to_px(job.seen.past_joints_crop, clip.crop),
-        past_visible=job.seen.past_visible,
-        future_joints_px=np.where(exists[:, None, None], future_px, np.nan),
-        future_visible=future_visible,
-        predicted_joints_px=crop_to_px(predicted, clip.crop),
-        predicted_joints_crop=predicted,
-        predicted_visible=future_visible if config.poses == "true" else ever_seen,
+        past_joints_px=past.joints_px,
+        past_visible=past.visible,
+        future_joints_px=np.where(
+            exists[:, None, None], job.truth.future_joints_px[:steps], np.nan
+        ),
+        future_visible=job.truth.future_visible[:steps],
+        predicted_joints_px=poses.joints_px,
+        predicted_visible=poses.visible,
+        weights=poses.weights,
     )
 
 

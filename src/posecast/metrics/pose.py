@@ -72,3 +72,17 @@ def velocity_error_sums(
     steps = np.diff(predicted, axis=0) - np.diff(true, axis=0)
     errors = np.concatenate([np.zeros((1, counted.shape[1])), np.linalg.norm(steps, axis=-1)])
     return distance_sums(errors / length, both)
+
+
+def sample_spread(
+    futures: Float[np.ndarray, "s t j 2"], counted: Bool[np.ndarray, "t j"], length: float
+) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
+    """Mean distance between two of several futures, as a share of `length`, summed over joints.
+
+    The mean over all pairs of different futures; 0 for a single one. Says how much a forecaster
+    thinks possible, and nothing of whether it is right.
+    """
+    samples = len(futures)
+    pairs = [(a, b) for a in range(samples) for b in range(a)]
+    apart = [np.linalg.norm(futures[a] - futures[b], axis=-1) / length for a, b in pairs]
+    return distance_sums(np.mean(apart, axis=0) if pairs else np.zeros(counted.shape), counted)

@@ -92,11 +92,11 @@ class EstimatorBatches:
 
 
 def both_frames(pairs: ImageBatch) -> EstimatorBatch:
-    """The sources, then the targets, as pictures for networks."""
+    """The (last) sources, then the targets, as pictures for networks."""
     return EstimatorBatch(
-        to_network(torch.cat([pairs.source_images, pairs.target_images])),
-        torch.cat([pairs.source_joints_crop, pairs.target_joints_crop]),
-        torch.cat([pairs.source_visible, pairs.target_visible]),
+        to_network(torch.cat([pairs.source_images[:, -1], pairs.target_images])),
+        torch.cat([pairs.source_joints_crop[:, -1], pairs.target_joints_crop]),
+        torch.cat([pairs.source_visible[:, -1], pairs.target_visible]),
     )
 
 

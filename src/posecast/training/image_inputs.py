@@ -23,11 +23,14 @@ class ImagePairTensors:
 
 
 def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> ImagePairTensors:
-    """Scale the pictures and draw the heat maps, on the device that holds the batch."""
-    size = batch.source_images.shape[1]
+    """Scale the pictures and draw the heat maps, on the device that holds the batch.
+
+    Of several source frames the last one is taken.
+    """
+    size = batch.target_images.shape[1]
     heatmaps = draw_heatmaps(
-        torch.cat([batch.source_joints_crop, batch.target_joints_crop]),
-        torch.cat([batch.source_visible, batch.target_visible]),
+        torch.cat([batch.source_joints_crop[:, -1], batch.target_joints_crop]),
+        torch.cat([batch.source_visible[:, -1], batch.target_visible]),
         torch.cat([batch.crop_hw, batch.crop_hw]),
         skeleton,
         size,
@@ -36,7 +39,7 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
     )
     source_heatmaps, target_heatmaps = heatmaps.chunk(2)
     return ImagePairTensors(
-        to_network(batch.source_images),
+        to_network(batch.source_images[:, -1]),
         to_network(batch.target_images),
         source_heatmaps,
         target_heatmaps,

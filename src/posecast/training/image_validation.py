@@ -33,7 +33,7 @@ def validate(
     for batch in batches:
         target = batch.target_images.cpu().numpy()
         drawn.append(_scores(_draw(generator, batch, skeleton, sigma_px), target))
-        copy.append(_scores(batch.source_images.cpu().numpy(), target))
+        copy.append(_scores(batch.source_images[:, -1].cpu().numpy(), target))
     means = {name: np.mean([score[name] for score in drawn]) for name in drawn[0]}
     means |= {f"{name}_copy": np.mean([score[name] for score in copy]) for name in copy[0]}
     scores = average_metrics({name: torch.tensor(mean) for name, mean in means.items()})
@@ -73,12 +73,12 @@ def draw_samples(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A sheet with a row a pair: source, truth, drawn, target pose; poses on the outer two."""
     drawn = _draw(generator, batch, skeleton, sigma_px)
-    source, target = batch.source_images.cpu().numpy(), batch.target_images.cpu().numpy()
+    source, target = batch.source_images[:, -1].cpu().numpy(), batch.target_images.cpu().numpy()
     size = source.shape[1]
     poses = [
         (joints.cpu().numpy() * size, visible.cpu().numpy())
         for joints, visible in (
-            (batch.source_joints_crop, batch.source_visible),
+            (batch.source_joints_crop[:, -1], batch.source_visible[:, -1]),
             (batch.target_joints_crop, batch.target_visible),
         )
     ]

@@ -10,7 +10,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from posecast.errors import PosecastError
-from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, unflatten_joints
+from posecast.geometry import (
+    crop_to_norm,
+    crop_to_px,
+    flatten_joints,
+    px_to_crop,
+    unflatten_joints,
+)
 from posecast.losses import masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
 from posecast.networks.pose_lstm import last_seen, mask_poses
@@ -57,8 +63,11 @@ class PoseValidation:
             for start in sorted(set(starts.tolist())):
                 cut.append(seen_and_future(clip, config.num_past, num_future, start, config.stride))
                 owners.append(clip)
-        joints = [np.concatenate([w.past_joints_crop, w.future_joints_crop]) for w in cut]
-        visible = [np.concatenate([w.past_visible, w.future_visible]) for w in cut]
+        joints = [
+            px_to_crop(np.concatenate([w.past.joints_px, w.future_joints_px]), w.past.shown)
+            for w in cut
+        ]
+        visible = [np.concatenate([w.past.visible, w.future_visible]) for w in cut]
         return cls(tuple(owners), np.stack(joints), np.stack(visible), config.num_past)
 
     def score(self, model: Forecast, device: torch.device) -> dict[str, float]:

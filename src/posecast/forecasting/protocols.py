@@ -1,0 +1,101 @@
+"""What the Forecaster is made of: something that forecasts poses, something that draws frames.
+
+To add a pose forecaster: write `networks/NAME.py` (the network, in its own coordinates) and
+`forecasting/NAME.py` with a class that has the members of `TrainedPoseForecaster`; see `lstm.py`,
+which is the whole of it for the paper's LSTM. It is given everything that was seen, in source
+pixels and at the rate `needs` asks for, and answers in source pixels; crops and scales are its own
+business (`SeenVideo.person_crop`, `geometry.px_to_crop`). Futures come as samples, the likeliest
+first, with weights; `PoseForecast.of` fills in the rest. To look at all that was seen, set
+`needs.max_past` to the most frames that are of use: an own video then gives as many as it has.
+
+To add an image model: likewise a class with the members of `FrameDrawer`; see
+`generator_drawer.py`. It is given all seen frames: those of a prepared store are cut and scaled
+already (`SeenVideo.crop`), those of an own video are whole pictures in full resolution.
+`SeenVideo.cut` gives the crop of either at the size that the network draws.
+
+Then give the kind of its weights a row in `loading.py`, by which run folders and weight files find
+the class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.clips import PoseForecast, SeenVideo
+from posecast.geometry import Crop
+from posecast.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a trained pose forecaster has to be shown."""
+
+    skeleton: Skeleton
+    num_past: int = 10
+    """Seen frames that it needs at least."""
+    max_past: int = 10
+    """Seen frames that are of use to it; it may be given fewer, or more."""
+    stride: int = 1
+    """It is shown, and forecasts, every n-th frame of the videos that it was trained on."""
+
+
+@runtime_checkable
+class PoseForecaster(Protocol):
+    """What forecasts poses: trained networks, and the trivial forecasts beside them."""
+
+    def forecast_poses(
+        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
+    ) -> list[PoseForecast]:
+        """Futures of several clips, each of `steps` poses that go on from what was seen.
+
+        Args:
+            seen: equally many frames of each clip, at the rate that was trained on. Joints are
+                NaN or nonsense where they are not visible, and must not be looked at there.
+            steps: future frames.
+            samples: how many futures are wanted; one that knows a single future gives one.
+
+        Raises:
+            PosecastError: what was seen does not fit.
+        """
+        ...
+
+
+@runtime_checkable
+class TrainedPoseForecaster(PoseForecaster, Protocol):
+    """A pose forecaster that was trained on one skeleton, at one rate."""
+
+    @property
+    def needs(self) -> Needs: ...
+
+
+@runtime_checkable
+class FrameDrawer(Protocol):
+    """What draws a person in poses that are given, from seen frames."""
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+
+    @property
+    def size(self) -> int:
+        """Side of the frames that it draws, in pixels."""
+        ...
+
+    def crop_of(self, seen: SeenVideo) -> Crop:
+        """The part of the source image that it draws; `seen.crop` where one was chosen."""
+        ...
+
+    def draw_frames(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+    ) -> UInt8[np.ndarray, "t h w 3"]:
+        """One frame a pose, showing `crop_of(seen)` in `size` x `size` pixels; `seen` has frames.
+
+        Raises:
+            PosecastError: seen frames that were cut or scaled otherwise.
+        """
+        ...
