@@ -38,7 +38,7 @@ def test_no_devices_are_refused() -> None:
 
 def _predict_in_two(store: Path, run: Path, out: Path) -> list[str]:
     command = [sys.executable, str(SCRIPT), str(store), str(run), str(out)]
-    path = str(SCRIPT.parent)
+    path = os.pathsep.join(map(str, (SCRIPT.parents[1] / "src", SCRIPT.parent)))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

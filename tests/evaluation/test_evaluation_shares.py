@@ -18,7 +18,9 @@ CURVE = Curve("still", "psnr", np.array([1, 2]), np.array([20.0, 19.0]), np.ones
 
 
 def _evaluate_in_two(out: Path) -> list[str]:
-    path = os.pathsep.join(str(SCRIPT.parents[level]) for level in (0, 1))
+    # The sources under test first, wherever the package is installed from.
+    root = SCRIPT.parents[2]
+    path = os.pathsep.join(map(str, (root / "src", SCRIPT.parent, root / "tests")))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     command = [sys.executable, *TORCHRUN, str(SCRIPT), str(out)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
