@@ -16,7 +16,7 @@ LAYERS = (
     ("geometry",),
     ("clips",),
     ("computing",),
-    ("heatmaps", "losses", "media", "keypoints"),
+    ("heatmaps", "losses", "media", "keypoints", "motion"),
     ("metrics", "datasets"),
     ("networks",),
     ("store",),

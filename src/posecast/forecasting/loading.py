@@ -9,28 +9,38 @@ from torch import nn
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
+from posecast.forecasting.motion import MotionForecaster
 from posecast.forecasting.protocols import FrameDrawer, TrainedPoseForecaster
+from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.generator import Generator
-from posecast.networks.kinds import load_network
+from posecast.networks.kinds import LoadedNetwork, load_network
+from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.pose_lstm import PoseLSTM
-from posecast.records.weights import WeightsFacts
 from posecast.skeletons import SKELETONS
 
 
-def _lstm(network: PoseLSTM, facts: WeightsFacts, options: ForecasterOptions) -> LSTMForecaster:
-    skeleton, device = SKELETONS[facts.skeleton], options.pick_device()
-    return LSTMForecaster(network, skeleton, facts.num_past, facts.stride, device)
+def _lstm(loaded: LoadedNetwork[PoseLSTM], options: ForecasterOptions) -> LSTMForecaster:
+    facts, device = loaded.facts, options.pick_device()
+    past = (facts.num_past, facts.stride)
+    return LSTMForecaster(loaded.network, SKELETONS[facts.skeleton], *past, device)
 
 
-def _generator(
-    network: Generator, facts: WeightsFacts, options: ForecasterOptions
-) -> GeneratorDrawer:
-    return GeneratorDrawer(network, SKELETONS[facts.skeleton], facts.sigma_px, options)
+def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -> MotionForecaster:
+    base = MotionBase.load(loaded.path.with_name(BASE_FILE))
+    return MotionForecaster(loaded.network, base, options.pick_device())
 
 
-POSE_FORECASTERS: dict[type[nn.Module], Callable[..., TrainedPoseForecaster]] = {PoseLSTM: _lstm}
+def _generator(loaded: LoadedNetwork[Generator], options: ForecasterOptions) -> GeneratorDrawer:
+    facts = loaded.facts
+    return GeneratorDrawer(loaded.network, SKELETONS[facts.skeleton], facts.sigma_px, options)
+
+
+POSE_FORECASTERS: dict[type[nn.Module], Callable[..., TrainedPoseForecaster]] = {
+    PoseLSTM: _lstm,
+    MotionResidual: _motion,
+}
 FRAME_DRAWERS: dict[type[nn.Module], Callable[..., FrameDrawer]] = {Generator: _generator}
-"""Network -> function of (network, what its weights say of themselves, options)."""
+"""Network -> function of (loaded network, options)."""
 
 
 def load_pose_forecaster(
@@ -53,4 +63,4 @@ def load_frame_drawer(source: str | Path, options: ForecasterOptions | None = No
 
 def _load(source: str | Path, rows: dict[Any, Any], options: ForecasterOptions | None) -> Any:
     loaded = load_network(source, tuple(rows))
-    return rows[type(loaded.network)](loaded.network, loaded.facts, options or ForecasterOptions())
+    return rows[type(loaded.network)](loaded, options or ForecasterOptions())

@@ -23,6 +23,7 @@ from posecast.networks.action_classifier import (
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.configs import config_from_dict
 from posecast.records.weights import WeightsError, WeightsFacts, read_facts, read_tensors
@@ -44,6 +45,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "pose": Kind(PoseLSTMConfig, PoseLSTM),
+    "motion": Kind(MotionResidualConfig, MotionResidual),
     "image": Kind(GeneratorConfig, Generator),
     "estimator": Kind(HourglassConfig, Hourglass),
     "conv_lstm": Kind(ConvLSTMConfig, ConvLSTM),

@@ -65,7 +65,7 @@ def facts_of_training(
     return WeightsFacts(
         kind=kind,
         config=config.get("generator", config.get("model", {})),
-        skeleton=config.get("skeleton", ""),
+        skeleton=config.get("skeleton", config.get("model", {}).get("skeleton", "")),
         num_past=windows.get("num_past", config.get("num_past", 10)),
         stride=windows.get("stride", 1),
         fps=data.get("fps"),

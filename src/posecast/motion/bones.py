@@ -1,0 +1,60 @@
+"""Limbs of forecasts never grow longer than they were seen to be.
+
+In the image a limb grows shorter as it turns towards the camera, but no longer than it is. So the
+longest seen length, and a little, is the most that a forecast may show.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.skeletons import Skeleton
+
+SLACK = 1.1
+"""A forecast limb may be this many times as long as the longest that was seen."""
+_SHARE = 0.9  # of the seen frames: a few wrong ones do not make a longer limb
+
+
+def hold_limbs(
+    future_px: Float[np.ndarray, "*s t j 2"],
+    past_px: Float[np.ndarray, "p j 2"],
+    past_visible: Bool[np.ndarray, "p j"],
+    skeleton: Skeleton,
+) -> Float[np.ndarray, "*s t j 2"]:
+    """Poses whose limbs are shortened where they are too long; what hangs on them moves along.
+
+    A limb that was never seen with both its ends is left alone.
+    """
+    held = future_px.copy()
+    for limb in skeleton.limbs:
+        ends = [[skeleton.index(name) for name in end] for end in limb]
+        if len(ends[1]) > 1:
+            continue
+        seen = past_visible[:, ends[0]].all(axis=1) & past_visible[:, ends[1][0]]
+        if not seen.any():
+            continue
+        child = ends[1][0]
+        lengths = np.sort(_lengths(past_px[seen], ends[0], child))
+        longest = SLACK * lengths[int(_SHARE * (len(lengths) - 1))]
+        vector = future_px[..., child, :] - future_px[..., ends[0], :].mean(axis=-2)
+        length = np.linalg.norm(vector, axis=-1, keepdims=True)
+        vector = vector * np.minimum(1, longest / np.maximum(length, 1e-9))
+        held[..., child, :] = held[..., ends[0], :].mean(axis=-2) + vector
+    return held
+
+
+def limb_lengths(
+    joints: Float[np.ndarray, "*t j 2"], skeleton: Skeleton
+) -> Float[np.ndarray, "*t l"]:
+    """Length of every limb, in the order of the skeleton."""
+    lengths = []
+    for limb in skeleton.limbs:
+        first, second = ([skeleton.index(name) for name in end] for end in limb)
+        ends = (joints[..., first, :].mean(axis=-2), joints[..., second, :].mean(axis=-2))
+        lengths.append(np.linalg.norm(ends[1] - ends[0], axis=-1))
+    return np.stack(lengths, axis=-1)
+
+
+def _lengths(
+    joints: Float[np.ndarray, "t j 2"], parents: list[int], child: int
+) -> Float[np.ndarray, " t"]:
+    return np.linalg.norm(joints[:, child] - joints[:, parents].mean(axis=1), axis=-1)

@@ -1,0 +1,306 @@
+"""What a learned correction adds to two guesses: one's own past, and what others did.
+
+Three parts, each a step on the way to the forecast:
+
+- cautious: both guesses, trusted over time by a few facts, mostly how well they fit. It has too few
+  weights to know anybody.
+- bold: a residual network reads the whole seen motion (`motion.seen`) and both guesses, and says
+  what is to be added to them, as a few cosines that are zero at the last seen frame.
+- trust: how far to go from the cautious to the bold forecast, by the same facts. It is trained on
+  people whom the bold part was not trained on, for on those whom it knows the bold one is always
+  right.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from posecast.errors import PosecastError
+from posecast.motion import neighbours, own_past
+from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
+from posecast.motion.seen import BACK, RECENT
+from posecast.skeletons import SKELETONS
+
+_KNOTS = 6
+"""Points in time, warped as the basis, between which trust and spread are interpolated."""
+_VELOCITIES = 5
+_LARGEST_INPUT = 10.0
+_SMALL = 24
+_RADIUS_OFFSET = -3.0
+QUANTILES = (0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class MotionResidualConfig:
+    """Sizes and parts of the network; the parts can be left out, to measure what they give."""
+
+    skeleton: str = "penn_action"
+    """Whose joints are forecast."""
+    width: int = 384
+    """Units of a layer."""
+    blocks: int = 6
+    """Residual blocks of two layers."""
+    dropout: float = 0.1
+    """Share of a block's outputs set to zero in training."""
+    input_dropout: float = 0.0
+    """Share of the inputs set to zero in training."""
+    actions: tuple[str, ...] = ()
+    """Actions that the network tells apart on the way; none: it does not."""
+    own_past: bool = True
+    """Read the continuation of one's own past."""
+    neighbours: bool = True
+    """Read what others did next."""
+    older_frames: bool = True
+    """Read frames before the last ten."""
+
+    def __post_init__(self) -> None:
+        if self.skeleton not in SKELETONS:
+            raise PosecastError(f"skeleton {self.skeleton!r}; expected one of {list(SKELETONS)}")
+        for name in ("width", "blocks"):
+            if getattr(self, name) < 1:
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise PosecastError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class MotionInputs:
+    """Seen motions and guesses; lengths in sizes of the seen bodies, guesses as cosines."""
+
+    pose: Float[Tensor, "b j 2"]
+    was: Float[Tensor, "b o j 2"]
+    exists: Float[Tensor, "b o"]
+    visible: Float[Tensor, "b 10 j"]
+    unseen: Float[Tensor, "b j"]
+    never: Float[Tensor, "b j"]
+    num_seen: Float[Tensor, " b"]
+    own: Float[Tensor, "b m j 2"]
+    own_best: Float[Tensor, "b m j 2"]
+    own_facts: Float[Tensor, "b 8"]
+    others: Float[Tensor, "b m j 2"]
+    others_facts: Float[Tensor, "b 4"]
+
+    def to(self, device: torch.device) -> "MotionInputs":
+        return MotionInputs(
+            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
+        )
+
+    def mirrored(self, mirror: Tensor) -> "MotionInputs":
+        """The same motions seen in a mirror."""
+        points = ("pose", "was", "own", "own_best", "others")
+        marks = ("visible", "unseen", "never")
+        changed = {name: flip(getattr(self, name), mirror) for name in points}
+        changed |= {name: getattr(self, name)[..., mirror] for name in marks}
+        return replace(self, **changed)
+
+
+def flip(points: Float[Tensor, "*b j 2"], mirror: Tensor) -> Float[Tensor, "*b j 2"]:
+    """Points relative to the body's middle, seen in a mirror."""
+    return points[..., mirror, :] * points.new_tensor([-1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class MotionOutputs:
+    """What the network says of each motion; displacements from the last seen pose, in sizes of the
+    seen body."""
+
+    cautious: Float[Tensor, "b t j 2"]
+    bold: Float[Tensor, "b t j 2"]
+    trust: Float[Tensor, "b t"]
+    """How far to go from the cautious forecast to the bold one, 0 to 1."""
+    action_logits: Float[Tensor, "b a"]
+    log_radius: Float[Tensor, "b 2 t j"]
+    """Logarithm of the distance that holds the truth in half and in nine tenths of the cases."""
+
+    @property
+    def moved(self) -> Float[Tensor, "b t j 2"]:
+        """The forecast."""
+        return self.cautious + self.trust[..., None, None] * (self.bold - self.cautious)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first, self.second = nn.Linear(width, width), _zero(nn.Linear(width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
+        change = self.second(functional.gelu(self.first(self.norm(hidden))))
+        return hidden + self.dropout(change)
+
+
+class MotionResidual(nn.Module):
+    """The network; `forward` is one look, `both_ways` the mean of it and its mirror image."""
+
+    basis: Tensor
+    knots: Tensor
+    mirror: Tensor
+    fineness: Tensor
+    widening: Tensor
+
+    def __init__(self, config: MotionResidualConfig) -> None:
+        super().__init__()
+        self.config = config
+        skeleton = SKELETONS[config.skeleton]
+        width, joints, half = config.width, skeleton.num_joints, config.blocks // 2
+        self.drop_inputs = nn.Dropout(config.input_dropout)
+        self.read = nn.Linear(self._num_inputs(joints), width)
+        blocks = [_Block(width, config.dropout) for _ in range(config.blocks)]
+        self.early, self.late = nn.Sequential(*blocks[:half]), nn.Sequential(*blocks[half:])
+        self.tell_action = nn.Linear(width, len(config.actions)) if config.actions else None
+        self.use_action = _zero(nn.Linear(len(config.actions), width)) if config.actions else None
+        self.norm = nn.LayerNorm(width)
+        self.add = _zero(nn.Linear(width, NUM_COSINES * joints * 2))
+        self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
+        self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
+        self.cautious = _small(_NUM_FACTS, 2 * _KNOTS)
+        self.trust = _small(_NUM_FACTS + _KNOTS, _KNOTS)
+        fineness = 1 / torch.linspace(1, 3, NUM_COSINES)[:, None, None]
+        self.register_buffer("basis", torch.from_numpy(cosine_basis().copy()), persistent=False)
+        self.register_buffer("knots", _knots(), persistent=False)
+        self.register_buffer("mirror", torch.tensor(skeleton.mirror), persistent=False)
+        self.register_buffer("fineness", fineness, persistent=False)
+        # Set after training, by how often the truth lay outside on people that were held out.
+        self.register_buffer("widening", torch.zeros(len(QUANTILES), HORIZON))
+
+    def _num_inputs(self, joints: int) -> int:
+        places = 2 * joints * (1 + len(BACK) + _VELOCITIES)
+        guess = 2 * joints * NUM_COSINES
+        own = (2 * guess + own_past.NUM_FACTS) * self.config.own_past
+        others = (guess + neighbours.NUM_FACTS) * self.config.neighbours
+        return places + len(BACK) + 4 * joints + 1 + own + others
+
+    def _features(self, inputs: MotionInputs) -> Float[Tensor, "b d"]:
+        """Everything in one row, scaled to about 1."""
+        was, exists = inputs.was, inputs.exists
+        if not self.config.older_frames:
+            recent = torch.arange(len(BACK), device=was.device) < RECENT - 1
+            was, exists = was * recent[:, None, None], exists * recent
+        steps = torch.cat([was[:, :1], was[:, 1:_VELOCITIES] - was[:, : _VELOCITIES - 1]], dim=1)
+        marks = [inputs.visible[:, 0], inputs.visible.mean(dim=1), inputs.unseen, inputs.never]
+        parts = [inputs.pose * 2, was * 3, steps * 12, exists, *marks, _log_seen(inputs)]
+        if self.config.own_past:
+            parts += [inputs.own, inputs.own_best, inputs.own_facts]
+        if self.config.neighbours:
+            parts += [inputs.others, inputs.others_facts]
+        row = torch.cat([part.flatten(1) for part in parts], dim=1)
+        return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+
+    def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
+        """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
+        basis, knots, widening = self.basis, self.knots, self.widening
+        if frames is not None:
+            basis, knots, widening = basis[frames], knots[:, frames], widening[:, frames]
+        hidden, logits = self._think(inputs)
+        guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
+        added = self.add(hidden).float().reshape(inputs.own.shape) * self.fineness
+        bold = _over_time(added, basis) + self._mix(inputs, self.bold_trust(hidden), knots, guesses)
+        facts = _facts(inputs)
+        with torch.autocast(facts.device.type, enabled=False):
+            cautious = self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
+            apart = _how_far_apart(cautious, bold)
+            trust = torch.sigmoid(self.trust(torch.cat([facts, apart], dim=1)) + 1) @ knots
+        joints = inputs.pose.shape[1]
+        spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
+        log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
+        return MotionOutputs(cautious, bold, trust, logits, log_radius)
+
+    def _think(self, inputs: MotionInputs) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
+        hidden = self.early(self.read(self.drop_inputs(self._features(inputs))))
+        logits = hidden.new_zeros(len(hidden), 0)
+        if self.tell_action is not None and self.use_action is not None:
+            logits = self.tell_action(hidden).float()
+            hidden = hidden + self.use_action(logits.softmax(dim=-1))
+        return self.norm(self.late(hidden)), logits
+
+    def _mix(
+        self,
+        inputs: MotionInputs,
+        trust: Float[Tensor, "b k2"],
+        knots: Float[Tensor, "k t"],
+        guesses: tuple[Float[Tensor, "b t j 2"], Float[Tensor, "b t j 2"]],
+    ) -> Float[Tensor, "b t j 2"]:
+        """Both guesses, each as far as it is trusted; one's own past goes first."""
+        trust = trust.float().reshape(-1, 2, _KNOTS)
+        any_moment, misfit = inputs.own_facts[:, :1], inputs.own_facts[:, 2:3]
+        own = torch.sigmoid(trust[:, 0] + 3 - 5 * misfit) @ knots * any_moment
+        own = own * float(self.config.own_past)
+        others = (1 - own) * (torch.sigmoid(trust[:, 1]) @ knots) * float(self.config.neighbours)
+        return own[..., None, None] * guesses[0] + others[..., None, None] * guesses[1]
+
+    @torch.inference_mode()
+    def both_ways(self, inputs: MotionInputs) -> MotionOutputs:
+        """The mean of what is said of a motion and of its mirror image; `bold` is the forecast."""
+        seen, turned = self(inputs), self(inputs.mirrored(self.mirror))
+        moved = (seen.moved + flip(turned.moved, self.mirror)) / 2
+        return MotionOutputs(
+            (seen.cautious + flip(turned.cautious, self.mirror)) / 2,
+            moved,
+            torch.ones_like(seen.trust),
+            (seen.action_logits + turned.action_logits) / 2,
+            (seen.log_radius + turned.log_radius[..., self.mirror]) / 2,
+        )
+
+
+def _log_seen(inputs: MotionInputs) -> Float[Tensor, "b 1"]:
+    return torch.log(inputs.num_seen / RECENT)[:, None] / 2
+
+
+def _facts(inputs: MotionInputs) -> Float[Tensor, "b f"]:
+    """How well the guesses fit, how much is seen, how shaky and how fast it is."""
+    was, exists = inputs.was, inputs.exists
+
+    def mean_length(moved: Float[Tensor, "b j 2"], back: int) -> Float[Tensor, " b"]:
+        return (moved.square().sum(-1) + 1e-8).sqrt().mean(1) * exists[:, back]
+
+    shaking = mean_length(2 * was[:, 0] - was[:, 1], 1)
+    shaking = (shaking + mean_length(2 * was[:, 3] - was[:, 2] - was[:, 4], 4)) / 2
+    speeds = [torch.log(mean_length(was[:, back], back) + 1e-3) / 2 for back in (0, 2, 8)]
+    sizes = [
+        torch.log((guess.square().sum((1, 2, 3)) + 1e-8).sqrt()) / 3
+        for guess in (inputs.own, inputs.others)
+    ]
+    columns = [inputs.visible.mean((1, 2)), torch.log(shaking + 1e-3) / 2, *speeds, *sizes]
+    facts = [inputs.own_facts, inputs.others_facts, _log_seen(inputs), torch.stack(columns, dim=1)]
+    return torch.cat(facts, dim=1).clamp(-5, 5)
+
+
+_NUM_FACTS = own_past.NUM_FACTS + neighbours.NUM_FACTS + 8
+
+
+def _how_far_apart(
+    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"]
+) -> Float[Tensor, "b k"]:
+    """Logarithm of the mean distance of two forecasts, at the knots' share of the frames given."""
+    distance = ((bold - cautious).detach().square().sum(-1) + 1e-8).sqrt().mean(-1)
+    at = torch.linspace(0, distance.shape[1] - 1, _KNOTS, device=distance.device).long()
+    return torch.log(distance[:, at] + 1e-3) / 3
+
+
+def _over_time(
+    cosines: Float[Tensor, "b m j 2"], basis: Float[Tensor, "t m"]
+) -> Float[Tensor, "b t j 2"]:
+    return (basis @ cosines.float().flatten(2)).unflatten(2, cosines.shape[2:])
+
+
+def _knots() -> Float[Tensor, "k t"]:
+    """Weights of the knots in every frame."""
+    places = (np.arange(1, HORIZON + 1) / HORIZON) ** 0.5 * (_KNOTS - 1)
+    weights = np.maximum(1 - np.abs(places - np.arange(_KNOTS)[:, None]), 0)
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def _small(inputs: int, outputs: int) -> nn.Sequential:
+    """A network of few weights that says 0 before training."""
+    return nn.Sequential(nn.Linear(inputs, _SMALL), nn.GELU(), _zero(nn.Linear(_SMALL, outputs)))
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

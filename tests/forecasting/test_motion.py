@@ -1,0 +1,147 @@
+"""The motion network as a pose forecaster."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from motion.moving_people import MIRROR, people, swinging
+
+from posecast.clips import SeenVideo
+from posecast.errors import PosecastError
+from posecast.forecasting.motion import MotionForecaster
+from posecast.geometry import Crop
+from posecast.motion.bones import SLACK, hold_limbs, limb_lengths
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.skeletons import PENN_ACTION
+from posecast.training.motion_windows import build_base
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> MotionForecaster:
+    """Weights that are random and small, so that all parts have a say."""
+    torch.manual_seed(0)
+    network = MotionResidual(MotionResidualConfig(width=16, blocks=2))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    return MotionForecaster(network, build_base(people(30), MIRROR, {}, every_clip=2)[0])
+
+
+def seen_video(frames: int, fps: float = 30.0) -> SeenVideo:
+    joints = swinging(frames, 30, seed=50)
+    return SeenVideo(joints, np.ones(joints.shape[:2], bool), fps, (200, 200))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10, 95])
+@pytest.mark.parametrize("fps", [10.0, 30.0, 50.0])
+def test_any_past_at_any_rate_has_a_future(forecaster, frames, fps):
+    seen = seen_video(frames, fps)
+
+    forecast = forecaster.forecast_poses([seen], 40)[0]
+
+    assert forecast.joints_px.shape == (1, 40, 13, 2)
+    assert np.isfinite(forecast.joints_px).all()
+    size = np.ptp(seen.joints_px[-1], axis=0).max()
+    first_step = np.abs(forecast.joints_px[0, 0] - seen.joints_px[-1]).max()
+    assert first_step < 0.2 * size * 30 / fps
+
+
+def test_neither_crop_nor_picture_is_looked_at(forecaster):
+    seen = seen_video(40)
+    other = replace(seen, crop=Crop(50, 60, 90, 120), image_hw=(700, 900))
+
+    mine, same = (forecaster.forecast_poses([each], 64)[0] for each in (seen, other))
+
+    np.testing.assert_array_equal(mine.joints_px, same.joints_px)
+
+
+def test_a_larger_picture_has_a_larger_forecast(forecaster):
+    seen = seen_video(40)
+    larger = replace(seen, joints_px=seen.joints_px * 4 + 300)
+
+    mine, other = (forecaster.forecast_poses([each], 64)[0] for each in (seen, larger))
+
+    np.testing.assert_allclose(other.joints_px, mine.joints_px * 4 + 300, atol=0.5)
+
+
+def test_coordinates_of_hidden_joints_are_not_looked_at(forecaster):
+    seen = seen_video(40)
+    seen.visible[20:, 4] = seen.visible[:, 7] = False
+    nonsense = np.where(seen.visible[..., None], seen.joints_px, np.nan)
+
+    mine, other = (
+        forecaster.forecast_poses([each], 64)[0]
+        for each in (seen, replace(seen, joints_px=nonsense))
+    )
+
+    np.testing.assert_array_equal(mine.joints_px, other.joints_px)
+    assert not mine.visible[:, 7].any()
+    assert mine.visible[:, 4].all()
+
+
+def test_several_futures_differ_and_repeat(forecaster):
+    seen = seen_video(20)
+
+    first, again = (forecaster.forecast_poses([seen], 30, 12)[0] for _ in range(2))
+    one = forecaster.forecast_poses([seen], 30)[0]
+
+    np.testing.assert_array_equal(first.joints_px, again.joints_px)
+    np.testing.assert_array_equal(first.joints_px[:1], one.joints_px)
+    assert first.joints_px.shape == (12, 30, 13, 2)
+    assert first.weights.sum() == pytest.approx(1)
+    apart = np.linalg.norm(first.joints_px[:, None] - first.joints_px[None], axis=-1)
+    assert (apart.mean(axis=(2, 3)) + np.eye(12) > 0.1).all()
+
+
+def test_a_repeated_motion_goes_on_for_long(forecaster):
+    joints = swinging(130, 26, seed=50)
+    seen = SeenVideo(joints, np.ones(joints.shape[:2], bool), 30.0, (200, 200))
+
+    future = forecaster.forecast_poses([seen], 1000)[0].joints_px[0]
+
+    moved = np.linalg.norm(np.diff(future, axis=0), axis=-1).mean(axis=1)
+    true = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean()
+    assert (moved[200:].reshape(-1, 47).mean(axis=1) > 0.5 * true).all()
+    assert np.abs(future[300:] - joints.mean(axis=0)).max() < 60
+
+
+def test_a_motion_seen_once_neither_freezes_nor_leaves(forecaster):
+    seen = seen_video(12)
+    size = np.ptp(seen.joints_px[-1], axis=0).max()
+
+    future = forecaster.forecast_poses([seen], 1000)[0].joints_px[0]
+
+    assert np.linalg.norm(np.diff(future, axis=0), axis=-1).mean(axis=1)[800:].max() > 0.1
+    away = np.linalg.norm(future.mean(axis=1) - seen.joints_px[-1].mean(axis=0), axis=-1)
+    assert away.max() < 4 * size
+
+
+def test_limbs_grow_no_longer_than_they_were_seen():
+    past = swinging(30, 25)
+    future = past[:20] * np.linspace(1, 3, 20)[:, None, None].astype(np.float32)
+
+    held = hold_limbs(future, past, np.ones(past.shape[:2], bool), PENN_ACTION)
+
+    single = [number for number, limb in enumerate(PENN_ACTION.limbs) if len(limb[1]) == 1]
+    longest = limb_lengths(past, PENN_ACTION).max(axis=0)[single]
+    assert (limb_lengths(held, PENN_ACTION)[:, single] <= SLACK * longest + 1e-3).all()
+    np.testing.assert_allclose(
+        hold_limbs(past, past, np.ones((30, 13), bool), PENN_ACTION), past, rtol=0.3
+    )
+
+
+def test_nine_tenths_need_a_wider_radius_than_half(forecaster):
+    forecaster._network.widening[1] = 1.0
+
+    half, most = forecaster.radii_px(seen_video(40))
+
+    assert half.shape == (64, 13)
+    assert (most > half).all()
+
+
+def test_nobody_seen_is_an_error(forecaster):
+    seen = seen_video(10)
+    seen.visible[:] = False
+
+    with pytest.raises(PosecastError, match="no joint is visible"):
+        forecaster.forecast_poses([seen], 10)

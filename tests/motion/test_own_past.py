@@ -1,0 +1,73 @@
+"""Known answers of what one's own past says."""
+
+import numpy as np
+import pytest
+from motion.moving_people import swinging
+
+from posecast.motion.own_past import own_past
+from posecast.motion.seen import see
+
+
+@pytest.mark.parametrize("period", [20, 33, 50])
+def test_a_periodic_motion_goes_on_as_before(period):
+    joints = swinging(150 + 64, period)
+    past = joints[:150]
+
+    found = own_past(past, np.ones(past.shape[:2], bool))
+
+    truth = joints[150:] - past[-1]
+    assert np.abs(found.best_px - truth).max() < 1e-2
+    assert np.abs(truth).max() > 10
+    assert found.misfit < 0.05
+
+
+def test_a_motion_seen_once_fits_badly():
+    rng = np.random.default_rng(1)
+    past = np.cumsum(rng.normal(size=(120, 13, 2)), axis=0).astype(np.float32) + 100
+    again = swinging(120, 30)
+    visible = np.ones(past.shape[:2], bool)
+
+    assert own_past(past, visible).misfit > 5 * own_past(again, visible).misfit
+
+
+def test_too_short_a_past_says_nothing():
+    past = swinging(8, 20)
+
+    found = own_past(past, np.ones((8, 13), bool))
+
+    assert len(found.moved_px) == 0
+    assert not found.mean_px.any()
+    assert found.facts[0] == 0
+
+
+def test_hidden_coordinates_are_not_looked_at():
+    past, visible = swinging(100, 25), np.ones((100, 13), bool)
+    visible[40:50, 3] = visible[-4:, 7] = False
+    nonsense = past.copy()
+    nonsense[~visible] = 1e5
+
+    mine, other = own_past(past, visible), own_past(nonsense, visible)
+
+    np.testing.assert_array_equal(mine.moved_px, other.moved_px)
+
+
+def test_place_and_size_change_nothing_but_units():
+    past, visible = swinging(100, 25), np.ones((100, 13), bool)
+
+    mine, other = own_past(past, visible), own_past(past * 4 + 1000, visible)
+
+    np.testing.assert_allclose(other.moved_px, 4 * mine.moved_px, atol=0.1)
+    np.testing.assert_allclose(other.facts, mine.facts, atol=1e-2)
+
+
+def test_what_is_seen_is_in_sizes_of_the_body():
+    past, visible = swinging(30, 25), np.ones((30, 13), bool)
+
+    mine, other = (see(each[None], visible[None]) for each in (past, past * 8 - 500))
+
+    np.testing.assert_allclose(mine.pose, other.pose, atol=1e-4)
+    np.testing.assert_allclose(mine.was, other.was, atol=1e-4)
+    np.testing.assert_allclose(other.size_px, 8 * mine.size_px, rtol=1e-4)
+    assert mine.exists[0].sum() == sum(
+        back < 30 for back in (*range(1, 10), 11, 13, 16, 19, 23, 28)
+    )
