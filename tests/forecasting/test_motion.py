@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from motion.moving_people import MIRROR, people, swinging
 
+from motion.moving_people import MIRROR, people, swinging
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.motion import MotionForecaster

@@ -17,6 +17,7 @@ from posecast.networks.conv_lstm import ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.kinds import KINDS, facts_of, load_network, resolve
+from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
@@ -26,6 +27,7 @@ from posecast.records.weights import WeightsError, WeightsFacts, read_facts, wri
 SHARED_RUNS = Path(__file__).resolve().parents[3] / "shared" / "runs"
 TINY = {
     "pose": PoseLSTMConfig(hidden=4, encoder=3),
+    "motion": MotionResidualConfig(width=8, blocks=1),
     "image": GeneratorConfig(width=2, size=16),
     "estimator": HourglassConfig(stacks=1, width=8, depth=1, size=16),
     "conv_lstm": ConvLSTMConfig(width=2, layers=1, kernel=3, size=16),

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from motion.moving_people import MIRROR, people
 
+from motion.moving_people import MIRROR, people
 from posecast.errors import PosecastError
 from posecast.motion.basis import HORIZON, cosine_basis, from_cosines, to_cosines
 from posecast.motion.neighbours import NUM_NEIGHBOURS, MotionBase

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from motion.moving_people import swinging
 
+from motion.moving_people import swinging
 from posecast.motion.own_past import own_past
 from posecast.motion.seen import see
 
