@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posecast.datasets.penn_action import PennAction
-from posecast.estimation import Estimator, follow
+from posecast.estimation import PoseEstimator, follow
 from posecast.store.reading import ClipSelection, Store, StoredClip
 
 MIN_WIDTH_PX = 120
@@ -26,7 +26,7 @@ def main() -> None:
         flags.add_argument(name, type=Path)
     flags.add_argument("--split", default="validation", choices=("train", "validation", "test"))
     asked = flags.parse_args()
-    estimator, source = Estimator.load(asked.run), PennAction(asked.raw)
+    estimator, source = PoseEstimator.load(asked.run), PennAction(asked.raw)
     found = right = parts = wrong = 0
     clips = Store.open(asked.store).select(ClipSelection(split=asked.split, with_frames=True))
     for clip in clips:

@@ -15,7 +15,7 @@ LAYERS = (
     ("skeletons", "records"),
     ("geometry",),
     ("clips",),
-    ("computing",),
+    ("computing", "pretrained"),
     ("heatmaps", "losses", "media", "keypoints", "motion"),
     ("metrics", "datasets"),
     ("networks",),

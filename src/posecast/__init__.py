@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
     from posecast.computing.options import ForecasterOptions
-    from posecast.estimation import Estimator
+    from posecast.estimation import PoseEstimator
     from posecast.forecasting.forecast_files import read_forecast
     from posecast.forecasting.forecaster import Forecaster
     from posecast.forecasting.own_video import forecast_video
@@ -26,7 +26,7 @@ _HOMES = {
     "SKELETONS": "skeletons",
     "ClipError": "clips",
     "ClipSelection": "store.reading",
-    "Estimator": "estimation",
+    "PoseEstimator": "estimation",
     "Forecast": "clips",
     "Forecaster": "forecasting.forecaster",
     "ForecasterOptions": "computing.options",
@@ -47,11 +47,11 @@ __all__ = [
     "SKELETONS",
     "ClipError",
     "ClipSelection",
-    "Estimator",
     "Forecast",
     "Forecaster",
     "ForecasterOptions",
     "PoseClip",
+    "PoseEstimator",
     "PredictionConfig",
     "PreparationConfig",
     "Skeleton",

@@ -1,17 +1,16 @@
 """Pose models of others, with stand-ins for their libraries."""
 
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from posecast.estimation import model_files
-from posecast.estimation.estimator import PoseEstimator
-from posecast.estimation.model_files import (
-    MediaPipeEstimator,
-    OnnxEstimator,
-    load_pose_estimator,
-)
+from posecast.estimation.estimator import JointFinder
+from posecast.estimation.mediapipe_files import MediaPipeEstimator
+from posecast.estimation.model_files import load_pose_estimator
+from posecast.estimation.onnx_files import OnnxEstimator, _scaled
 from posecast.keypoints.names import MEDIAPIPE
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -22,10 +21,14 @@ PLACES = np.random.default_rng(0).uniform(0.2, 0.8, (17, 2))
 class Session:
     """A network that always says the same."""
 
-    def __init__(self, shape, outputs, kind="tensor(float)"):
+    def __init__(self, shape, outputs, kind="tensor(float)", says=None):
         self.inputs = [SimpleNamespace(name="picture", shape=shape, type=kind)]
+        self.meta = SimpleNamespace(custom_metadata_map=says or {})
         self.outputs = outputs
         self.seen = None
+
+    def get_modelmeta(self):
+        return self.meta
 
     def get_inputs(self):
         return self.inputs
@@ -39,9 +42,9 @@ def picture(size: int) -> np.ndarray:
     return np.full((size, size, 3), 255, np.uint8)
 
 
-def check(estimator: PoseEstimator, tolerance: float) -> np.ndarray:
+def check(estimator: JointFinder, tolerance: float) -> np.ndarray:
     """Joints are where they were put, under the skeleton's names; returns the confidences."""
-    assert isinstance(estimator, PoseEstimator)
+    assert isinstance(estimator, JointFinder)
     joints, confidence = estimator.estimate(np.stack([picture(estimator.size)] * 2))
     assert joints.shape == (2, 13, 2)
     left_knee = joints[1, PENN_ACTION.index("left_knee")]
@@ -60,7 +63,7 @@ def heat_maps(hw: tuple[int, int], places: np.ndarray) -> np.ndarray:
 
 def test_onnx_heat_maps():
     session = Session((1, 3, 64, 64), [heat_maps((16, 16), PLACES)])
-    confidence = check(OnnxEstimator(session, PENN_ACTION), 0.02)
+    confidence = check(OnnxEstimator(session, PENN_ACTION, pixels="imagenet"), 0.02)
     assert np.all((confidence > 0.6) & (confidence <= 0.9))
     assert session.seen.shape == (1, 3, 64, 64)
     assert session.seen.dtype == np.float32
@@ -88,10 +91,69 @@ def test_onnx_by_classification():
 def test_onnx_that_names_places():
     rows = np.concatenate([PLACES[:, ::-1], np.full((17, 1), 0.6)], axis=1)[None, None]
     session = Session((1, 40, 40, 3), [rows], "tensor(int32)")
-    confidence = check(OnnxEstimator(session, PENN_ACTION, pixels="bytes"), 1e-6)
+    confidence = check(OnnxEstimator(session, PENN_ACTION), 1e-6)
     assert np.all(confidence == 0.6)
     assert session.seen.dtype == np.int32
     assert session.seen.max() == 255
+
+
+class RedSession(Session):
+    """A network that finds red in pixels of one range, and is sure of nonsense in others."""
+
+    def __init__(self, pixels, says=None):
+        super().__init__((1, 40, 40, 3), [], says=says)
+        self.red, self.pixels = _scaled(np.array([[[220, 20, 20]]], np.uint8), pixels), pixels
+
+    def run(self, output_names, input_feed):
+        (seen,) = input_feed["picture"]
+        rows, columns = np.nonzero(np.abs(seen - self.red).max(axis=2) < 0.01)
+        if not len(rows):
+            self.understood = False
+            nonsense = np.random.default_rng(zlib.crc32(seen.tobytes())).uniform(size=(17, 2))
+            return [np.concatenate([nonsense, np.ones((17, 1))], axis=1)[None, None]]
+        self.understood = True
+        low, high = (
+            np.array([rows[0], columns.min()]) / 40,
+            np.array([rows[-1], columns.max()]) / 40,
+        )
+        sides = np.array([name.startswith("left") for name in COCO.joints])
+        x = np.where(sides, 0.1, 0.9)
+        places = low + np.stack([np.linspace(0, 1, 17), x], axis=1) * (high - low)
+        places[:, 0] = low[0] + (np.arange(17) + 1) // 2 / 8 * (high - low)[0]
+        return [np.concatenate([places, np.full((17, 1), 0.7)], axis=1)[None, None]]
+
+
+def red_pictures() -> np.ndarray:
+    pictures = np.full((3, 40, 40, 3), 90, np.uint8)
+    pictures[:2, 8:36, 6:20] = (220, 20, 20)
+    return pictures
+
+
+@pytest.mark.parametrize("pixels", ["imagenet", "zero_one", "minus_one_one", "bytes"])
+def test_onnx_that_does_not_say_what_it_reads_is_tried(pixels, caplog):
+    session = RedSession(pixels)
+    estimator = OnnxEstimator(session, PENN_ACTION)
+    estimator.estimate(red_pictures()[2:])  # nobody: nothing can be learned from it
+    assert estimator.pixels == "auto"
+    _, confidence = estimator.estimate(red_pictures())
+    assert estimator.pixels == pixels
+    assert f"tried, {pixels}" in caplog.text
+    assert np.all(confidence[0] == 0.7)
+    estimator.estimate(red_pictures()[:1])
+    assert session.understood
+
+
+def test_onnx_that_says_what_it_reads_is_believed():
+    bytes_ = {"Image.NominalPixelRange": "NominalRange_0_255"}
+    estimator = OnnxEstimator(RedSession("bytes", bytes_), PENN_ACTION)
+    assert estimator.pixels == "bytes"
+    unit = {"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Bgr8"}
+    session = Session((1, 3, 64, 64), [heat_maps((16, 16), PLACES)], says=unit)
+    red = np.zeros((1, 64, 64, 3), np.uint8)
+    red[..., 0] = 255
+    OnnxEstimator(session, PENN_ACTION).estimate(red)
+    assert session.seen[0, :, 5, 5].tolist() == [0, 0, 1]
+    assert OnnxEstimator(session, PENN_ACTION, pixels="bytes").pixels == "bytes"
 
 
 def test_onnx_of_the_skeleton_itself():
@@ -114,12 +176,15 @@ def test_onnx_that_does_not_fit_says_so():
 
 def test_mediapipe_landmarks():
     def detect(seen):
+        assert seen.shape == (384, 384, 3)
+        assert seen[:64].max() == 0  # room around a tight crop
         if seen.max() == 0:
             return []
         points = dict.fromkeys(MEDIAPIPE, (0.5, 0.5)) | dict(
             zip(COCO.joints, PLACES.tolist(), strict=True)
         )
-        return [SimpleNamespace(x=x, y=y, visibility=0.9) for x, y in map(points.get, MEDIAPIPE)]
+        inside = (np.array([points[name] for name in MEDIAPIPE]) * 256 + 64) / 384
+        return [SimpleNamespace(x=x, y=y, visibility=0.9) for x, y in inside]
 
     estimator = MediaPipeEstimator(detect, PENN_ACTION)
     assert np.all(check(estimator, 1e-9) == 0.9)
@@ -135,7 +200,7 @@ def test_the_libraries_are_asked_as_they_document(tmp_path, monkeypatch):
     class Options(SimpleNamespace):
         pass
 
-    landmark = SimpleNamespace(x=0.25, y=0.5, visibility=None)
+    landmark = SimpleNamespace(x=(0.25 * 256 + 64) / 384, y=0.5, visibility=None)
     detector = SimpleNamespace(
         detect=lambda image: SimpleNamespace(pose_landmarks=[[landmark] * 33])
     )
@@ -161,9 +226,10 @@ def test_the_libraries_are_asked_as_they_document(tmp_path, monkeypatch):
     check(load_pose_estimator(tmp_path / "pose.onnx", PENN_ACTION), 0.02)
     landmarker = load_pose_estimator(tmp_path / "pose.task", PENN_ACTION)
     joints, confidence = landmarker.estimate(picture(256)[None])
-    assert np.all(joints == [0.25, 0.5])
+    np.testing.assert_allclose(joints[0], np.tile([0.25, 0.5], (13, 1)))
     assert np.all(confidence == 1)
     assert asked[0] == str(tmp_path / "pose.onnx")
+    assert asked[1].min_pose_detection_confidence == 0.1
     assert asked[1].base_options.model_asset_path == str(tmp_path / "pose.task")
 
 
@@ -177,7 +243,7 @@ def test_a_missing_extra_or_file_says_what_to_do(tmp_path, monkeypatch):
     for name in ("pose.onnx", "pose.task"):
         with pytest.raises(ValueError, match=r"pip install 'posecast\[estimators\]'"):
             load_pose_estimator(tmp_path / name, PENN_ACTION)
-    with pytest.raises(ValueError, match="expected the folder of a 'posecast train estimator'"):
+    with pytest.raises(ValueError, match=r"expected shipped weights \(movenet-lightning\)"):
         load_pose_estimator(tmp_path / "pose.txt", PENN_ACTION)
     with pytest.raises(ValueError, match="no such estimator run or model file"):
         load_pose_estimator(tmp_path / "nowhere", PENN_ACTION)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from made_runs import make_run
-from posecast.estimation import EstimationConfig, Estimator, EstimatorOptions, estimate_store
+from posecast.estimation import EstimationConfig, EstimatorOptions, PoseEstimator, estimate_store
 from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
 from posecast.networks.hourglass import Hourglass, HourglassConfig
@@ -197,7 +197,7 @@ def save_estimator(path: Path, size: int = SIZE) -> Hourglass:
 
 def test_a_trained_run_estimates(store, tmp_path):
     network = save_estimator(tmp_path / "run")
-    estimator = Estimator.load(tmp_path / "run", EstimatorOptions(device="cpu", mirror=False))
+    estimator = PoseEstimator.load(tmp_path / "run", EstimatorOptions(device="cpu", mirror=False))
     assert (estimator.size, estimator.skeleton.name) == (SIZE, "penn_action")
     frames = store.read_frames(store.clip("0001"))
     joints, confidence = estimator.estimate(frames)
@@ -206,7 +206,7 @@ def test_a_trained_run_estimates(store, tmp_path):
         expected = decode_joint_maps(network.eval()(pictures)[-1].sigmoid())
     np.testing.assert_allclose(joints, expected[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(confidence, expected[1].numpy(), atol=1e-4)
-    mirrored = Estimator.load(tmp_path / "run", EstimatorOptions(device="cpu"))
+    mirrored = PoseEstimator.load(tmp_path / "run", EstimatorOptions(device="cpu"))
     there, sure = mirrored.estimate(frames)
     back, sure_back = mirrored.estimate(np.ascontiguousarray(frames[:, :, ::-1]))
     order = list(PENN_ACTION.mirror)

@@ -18,6 +18,7 @@ from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.kinds import KINDS, facts_of, load_network, resolve
 from posecast.networks.motion_residual import MotionResidualConfig
+from posecast.networks.movenet import MoveNetConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
@@ -30,6 +31,7 @@ TINY = {
     "motion": MotionResidualConfig(width=8, blocks=1),
     "image": GeneratorConfig(width=2, size=16),
     "estimator": HourglassConfig(stacks=1, width=8, depth=1, size=16),
+    "movenet": MoveNetConfig(size=32),
     "conv_lstm": ConvLSTMConfig(width=2, layers=1, kernel=3, size=16),
     "pose_action": PoseClassifierConfig(num_actions=2),
     "flow_action": FlowClassifierConfig(num_actions=2),

@@ -64,6 +64,7 @@ COMMANDS = {
     "train conv-lstm": Command(
         "posecast.cli.train_others:conv_lstm", "learn to forecast frames without poses (a baseline)"
     ),
+    "models": Command("posecast.cli.models:models", "the trained networks that come with posecast"),
     "estimate": Command(
         "posecast.cli.estimate:estimate", "find poses in a store's frames, beside its labels"
     ),

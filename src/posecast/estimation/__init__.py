@@ -1,8 +1,8 @@
 """Frames -> poses: a trained estimator or a model file, one crop or a whole video at a time."""
 
 from posecast.estimation.estimator import (
-    Estimator,
     EstimatorOptions,
+    JointFinder,
     PoseEstimator,
 )
 from posecast.estimation.following import Box, Followed, FollowOptions, follow
@@ -13,10 +13,10 @@ __all__ = [
     "Box",
     "EstimationConfig",
     "EstimationReport",
-    "Estimator",
     "EstimatorOptions",
     "FollowOptions",
     "Followed",
+    "JointFinder",
     "PoseEstimator",
     "estimate_store",
     "follow",

@@ -3,27 +3,36 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
 
 from posecast.computing.devices import Device, Precision
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
+from posecast.keypoints.names import to_skeleton
 from posecast.media.grey_levels import to_network
 from posecast.networks.hourglass import Hourglass, estimate_heatmaps
 from posecast.networks.joint_maps import decode_joint_maps
 from posecast.networks.kinds import load_network
-from posecast.skeletons import SKELETONS, Skeleton
+from posecast.networks.movenet import MoveNet
+from posecast.pretrained import DEFAULT_ESTIMATOR
+from posecast.skeletons import COCO, PENN_ACTION, SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
 """Joints as shares of their crops, and confidences in [0, 1]."""
 
+Pixels = Literal["auto", "imagenet", "zero_one", "minus_one_one", "bytes"]
+"""Range of pixels that a model file reads."""
+
+_Found = tuple[Float[Tensor, "n j 2"], Float[Tensor, "n j"]]
+
 
 @runtime_checkable
-class PoseEstimator(Protocol):
+class JointFinder(Protocol):
     """What finds joints in pictures of one person: a trained estimator, or a model file."""
 
     @property
@@ -58,6 +67,9 @@ class EstimatorOptions:
     """bf16-mixed is several times faster on newer processors and GPUs."""
     frames_per_batch: int = 32
     """Pictures looked at together; fewer need less memory."""
+    pixels: Pixels = "auto"
+    """What an .onnx file was trained on: colours normalised as for ImageNet, from 0 to 1, from -1
+    to 1, or bytes; auto takes what the file says, or tries all on the first frames."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -66,13 +78,20 @@ class EstimatorOptions:
             raise PosecastError(f"frames_per_batch is {self.frames_per_batch}; give 1 or more")
 
 
-class Estimator:
-    """A trained hourglass, a `PoseEstimator`; make one with `Estimator.load`."""
+class PoseEstimator:
+    """A trained network that finds joints, a `JointFinder`.
+
+    Make one with `PoseEstimator.pretrained` or `PoseEstimator.load`.
+    """
 
     def __init__(
-        self, network: Hourglass, skeleton: Skeleton, options: EstimatorOptions | None = None
+        self,
+        network: Hourglass | MoveNet,
+        skeleton: Skeleton,
+        options: EstimatorOptions | None = None,
     ) -> None:
-        if network.config.num_joints != skeleton.num_joints:
+        """`skeleton` is the one that a hourglass was trained on, and any for MoveNet."""
+        if isinstance(network, Hourglass) and network.config.num_joints != skeleton.num_joints:
             raise PosecastError(
                 f"the estimator has {network.config.num_joints} joints, skeleton {skeleton.name} "
                 f"has {skeleton.num_joints}; use the skeleton that it was trained on"
@@ -85,10 +104,31 @@ class Estimator:
         self._network = network.to(memory_format=torch.channels_last)  # pyright: ignore
 
     @classmethod
-    def load(cls, run: str | Path, options: EstimatorOptions | None = None) -> "Estimator":
-        """The best weights of an estimator run; PosecastError where there are none."""
-        loaded = load_network(run, Hourglass)
-        return cls(loaded.network, SKELETONS[loaded.facts.skeleton], options)
+    def pretrained(
+        cls,
+        name: str = DEFAULT_ESTIMATOR,
+        options: EstimatorOptions | None = None,
+        skeleton: Skeleton = PENN_ACTION,
+    ) -> "PoseEstimator":
+        """Weights that ship with posecast; see 'posecast models'."""
+        return cls.load(name, options, skeleton)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        options: EstimatorOptions | None = None,
+        skeleton: Skeleton = PENN_ACTION,
+    ) -> "PoseEstimator":
+        """The estimator of a shipped name, a run folder (its best weights) or a weight file.
+
+        `skeleton` is what the joints of COCO that MoveNet finds are mapped to; a trained hourglass
+        has its own. PosecastError where there are no such weights.
+        """
+        loaded = load_network(source, (Hourglass, MoveNet))
+        if isinstance(loaded.network, Hourglass):
+            skeleton = SKELETONS[loaded.facts.skeleton]
+        return cls(loaded.network, skeleton, options)
 
     @property
     def size(self) -> int:
@@ -102,21 +142,43 @@ class Estimator:
 
     @torch.inference_mode()
     def estimate(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Joints:
-        """As `PoseEstimator`."""
-        mirror = self.skeleton.mirror if self.options.mirror else None
+        """As `JointFinder`."""
         joints, confidence = [], []
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
             images = to_network(part.to(self._device))
             with self._autocast():
-                maps = estimate_heatmaps(self._network, images, mirror)
-            for results, each in zip((joints, confidence), decode_joint_maps(maps), strict=True):
-                results.append(each.cpu().numpy())
-        return np.concatenate(joints), np.concatenate(confidence)
+                found = self._find(images)
+            for results, each in zip((joints, confidence), found, strict=True):
+                results.append(each.float().cpu().numpy())
+        found = np.concatenate(joints), np.concatenate(confidence)
+        if isinstance(self._network, MoveNet):
+            points, sure = (each.astype(float) for each in found)
+            return to_skeleton(points, sure, COCO.joints, self.skeleton)
+        return found
+
+    def _find(self, images: Float[Tensor, "n 3 s s"]) -> _Found:
+        if isinstance(self._network, MoveNet):
+            return _ask_movenet(self._network, images, self.options.mirror)
+        mirror = self.skeleton.mirror if self.options.mirror else None
+        return decode_joint_maps(estimate_heatmaps(self._network, images, mirror))
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.options.precision == "32-true":
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
+
+
+def _ask_movenet(network: MoveNet, images: Float[Tensor, "n 3 s s"], mirror: bool) -> _Found:
+    """Joints and scores; with `mirror` the mean of both looks, weighted by their scores."""
+    if not mirror:
+        return network(images)
+    joints, scores = network(torch.cat([images, images.flip(-1)]))
+    (straight, turned), (sure, sure_turned) = joints.chunk(2), scores.chunk(2)
+    order = list(COCO.mirror)
+    turned, sure_turned = turned[:, order], sure_turned[:, order]
+    turned = torch.stack([1 - turned[..., 0], turned[..., 1]], dim=-1)
+    share = (sure / (sure + sure_turned).clamp(min=1e-6))[..., None]
+    return turned + share * (straight - turned), (sure + sure_turned) / 2
 
 
 def seen_joints(

@@ -1,59 +1,60 @@
 """One person through a video: each frame is looked at where the frame before had the person.
 
-Nothing looks ahead: what is found in a frame depends on that frame and those before it. Frames
-stream through; only their poses are kept.
+Whom to follow is decided where somebody is found first. Where there are several, all are followed
+for a moment, and who is large, near the middle, stays and moves is it. After that nothing looks
+ahead: what is found in a frame depends on that frame and those before it. Frames stream through;
+only their poses are kept, but for the few frames of the decision.
 """
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.estimation.estimator import PoseEstimator, seen_joints
-from posecast.geometry import Crop, crop_to_px, cut_crop, seen_crop
+from posecast.estimation.estimator import JointFinder, seen_joints
+from posecast.estimation.finding import SAME, find_people, look_closely
+from posecast.estimation.looking import Pose, distance, look
+from posecast.estimation.tracks import Track, TrackOptions
+from posecast.geometry import Crop, seen_crop
+
+Frame = UInt8[np.ndarray, "h w 3"]
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
 
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
-_MOST_REFINEMENTS = 5
-_STILL = 0.05
-"""Movement of the extent from look to look that counts as none, as a share of its side."""
-_NUM_CANDIDATES = 5
-_SUREST = 0.6
-_FEWEST_JOINTS = 3
-_SMALLEST_PX = 4
+_FORGET = 4
+"""Patiences after which somebody who looks different is followed too."""
 
 
 @dataclass(frozen=True)
-class FollowOptions:
+class FollowOptions(TrackOptions):
     """How a person is found and followed."""
 
-    room: float = 1.45
-    """Side of the crop that is looked at, as a multiple of the longer side of the joints' extent
-    (the median of the training crops of Penn Action)."""
-    find_from: float = 0.6
-    """Mean confidence of the surest 60 % of the joints (others may be hidden) from which a search
-    has found somebody. An estimator trained on drawn people finds 39 of 40 others so, and nobody in
-    62 pictures without a person."""
-    keep_from: float = 0.35
-    """The same for a person who is being followed, or is in a given box."""
-    patience: int = 5
-    """Frames without the person before the whole frame is searched again."""
-    search_every: int = 5
+    search_every: int = 6
     """While the person is lost, search every so many frames."""
+    watch: int = 20
+    """Where several people are found, frames in which all are followed before one is chosen."""
+    most_people: int = 4
+    """Of several people so many are watched, the most prominent ones."""
 
     def __post_init__(self) -> None:
-        if self.room < 1:
-            raise PosecastError(f"room is {self.room}; give 1 or more")
-        for name in ("find_from", "keep_from"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 to 1")
-        if self.patience < 0 or self.search_every < 1:
-            raise PosecastError("expected patience of 0 or more and search_every of 1 or more")
+        super().__post_init__()
+        if min(self.search_every, self.watch, self.most_people) < 1:
+            raise PosecastError("expected search_every, watch and most_people of 1 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Whom a video shows where it was decided whom to follow."""
+
+    frame: Frame
+    poses: tuple[Pose, ...]
+    """Person 1 first: the one who is followed unless another is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,8 @@ class Followed:
     """0 where the person was not found."""
     visible: Bool[np.ndarray, "t j"]
     image_hw: tuple[int, int]
+    people: People | None = None
+    """None where nobody was found."""
 
     @property
     def found(self) -> Bool[np.ndarray, " t"]:
@@ -78,149 +81,128 @@ class Followed:
 
 
 def follow(
-    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
-    estimator: PoseEstimator,
+    frames: Iterable[Frame],
+    estimator: JointFinder,
     options: FollowOptions | None = None,
     box: Box | None = None,
     on_frame: Callable[[], None] = lambda: None,
+    person: int = 1,
 ) -> Followed:
     """Find a person in the first frames of a video and follow it to the last one.
 
-    `box` is where the person is in the first frame; without it the whole frame is searched. Frames
-    without the person have no visible joint. `on_frame` is called after each frame, for a progress
-    bar. PosecastError where there is no frame, or the box lies outside of it.
+    `box` is where the person is in the first frame; without it the whole frame is searched.
+    `person` chooses among several people: 1 is whom the video is most likely about. Frames without
+    the person have no visible joint. `on_frame` is called after each frame, for a progress bar.
+
+    Raises:
+        PosecastError: no frame, a box outside of it or with nobody in it, fewer people than asked.
     """
-    follower = _Follower(estimator, options or FollowOptions(), box)
-    joints, confidence, image_hw = [], [], (0, 0)
-    for frame in frames:
+    follower = _Follower(estimator, options or FollowOptions(), box, person)
+    poses, image_hw = [], (0, 0)
+    for frame, pose in follower.run(iter(frames)):
         image_hw = (frame.shape[0], frame.shape[1])
-        for results, each in zip((joints, confidence), follower.next(frame), strict=True):
-            results.append(each)
+        poses.append(pose)
         on_frame()
-    if not joints:
+    if not poses:
         raise PosecastError("the video has no frames")
-    sure = np.stack(confidence)
-    return Followed(np.stack(joints), sure, seen_joints(sure, estimator.min_confidence), image_hw)
-
-
-Pose = tuple[Float[np.ndarray, "j 2"], Float[np.ndarray, " j"]]
-"""Joints in pixels and confidences of one person."""
+    num_joints = estimator.skeleton.num_joints
+    joints, confidence = np.zeros((len(poses), num_joints, 2)), np.zeros((len(poses), num_joints))
+    for t, pose in enumerate(poses):
+        if pose is not None:
+            joints[t], confidence[t] = pose.joints_px, pose.confidence
+    seen = seen_joints(confidence, estimator.min_confidence)
+    return Followed(joints, confidence, seen, image_hw, follower.people)
 
 
 class _Follower:
-    """Remembers where the person was."""
+    """Decides whom to follow, and searches again when the person is lost."""
 
-    def __init__(self, estimator: PoseEstimator, options: FollowOptions, given: Box | None) -> None:
-        self._estimator = estimator
-        self._options = options
-        self._given = given
-        # Extent of the joints when the person was seen last: x1, y1, x2, y2.
-        self._box: np.ndarray | None = None
-        self._missed = 0
-        self._is_first = True
+    def __init__(
+        self, estimator: JointFinder, options: FollowOptions, box: Box | None, person: int
+    ) -> None:
+        self._estimator, self._options = estimator, options
+        self._box, self._person = box, person
+        self.people: People | None = None
 
-    def next(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose:
-        """Joints in the next frame; confidence 0 where the person is not found."""
-        pose = self._first(frame) if self._is_first else self._again(frame)
-        self._is_first = False
-        if pose is None:
-            self._missed += 1
-            num_joints = self._estimator.skeleton.num_joints
-            return np.zeros((num_joints, 2)), np.zeros(num_joints)
-        self._missed = 0
-        self._box = self._next_box(_extent(pose, self._estimator.min_confidence))
-        return pose
+    def run(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, Pose | None]]:
+        """Each frame with the person in it, None where it is not found."""
+        track = None
+        for number, frame in enumerate(frames):
+            if track is None:
+                people = self._find(frame, number)
+                if not people:
+                    yield frame, None
+                    continue
+                watched, track = self._choose(people, frame, frames)
+                yield from zip(watched, track.poses, strict=True)
+            elif track.is_lost:
+                yield frame, self._find_again(frame, track)
+            else:
+                yield frame, track.follow(frame)
 
-    def _first(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
-        if self._given is None:
-            return self._search(frame)
-        crop = _given_crop(self._given, frame.shape[:2])
-        pose = self._refine(frame, self._look(frame, [crop])[0])
-        if not self._is_person(pose):
+    def _find(self, frame: Frame, number: int) -> list[Pose]:
+        if self._box is not None and number == 0:
+            return [self._in_box(self._box, frame)]
+        if number % self._options.search_every:
+            return []
+        return find_people(frame, self._estimator, self._options)[: self._options.most_people]
+
+    def _in_box(self, box: Box, frame: Frame) -> Pose:
+        crop = _given_crop(box, frame.shape[:2])
+        poses = look(frame, [crop], self._estimator)
+        poses = [pose for pose in poses if pose.is_person(self._options.keep_from)]
+        if not poses:
             raise PosecastError(
-                f"no person in the box {self._given} of the first frame: give x, y, width, "
-                "height in pixels of the video as it is shown, or leave the box out"
+                f"no person in the box {box} of the first frame: give x, y, width, height in "
+                "pixels of the video as it is shown, or leave the box out"
             )
+        return look_closely(frame, poses, self._estimator, self._options)[0]
+
+    def _choose(
+        self, people: list[Pose], frame: Frame, frames: Iterator[Frame]
+    ) -> tuple[list[Frame], Track]:
+        """Watch everybody for a moment; the frames of it, and who is followed from then on."""
+        tracks = [Track(frame, pose, self._estimator, self._options) for pose in people]
+        watched = [frame]
+        if len(tracks) > 1:
+            for each in itertools.islice(frames, self._options.watch - 1):
+                watched.append(each)
+                for track in tracks:
+                    track.follow(each)
+        hw = (frame.shape[0], frame.shape[1])
+        tracks = _distinct(sorted(tracks, key=lambda track: -track.score(hw)))
+        self.people = People(watched[-1], tuple(track.last for track in tracks))
+        if not 1 <= self._person <= len(tracks):
+            raise PosecastError(
+                f"person {self._person} was asked for, {len(tracks)} found: give 1 to "
+                f"{len(tracks)}, or say where the person is in the first frame (box)"
+            )
+        return watched, tracks[self._person - 1]
+
+    def _find_again(self, frame: Frame, track: Track) -> Pose | None:
+        """Whoever resembles the lost person most; after a while anybody."""
+        pose = track.follow(frame)
+        missed = track.missed
+        if pose is not None or missed % self._options.search_every:
+            return pose
+        people = find_people(frame, self._estimator, self._options)
+        unlike = {id(pose): track.looks.difference(frame, pose) for pose in people}
+        if missed < _FORGET * self._options.patience:
+            people = [pose for pose in people if unlike[id(pose)] <= self._options.another]
+        if not people:
+            return None
+        pose = min(people, key=lambda each: unlike[id(each)])
+        track.take(frame, pose)
         return pose
 
-    def _again(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
-        if self._box is not None and self._missed <= self._options.patience:
-            pose = self._look(frame, [self._crop(self._box, frame)])[0]
-            return pose if self._is_person(pose) else None
-        self._box = None
-        return self._search(frame) if self._missed % self._options.search_every == 0 else None
 
-    def _search(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
-        """The surest person in the whole frame and in windows of it."""
-        poses = self._look(frame, _search_crops(frame.shape[:2]))
-        people = sorted(filter(self._is_person, poses), key=_mean_confidence)[-_NUM_CANDIDATES:]
-        refined = [self._refine(frame, pose) for pose in people]
-        people = [pose for pose in refined if self._is_sure(pose, self._options.find_from)]
-        return max(people, key=_mean_confidence) if people else None
-
-    def _refine(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> Pose:
-        """Look again where the joints are, until they stay (a window may cut the person); the
-        surest of all looks."""
-        looks = [pose]
-        for _ in range(_MOST_REFINEMENTS):
-            if not self._is_person(looks[-1]):
-                break
-            box = _extent(looks[-1], self._estimator.min_confidence)
-            looks += self._look(frame, [self._crop(box, frame)])
-            moved = np.inf
-            if self._is_person(looks[-1]):
-                moved = np.abs(_extent(looks[-1], self._estimator.min_confidence) - box).max()
-            if moved < _STILL * np.ptp(box.reshape(2, 2), axis=0).max():
-                break
-        return max(looks, key=_mean_confidence)
-
-    def _look(self, frame: UInt8[np.ndarray, "h w 3"], crops: list[Crop]) -> list[Pose]:
-        size = self._estimator.size
-        pictures = np.stack([cut_crop(frame, crop, size, "area") for crop in crops])
-        joints, confidence = self._estimator.estimate(pictures)
-        pixels = [crop_to_px(j.astype(float), crop) for j, crop in zip(joints, crops, strict=True)]
-        return list(zip(pixels, confidence.astype(float), strict=True))
-
-    def _crop(self, box: Float[np.ndarray, "4"], frame: UInt8[np.ndarray, "h w 3"]) -> Crop:
-        return seen_crop(box[None], (frame.shape[0], frame.shape[1]), self._options.room)
-
-    def _next_box(self, extent: Float[np.ndarray, "4"]) -> Float[np.ndarray, "4"]:
-        """The new extent, but not suddenly smaller: hidden joints do not shrink anybody."""
-        if self._box is None:
-            return extent
-        side = max(np.ptp(extent.reshape(2, 2), axis=0).max(), 1e-9)
-        before = np.ptp(self._box.reshape(2, 2), axis=0).max()
-        if side >= 0.9 * before:
-            return extent
-        middle = extent.reshape(2, 2).mean(axis=0)
-        half = (extent.reshape(2, 2) - middle) * (0.9 * before / side)
-        return (middle + half).reshape(4)
-
-    def _is_person(self, pose: Pose) -> bool:
-        """Sure enough to go on with."""
-        return self._is_sure(pose, self._options.keep_from)
-
-    def _is_sure(self, pose: Pose, limit: float) -> bool:
-        joints = pose[0][pose[1] >= self._estimator.min_confidence]
-        spread = len(joints) >= _FEWEST_JOINTS and np.ptp(joints, axis=0).max() >= _SMALLEST_PX
-        return bool(spread and _sureness(pose) >= limit)
-
-
-def _sureness(pose: Pose) -> float:
-    """Mean confidence of the surest joints."""
-    count = max(round(_SUREST * len(pose[1])), 1)
-    return float(np.sort(pose[1])[-count:].mean())
-
-
-def _mean_confidence(pose: Pose) -> float:
-    """Of all joints: of several places, that with the whole person wins."""
-    return float(pose[1].mean())
-
-
-def _extent(pose: Pose, min_confidence: float) -> Float[np.ndarray, "4"]:
-    """Box around the seen joints: x1, y1, x2, y2."""
-    joints = pose[0][pose[1] >= min_confidence]
-    return np.concatenate([joints.min(axis=0), joints.max(axis=0)])
+def _distinct(tracks: list[Track]) -> list[Track]:
+    """Without those that came to follow the same person as an earlier one."""
+    kept: list[Track] = []
+    for track in tracks:
+        if all(distance(track.last, other.last) > SAME for other in kept):
+            kept.append(track)
+    return kept
 
 
 def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
@@ -233,21 +215,3 @@ def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
         )
     corners = np.array([[x, y, x + width, y + height]], float)
     return seen_crop(corners, (hw[0], hw[1]), _BOX_ROOM)
-
-
-def _search_crops(hw: tuple[int, ...]) -> list[Crop]:
-    """The whole frame, and squares of its shorter side, of a half and of a third of it."""
-    height, width = hw
-    whole = seen_crop(np.array([[0.0, 0.0, width, height]]), (height, width), 1.0)
-    crops = [whole]
-    for part in (1.0, 0.5, 0.34):
-        side = max(round(min(height, width) * part), 1)
-        rows, columns = (_starts(length, side) for length in (height, width))
-        crops += [Crop(x, y, x + side, y + side) for y in rows for x in columns]
-    return list(dict.fromkeys(crops))
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Evenly spread starts of stretches that overlap by a third or more."""
-    count = int(np.ceil(1.5 * (length - side) / side)) + 1
-    return np.linspace(0, length - side, count).round().astype(int).tolist()

@@ -17,8 +17,8 @@ from rich.progress import track
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import (
-    Estimator,
     EstimatorOptions,
+    JointFinder,
     PoseEstimator,
     seen_joints,
 )
@@ -33,6 +33,7 @@ from posecast.estimation.scores import (
 )
 from posecast.geometry import crop_to_px
 from posecast.networks.kinds import facts_of
+from posecast.pretrained import is_shipped
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
 from posecast.records.final_looks import record_test_use
@@ -168,7 +169,7 @@ def _shown(clips: Sequence[StoredClip]) -> Iterable[StoredClip]:
     return track(clips, "estimating", console=console, disable=not console.is_terminal)
 
 
-def _estimate(store: Store, clip: StoredClip, estimator: PoseEstimator) -> _Sure:
+def _estimate(store: Store, clip: StoredClip, estimator: JointFinder) -> _Sure:
     """Each frame of a clip by itself, some at a time."""
     joints, confidence = [], []
     for first in range(0, clip.num_frames, 32):
@@ -187,19 +188,20 @@ def _resized(frames: UInt8[np.ndarray, "n h w 3"], size: int) -> UInt8[np.ndarra
     return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])
 
 
-def _to_poses(joints_px: np.ndarray, confidence: np.ndarray, estimator: PoseEstimator) -> Poses:
+def _to_poses(joints_px: np.ndarray, confidence: np.ndarray, estimator: JointFinder) -> Poses:
     return joints_px, seen_joints(confidence, estimator.min_confidence)
 
 
 def _facts(
-    run_path: str | Path, estimator: PoseEstimator, config: EstimationConfig
+    run_path: str | Path, estimator: JointFinder, config: EstimationConfig
 ) -> dict[str, Any]:
     """What makes estimates comparable: the same weights, the same settings."""
     options = config_to_dict(config.estimator)
     for name in ("device", "frames_per_batch"):
         del options[name]
-    facts = {"run": str(Path(run_path).resolve()), "options": options}
-    if isinstance(estimator, Estimator):
+    run = str(run_path) if is_shipped(run_path) else str(Path(run_path).resolve())
+    facts = {"run": run, "options": options}
+    if isinstance(estimator, PoseEstimator):
         facts["weights_step"] = facts_of(run_path).step
     return facts
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from posecast.datasets.videos import poses_path, video_files
-from posecast.estimation import FollowOptions, PoseEstimator, follow
+from posecast.estimation import FollowOptions, JointFinder, follow
 from posecast.keypoints import write_table
 from posecast.media.videos import read_video
 
@@ -12,7 +12,7 @@ from posecast.media.videos import read_video
 def estimate_folder(
     root: Path,
     poses: Path,
-    estimator: PoseEstimator,
+    estimator: JointFinder,
     options: FollowOptions | None = None,
     on_video: Callable[[Path], None] = lambda video: None,
 ) -> dict[Path, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.estimation import Box, FollowOptions, PoseEstimator, follow
+from posecast.estimation import Box, FollowOptions, JointFinder, follow
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, read_keypoints
 from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
@@ -55,7 +55,7 @@ class OwnVideoConfig:
 class EstimatedPoses:
     """Poses are found by an estimator that follows one person."""
 
-    estimator: PoseEstimator
+    estimator: JointFinder
     follow: FollowOptions = field(default_factory=FollowOptions)
     box: Box | None = None
     """Where the person is in the first frame: x, y, width, height in pixels of the upright video;

@@ -1,7 +1,7 @@
 """The one door to trained networks: from a run folder or a weight file to a network.
 
 KINDS                 kind -> the network's configuration and its class
-resolve(source)       run folder or .safetensors file -> the weight file
+resolve(source)       name of shipped weights, run folder or .safetensors file -> the weight file
 facts_of(source)      what the weight file says of itself, without reading the weights
 load_network(source)  the network, in evaluation mode on the CPU, and its facts
 """
@@ -24,7 +24,9 @@ from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.networks.movenet import MoveNet, MoveNetConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.pretrained import SHIPPED, is_shipped, shipped_file
 from posecast.records.configs import config_from_dict
 from posecast.records.weights import WeightsError, WeightsFacts, read_facts, read_tensors
 from posecast.skeletons import SKELETONS
@@ -48,6 +50,7 @@ KINDS = {
     "motion": Kind(MotionResidualConfig, MotionResidual),
     "image": Kind(GeneratorConfig, Generator),
     "estimator": Kind(HourglassConfig, Hourglass),
+    "movenet": Kind(MoveNetConfig, MoveNet),
     "conv_lstm": Kind(ConvLSTMConfig, ConvLSTM),
     "pose_action": Kind(PoseClassifierConfig, PoseClassifier),
     "flow_action": Kind(FlowClassifierConfig, FlowClassifier),
@@ -66,15 +69,21 @@ class LoadedNetwork(Generic[Network]):
 
 
 def resolve(source: str | Path, weights: WeightsName = "best") -> Path:
-    """The weight file meant: a file itself, or in a run folder the best (else the last) weights.
+    """The weight file meant: of shipped weights by their name, a file itself, or in a run folder
+    the best (else the last) weights.
 
-    WeightsError where there is none.
+    WeightsError where there is none, PosecastError where a shipped file is damaged.
     """
+    if is_shipped(source):
+        return shipped_file(str(source))
     path = Path(source)
     if not path.is_dir():
         if path.is_file():
             return path
-        raise WeightsError(f"no run at {path}: there is no such folder or .safetensors file")
+        raise WeightsError(
+            f"no run at {path}: there is no such folder or .safetensors file, and no shipped "
+            f"weights of that name ({', '.join(SHIPPED)})"
+        )
     asked, last = path / f"weights-{weights}.safetensors", path / "weights-last.safetensors"
     if not asked.is_file() and last.is_file():
         logger.warning("%s does not exist yet; using %s", asked, last.name)

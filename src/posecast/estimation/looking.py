@@ -1,0 +1,79 @@
+"""One look at a part of a frame, and what can be said of the pose found there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.estimation.estimator import JointFinder
+from posecast.geometry import Crop, crop_to_px, cut_crop
+
+_SUREST = 0.6
+_FEWEST_JOINTS = 3
+_SMALLEST_PX = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """Joints of one person in one frame."""
+
+    joints_px: Float[np.ndarray, "j 2"]
+    confidence: Float[np.ndarray, " j"]
+    min_confidence: float
+    """Joints at least so sure count as seen."""
+
+    @property
+    def seen(self) -> Bool[np.ndarray, " j"]:
+        """Joints that count as seen."""
+        return self.confidence >= self.min_confidence
+
+    @property
+    def sureness(self) -> float:
+        """Mean confidence of the surest 60 % of the joints: the others may be hidden."""
+        count = max(round(_SUREST * len(self.confidence)), 1)
+        return float(np.sort(self.confidence)[-count:].mean())
+
+    @property
+    def extent(self) -> Float[np.ndarray, "4"]:
+        """Box around the seen joints: x1, y1, x2, y2 in pixels."""
+        joints = self.joints_px[self.seen]
+        return np.concatenate([joints.min(axis=0), joints.max(axis=0)])
+
+    @property
+    def side(self) -> float:
+        """Longer side of the extent, in pixels."""
+        return box_side(self.extent)
+
+    def is_person(self, least_sureness: float) -> bool:
+        """Whether it is so sure, and more than a point."""
+        if self.seen.sum() < _FEWEST_JOINTS or self.sureness < least_sureness:
+            return False
+        return self.side >= _SMALLEST_PX
+
+
+def box_side(box: Float[np.ndarray, "4"]) -> float:
+    """Longer side of x1, y1, x2, y2."""
+    return float(np.ptp(box.reshape(2, 2), axis=0).max())
+
+
+def look(
+    frame: UInt8[np.ndarray, "h w 3"], crops: Sequence[Crop], estimator: JointFinder
+) -> list[Pose]:
+    """The person in each crop of a frame, however unsure."""
+    pictures = np.stack([cut_crop(frame, crop, estimator.size, "area") for crop in crops])
+    found = zip(crops, *estimator.estimate(pictures), strict=True)
+    return [
+        Pose(crop_to_px(j.astype(float), crop), c.astype(float), estimator.min_confidence)
+        for crop, j, c in found
+    ]
+
+
+def distance(a: Pose, b: Pose) -> float:
+    """Median distance of the joints that both see, as a share of the larger one's side; infinite
+    where they share fewer than three."""
+    both = a.seen & b.seen
+    if both.sum() < _FEWEST_JOINTS:
+        return np.inf
+    apart = np.linalg.norm(a.joints_px[both] - b.joints_px[both], axis=1)
+    return float(np.median(apart)) / max(a.side, b.side, 1e-9)

@@ -1,0 +1,83 @@
+"""Weights that ship with posecast: their names, files, hashes and cards.
+
+Each is NAME.safetensors, which says all of itself in its metadata, beside NAME.md, its card: what
+it does and does not do, where it comes from, its licence.
+"""
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from posecast.errors import PosecastError
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """Weights of one name."""
+
+    name: str
+    summary: str
+    """What it does, in a few words."""
+    licence: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """The weight file."""
+        return _FOLDER / f"{self.name}.safetensors"
+
+    @property
+    def card(self) -> str:
+        """What to know before using it, in Markdown."""
+        return (_FOLDER / f"{self.name}.md").read_text(encoding="utf-8")
+
+
+DEFAULT_ESTIMATOR = "movenet-lightning"
+
+SHIPPED = {
+    each.name: each
+    for each in (
+        Shipped(
+            DEFAULT_ESTIMATOR,
+            "finds the joints of a person in a picture (MoveNet SinglePose Lightning)",
+            "Apache-2.0, Google",
+            "0cdc23601ee249a126dfc999f9770edb7c83c4f17e746984432d39080e626e5b",
+        ),
+    )
+}
+
+
+def is_shipped(source: str | Path) -> bool:
+    """Whether this is the name of shipped weights, rather than a path."""
+    return str(source) in SHIPPED
+
+
+def shipped(name: str) -> Shipped:
+    """The weights of a name; PosecastError, with the nearest name, where there are none."""
+    if name in SHIPPED:
+        return SHIPPED[name]
+    near = difflib.get_close_matches(name, SHIPPED, n=1, cutoff=0.0)
+    raise PosecastError(
+        f"no shipped weights are called {name!r}; did you mean {near[0]!r}? "
+        f"Known: {', '.join(SHIPPED)}"
+    )
+
+
+def shipped_file(name: str) -> Path:
+    """The weight file of a name, after a look at its hash.
+
+    PosecastError: no such name, or the file is missing or not what was released.
+    """
+    wanted = shipped(name)
+    if not wanted.path.is_file():
+        raise PosecastError(f"{wanted.path} is missing: install posecast again")
+    found = hashlib.sha256(wanted.path.read_bytes()).hexdigest()
+    if found != wanted.sha256:
+        raise PosecastError(
+            f"{wanted.path} is damaged (SHA-256 {found[:12]}..., expected "
+            f"{wanted.sha256[:12]}...): install posecast again"
+        )
+    return wanted.path
