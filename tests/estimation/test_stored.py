@@ -145,7 +145,7 @@ def test_runs_remember_that_test_clips_were_scored(store, red_run):
     assert read_test_uses(red_run) == []
     report = estimate_store(store.path, red_run, final)
     assert report.test_uses == {str(red_run.resolve()): 1}
-    assert f"looked at 1 times with {red_run.resolve()}" in report.summary()
+    assert f"looked at once with {red_run.resolve()}" in report.summary()
     (use,) = read_test_uses(red_run)
     assert use["num_clips"] == 1
     assert use["out"] == str(store.path.resolve() / "estimates.npz")

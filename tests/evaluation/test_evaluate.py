@@ -8,7 +8,8 @@ import pytest
 
 from made_runs import make_run
 from posecast.clips import PoseForecast
-from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate
+from posecast.evaluation import EvaluationConfig, MetricNetworks, baseline_methods, evaluate, record
+from posecast.evaluation.method_names import distinct_names
 from posecast.evaluation.methods import Method
 from posecast.evaluation.table import read_table
 from posecast.forecasting.protocols import Needs
@@ -119,11 +120,12 @@ def test_a_folder_holds_one_evaluation(tmp_path):
         evaluate(baseline_methods(["last pose"]), store, tmp_path / "other", CONFIG)
 
 
-def a_run(path: Path, **selection) -> Path:
+NO_CLIPS = TrainingData()
+
+
+def a_run(path: Path, data: TrainingData | None = NO_CLIPS) -> Path:
     """A pose run's folder without weights."""
-    clips = ClipSelection(**selection)
-    make_run(path, PoseTrainingConfig(clips=clips), "pose")
-    return path
+    return make_run(path, PoseTrainingConfig(), "pose", data).path
 
 
 def test_test_clips_need_to_be_asked_for_and_are_remembered(tmp_path):
@@ -140,6 +142,7 @@ def test_test_clips_need_to_be_asked_for_and_are_remembered(tmp_path):
     final = EvaluationConfig(test_clips, 4, 6, final=True)
     report = evaluate([method], store, tmp_path / "first", final)
     assert list(report.test_uses.values()) == [1]
+    assert f"looked at once with {run.resolve()}." in report.summary()
     evaluate([method], store, tmp_path / "first", final)  # the same one again counts once
     report = evaluate([method], store, tmp_path / "second", final)
     assert list(report.test_uses.values()) == [2]
@@ -151,7 +154,7 @@ def test_test_clips_need_to_be_asked_for_and_are_remembered(tmp_path):
 
 def test_clips_that_were_trained_on_are_refused_or_named(tmp_path):
     store = a_store(tmp_path, a_clip("a", 1.0, "test"), a_clip("b", 1.0, "train"))
-    run = a_run(tmp_path / "run", clips=("a",))
+    run = a_run(tmp_path / "run", TrainingData(train=("a",)))
     method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
     config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
     with pytest.raises(ValueError, match=r"1 of the 1 clips were trained on \(a\)"):
@@ -163,10 +166,9 @@ def test_clips_that_were_trained_on_are_refused_or_named(tmp_path):
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["trained_on"] == ["a"]
 
 
-def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
+def test_what_weights_came_from_counts_too(tmp_path):
     store = a_store(tmp_path, a_clip("a", 1.0, "test"))
-    run = a_run(tmp_path / "run")
-    make_run(run, PoseTrainingConfig(), "pose", TrainingData(train=("a",)))
+    run = a_run(tmp_path / "run", TrainingData(earlier=TrainingData(train=("a",))))
     method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
     config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
     with pytest.raises(ValueError, match="were trained on"):
@@ -175,9 +177,7 @@ def test_what_a_run_says_it_was_trained_on_goes_first(tmp_path):
 
 def test_clips_of_another_data_set_may_have_the_same_ids(tmp_path):
     store = a_store(tmp_path, a_clip("a", 1.0, "test"))
-    run = a_run(tmp_path / "run")
-    data = TrainingData({"dataset": "another"}, ("a",))
-    make_run(run, PoseTrainingConfig(), "pose", data)
+    run = a_run(tmp_path / "run", TrainingData({"dataset": "another"}, ("a",)))
     method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
     config = EvaluationConfig(ClipSelection(split="test"), 4, 6, final=True)
     assert evaluate([method], store, tmp_path / "out", config).trained_on == []
@@ -185,12 +185,59 @@ def test_clips_of_another_data_set_may_have_the_same_ids(tmp_path):
 
 def test_validation_clips_may_choose_but_not_train(tmp_path):
     store = a_store(tmp_path, a_clip("v", 1.0), a_clip("b", 1.0, "train"))
-    chooses, trains = a_run(tmp_path / "a"), a_run(tmp_path / "b", split="all")
+    chooses = a_run(tmp_path / "a", TrainingData(train=("b",), validation=("v",)))
+    trains = a_run(tmp_path / "b", TrainingData(train=("b", "v")))
     method = Method("forecast", "baseline", poses=Counting(), runs=(chooses,))
-    assert evaluate([method], store, tmp_path / "out", CONFIG).trained_on == []
+    report = evaluate([method], store, tmp_path / "out", CONFIG)
+    assert (report.trained_on, report.without_record) == ([], ())
     method = Method("forecast", "baseline", poses=Counting(), runs=(trains,))
     with pytest.raises(ValueError, match=r"1 of the 1 clips were trained on \(v\)"):
         evaluate([method], store, tmp_path / "other", CONFIG)
+
+
+@pytest.mark.parametrize(
+    "data", [None, TrainingData(complete=False), TrainingData(earlier=TrainingData(complete=False))]
+)
+def test_runs_that_do_not_say_what_they_learned_from_are_named(tmp_path, data):
+    store = a_store(tmp_path, a_clip("v", 1.0), a_clip("b", 1.0, "train"))
+    run = a_run(tmp_path / "run", data)
+    method = Method("forecast", "baseline", poses=Counting(), runs=(run,))
+    report = evaluate([method], store, tmp_path / "out", CONFIG)
+    assert report.without_record == (str(run.resolve()),)
+    assert f"{run.resolve()} does not say what it was trained on" in report.summary()
+    stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert stored["without_record"] == [str(run.resolve())]
+
+
+def test_every_commit_that_wrote_to_an_evaluation_is_recorded(tmp_path, monkeypatch):
+    store = a_store(tmp_path, a_clip("a", 1.0))
+    out, commits = tmp_path / "out", []
+    for commit in ("first", "first", "second"):
+        monkeypatch.setattr(record, "code_versions", lambda commit=commit: {"git_commit": commit})
+        evaluate(baseline_methods(["last pose"]), store, out, CONFIG, command=commit)
+        stored = json.loads((out / "evaluation.json").read_text())
+        commits.append([each["git_commit"] for each in stored["versions"]])
+    assert commits == [["first"], ["first"], ["first", "second"]]
+    assert (stored["command"], stored["finished"], stored["format_version"]) == ("first", True, 2)
+
+
+def test_an_evaluation_of_a_newer_posecast_is_refused(tmp_path):
+    store, out = a_store(tmp_path, a_clip("a", 1.0)), tmp_path / "out"
+    evaluate(baseline_methods(["last pose"]), store, out, CONFIG)
+    stored = json.loads((out / "evaluation.json").read_text())
+    (out / "evaluation.json").write_text(json.dumps(stored | {"format_version": 3}))
+    with pytest.raises(ValueError, match="format version 3, this posecast reads up to 2"):
+        evaluate(baseline_methods(["last pose"]), store, out, CONFIG)
+
+
+def test_runs_with_one_folder_name_are_told_apart():
+    paths = [Path("/x/a/pose"), Path("/x/b/pose"), Path("/y/b/other.safetensors")]
+    assert distinct_names(paths[1:]) == ["pose", "other"]
+    assert distinct_names(paths) == ["a pose", "b pose", "b other"]
+    with pytest.raises(ValueError, match="the same run twice"):
+        distinct_names([Path("/x/pose"), Path("/x/a/../pose")])
+    with pytest.raises(ValueError, match="rename its folder"):
+        distinct_names([Path("/x/last pose")], taken=["last pose"])
 
 
 def test_unusable_clips_are_left_out_and_said(tmp_path):

@@ -190,7 +190,7 @@ def test_several_pose_runs_go_by_their_folders(store, runs, tmp_path):
     other.symlink_to(runs[0])
     choice = MethodChoice(pose_run=(runs[0], other), baselines=(), run_on=CPU)
     assert [method.name for method in load_methods(choice, store)] == ["pose", "second"]
-    with pytest.raises(ValueError, match="cannot be told apart"):
+    with pytest.raises(ValueError, match="the same run twice"):
         load_methods(MethodChoice(pose_run=(runs[0], runs[0])), store)
 
 

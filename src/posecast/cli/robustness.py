@@ -11,6 +11,7 @@ from posecast.cli.parsing import parse
 from posecast.computing.devices import Device
 from posecast.computing.options import ForecasterOptions
 from posecast.evaluation import MethodChoice, load_methods
+from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.robustness import RobustnessConfig, study_robustness
 from posecast.store.reading import Store
 
@@ -54,6 +55,8 @@ def robustness(words: list[str], program: str) -> int:
     print(report.tables)
     if report.trained_on:
         print(f"{len(report.trained_on)} of the clips were trained on: not a fair test.")
+    for run in report.without_record:
+        print(without_record_text(run))
     for problem in list(report.left_out.values())[:20]:
         print(f"  left out: {problem}")
     return 0

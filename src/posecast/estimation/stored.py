@@ -36,9 +36,11 @@ from posecast.networks.kinds import facts_of
 from posecast.pretrained import is_shipped
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
-from posecast.records.final_looks import record_test_use
+from posecast.records.final_looks import looks_text, record_test_use
+from posecast.records.training_data import read_training_data
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
+from posecast.store.identity import learned_from
 from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError
 
 _FACTS = "estimates.json"
@@ -103,7 +105,7 @@ class EstimationReport:
                 "left to choose, --final does"
             )
         for run, count in self.test_uses.items():
-            lines.append(f"Test clips have been looked at {count} times with {run}.")
+            lines.append(looks_text(run, count))
         return "\n".join(lines)
 
 
@@ -140,7 +142,10 @@ def estimate_store(
     write_json(store.path / _FACTS, facts | {"versions": code_versions()})
     uses = _remember(run_path, clips, store, facts) if config.final else {}
     scored = [clip for clip in clips if clip.split != "test" or config.final]
-    groups = _score(scored, estimates, store, _trained_clips(run_path, store))
+    posecasts_own = Path(run_path).is_dir() or Path(run_path).suffix == ".safetensors"
+    data = read_training_data(run_path) if posecasts_own else None
+    trained, _ = learned_from(data, store)
+    groups = _score(scored, estimates, store, trained)
     return EstimationReport(
         len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton, uses
     )
@@ -219,17 +224,6 @@ def _kept(store: Store, facts: dict[str, Any]) -> dict[str, Poses]:
     except StoreError:
         return {}
     return {clip.clip_id: (clip.joints_px, clip.visible) for clip in estimated}
-
-
-def _trained_clips(run_path: str | Path, store: Store) -> set[str]:
-    """Clips of this data set that the run's weights were trained or chosen on."""
-    data = Path(run_path) / "data.json"
-    if not data.is_file():
-        return set()
-    facts = read_json(data)
-    if facts.get("store", {}).get("dataset", store.info.dataset) != store.info.dataset:
-        return set()
-    return {*facts.get("train", ())}
 
 
 def _score(

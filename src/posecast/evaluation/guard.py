@@ -7,13 +7,11 @@ of the runs that were looked at, where it stays (`final_looks`).
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from posecast.errors import PosecastError
-from posecast.records.configs import config_from_dict
-from posecast.records.files import read_json
-from posecast.records.runs import Run
-from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.records.training_data import read_training_data
+from posecast.store.identity import learned_from
+from posecast.store.reading import Store, StoredClip
 
 
 def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
@@ -27,41 +25,19 @@ def check_test_clips(clips: Sequence[StoredClip], final: bool) -> None:
         )
 
 
-def trained_clips(run_path: Path, store: Store) -> tuple[set[str], set[str]]:
-    """Clips of the store that a run's weights were trained on, and those they were chosen on.
-
-    Read from the run's data.json, else worked out from its configuration for this store. Clips of
-    another data set may have the same ids: they are other clips.
-    """
-    data = Path(run_path) / "data.json"
-    if data.is_file():
-        facts = read_json(data)
-        if facts.get("store", {}).get("dataset", store.info.dataset) != store.info.dataset:
-            return set(), set()
-        return set(facts.get("train", ())), set(facts.get("validation", ()))
-    config = Run.open(Path(run_path)).config_dict
-    return _selected(config, "clips", store), _selected(config, "validation", store)
-
-
-def _selected(config: dict[str, Any], name: str, store: Store) -> set[str]:
-    if not isinstance(config.get(name), dict):
-        return set()
-    selection = config_from_dict(ClipSelection, config[name], name)
-    return {clip.clip_id for clip in store.clips if selection.wants(clip)}
-
-
 def check_not_trained(
-    clips: Sequence[StoredClip], run_paths: Sequence[Path], store: Store, allow: bool
+    clips: Sequence[StoredClip], runs: Sequence[Path], store: Store, allow: bool
 ) -> list[str]:
     """Evaluated clips that a run was trained or chosen on; PosecastError unless that is allowed.
 
-    Clips of the validation split may have chosen weights: that is what they are for.
+    Clips of the validation split may have chosen weights: that is what they are for. What a run
+    learned from is what it recorded, see `runs_without_record`.
     """
     ids = {clip.clip_id for clip in clips}
     tested = {clip.clip_id for clip in clips if clip.split != "validation"}
     found: set[str] = set()
-    for path in run_paths:
-        trained, chosen = trained_clips(path, store)
+    for run in runs:
+        trained, chosen = learned_from(read_training_data(run), store)
         found |= (ids & trained) | (tested & chosen)
     known = sorted(found)
     if known and not allow:
@@ -71,3 +47,14 @@ def check_not_trained(
             "--allow-trained; the result will say so"
         )
     return known
+
+
+def runs_without_record(runs: Sequence[Path]) -> list[str]:
+    """Runs of which nobody can say whether they were trained on the clips that are evaluated."""
+    records = {run: read_training_data(run) for run in runs}
+    return [str(run) for run, data in records.items() if data is None or not data.is_known]
+
+
+def without_record_text(run: str) -> str:
+    """A line for people."""
+    return f"{run} does not say what it was trained on: these clips may have been among it."

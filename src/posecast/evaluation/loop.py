@@ -1,6 +1,6 @@
 """The evaluation stage: any methods, the same clips, one table.
 
-    OUT/evaluation.json   what was evaluated: methods with their runs and seeds, clips, versions
+    OUT/evaluation.json   what was evaluated: see `record`
     OUT/rows.csv          the table, see `table`
     OUT/examples/         a few clips with all their forecasts, to look at, see `examples`
 
@@ -22,7 +22,12 @@ from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
 from posecast.errors import PosecastError
 from posecast.evaluation.examples import write_examples
-from posecast.evaluation.guard import check_not_trained, check_test_clips
+from posecast.evaluation.guard import (
+    check_not_trained,
+    check_test_clips,
+    runs_without_record,
+    without_record_text,
+)
 from posecast.evaluation.jobs import (
     ClipVideo,
     EvaluationConfig,
@@ -34,6 +39,7 @@ from posecast.evaluation.jobs import (
 from posecast.evaluation.judges import Judges
 from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
 from posecast.evaluation.networks import MetricNetworks
+from posecast.evaluation.record import close_record, open_record
 from posecast.evaluation.scores import (
     curves_of_samples,
     frame_curves,
@@ -43,9 +49,9 @@ from posecast.evaluation.scores import (
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
-from posecast.records.configs import config_differences, config_to_dict
-from posecast.records.files import FileError, read_json, write_json
-from posecast.records.final_looks import record_test_use
+from posecast.records.configs import config_to_dict
+from posecast.records.files import FileError
+from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.versions import code_versions
 from posecast.store.reading import Store, StoredClip, StoreError
 
@@ -64,6 +70,8 @@ class EvaluationReport:
     empty without test clips."""
     trained_on: list[str]
     """Evaluated clips that a run was trained on."""
+    without_record: tuple[str, ...] = ()
+    """Runs that do not say what they were trained on."""
 
     def summary(self) -> str:
         """A few lines for people."""
@@ -71,7 +79,8 @@ class EvaluationReport:
         if self.trained_on:
             lines.append(f"{len(self.trained_on)} of them were trained on: not a fair test.")
         for run, count in self.test_uses.items():
-            lines.append(f"Test clips have been looked at {count} times with {run}.")
+            lines.append(looks_text(run, count))
+        lines += [without_record_text(run) for run in self.without_record]
         lines += [f"  left out: {why}" for why in list(self.left_out.values())[:20]]
         return "\n".join(lines)
 
@@ -105,7 +114,7 @@ def evaluate(
     uses, table = {}, None
     if share.is_first:
         facts = _facts(methods, store, config, networks, trained_on)
-        _open_folder(out_path, facts, command)
+        open_record(out_path, facts | {"without_record": runs_without_record(runs)}, command)
         if any(clip.split == "test" for clip in clips):
             uses = record_test_use(runs, _use(methods, clips, out_path))
         table = TableWriter(out_path / "rows.csv")
@@ -127,9 +136,9 @@ def evaluate(
             )
         table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
         write_examples(methods, store, jobs, out_path, config.examples)
-        finished = {"finished": True, "left_out": left_out, "test_uses": uses}
-        write_json(out_path / "evaluation.json", read_json(out_path / "evaluation.json") | finished)
-        report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on)
+        close_record(out_path, left_out, uses)
+        unknown = tuple(runs_without_record(runs))
+        report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)
     report = share.gather(report)[0]
     assert report is not None
     return report
@@ -209,25 +218,7 @@ def _facts(
         "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
         "metric_networks": networks.facts,
         "trained_on": trained_on,
-        "versions": code_versions(),
     }
-
-
-def _open_folder(out_path: Path, facts: dict[str, Any], command: str) -> None:
-    path = out_path / "evaluation.json"
-    if path.is_file():
-        added = ("versions", "finished", "left_out", "test_uses", "command")
-        differences = config_differences(read_json(path), facts, ignore=added)
-        if differences:
-            listed = "\n".join(f"  {line[:200]}" for line in differences)
-            raise FileError(
-                f"{out_path} holds another evaluation (stored -> asked):\n{listed}\n"
-                "give another folder, or delete this one"
-            )
-    elif out_path.is_dir() and any(out_path.iterdir()):
-        raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
-    else:
-        write_json(path, {**facts, "command": command, "finished": False})
 
 
 def _use(methods: Sequence[Method], clips: Sequence[StoredClip], out_path: Path) -> dict[str, Any]:

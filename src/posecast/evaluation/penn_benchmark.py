@@ -31,12 +31,18 @@ from posecast.computing.options import ForecasterOptions
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
-from posecast.evaluation.guard import check_not_trained, check_test_clips
+from posecast.evaluation.guard import (
+    check_not_trained,
+    check_test_clips,
+    runs_without_record,
+    without_record_text,
+)
+from posecast.evaluation.method_names import distinct_names
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
-from posecast.records.final_looks import record_test_use
+from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.versions import code_versions
 from posecast.store.preparation import PreparationConfig, store_info, to_stored_clip
 from posecast.store.reading import Store, StoredClip
@@ -213,6 +219,8 @@ class BenchmarkTable:
     rows: tuple[BenchmarkRow, ...]
     test_uses: dict[str, int]
     """For each run, how often test clips have been looked at with it."""
+    without_record: tuple[str, ...] = ()
+    """Runs that do not say what they were trained on."""
 
     def text(self) -> str:
         """For people, as a Markdown table."""
@@ -229,9 +237,8 @@ class BenchmarkTable:
             widths = " | ".join(f"+-{half:.1f}" for half in halves)
             lines += [f"| {row.method} | {numbers} |", f"| | {widths} |"]
         lines.append("| joints | " + " | ".join(map(str, self.num_joints)) + " |")
-        lines += [
-            f"Test clips looked at {n} times with {run}." for run, n in self.test_uses.items()
-        ]
+        lines += [looks_text(run, count) for run, count in self.test_uses.items()]
+        lines += [without_record_text(run) for run in self.without_record]
         return "\n".join(lines)
 
 
@@ -267,8 +274,9 @@ def run_penn_pose_benchmark(
     predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
     if config.protocol.num_seen > 1:
         predictors["constant velocity"] = ConstantVelocity()
-    for run in config.pose_run:
-        predictors[run.name] = load_pose_forecaster(run, ForecasterOptions(config.device))
+    names = distinct_names(config.pose_run, taken=predictors)
+    for run, name in zip(config.pose_run, names, strict=True):
+        predictors[name] = load_pose_forecaster(run, ForecasterOptions(config.device))
     uses = {}
     if config.pose_run:
         check_test_clips(store.clips, config.final)
@@ -282,7 +290,8 @@ def run_penn_pose_benchmark(
         rows.append(_row(name, hits, counts, config))
         num_joints = tuple(counts.sum(axis=0).tolist())
     protocol = (config.protocol.variant, config.protocol.num_seen)
-    table = BenchmarkTable(*protocol, len(store.clips), num_joints, tuple(rows), uses)
+    unknown = tuple(runs_without_record(config.pose_run))
+    table = BenchmarkTable(*protocol, len(store.clips), num_joints, tuple(rows), uses, unknown)
     if config.out is not None:
         facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
         write_json(config.out, facts)

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
-from posecast.evaluation.guard import check_not_trained, check_test_clips
+from posecast.evaluation.guard import check_not_trained, check_test_clips, runs_without_record
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
 from posecast.evaluation.methods import Method
 from posecast.evaluation.scores import pose_curves
@@ -93,6 +93,8 @@ class RobustnessReport:
     """Clips that could not be studied, and why."""
     trained_on: list[str]
     """Studied clips that a run was trained on."""
+    without_record: list[str]
+    """Runs that do not say what they were trained on."""
     tables: str
     """Markdown."""
     summaries: dict[str, Summary]
@@ -136,8 +138,11 @@ def study_robustness(
         summaries[ESTIMATED] = summarise_rows(_rows(estimated, methods, store, config, labelled))
     tables = _tables(summaries, [method.name for method in methods], config, len(jobs))
     _write(out_path, summaries, damages, tables)
-    write_json(out_path / "robustness.json", _facts(methods, store, config, trained_on, command))
-    return RobustnessReport(out_path, len(jobs), left_out, trained_on, tables, summaries)
+    unknown = runs_without_record(runs)
+    facts = _facts(methods, store, config, command)
+    facts |= {"trained_on": trained_on, "without_record": unknown}
+    write_json(out_path / "robustness.json", facts)
+    return RobustnessReport(out_path, len(jobs), left_out, trained_on, unknown, tables, summaries)
 
 
 def _check(methods: Sequence[Method], config: RobustnessConfig) -> None:
@@ -284,7 +289,6 @@ def _facts(
     methods: Sequence[Method],
     store: Store,
     config: RobustnessConfig,
-    trained_on: list[str],
     command: str,
 ) -> dict[str, object]:
     return {
@@ -292,6 +296,5 @@ def _facts(
         "methods": [{"name": each.name, "kind": each.kind, **each.origin} for each in methods],
         "config": config_to_dict(config),
         "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
-        "trained_on": trained_on,
         "versions": code_versions(),
     }

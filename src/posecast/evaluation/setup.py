@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from posecast.computing.options import ForecasterOptions
-from posecast.errors import PosecastError
 from posecast.evaluation.baselines import TrainedConvLSTM
+from posecast.evaluation.method_names import distinct_names
 from posecast.evaluation.methods import (
     Method,
     baseline_methods,
@@ -53,7 +53,7 @@ class MethodChoice:
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     """Read the runs and make the baselines; PosecastError where a run does not fit."""
-    names = _distinct([run.name for run in choice.pose_run])
+    names = distinct_names(choice.pose_run)
     methods = []
     for path, name in zip(choice.pose_run, names, strict=True):
         runs = [path] if choice.image_run is None else [path, choice.image_run]
@@ -61,7 +61,7 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
         title = "forecast" if len(names) == 1 else name
         draws = choice.image_run is not None
         methods.append(forecast_method(forecaster, runs, title, draws))
-    stored = _distinct([path.name for path in choice.forecasts])
+    stored = distinct_names(choice.forecasts)
     for path, name in zip(choice.forecasts, stored, strict=True):
         methods.append(stored_method(path, name))
     if choice.image_run is not None and choice.oracle:
@@ -74,9 +74,3 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     wanted = [name.replace("-", " ") for name in choice.baselines]
     mean_clips = store.select(choice.mean_pose_clips) if "mean training pose" in wanted else []
     return [*methods, *baseline_methods(wanted, mean_clips)]
-
-
-def _distinct(names: list[str]) -> list[str]:
-    if len(set(names)) < len(names):
-        raise PosecastError(f"folders of one name cannot be told apart: {names}; rename one")
-    return names

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,31 @@ def _flush_to_disk(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it where they are missing; FileError where that fails."""
-    try:
+    with file_errors("make the folder", path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def file_errors(doing: str, path: Path) -> Iterator[None]:
+    """What the system refuses in the block becomes a FileError: "cannot `doing` PATH: reason"."""
+    try:
+        yield
     except OSError as error:
-        raise FileError(f"cannot make the folder {path}: {error}; give another place") from error
+        raise FileError(f"cannot {doing} {path}: {error.strerror or error}") from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file; FileError where the disk refuses."""
+    with file_errors("write to", path), path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_text(path: Path) -> str:
+    """A text file; FileError where it is missing or no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot read {path}: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -73,6 +94,6 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The content of a JSON file; FileError where it is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
         raise FileError(f"cannot read {path}: {error}") from error

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from posecast.records.files import append_line, read_text
+
 USES_FILE = "test_uses.jsonl"
 
 _IDENTITY = ("out", "weights_step", "options")
 """Facts that tell one look from another; a look that is continued counts once."""
 
 
-def record_test_use(run_paths: Sequence[Path], facts: dict[str, Any]) -> dict[str, int]:
+def record_test_use(runs: Sequence[Path], facts: dict[str, Any]) -> dict[str, int]:
     """Add a line to each run's record of looks at test clips; returns how many each has now.
 
     A look that is continued (same "out", and "weights_step" and "options" where `facts` have them)
@@ -24,12 +26,11 @@ def record_test_use(run_paths: Sequence[Path], facts: dict[str, Any]) -> dict[st
     """
     facts = json.loads(json.dumps(facts))
     counts = {}
-    for path in run_paths:
+    for path in runs:
         uses = read_test_uses(path)
         if not any(_is_same(use, facts) for use in uses):
             entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
-            with (Path(path) / USES_FILE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            append_line(_uses_path(path), json.dumps(entry))
             uses.append(entry)
         counts[str(path)] = len(uses)
     return counts
@@ -39,8 +40,22 @@ def _is_same(use: dict[str, Any], facts: dict[str, Any]) -> bool:
     return all(use.get(name) == facts.get(name) for name in _IDENTITY)
 
 
-def read_test_uses(run_path: Path) -> list[dict[str, Any]]:
-    """All looks at test clips that a run's folder remembers, oldest first."""
-    path = Path(run_path) / USES_FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
+def read_test_uses(run: str | Path) -> list[dict[str, Any]]:
+    """All looks at test clips that a run folder or weight file remembers, oldest first."""
+    path = _uses_path(run)
+    return [json.loads(line) for line in read_text(path).splitlines()] if path.is_file() else []
+
+
+def _uses_path(run: str | Path) -> Path:
+    """In the run's folder; of weights that lie alone, beside them."""
+    path = Path(run)
+    if not path.is_file():
+        return path / USES_FILE
+    alone = not (path.parent / "config.json").is_file()
+    return path.with_name(f"{path.name}.{USES_FILE}" if alone else USES_FILE)
+
+
+def looks_text(run: str, count: int) -> str:
+    """A line for people."""
+    times = "once" if count == 1 else f"{count} times"
+    return f"Test clips have been looked at {times} with {run}."

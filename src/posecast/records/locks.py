@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 
 from posecast.errors import PosecastError
+from posecast.records.files import FileError
 
 LOCK_FILE = ".lock"
 """In the folder that is locked; it may stay there, it is held only while a process says so."""
@@ -16,24 +18,50 @@ LOCK_FILE = ".lock"
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What network disks without locks answer."""
 
+_SHARE = LOCK_FILE + "-"
+_PATIENCE_S = 5.0
+"""How long a process waits while others take their shares, which is a matter of milliseconds."""
+
 logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(folder: Path, refusal: PosecastError, name: str = LOCK_FILE) -> Iterator[None]:
-    """Hold the lock of an existing folder, at most until this process ends; never waits.
+def locked(folder: Path, refusal: PosecastError) -> Iterator[None]:
+    """Hold an existing folder alone, at most until this process ends; does not wait.
 
-    Raises `refusal` where another process holds it. On a disk that has no locks this only warns.
+    Raises `refusal` where another process holds it, or a share of it. On a disk that has no locks
+    this only warns.
     """
-    lock = filelock.FileLock(folder / name, timeout=0, thread_local=False)
+    with _held(folder / LOCK_FILE, refusal):
+        for share in folder.glob(_SHARE + "*"):
+            with _held(share, refusal):  # else it is one of a process that was killed
+                pass
+            share.unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def locked_with_others(folder: Path, refusal: PosecastError) -> Iterator[None]:
+    """Hold a share of a folder: others may hold shares of it too, nobody holds it alone."""
+    own = folder / f"{_SHARE}{uuid.uuid4().hex}"
+    with contextlib.ExitStack() as stack:
+        with _held(folder / LOCK_FILE, refusal, patience_s=_PATIENCE_S):
+            stack.callback(own.unlink, missing_ok=True)
+            stack.enter_context(_held(own, refusal))
+        yield
+
+
+@contextlib.contextmanager
+def _held(file: Path, refusal: PosecastError, patience_s: float = 0) -> Iterator[None]:
+    lock = filelock.FileLock(file, timeout=patience_s, thread_local=False)
     try:
         lock.acquire()
     except filelock.Timeout:
         raise refusal from None
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS_HERE:
-            raise PosecastError(f"cannot lock {folder}: {error}; mend its rights") from error
-        logger.warning("cannot lock %s (%s): do not work in it twice at once", folder, error)
+            raise FileError(f"cannot lock {file.parent}: {error}; mend its rights") from error
+        logger.warning("cannot lock %s (%s): do not work in it twice at once", file.parent, error)
     try:
         yield
     finally:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from posecast.errors import PosecastError
 from posecast.records.configs import config_to_dict
-from posecast.records.files import read_json, write_safely, write_text
+from posecast.records.files import append_line, read_json, read_text, write_safely, write_text
 from posecast.records.format_versions import check_format_version
 from posecast.records.training_data import TrainingData, read_training_data
 from posecast.records.weights import facts_of_training, write_weights
@@ -97,8 +97,7 @@ class Run:
             return
         numbers = {name: float(value) for name, value in metrics.items()}
         record = {"step": step, **{name: _json_number(value) for name, value in numbers.items()}}
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        append_line(self.path / "metrics.jsonl", json.dumps(record))
         writer = self._open_tensorboard()
         for name, value in numbers.items():
             writer.add_scalar(name, value, step)
@@ -114,7 +113,7 @@ class Run:
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl, oldest first; a half-written last one is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = read_text(path).splitlines() if path.is_file() else []
         records = []
         for line in lines:
             with contextlib.suppress(json.JSONDecodeError):

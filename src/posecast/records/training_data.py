@@ -6,6 +6,7 @@ from typing import Any
 
 from posecast.records.configs import config_from_dict
 from posecast.records.files import read_json
+from posecast.records.weights import read_facts
 
 DATA_FILE = "data.json"
 
@@ -33,6 +34,11 @@ class TrainingData:
     record it, or from weights of which it is not known."""
     earlier: "TrainingData | None" = None
     """What the weights that training started from had learned from."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing else can have moved the weights."""
+        return all(each.complete for each in self.generations())
 
     def generations(self) -> "list[TrainingData]":
         """This record and those of the runs that its weights came from."""
@@ -68,9 +74,15 @@ def _difference(old: tuple[str, ...], new: tuple[str, ...]) -> str:
     return "; ".join(parts if len(parts) > 1 else [*parts, "in another order"])
 
 
-def read_training_data(run_path: str | Path) -> TrainingData | None:
-    """What a run's data.json says; None where it is not known. FileError for a damaged one."""
-    path = Path(run_path) / DATA_FILE
-    if not path.is_file():
-        return None
-    return config_from_dict(TrainingData, read_json(path), str(path))
+def read_training_data(source: str | Path) -> TrainingData | None:
+    """What a run folder or a weight file says that it learned from; None where it does not say.
+
+    PosecastError where that is damaged.
+    """
+    path = Path(source)
+    if path.is_file():
+        said: Any = read_facts(path).trained_on or None
+    else:
+        path = path / DATA_FILE
+        said = read_json(path) if path.is_file() else None
+    return None if said is None else config_from_dict(TrainingData, said, str(path))

@@ -16,6 +16,8 @@ import jinja2
 from markupsafe import Markup
 
 from posecast.evaluation.examples import read_examples
+from posecast.evaluation.guard import without_record_text
+from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report.charts import Line, legend_key, line_chart
@@ -113,7 +115,7 @@ def write_report(
 def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _Chapter:
     if not (path / "evaluation.json").is_file():
         raise FileError(f"{path} is no evaluation: make one with 'posecast evaluate'")
-    facts = read_json(path / "evaluation.json")
+    facts = read_record(path)
     if not facts["finished"]:
         raise FileError(f"{path} is not finished: the command that began it goes on where it was")
     summary = summarise(path, config.num_draws, config.seed)
@@ -174,7 +176,10 @@ def _facts(facts: dict[str, Any], summary: Summary) -> tuple[tuple[str, str], ..
         ("Intervals", f"95 %, from {summary.num_draws} bootstrap samples of the clips"),
         (
             "Code",
-            f"posecast {facts['versions']['posecast']}, {facts['versions']['git_commit'][:12]}",
+            "; ".join(
+                f"posecast {each['posecast']}, {each['git_commit'][:12]}"
+                for each in facts["versions"]
+            ),
         ),
     )
 
@@ -198,6 +203,7 @@ def _warnings(facts: dict[str, Any]) -> tuple[str, ...]:
                 f"Test clips have been looked at {count} times with the run {Path(run).name}: the "
                 "more looks, the less such a number is worth."
             )
+    warnings += [without_record_text(Path(run).name) for run in facts["without_record"]]
     return tuple(warnings)
 
 

@@ -1,4 +1,4 @@
-"""What a training notes of its store, so that it is never continued on another one."""
+"""What a training notes of its store: it is never continued on another one, nor judged by it."""
 
 import hashlib
 import json
@@ -34,6 +34,21 @@ def training_data(
         tuple(actions),
         earlier=before,
     )
+
+
+def learned_from(data: TrainingData | None, store: Store) -> tuple[set[str], set[str]]:
+    """Clips of the store that weights were trained on, and clips that they were chosen on.
+
+    Nothing else is known than what the record says. Clips of another data set may have the same
+    ids: they are other clips.
+    """
+    trained: set[str] = set()
+    chosen: set[str] = set()
+    for each in data.generations() if data else ():
+        if each.store.get("dataset", store.info.dataset) == store.info.dataset:
+            trained.update(each.train)
+            chosen.update(each.validation)
+    return trained, chosen
 
 
 def poses_checksum(clips: Sequence[StoredClip]) -> str:

@@ -8,8 +8,6 @@ bytes, whatever was interrupted in between, and in whatever order or process cli
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import itertools
 import json
 import math
@@ -27,7 +25,8 @@ from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_differences, config_to_dict
-from posecast.records.files import PARTIAL, write_text
+from posecast.records.files import PARTIAL, make_folder, write_text
+from posecast.records.locks import LOCK_FILE, locked, locked_with_others
 from posecast.store.files import (
     NPY_HEADER_BYTES,
     StoreError,
@@ -42,9 +41,7 @@ LEFT_OUT_FILE = "left_out.jsonl"
 """In the store: each clip that could not be used, and why."""
 
 _MOST_LISTED = 20
-_OWN_NAMES = (".lock", "store.json")
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What network file systems without locks answer; there the user has to mind the order."""
+_OWN_NAMES = (LOCK_FILE, "store.json")
 
 
 class StoreWriter:
@@ -60,13 +57,12 @@ class StoreWriter:
         self.path = path
         self.info = info
         _refuse_strange_folder(path)
-        path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path, shared)
-        try:
+        make_folder(path)
+        self._held = contextlib.ExitStack()
+        with self._held as undone:
+            undone.enter_context(_held_by_writers(path, shared))
             self.finished = self._begin()
-        except BaseException:
-            os.close(self._lock)
-            raise
+            self._held = undone.pop_all()
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -77,7 +73,7 @@ class StoreWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        os.close(self._lock)
+        self._held.close()
 
     def _begin(self) -> bool:
         """Note the options, or compare them with those noted; True where all is done already."""
@@ -300,19 +296,9 @@ def _refuse_strange_folder(path: Path) -> None:
             )
 
 
-def _lock(path: Path, shared: bool) -> int:
-    """Held until the descriptor is closed, at the latest when the process ends."""
-    descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreError(
-            f"another process is preparing {path}: wait for it, or stop it; to share the work, "
-            "give every process its --shard"
-        ) from None
-    except OSError as error:
-        if error.errno not in _NO_LOCKS_HERE:
-            os.close(descriptor)
-            raise
-    return descriptor
+def _held_by_writers(path: Path, shared: bool) -> contextlib.AbstractContextManager[None]:
+    in_use = StoreError(
+        f"another process is preparing {path}: wait for it, or stop it; to share the work, "
+        "give every process its --shard"
+    )
+    return locked_with_others(path, in_use) if shared else locked(path, in_use)

@@ -1,0 +1,64 @@
+"""OUT/evaluation.json: what was evaluated, and which code wrote to the table.
+
+format_version, methods (with their runs and seeds), config, store, metric_networks, trained_on,
+without_record, command; versions: one entry for each change of code among the starts; finished,
+and at the end left_out and test_uses.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.records.configs import config_differences, config_from_dict, config_to_dict
+from posecast.records.files import FileError, read_json, write_json
+from posecast.records.format_versions import check_format_version
+from posecast.records.versions import code_versions
+
+FORMAT_VERSION = 2
+"""1 (56aa31b) had no number, one entry of versions, and no without_record."""
+_NOT_COMPARED = ("format_version", "versions", "finished", "left_out", "test_uses", "command")
+
+
+def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
+    """Begin an evaluation of these facts, or go on with it.
+
+    FileError where the folder holds another one, or something else.
+    """
+    path = out_path / "evaluation.json"
+    if not path.is_file():
+        if out_path.is_dir() and any(out_path.iterdir()):
+            raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
+        stored = {**facts, "command": command, "finished": False, "versions": []}
+    else:
+        stored = read_record(out_path)
+        differences = config_differences(stored, facts, ignore=_NOT_COMPARED)
+        if differences:
+            listed = "\n".join(f"  {line[:200]}" for line in differences)
+            raise FileError(
+                f"{out_path} holds another evaluation (stored -> asked):\n{listed}\n"
+                "give another folder, or delete this one"
+            )
+    versions = stored["versions"]
+    if versions[-1:] != [code_versions()]:
+        versions = [*versions, code_versions()]
+    write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
+
+
+def close_record(out_path: Path, left_out: dict[str, str], test_uses: dict[str, int]) -> None:
+    """Note that the table is whole."""
+    finished = {"finished": True, "left_out": left_out, "test_uses": test_uses}
+    write_json(out_path / "evaluation.json", read_record(out_path) | finished)
+
+
+def read_record(out_path: Path) -> dict[str, Any]:
+    """An evaluation's facts, in today's form whichever posecast wrote them; FileError: damaged."""
+    path = out_path / "evaluation.json"
+    stored = read_json(path)
+    if not isinstance(stored, dict) or not {"methods", "config", "versions"} <= stored.keys():
+        raise FileError(f"{path} is not the record of an evaluation")
+    version = stored.pop("format_version", 1)
+    check_format_version(version, FORMAT_VERSION, f"evaluation {out_path}")
+    if version == 1:
+        stored |= {"versions": [stored["versions"]], "without_record": []}
+    config = config_from_dict(EvaluationConfig, stored["config"], "config")
+    return {"format_version": FORMAT_VERSION, **stored, "config": config_to_dict(config)}
