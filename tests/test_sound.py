@@ -1,0 +1,68 @@
+"""The sound of the seen part under a forecast's pictures."""
+
+import av
+import numpy as np
+import pytest
+
+from posecast.media.sound import add_sound
+from posecast.media.videos import read_video, write_mp4
+
+RATE, BLOCK = 48_000, 960
+
+
+def write_with_sound(path, video_codec: str, sound_codec: str) -> None:
+    """A second of a tone of 440 Hz under black pictures."""
+    wave = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    samples = (wave * 16_000).astype(np.int16)[None]
+    with av.open(str(path), "w") as file:
+        pictures = file.add_stream(video_codec, rate=30)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = file.add_stream(sound_codec, rate=RATE)
+        for _ in range(30):
+            black = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
+            file.mux(pictures.encode(black))
+        file.mux(pictures.encode(None))
+        for start in range(0, RATE, BLOCK):
+            part = np.ascontiguousarray(samples[:, start : start + BLOCK])
+            frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
+            frame.rate, frame.pts = RATE, start
+            file.mux(sound.encode(frame))
+        file.mux(sound.encode(None))
+
+
+def heard(path) -> np.ndarray:
+    with av.open(str(path)) as file:
+        frames = [frame.to_ndarray() for frame in file.decode(audio=0)]
+    return np.concatenate(frames, axis=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs"),
+    [
+        ("phone.mp4", ("libx264", "aac")),
+        ("browser.webm", ("libvpx", "libopus")),
+        ("take:2 #1.mov", ("libx264", "pcm_s16le")),
+    ],
+)
+def test_the_seen_seconds_are_heard_and_no_more(tmp_path, name, codecs):
+    write_with_sound(tmp_path / name, *codecs)
+    out = tmp_path / "out.mp4"
+    pictures = [np.full((48, 64, 3), 4 * number, np.uint8) for number in range(60)]
+    write_mp4(out, pictures, 30.0)
+    before = list(read_video(out))
+    assert add_sound(out, tmp_path / name, until_s=0.5)
+    np.testing.assert_array_equal(list(read_video(out)), before)
+    wave = heard(out)
+    assert len(wave) / RATE == pytest.approx(0.5, abs=0.06)
+    middle = wave[RATE // 10 : 4 * RATE // 10]
+    spectrum = np.abs(np.fft.rfft(middle))
+    assert np.argmax(spectrum) * RATE / len(middle) == pytest.approx(440, abs=4)
+
+
+def test_silence_stays(tmp_path):
+    pictures = [np.zeros((48, 64, 3), np.uint8)] * 3
+    for name in ("a.mp4", "b.mp4"):
+        write_mp4(tmp_path / name, pictures, 30.0)
+    before = (tmp_path / "a.mp4").read_bytes()
+    assert not add_sound(tmp_path / "a.mp4", tmp_path / "b.mp4", 1.0)
+    assert (tmp_path / "a.mp4").read_bytes() == before
