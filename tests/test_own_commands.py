@@ -76,9 +76,9 @@ def test_forecast_with_poses_of_another_program(capsys, here, runs):
     status, out, err = run(capsys, "forecast", "walk.mp4", *models(runs), "--poses", "walk.csv")
     assert (status, err) == (0, "")
     assert out.startswith("walk-forecast.mp4: seen from 0.27 to 0.37 s, 3 frames")
-    assert len(list(videos.read_video("walk-forecast.mp4"))) == 7
+    assert len(list(videos.read_video("walk-forecast.mp4"))) == 12 + 3
     with np.load("walk-forecast.npz") as arrays:
-        assert arrays["predicted_frames"].shape == (3, SIZE, SIZE, 3)
+        assert arrays["predicted_frames"].shape == (1, 3, SIZE, SIZE, 3)
 
 
 def test_forecast_with_an_estimator(capsys, here, runs, monkeypatch):

@@ -16,12 +16,12 @@ from posecast.estimation import FollowOptions
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_pictures import paste
+from posecast.forecasting.own_pictures import View, future_frames, paste
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_result import ARRAYS
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
-from posecast.geometry import Crop
+from posecast.geometry import Crop, cut_crop
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.generator import Generator, GeneratorConfig
@@ -30,7 +30,7 @@ from posecast.skeletons import COCO, PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
 NUM_PAST, SIZE = 4, 16
-CONFIG = OwnVideoConfig(steps=5, view_height=60)
+CONFIG = OwnVideoConfig(steps=5, panels=True, view_height=60)
 RED = EstimatedPoses(RedEstimator())
 
 
@@ -221,6 +221,39 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
         assert arrays["predicted_joints_px"].shape == (3, 5, 13, 2)
         np.testing.assert_allclose(arrays["weights"], 1 / 3)
     assert len(list(videos.read_video(tmp_path / "out.mp4"))) == used + 5
+
+
+def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):
+    """All of the video, then the forecast: outside of the crop the last frame stays."""
+    video = write(tmp_path / "a.mp4", walking(12))
+    config = OwnVideoConfig(steps=5)
+    result = forecast_video(video, forecaster, RED, tmp_path / "out.mp4", config)
+    frames = np.stack(list(videos.read_video(video)))
+    futures = np.stack(list(future_frames(result, View.of((120, 200), 0))))
+    crop = result.forecast.crop
+    inside = (slice(None), slice(crop.y1, crop.y2), slice(crop.x1, crop.x2))
+    still = np.stack([frames[-1]] * 5)
+    assert (futures[inside] != still[inside]).any()
+    futures[inside] = still[inside]
+    np.testing.assert_array_equal(futures, still)
+    written = np.stack(list(videos.read_video(tmp_path / "out.mp4")))
+    assert written.shape == (12 + 5, 120, 200, 3)
+    assert np.abs(written[:12].astype(int) - frames).mean() < 3
+
+
+def test_what_the_drawer_left_alone_stays_to_the_bit():
+    picture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    crop = Crop(10, 5, 50, 45)
+    still = cut_crop(picture, crop, 20, "area")
+    patch = still.copy()
+    patch[8:12, 8:12] = 255
+    pasted = paste(picture, patch, crop, still)
+    changed = np.argwhere((pasted != picture).any(axis=-1))
+    assert len(changed) > 30
+    # 4 x 4 patch pixels are 8 x 8 of the picture, softened by a patch pixel on each side.
+    np.testing.assert_array_less([5 + 13, 10 + 13], changed.min(axis=0))
+    np.testing.assert_array_less(changed.max(axis=0), [5 + 26, 10 + 26])
+    np.testing.assert_array_equal(paste(picture, still, crop, still), picture)
 
 
 # --- pasting --------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The pictures of a forecast of one's own video: whole frames, with the skeleton beside them."""
+"""The pictures of a forecast of one's own video: its frames go on in its own size and rate, or
+whole frames with the skeleton beside them."""
 
 import dataclasses
 import itertools
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
-from posecast.geometry import Crop, px_to_crop
+from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import (
     PREDICTED,
     SEEN,
@@ -70,29 +71,39 @@ def read_pictures(
 
 def paste(
     picture: UInt8[np.ndarray, "h w 3"],
-    patch: UInt8[np.ndarray, "_ _ 3"],
+    patch: UInt8[np.ndarray, "a b 3"],
     crop: Crop,
+    still: UInt8[np.ndarray, "a b 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The picture with the patch, scaled to the crop, in the crop's place.
 
-    The patch's border blends into the picture, except where the crop ends at the picture's edge or
-    beyond it.
+    Where the patch is as in `still`, the crop of the picture itself as it was given to the drawer,
+    the picture stays as it is to the bit. The patch's border blends into the picture, except where
+    the crop ends at the picture's edge or beyond it.
     """
     height, width = picture.shape[:2]
-    shrinks = crop.width < patch.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    scaled = cv2.resize(patch, (crop.width, crop.height), interpolation=how)
     rows = slice(max(crop.y1, 0), min(crop.y2, height))
     columns = slice(max(crop.x1, 0), min(crop.x2, width))
-    inside = scaled[
-        rows.start - crop.y1 : rows.stop - crop.y1, columns.start - crop.x1 : columns.stop - crop.x1
-    ]
+    inside = (
+        slice(rows.start - crop.y1, rows.stop - crop.y1),
+        slice(columns.start - crop.x1, columns.stop - crop.x1),
+    )
     down, across = _ramp(crop.y1, crop.y2, height), _ramp(crop.x1, crop.x2, width)
-    share = np.minimum(down[:, None], across[None])[..., None]
+    share = np.minimum(down[:, None], across[None])
+    if still is not None:
+        changed = np.any(patch != still, axis=-1).astype(np.float32)
+        share = share * _scaled(changed, crop, cv2.INTER_LINEAR)[inside]
     result = picture.copy()
     ground = result[rows, columns]
-    result[rows, columns] = (ground + share * (inside.astype(np.float32) - ground)).round()
+    step = _scaled(patch, crop, cv2.INTER_CUBIC)[inside].astype(np.float32) - ground
+    result[rows, columns] = (ground + share[..., None] * step).round()
     return result
+
+
+def _scaled(patch: np.ndarray, crop: Crop, enlarging: int) -> np.ndarray:
+    """The patch in the crop's size; where that is smaller its pixels are averaged."""
+    how = cv2.INTER_AREA if crop.width < patch.shape[1] else enlarging
+    return cv2.resize(patch, (crop.width, crop.height), interpolation=how)
 
 
 def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
@@ -107,7 +118,32 @@ def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
     return weights.astype(np.float32)
 
 
-def forecast_pictures(
+def video_goes_on(
+    video: Path, result: OwnForecast, view: View, sample: int = 0
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The video up to the last seen frame, at the forecast's rate, and one of its futures."""
+    fps = result.forecast.fps
+    num_seen = round(result.seen_to_s * fps) + 1
+    for picture in itertools.islice(read_video(video, fps), num_seen):
+        yield view.resize(picture)
+    yield from future_frames(result, view, sample)
+
+
+def future_frames(
+    result: OwnForecast, view: View, sample: int = 0
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Whole frames of one future; without an image model the last seen frame, again and again."""
+    forecast, last = result.forecast, result.seen.pictures[-1]
+    picture, crop = view.resize(last), _scaled_crop(forecast.crop, view.scale)
+    if forecast.frames is None:
+        yield from itertools.repeat(picture, len(forecast.visible))
+        return
+    still = cut_crop(last, forecast.crop, forecast.frames.shape[2], "area")
+    for patch in forecast.frames[sample]:
+        yield paste(picture, patch, crop, still)
+
+
+def with_poses(
     result: OwnForecast,
     seen_pictures: list[UInt8[np.ndarray, "h w 3"]],
     view: View,
@@ -119,13 +155,10 @@ def forecast_pictures(
     for picture, (joints, visible) in zip(seen_pictures, poses, strict=True):
         pose = _pose(joints, visible, forecast.crop, skeleton, view.hw[0])
         yield side_by_side([_panel(picture, SEEN, "seen"), _panel(pose, SEEN, "pose seen")])
-    crop = _scaled_crop(forecast.crop, view.scale)
-    for number, joints in enumerate(forecast.joints_px[0]):
-        picture = seen_pictures[-1]
-        if forecast.frames is not None:
-            picture = paste(picture, forecast.frames[0, number], crop)
-        pose = _pose(joints, forecast.visible[number], forecast.crop, skeleton, view.hw[0])
-        panels = (picture, f"forecast +{number + 1}"), (pose, f"pose +{number + 1}")
+    frames = zip(future_frames(result, view), forecast.joints_px[0], forecast.visible, strict=True)
+    for number, (picture, joints, visible) in enumerate(frames, start=1):
+        pose = _pose(joints, visible, forecast.crop, skeleton, view.hw[0])
+        panels = (picture, f"forecast +{number}"), (pose, f"pose +{number}")
         yield side_by_side([_panel(each, PREDICTED, text) for each, text in panels])
 
 

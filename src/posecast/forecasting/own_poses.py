@@ -34,7 +34,10 @@ class OwnVideoConfig:
     """Share of the seen frames that must be well-seen, the last one among them."""
     lead_s: float = 5.0
     """Where the second to forecast from is given, the person is searched so many seconds before."""
-    view_height: int = 480
+    panels: bool = False
+    """Write the seen frames that the pose model looked at and the forecast ones with the pose
+    beside them and borders (green: seen, red: forecast), in place of the video going on."""
+    view_height: int = 0
     """Height of the picture in the video that is written; 0 keeps the size of the video."""
 
     def __post_init__(self) -> None:

@@ -1,11 +1,14 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_pictures import View, forecast_pictures, read_pictures
+from posecast.forecasting.own_pictures import View, read_pictures, video_goes_on, with_poses
 from posecast.forecasting.own_poses import (
     OwnVideoConfig,
     PoseSource,
@@ -13,6 +16,7 @@ from posecast.forecasting.own_poses import (
     find_poses,
 )
 from posecast.forecasting.own_result import OwnForecast, write_arrays
+from posecast.media.sound import add_sound
 from posecast.media.videos import probe_video, write_gif, write_mp4
 
 _SUFFIXES = (".mp4", ".gif")
@@ -60,7 +64,15 @@ def forecast_video(
     if out is not None:
         # The video last: where it is, all is.
         write_arrays(Path(out).with_suffix(".npz"), result, forecaster.skeleton)
-        write = write_gif if Path(out).suffix.lower() == ".gif" else write_mp4
-        movie = forecast_pictures(result, shown, view, forecaster.skeleton)
-        write(out, movie, result.forecast.fps)
+        if config.panels:
+            _write(Path(out), with_poses(result, shown, view, forecaster.skeleton), result)
+        else:
+            _write(Path(out), video_goes_on(video, result, view), result)
+            if Path(out).suffix.lower() == ".mp4":
+                add_sound(Path(out), video, result.seen_to_s + 1 / result.fps)
     return result
+
+
+def _write(out: Path, movie: Iterator[UInt8[np.ndarray, "h w 3"]], result: OwnForecast) -> None:
+    write = write_gif if out.suffix.lower() == ".gif" else write_mp4
+    write(out, movie, result.forecast.fps)
