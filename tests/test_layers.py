@@ -16,7 +16,7 @@ LAYERS = (
     ("geometry",),
     ("clips",),
     ("computing", "pretrained"),
-    ("heatmaps", "losses", "media", "keypoints", "motion"),
+    ("heatmaps", "losses", "media", "keypoints", "motion", "carrying"),
     ("metrics", "datasets"),
     ("networks",),
     ("store",),

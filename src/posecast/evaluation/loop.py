@@ -195,7 +195,7 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
                 f"{method.name} was trained on skeleton {drawer.skeleton.name}, store {store.path} "
                 f"has {store.skeleton.name}"
             )
-        if drawer is not None and drawer.size != store.size:
+        if drawer is not None and drawer.size not in (None, store.size):
             raise PosecastError(
                 f"{method.name} draws {drawer.size} px, store {store.path} has {store.size} px: "
                 f"prepare the store with --size {drawer.size}"

@@ -7,11 +7,13 @@ from typing import Any
 from torch import nn
 
 from posecast.computing.options import ForecasterOptions
+from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.forecasting.protocols import FrameDrawer, TrainedPoseForecaster
 from posecast.motion.neighbours import BASE_FILE, MotionBase
+from posecast.networks.carrying import CarryingNetwork
 from posecast.networks.generator import Generator
 from posecast.networks.kinds import LoadedNetwork, load_network
 from posecast.networks.motion_residual import MotionResidual
@@ -35,11 +37,18 @@ def _generator(loaded: LoadedNetwork[Generator], options: ForecasterOptions) -> 
     return GeneratorDrawer(loaded.network, SKELETONS[facts.skeleton], facts.sigma_px, options)
 
 
+def _carried(loaded: LoadedNetwork[CarryingNetwork], options: ForecasterOptions) -> CarriedDrawer:
+    return CarriedDrawer(loaded.network, SKELETONS[loaded.facts.skeleton], options)
+
+
 POSE_FORECASTERS: dict[type[nn.Module], Callable[..., TrainedPoseForecaster]] = {
     PoseLSTM: _lstm,
     MotionResidual: _motion,
 }
-FRAME_DRAWERS: dict[type[nn.Module], Callable[..., FrameDrawer]] = {Generator: _generator}
+FRAME_DRAWERS: dict[type[nn.Module], Callable[..., FrameDrawer]] = {
+    Generator: _generator,
+    CarryingNetwork: _carried,
+}
 """Network -> function of (loaded network, options)."""
 
 

@@ -179,7 +179,7 @@ def _check_store(store: Store, forecaster: Forecaster) -> None:
             f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
         )
     drawer = forecaster.drawer
-    if drawer is not None and store.size != drawer.size:
+    if drawer is not None and drawer.size not in (None, store.size):
         raise PosecastError(
             f"store {store.path} has frames of {store.size} px, the image model draws "
             f"{drawer.size} px; prepare the store with --size {drawer.size}"

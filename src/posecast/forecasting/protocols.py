@@ -79,8 +79,8 @@ class FrameDrawer(Protocol):
     def skeleton(self) -> Skeleton: ...
 
     @property
-    def size(self) -> int:
-        """Side of the frames that it draws, in pixels."""
+    def size(self) -> int | None:
+        """Side of the frames that it draws, in pixels; None: that of the seen ones."""
         ...
 
     def crop_of(self, seen: SeenVideo) -> Crop:

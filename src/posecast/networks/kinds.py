@@ -20,6 +20,7 @@ from posecast.networks.action_classifier import (
     PoseClassifier,
     PoseClassifierConfig,
 )
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
@@ -49,6 +50,7 @@ KINDS = {
     "pose": Kind(PoseLSTMConfig, PoseLSTM),
     "motion": Kind(MotionResidualConfig, MotionResidual),
     "image": Kind(GeneratorConfig, Generator),
+    "carrying": Kind(CarryingConfig, CarryingNetwork),
     "estimator": Kind(HourglassConfig, Hourglass),
     "movenet": Kind(MoveNetConfig, MoveNet),
     "conv_lstm": Kind(ConvLSTMConfig, ConvLSTM),

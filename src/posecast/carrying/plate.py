@@ -1,0 +1,96 @@
+"""The room without the person: one picture of the background from all seen frames."""
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+UNCOVERED = 0.25
+"""A place is background where the person's mask, widened, is below this."""
+
+
+def background_plate(
+    frames: UInt8[np.ndarray, "t s s 3"],
+    covered: Float[np.ndarray, "t s s"],
+    to_last: Float[np.ndarray, "t 2 3"],
+) -> tuple[UInt8[np.ndarray, "s s 3"], Bool[np.ndarray, "s s"]]:
+    """The background as the last frame's camera sees it, and where no frame shows it.
+
+    `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`. Where the
+    last frame shows the background, the plate is that frame bit for bit; where others do, their
+    median; elsewhere the surroundings grow inwards (`filled`).
+    """
+    seen = np.stack([_seen(*pair) for pair in zip(covered, to_last, strict=True)])
+    plate = frames[-1].copy()
+    ever = np.asarray(seen.any(axis=0))
+    wanted = ever & ~seen[-1]
+    if wanted.any():
+        moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
+        plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
+    holes = np.asarray(~ever)
+    return filled(plate, holes), holes
+
+
+def _seen(
+    covered: Float[np.ndarray, "s s"], to_last: Float[np.ndarray, "2 3"]
+) -> Bool[np.ndarray, "s s"]:
+    """Where a frame shows the background, in the last frame's places."""
+    if _is_still(to_last):
+        return covered < UNCOVERED
+    side = covered.shape[0]
+    return cv2.warpAffine(covered, to_last, (side, side), borderValue=1.0) < UNCOVERED
+
+
+def moved_picture(
+    picture: UInt8[np.ndarray, "s s 3"], transform: Float[np.ndarray, "2 3"]
+) -> UInt8[np.ndarray, "s s 3"]:
+    """The picture after a movement of the camera; the very picture if there was none."""
+    if _is_still(transform):
+        return picture
+    return warped(picture, transform)
+
+
+def warped(picture: np.ndarray, transform: Float[np.ndarray, "2 3"]) -> np.ndarray:
+    """The square picture, bytes or numbers, by a transform of its places; its border goes on."""
+    side, how = len(picture), cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_LINEAR
+    return cv2.warpAffine(
+        picture, transform, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _is_still(transform: Float[np.ndarray, "2 3"]) -> bool:
+    return np.array_equal(transform, np.eye(2, 3))
+
+
+def _median(
+    colours: UInt8[np.ndarray, "t n 3"], seen: Bool[np.ndarray, "t n"]
+) -> UInt8[np.ndarray, "n 3"]:
+    """Median over the frames that see each place; the lower one of two."""
+    ordered = np.sort(np.where(seen[..., None], colours.astype(np.int16), 999), axis=0)
+    middle = (seen.sum(axis=0) - 1) // 2
+    return np.take_along_axis(ordered, middle[None, :, None], axis=0)[0].astype(np.uint8)
+
+
+def filled(
+    picture: UInt8[np.ndarray, "s s 3"], holes: Bool[np.ndarray, "s s"]
+) -> UInt8[np.ndarray, "s s 3"]:
+    """The picture with its holes filled from around, smoother the farther from their edge.
+
+    Pull and push (Gortler et al., SIGGRAPH 1996): averages of known pixels at halved sizes, the
+    finest known of which is taken.
+    """
+    if not holes.any():
+        return picture
+    weight = (~holes).astype(np.float32)
+    colours = picture.astype(np.float32) * weight[..., None]
+    levels = []
+    while min(weight.shape) > 2:
+        levels.append((colours, weight))
+        half = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
+        colours, weight = (
+            cv2.resize(each, half, interpolation=cv2.INTER_AREA) for each in (colours, weight)
+        )
+    grown = colours / np.maximum(weight, 1e-6)[..., None]
+    for colours, weight in reversed(levels):
+        coarse = cv2.resize(grown, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        grown = colours + (1 - weight[..., None]) * coarse
+    return np.where(holes[..., None], np.clip(grown + 0.5, 0, 255).astype(np.uint8), picture)

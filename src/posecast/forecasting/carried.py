@@ -1,0 +1,143 @@
+"""A drawer of frames that carries the seen person along.
+
+Most of a future frame is in the seen ones (`posecast.carrying`): nothing has to be learned for
+that, but the person's outline and the composition can be (`networks.carrying`).
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from posecast.carrying.body_maps import body_maps
+from posecast.carrying.body_parts import body_size
+from posecast.carrying.layers import COARSE, CarriedPerson, Layers
+from posecast.clips import SeenVideo
+from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
+from posecast.geometry import Crop, px_to_crop
+from posecast.media.grey_levels import to_bytes, to_network
+from posecast.networks.carrying import CarryingNetwork, LayerBatch, refined
+from posecast.skeletons import Skeleton
+
+LARGEST = 512
+"""Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
+LOOKED_AT = 32
+"""So many last seen frames are looked at, a second at the usual rate."""
+BATCH = 16
+
+
+class CarriedDrawer:
+    """Draws frames out of the pixels of the seen ones."""
+
+    size = None
+    """It draws any size: a store's own, or the pixels of an own video (`LARGEST`)."""
+
+    def __init__(
+        self,
+        network: CarryingNetwork,
+        skeleton: Skeleton,
+        options: ForecasterOptions | None = None,
+    ) -> None:
+        options = options or ForecasterOptions()
+        self.skeleton = skeleton
+        self._device = options.pick_device()
+        self._half = options.precision != "32-true"
+        self._network = network.float().eval().to(self._device)
+
+    def crop_of(self, seen: SeenVideo) -> Crop:
+        """As `FrameDrawer`: the person's crop."""
+        return seen.person_crop
+
+    @torch.inference_mode()
+    def draw_frames(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+    ) -> UInt8[np.ndarray, "t h w 3"]:
+        """As `FrameDrawer`, in as many pixels as the seen frames have."""
+        if seen.frames is None:
+            raise PosecastError("there are poses but no frames: forecast poses only")
+        crop, own_video = self.crop_of(seen), seen.crop is None
+        side = min(max(crop.hw), LARGEST) if own_video else seen.frames.shape[1]
+        seen = seen.last(min(LOOKED_AT, len(seen.frames)))
+        frames = seen.cut(crop, side)
+        past = px_to_crop(seen.joints_px, crop).astype(np.float32)
+        size = body_size(past, seen.visible, self.skeleton)
+        if not size:  # neither torso nor leg was ever seen whole: nothing to carry
+            return np.repeat(frames[-1:], len(joints_px), axis=0)
+        masks = self._masks(frames, past, seen.visible, size)
+        future = px_to_crop(joints_px, crop).astype(np.float32)
+        joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
+        # Around the crop of an own video stays what was seen last: so must the camera.
+        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, own_video)
+        layers = person.layers()
+        if self._network.refinement is None:
+            return np.stack([each.frame() for each in layers])
+        return np.concatenate(list(self._refined(layers, future, visible, size)))
+
+    def _masks(
+        self,
+        frames: UInt8[np.ndarray, "t s s 3"],
+        joints_crop: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        size: float,
+    ) -> Float[np.ndarray, "t c c"] | None:
+        """How much the person covers of each seen frame; None: not learned."""
+        if self._network.mask is None:
+            return None
+        if frames.shape[1] != COARSE:
+            how = cv2.INTER_AREA if frames.shape[1] > COARSE else cv2.INTER_LINEAR
+            frames = np.stack([cv2.resize(f, (COARSE, COARSE), interpolation=how) for f in frames])
+        masks = []
+        for first in range(0, len(frames), BATCH):
+            part = slice(first, first + BATCH)
+            pictures = to_network(torch.from_numpy(frames[part]).to(self._device))
+            maps = self._maps(joints_crop[part], visible[part], size)
+            with self._autocast():
+                logits = self._network.mask(pictures, maps)
+            masks.append(logits[:, 0].float().sigmoid().cpu().numpy())
+        return np.concatenate(masks)
+
+    def _refined(
+        self,
+        layers: Iterator[Layers],
+        joints_crop: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        size: float,
+    ) -> Iterator[UInt8[np.ndarray, "n s s 3"]]:
+        assert self._network.refinement is not None
+        for first in range(0, len(joints_crop), BATCH):
+            part = slice(first, first + BATCH)
+            maps = self._maps(joints_crop[part], visible[part], size)
+            tensors = _as_tensors(list(islice(layers, BATCH)), self._device)
+            with self._autocast():
+                changes = self._network.refinement(tensors.resized(COARSE), maps)
+            yield to_bytes(refined(tensors, changes)).cpu().numpy()
+
+    def _maps(
+        self, joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], size: float
+    ) -> Float[Tensor, "t m d d"]:
+        places = torch.from_numpy(joints).to(self._device)
+        shown = torch.from_numpy(visible).to(self._device)
+        return body_maps(places, shown, size, self.skeleton, COARSE // 2)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
+
+
+def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
+    """Layers of several frames at the size of their pictures."""
+    pictures = np.stack([np.concatenate([x.person, x.bent, x.plate], axis=-1) for x in layers])
+    side = pictures.shape[1]
+    coarse = [np.concatenate([x.shares, x.distance[None]]) for x in layers]
+    values = torch.from_numpy(np.stack(coarse)).to(device)
+    if side != COARSE:
+        values = torch.nn.functional.interpolate(values, (side, side), mode="bilinear")
+    scaled = torch.from_numpy(pictures).to(device).movedim(-1, 1) / 127.5 - 1
+    return LayerBatch(scaled, values[:, :3], values[:, 3:])

@@ -1,0 +1,205 @@
+"""What is learned about carrying a person along: the person's mask, and a refinement of layers.
+
+`posecast.carrying` makes a future frame of seen pixels without training. Two small U-nets help it.
+One says how much of each pixel of a seen frame the person covers, given the pose. The other looks
+at the layers of a future frame and says how each should move a little, how much of each shows,
+and what to draw where none is right. Its last layers begin with zeros: then nothing changes.
+
+Both work at one fixed size, `posecast.carrying.layers.COARSE`, whatever the size of the frames.
+Pictures are in [-1, 1], `maps` (b m c/2 c/2) from `body_maps`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from posecast.carrying.body_maps import NUM_MAPS
+
+NUM_LAYERS = 3
+"""Person, bent last frame, plate."""
+FLOW_UNIT = 0.05
+"""Flow of 1 moves by so much of half the picture's side: 3.2 of 128 pixels."""
+LEAST_SHARE = 2e-3
+"""A layer that does not show can be called for from this share on."""
+REACH = 3.2
+"""Farther from the body, in radii, nothing is changed."""
+
+
+@dataclass(frozen=True)
+class CarryingConfig:
+    """Size of the networks."""
+
+    mask_widths: tuple[int, ...] = (24, 40, 64, 80)
+    """Channels of the mask's U-net at 1/2, 1/4, ... of the picture's side, multiples of 8; none:
+    the body's parts are the mask."""
+    refinement_widths: tuple[int, ...] = (32, 56, 96, 144)
+    """Likewise of the refinement; none: the layers stay as they are."""
+
+
+class CarryingNetwork(nn.Module):
+    """Both networks, each of which may be absent."""
+
+    def __init__(self, config: CarryingConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mask = PersonMask(config.mask_widths) if config.mask_widths else None
+        self.refinement = Refinement(config.refinement_widths) if config.refinement_widths else None
+
+
+class _UNet(nn.Module):
+    """A U-net on pictures whose pixels were put together two by two; normalised in groups of 8."""
+
+    def __init__(self, channels_in: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, widths[0], 3, padding=1)
+        before = (widths[0], *widths[:-1])
+        self.down = nn.ModuleList(_block(a, b) for a, b in zip(before, widths, strict=True))
+        pairs = zip(widths[:0:-1], widths[-2::-1], strict=True)
+        self.up = nn.ModuleList(_block(a + b, b) for a, b in pairs)
+
+    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
+        x = self.first(x)
+        kept = []
+        for number, block in enumerate(self.down):
+            x = block(functional.avg_pool2d(x, 2) if number else x)
+            kept.append(x)
+        kept.pop()
+        for block in self.up:
+            x = torch.cat([functional.interpolate(x, scale_factor=2.0), kept.pop()], dim=1)
+            x = block(x)
+        return x
+
+
+def _block(channels_in: int, channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (channels_in, channels):
+        layers += [nn.Conv2d(width, channels, 3, padding=1), nn.GroupNorm(8, channels), nn.SiLU()]
+    return nn.Sequential(*layers)
+
+
+class PersonMask(nn.Module):
+    """How much of each pixel the person covers whose pose is given."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.body = _UNet(4 * 3 + NUM_MAPS, widths)
+        self.last = nn.Conv2d(widths[0], 4, 3, padding=1)
+
+    def forward(
+        self, pictures: Float[Tensor, "b 3 c c"], maps: Float[Tensor, "b m d d"]
+    ) -> Float[Tensor, "b 1 c c"]:
+        """Logits."""
+        together = torch.cat([functional.pixel_unshuffle(pictures, 2), maps], dim=1)
+        return functional.pixel_shuffle(self.last(self.body(_last_in_memory(together))), 2)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBatch:
+    """Layers of frames (`carrying.layers.Layers`) as tensors."""
+
+    pictures: Float[Tensor, "b 9 h w"]
+    """Person, bent last frame and plate, channels one after the other."""
+    shares: Float[Tensor, "b 3 h w"]
+    distance: Float[Tensor, "b 1 h w"]
+    """To the nearest part of the body, in radii."""
+
+    def mixed(self) -> Float[Tensor, "b 3 h w"]:
+        """The frame without refinement."""
+        layers = self.pictures.unflatten(1, (NUM_LAYERS, 3))
+        return (layers * self.shares[:, :, None]).sum(dim=1)
+
+    def resized(self, side: int) -> "LayerBatch":
+        """At another size; itself if it has that size."""
+        if self.pictures.shape[-1] == side:
+            return self
+        shrinks = self.pictures.shape[-1] > side
+        how = {"mode": "bilinear", "antialias": shrinks}
+        parts = (self.pictures, self.shares, self.distance)
+        return LayerBatch(*(functional.interpolate(part, (side, side), **how) for part in parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What the refinement says of a frame, at its own size; all zeros change nothing."""
+
+    logits: Float[Tensor, "b 4 c c"]
+    """How much more or less each layer shows, and what is drawn."""
+    drawn: Float[Tensor, "b 3 c c"]
+    """What is drawn, less the unrefined frame."""
+    flow: Float[Tensor, "b 6 d d"]
+    """(x, y) for each layer, in `FLOW_UNIT`."""
+
+
+class Refinement(nn.Module):
+    """Looks at the layers of a frame and says what to change."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.body = _UNet(4 * (3 * NUM_LAYERS + NUM_LAYERS + 3 + 1) + NUM_MAPS, widths)
+        self.to_shares = nn.Conv2d(widths[0], 4 * (NUM_LAYERS + 1 + 3), 3, padding=1)
+        self.to_flow = nn.Conv2d(widths[0], 2 * NUM_LAYERS, 3, padding=1)
+        for head in (self.to_shares, self.to_flow):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.get_parameter("bias"))
+
+    def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Changes:
+        """`layers` at the coarse size, maps of the wanted poses."""
+        near = layers.distance.clamp(max=4) / 4
+        seen = torch.cat([layers.pictures, 2 * layers.shares - 1, layers.mixed(), near], dim=1)
+        together = torch.cat([functional.pixel_unshuffle(seen, 2), maps], dim=1)
+        features = self.body(_last_in_memory(together))
+        shares = functional.pixel_shuffle(self.to_shares(features), 2).float()
+        return Changes(shares[:, :4], shares[:, 4:], self.to_flow(features).float())
+
+
+def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
+    """The frames with changes applied, at the layers' own size.
+
+    Written as the unrefined frame and a difference, so that zeros change not a single bit, and
+    nothing is changed far from the body.
+    """
+    side = layers.pictures.shape[-1]
+    plain = layers.mixed()
+    layered = torch.cat([layers.pictures, plain + _to_side(changes.drawn, side)], dim=1)
+    pictures = layered.unflatten(1, (NUM_LAYERS + 1, 3))
+    shown = (functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE).log()
+    before = shown.softmax(dim=1)
+    after = (shown + 3 * _to_side(changes.logits, side)).softmax(dim=1)
+    # The drawing's own share of the unrefined frame is of that frame, not of the drawing.
+    unmoved = torch.cat([layers.pictures, plain], dim=1).unflatten(1, (NUM_LAYERS + 1, 3))
+    moved = torch.cat([_moved(pictures[:, :-1], changes.flow), pictures[:, -1:]], dim=1)
+    change = (after[:, :, None] * moved - before[:, :, None] * unmoved).sum(dim=1)
+    return plain + change * ((REACH - layers.distance) / 0.6).clamp(0, 1)
+
+
+def _moved(
+    pictures: Float[Tensor, "b l 3 h w"], flow: Float[Tensor, "b f d d"]
+) -> Float[Tensor, "b l 3 h w"]:
+    """Each layer fetched from where its flow points."""
+    batch, _, _, height, width = pictures.shape
+    flow = functional.interpolate(flow, (height, width), mode="bilinear") * FLOW_UNIT
+    rows, columns = (
+        (torch.arange(n, device=flow.device, dtype=flow.dtype) + 0.5) * (2 / n) - 1
+        for n in (height, width)
+    )
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    grid = grid + flow.unflatten(1, (NUM_LAYERS, 2)).flatten(0, 1).permute(0, 2, 3, 1)
+    # Bicubic costs too much to train with.
+    how = "bilinear" if torch.is_grad_enabled() else "bicubic"
+    fetched = functional.grid_sample(
+        pictures.flatten(0, 1), grid, mode=how, padding_mode="border", align_corners=False
+    )
+    return fetched.unflatten(0, (batch, NUM_LAYERS))
+
+
+def _to_side(values: Float[Tensor, "b n c c"], side: int) -> Float[Tensor, "b n s s"]:
+    if values.shape[-1] == side:
+        return values
+    return functional.interpolate(values, (side, side), mode="bicubic")
+
+
+def _last_in_memory(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:
+    return values.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,146 @@
+"""Future frames out of seen pixels: known answers on a drawn person."""
+
+import cv2
+import numpy as np
+import pytest
+
+from carrying.scene import picture, pose, wall
+from posecast.carrying.layers import CarriedPerson
+from posecast.skeletons import COCO, PENN_ACTION
+
+RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
+SEEN = 6
+
+
+def carried(frames, past, future, visible=None, **options):
+    """Frames of the future poses; all joints visible unless told otherwise."""
+    joints = np.concatenate([past, future])
+    visible = np.ones(joints.shape[:2], bool) if visible is None else visible
+    person = CarriedPerson(np.stack(frames), joints, visible, PENN_ACTION, **options)
+    return [layers.frame() for layers in person.layers()]
+
+
+def still(size=128, **moved):
+    """Frames and poses of a person who stands still."""
+    frame = picture(pose(**moved), wall(size))
+    return [frame] * SEEN, np.stack([pose(**moved) * (size / 128)] * SEEN)
+
+
+def outline(frames):
+    """Which pixels of the frames are not the wall."""
+    return np.stack([(frame != wall()).any(-1) for frame in frames]).astype(np.float32)
+
+
+def test_who_stands_still_stays_bit_for_bit():
+    frames, past = still()
+    for frame in carried(frames, past, past[:3]):
+        assert np.array_equal(frame, frames[-1])
+
+
+def test_outside_of_the_person_the_last_frame_stays_bit_for_bit():
+    frames, past = still()
+    frame = carried(frames, past, pose(**RAISED)[None])[0]
+    far = np.ones((128, 128), bool)
+    far[10:125, 8:105] = False
+    assert np.array_equal(frame[far], frames[-1][far])
+    assert not np.array_equal(frame, frames[-1])
+
+
+def test_a_raised_arm_is_where_it_should_be_and_no_longer_where_it_was():
+    frames, past = still()
+    future = pose(**RAISED)[None]
+    frame = carried(frames, past, future, masks=outline(frames))[0].astype(int)
+    wanted = picture(pose(**RAISED), wall()).astype(int)
+    arm = np.abs(wanted - wall()).sum(-1) * (np.arange(128) < 44)[None] > 60
+    arm[50:] = False
+    assert arm.sum() > 80
+    error = np.abs(frame - wanted).mean(-1)
+    assert error[arm].mean() < 0.4 * np.abs(frames[-1].astype(int) - wanted).mean(-1)[arm].mean()
+    gone = frame[66:72, 40:44]
+    red = (gone[..., 0] - gone[..., 2]) > 120  # the left arm is red
+    assert red.mean() < 0.2
+
+
+def test_the_person_goes_where_the_whole_pose_goes():
+    frames, past = still()
+    moved = past[:1] + np.float32([12, 0])
+    frame = carried(frames, past, moved, masks=outline(frames))[0]
+    red = ((frame[..., 0] > 190) & (frame[..., 1] < 110)).nonzero()
+    before = ((frames[-1][..., 0] > 190) & (frames[-1][..., 1] < 110)).nonzero()
+    assert red[1].mean() - before[1].mean() == pytest.approx(12, abs=1)
+    assert red[0].mean() - before[0].mean() == pytest.approx(0, abs=1)
+
+
+def test_twice_the_resolution_gives_the_same_picture():
+    results = []
+    for size in (128, 256):
+        frames, past = still(size)
+        results.append(carried(frames, past, pose(**RAISED)[None] * (size / 128))[0])
+    small = cv2.resize(results[1], (128, 128), interpolation=cv2.INTER_AREA).astype(int)
+    difference = np.abs(small - results[0]).mean(-1)
+    assert difference.mean() < 2
+    assert (difference > 60).mean() < 0.01
+
+
+def test_joints_that_were_never_seen_draw_nothing():
+    frames, past = still()
+    future = pose(**RAISED)[None]
+    visible = np.ones((SEEN + 1, 13), bool)
+    arm = [PENN_ACTION.index(name) for name in ("left_elbow", "left_wrist")]
+    visible[:SEEN, arm] = False
+    frame = carried(frames, past, future, visible)[0]
+    assert np.array_equal(frame[24:46, 16:36], wall()[24:46, 16:36])
+
+
+def test_a_part_comes_from_the_frame_in_which_it_is_most_alike():
+    # The raised arm was seen in green, some frames ago; the lowered one is red.
+    raised, lowered = pose(**RAISED), pose()
+    green = picture(raised, wall())
+    red = (green[..., 0] > 190) & (green[..., 1] < 110)
+    green[red] = (60, 230, 60)
+    frames = [green] * 3 + [picture(lowered, wall())] * 3
+    past = np.stack([raised] * 3 + [lowered] * 3)
+    frame = carried(frames, past, raised[None])[0]
+    forearm = frame[36:42, 27:34].reshape(-1, 3).astype(int)
+    assert (forearm[:, 1] > forearm[:, 0]).mean() > 0.8
+
+
+def test_a_moving_camera_moves_the_room_on():
+    room = wall(160)
+    frames, past = [], []
+    for t in range(SEEN):
+        frames.append(picture(pose(), np.ascontiguousarray(room[:128, 2 * t : 2 * t + 128])))
+        past.append(pose())
+    frame = carried(frames, np.stack(past), pose()[None])[0].astype(int)
+    true = room[:128, 2 * SEEN : 2 * SEEN + 128].astype(int)
+    corner = (slice(0, 30), slice(90, 118))
+    stayed = np.abs(frames[-1].astype(int) - true)[corner].mean()
+    assert np.abs(frame - true)[corner].mean() < 0.4 * stayed
+    stopped = carried(frames, np.stack(past), pose()[None], camera_stops=True)[0]
+    assert np.array_equal(stopped[corner], frames[-1][corner])
+
+
+def test_masks_that_say_more_take_more_along():
+    frames, past = still()
+    bag = [frame.copy() for frame in frames]
+    for frame in bag:
+        frame[76:84, 36:44] = (255, 255, 0)  # held in the left hand
+    left_behind = []
+    for masks in (outline(frames), outline(bag)):
+        frame = carried(bag, past, pose(**RAISED)[None], masks=masks)[0]
+        yellow = (frame[..., 0] > 200) & (frame[..., 1] > 200) & (frame[..., 2] < 90)
+        left_behind.append(yellow[78:86, 34:46].sum())
+    assert left_behind[1] < 0.3 * left_behind[0]
+
+
+def test_a_skeleton_with_a_nose_has_a_head():
+    joints = np.zeros((2, COCO.num_joints, 2), np.float32)
+    for name, place in zip(PENN_ACTION.joints, pose(), strict=True):
+        joints[:, COCO.index("nose" if name == "head" else name)] = place
+    visible = np.ones(joints.shape[:2], bool)
+    frames = picture(pose(), wall())[None]
+    joints[1, COCO.index("nose")] += (0, 14)
+    person = CarriedPerson(frames, joints, visible, COCO)
+    frame = next(person.layers()).frame().astype(int)
+    skin = np.abs(frame - (240, 220, 180)).sum(-1) < 60
+    assert skin.nonzero()[0].mean() > 24 + 5

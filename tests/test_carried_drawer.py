@@ -1,0 +1,107 @@
+"""The drawer that carries the person along, in the place of an image run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from carrying.scene import picture, pose, wall
+from posecast.clips import SeenVideo
+from posecast.errors import PosecastError
+from posecast.forecasting.carried import CarriedDrawer
+from posecast.forecasting.loading import load_frame_drawer
+from posecast.forecasting.protocols import FrameDrawer
+from posecast.geometry import Crop
+from posecast.networks.carrying import (
+    CarryingConfig,
+    CarryingNetwork,
+    LayerBatch,
+    refined,
+)
+from posecast.records.weights import WeightsFacts, write_weights
+from posecast.skeletons import PENN_ACTION
+
+UNTRAINED = CarryingConfig(mask_widths=(), refinement_widths=())
+SMALL = CarryingConfig(mask_widths=(8, 8), refinement_widths=(8, 16))
+ALL = np.ones((4, 13), bool)
+RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
+
+
+def seen(size=128, **changes):
+    """Four frames of a person who stands still, whole pictures."""
+    frames = np.stack([picture(pose(), wall(size))] * 4)
+    joints = np.stack([pose() * (size / 128)] * 4)
+    return replace(SeenVideo(joints, ALL, 30.0, (size, size), frames), **changes)
+
+
+def drawer(config=UNTRAINED):
+    torch.manual_seed(0)
+    return CarriedDrawer(CarryingNetwork(config), PENN_ACTION)
+
+
+def test_it_is_a_frame_drawer():
+    assert isinstance(drawer(), FrameDrawer)
+
+
+def test_frames_of_a_store_come_back_in_the_stores_size():
+    stored = seen(crop=Crop(0, 0, 128, 128))
+    drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])
+    assert drawn.shape == (1, 128, 128, 3)
+    assert np.array_equal(drawn[0, :, 108:], stored.frames[-1][:, 108:])
+
+
+def test_an_own_video_is_drawn_in_its_own_pixels():
+    own = seen(size=300)
+    crop = drawer().crop_of(own)
+    drawn = drawer().draw_frames(own, own.joints_px[:1], ALL[:1])
+    assert drawn.shape == (1, crop.height, crop.width, 3)
+    assert np.array_equal(drawn[0], own.cut(crop, crop.width)[-1])
+
+
+def test_a_person_of_whom_no_torso_and_no_leg_was_seen_stays():
+    stored = seen(crop=Crop(0, 0, 128, 128), visible=ALL & (np.arange(13) < 1))
+    drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])
+    assert np.array_equal(drawn[0], stored.frames[-1])
+
+
+def test_without_frames_there_is_nothing_to_draw_from():
+    with pytest.raises(PosecastError, match="no frames"):
+        drawer().draw_frames(seen(frames=None), pose()[None], ALL[:1])
+
+
+def test_a_refinement_that_was_not_trained_changes_nothing():
+    own, future = seen(crop=Crop(0, 0, 128, 128)), pose(**RAISED)[None]
+    plain = drawer().draw_frames(own, future, ALL[:1])
+    config = CarryingConfig(mask_widths=(), refinement_widths=(8, 16))
+    assert np.array_equal(drawer(config).draw_frames(own, future, ALL[:1]), plain)
+
+
+def test_what_the_refinement_asks_for_happens_near_the_body_only():
+    torch.manual_seed(0)
+    network = CarryingNetwork(SMALL)
+    assert network.refinement is not None
+    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[4 * 4 :], 0.5)
+    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[3 * 4 : 4 * 4], 9.0)
+    pictures = torch.zeros(1, 9, 128, 128)
+    distance = torch.full((1, 1, 128, 128), 9.0)
+    distance[..., :64] = 0
+    layers = LayerBatch(pictures, torch.full((1, 3, 128, 128), 1 / 3), distance)
+    with torch.no_grad():
+        drawn = refined(layers, network.refinement(layers, torch.zeros(1, 11, 64, 64)))
+    assert drawn[..., :60].min() > 0.4
+    assert drawn[..., 64:].abs().max() == 0
+
+
+def test_weights_say_what_they_are(tmp_path):
+    facts = WeightsFacts(
+        kind="carrying",
+        config={"mask_widths": [8, 8], "refinement_widths": [8, 16]},
+        skeleton="penn_action",
+    )
+    path = tmp_path / "carrying.safetensors"
+    write_weights(path, CarryingNetwork(SMALL).state_dict(), facts)
+    loaded = load_frame_drawer(path)
+    own = seen(size=160)
+    drawn = loaded.draw_frames(own, own.joints_px[:1], ALL[:1])
+    assert drawn.shape[1:] == (*loaded.crop_of(own).hw, 3)
