@@ -19,6 +19,7 @@ from posecast.networks.carrying import (
     LayerBatch,
     refined,
 )
+from posecast.pretrained import CARRIED
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
 
@@ -91,6 +92,13 @@ def test_what_the_refinement_asks_for_happens_near_the_body_only():
         drawn = refined(layers, network.refinement(layers, torch.zeros(1, 11, 64, 64)))
     assert drawn[..., :60].min() > 0.4
     assert drawn[..., 64:].abs().max() == 0
+
+
+def test_it_ships_under_a_name_and_has_nothing_learned():
+    loaded = load_frame_drawer(CARRIED)
+    own, future = seen(crop=Crop(0, 0, 128, 128)), pose(**RAISED)[None]
+    plain = drawer().draw_frames(own, future, ALL[:1])
+    assert np.array_equal(loaded.draw_frames(own, future, ALL[:1]), plain)
 
 
 def test_weights_say_what_they_are(tmp_path):

@@ -45,7 +45,7 @@ def picture(joints: np.ndarray, background: np.ndarray) -> np.ndarray:
     drawn = background.copy()
 
     def line(start: str, end: str, colour: tuple[int, int, int]) -> None:
-        ends = [tuple(int(round(8 * (v - 0.5))) for v in place[name]) for name in (start, end)]
+        ends = [tuple(round(8 * (float(v) - 0.5)) for v in place[name]) for name in (start, end)]
         cv2.line(drawn, *ends, colour, int(6 * scale), cv2.LINE_AA, shift=3)
 
     for side, colour in COLOURS.items():

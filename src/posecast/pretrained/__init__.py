@@ -36,6 +36,7 @@ class Shipped:
 
 
 DEFAULT_ESTIMATOR = "movenet-lightning"
+CARRIED = "carried"
 
 SHIPPED = {
     each.name: each
@@ -45,6 +46,12 @@ SHIPPED = {
             "finds the joints of a person in a picture (MoveNet SinglePose Lightning)",
             "Apache-2.0, Google",
             "0cdc23601ee249a126dfc999f9770edb7c83c4f17e746984432d39080e626e5b",
+        ),
+        Shipped(
+            CARRIED,
+            "draws a person out of seen pixels, without anything learned",
+            "as posecast",
+            "eb16779097b43b181bc572602923dd002544b5e0c39c8bb4ed068fc4588cd59b",
         ),
     )
 }
