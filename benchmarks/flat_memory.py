@@ -9,7 +9,6 @@ import argparse
 import multiprocessing
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -49,12 +48,12 @@ def main() -> None:
 
 def _train_pose(store: Path, run: Path, steps: int) -> None:
     torch.set_num_threads(1)
-    train_pose(replace(POSE["tiny"], steps=steps, validate_every=0, **_RARELY), store, run)
+    train_pose(POSE["tiny"].but(steps=steps, validate_every=0, **_RARELY), store, run)
 
 
 def _train_image(store: Path, run: Path, steps: int) -> None:
     torch.set_num_threads(1)
-    config = replace(IMAGE["tiny"], steps=steps, validate_every=0, sample_every=500, **_RARELY)
+    config = IMAGE["tiny"].but(steps=steps, validate_every=0, sample_every=500, **_RARELY)
     train_image(config, store, run)
 
 

@@ -102,7 +102,7 @@ def _image(
             return iteration(image_tensors(read, PENN_ACTION, config.sigma_px))
 
         flop = count_flop(step)
-        samples = IMAGE["penn-action"].steps * IMAGE["penn-action"].batch_size
+        samples = IMAGE["penn-action"].fit.steps * IMAGE["penn-action"].fit.batch_size
         speed = _time(step, steps, device)
         return _speed("image", precision, batch, steps, speed, flop, samples, ceilings)
 
@@ -117,7 +117,7 @@ def _pose(
 ) -> Speed:
     sizes = replace(sizes, pose_batch=batch)
     flop = work.lstm_flop(sizes, sizes.num_past + sizes.num_future, batch, training=True)
-    samples = POSE["penn-action"].steps * POSE["penn-action"].batch_size
+    samples = POSE["penn-action"].fit.steps * POSE["penn-action"].fit.batch_size
     speed = _time(work.pose_training(sizes, precision, device), steps, device)
     return _speed("pose", precision, batch, steps, speed, flop, samples, ceilings)
 

@@ -87,27 +87,29 @@ def test_every_preset_has_help_and_can_be_stored(capsys, kind, name):
     assert status == 0
     stored = json.loads(out)
     config = (presets.POSE if kind == "pose" else presets.IMAGE)[name]
-    assert stored == config_to_dict(config) | {"steps": 77}
-    assert config_from_dict(type(config), stored).steps == 77
+    assert stored == config_to_dict(config.but(steps=77))
+    assert config_from_dict(type(config), stored).fit.steps == 77
 
 
 def test_the_paper_is_in_the_presets():
     pose, image = presets.POSE["penn-action"], presets.IMAGE["penn-action"]
     assert (pose.model.hidden, pose.model.encoder, pose.model.layers) == (1024, 32, 1)
-    assert (pose.batch_size, pose.steps, pose.learning_rate, pose.clip_norm) == (
+    fit = pose.fit
+    assert (fit.batch_size, fit.steps, fit.learning_rate, fit.clip_norm) == (
         *(256, 37_500, 1e-3, 25.0),
     )
+    assert (fit.optimizer, fit.schedule) == ("rmsprop", "constant")
     assert (pose.windows.num_past, pose.windows.num_future) == (10, 32)
-    assert (image.batch_size, image.steps, image.learning_rate, image.beta1) == (
-        *(8, 100_000, 1e-4, 0.5),
-    )
+    fit = image.fit
+    assert (fit.batch_size, fit.steps, fit.learning_rate, fit.beta1) == (8, 100_000, 1e-4, 0.5)
+    assert (fit.optimizer, fit.schedule, fit.clip_norm) == ("adam-2017", "constant", 0)
     assert (image.generator.width, image.generator.size, image.sigma_px) == (64, 128, 8.0)
     for preset in (presets.POSE["human36m"], presets.IMAGE["human36m"]):
         assert preset.skeleton == "human36m"
     pose = presets.POSE["human36m"]
     assert (pose.model.num_joints, pose.model.hidden, pose.model.encoder) == (32, 1024, 32)
     assert (pose.windows.num_past, pose.windows.num_future, pose.windows.stride) == (10, 32, 1)
-    assert (pose.batch_size, pose.steps, pose.validation_future) == (256, 37_500, 128)
+    assert (pose.fit.batch_size, pose.fit.steps, pose.validation_future) == (256, 37_500, 128)
     assert presets.IMAGE["human36m"].generator.num_heatmaps == 32
     assert presets.IMAGE["human36m"].pairs.max_gap == 249
     pose = presets.POSE["penn-action"]

@@ -139,13 +139,10 @@ def image_iteration(
     """One iteration with all losses in which both networks learn, and the settings."""
     mode = MODES[precision]
     config = ImageTrainingConfig(
-        GeneratorConfig(width=sizes.width, size=sizes.side),
-        DiscriminatorConfig(width=sizes.width, size=sizes.side),
-        batch_size=sizes.image_batch,
+        generator=GeneratorConfig(width=sizes.width, size=sizes.side),
+        discriminator=DiscriminatorConfig(width=sizes.width, size=sizes.side),
         gating="off",
-        precision=mode,
-        compile=sizes.compile,
-    )
+    ).but(batch_size=sizes.image_batch, precision=mode, compile=sizes.compile)
     if not sizes.features:
         config = replace(config, feature_weight=0.0, pose_feature_weight=0.0)
     networks = random_feature_networks() if sizes.features else FeatureNetworks()

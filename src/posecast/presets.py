@@ -1,4 +1,4 @@
-"""Ready settings by name. The only place that holds a paper's hyperparameters.
+"""Ready settings by name. A paper's hyperparameters stand here and in the settings' defaults alone.
 
 `penn-action` and `human36m` are Villegas et al., ICML 2017, as the authors' code trains them; what
 differs from that code is listed in docs/deviations.md. `demo` and `human36m-demo` learn something
@@ -7,8 +7,10 @@ and for tests.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
+from posecast.computing.options import ComputeConfig
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
@@ -16,7 +18,8 @@ from posecast.networks.hourglass import HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.store.reading import ClipSelection
 from posecast.training.estimator import EstimatorTrainingConfig
-from posecast.training.image import ImageTrainingConfig
+from posecast.training.fitting import FitConfig
+from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.windows import ImagePairs, PoseWindows
@@ -33,6 +36,8 @@ NOTES: Mapping[str, str] = MappingProxyType(
 )
 """Name of a preset -> what it is for."""
 
+BF16 = ComputeConfig(precision="bf16-mixed")
+
 POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
     {
         "penn-action": PoseTrainingConfig(
@@ -40,21 +45,11 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             clips=ClipSelection("train", PAPER_ACTIONS, without=ABSENT_FROM_2017_TRAINING),
             validation=ClipSelection("validation", PAPER_ACTIONS),
             windows=PoseWindows(num_past=10, num_future=32),
-            steps=37_500,
-            batch_size=256,
-            optimizer="rmsprop",
-            learning_rate=1e-3,
-            clip_norm=25.0,
         ),
         "human36m": PoseTrainingConfig(
             model=PoseLSTMConfig(num_joints=32, hidden=1024, layers=1, encoder=32),
             skeleton="human36m",
             windows=PoseWindows(num_past=10, num_future=32),
-            steps=37_500,
-            batch_size=256,
-            optimizer="rmsprop",
-            learning_rate=1e-3,
-            clip_norm=25.0,
             validation_future=128,
             validation_windows=4,
         ),
@@ -67,29 +62,28 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             windows=PoseWindows(num_past=10, num_future=64),
             augmentation=PoseAugmentation(mirror=True, scale=0.15, shift=0.1, rotation_degrees=6.0),
             loss="distance",
-            steps=1500,
-            batch_size=128,
-            optimizer="adam",
-            learning_rate=1e-3,
-            schedule="cosine",
-            weight_decay=0.01,
-            clip_norm=1.0,
-            validate_every=100,
-            precision="bf16-mixed",
+            fit=FitConfig(
+                steps=1500,
+                batch_size=128,
+                weight_decay=0.01,
+                validate_every=100,
+                checkpoint_every=500,
+            ),
+            run_on=BF16,
         ),
         "demo": PoseTrainingConfig(
             model=PoseLSTMConfig(hidden=192, output="residual", inputs="motion"),
             windows=PoseWindows(num_past=10, num_future=32),
             loss="distance",
-            steps=800,
-            batch_size=64,
-            optimizer="adam",
-            learning_rate=2e-3,
-            schedule="cosine",
-            clip_norm=1.0,
-            validate_every=100,
             validation_future=32,
-            checkpoint_every=400,
+            fit=FitConfig(
+                steps=800,
+                batch_size=64,
+                learning_rate=2e-3,
+                weight_decay=0.0,
+                validate_every=100,
+                checkpoint_every=400,
+            ),
         ),
         "human36m-demo": PoseTrainingConfig(
             model=PoseLSTMConfig(num_joints=32, hidden=128, output="residual", inputs="motion"),
@@ -97,26 +91,29 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             windows=PoseWindows(num_past=10, num_future=32),
             augmentation=PoseAugmentation(mirror=True, scale=0.1, shift=0.1),
             loss="distance",
-            steps=800,
-            batch_size=64,
-            optimizer="adam",
-            learning_rate=2e-3,
-            schedule="cosine",
-            clip_norm=1.0,
-            validate_every=100,
             validation_future=128,
             validation_windows=8,
-            checkpoint_every=400,
+            fit=FitConfig(
+                steps=800,
+                batch_size=64,
+                learning_rate=2e-3,
+                weight_decay=0.0,
+                validate_every=100,
+                checkpoint_every=400,
+            ),
         ),
         "tiny": PoseTrainingConfig(
             model=PoseLSTMConfig(hidden=8, encoder=4),
             windows=PoseWindows(num_past=4, num_future=6),
-            steps=2,
-            batch_size=4,
-            validate_every=2,
             validation_future=6,
-            checkpoint_every=2,
-            log_every=1,
+            fit=replace(
+                PoseTrainingConfig.fit,
+                steps=2,
+                batch_size=4,
+                validate_every=2,
+                checkpoint_every=2,
+                log_every=1,
+            ),
         ),
     }
 )
@@ -132,10 +129,6 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             clips=ClipSelection("train", with_frames=True),
             validation=ClipSelection("validation", with_frames=True),
             pairs=ImagePairs(max_gap=29),
-            batch_size=8,
-            steps=100_000,
-            learning_rate=1e-4,
-            beta1=0.5,
             feature_weight=1.0,
             pose_feature_weight=1.0,
             adversarial_weight=1.0,
@@ -149,10 +142,6 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             sigma_px=8.0,
             # Gaps of 1 to 999 frames in 2017, which drew from all 50 frames a second.
             pairs=ImagePairs(max_gap=999 // 4),
-            batch_size=8,
-            steps=100_000,
-            learning_rate=1e-4,
-            beta1=0.5,
             feature_weight=1.0,
             pose_feature_weight=1.0,
             adversarial_weight=1.0,
@@ -163,30 +152,34 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             generator=GeneratorConfig(width=32, size=128, output="composite"),
             discriminator=DiscriminatorConfig(width=32, size=128),
             pairs=ImagePairs(max_gap=29),
-            batch_size=8,
-            steps=2000,
-            learning_rate=5e-4,
             feature_weight=0.0,
             pose_feature_weight=0.0,
             adversarial_weight=0.0,
-            checkpoint_every=250,
             sample_every=250,
-            validate_every=250,
-            precision="bf16-mixed",
+            fit=replace(
+                ImageTrainingConfig.fit,
+                steps=2000,
+                learning_rate=5e-4,
+                validate_every=250,
+                checkpoint_every=250,
+            ),
+            run_on=BF16,
         ),
         "demo": ImageTrainingConfig(
             generator=GeneratorConfig(width=16, size=64, output="composite"),
             discriminator=DiscriminatorConfig(width=16, size=64),
             pairs=ImagePairs(max_gap=29),
-            batch_size=8,
-            steps=800,
-            learning_rate=5e-4,
             adversarial_weight=0.0,
-            checkpoint_every=200,
             sample_every=200,
-            validate_every=200,
             feature_weight=0.0,
             pose_feature_weight=0.0,
+            fit=replace(
+                ImageTrainingConfig.fit,
+                steps=800,
+                learning_rate=5e-4,
+                validate_every=200,
+                checkpoint_every=200,
+            ),
         ),
         "human36m-demo": ImageTrainingConfig(
             generator=GeneratorConfig(num_heatmaps=32, width=16, size=64, output="composite"),
@@ -195,29 +188,34 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             # Crops are about 600 pixels wide: the paper's 8 would be less than a pixel of 64.
             sigma_px=16.0,
             pairs=ImagePairs(max_gap=128),
-            batch_size=8,
-            steps=800,
-            learning_rate=5e-4,
             adversarial_weight=0.0,
-            checkpoint_every=200,
             sample_every=200,
-            validate_every=200,
             feature_weight=0.0,
             pose_feature_weight=0.0,
+            fit=replace(
+                ImageTrainingConfig.fit,
+                steps=800,
+                learning_rate=5e-4,
+                validate_every=200,
+                checkpoint_every=200,
+            ),
         ),
         "tiny": ImageTrainingConfig(
             generator=GeneratorConfig(width=4, size=16),
             discriminator=DiscriminatorConfig(width=4, size=16),
             pairs=ImagePairs(max_gap=5),
-            batch_size=2,
-            steps=2,
-            checkpoint_every=2,
             sample_every=2,
-            validate_every=2,
             validation_pairs=2,
-            log_every=1,
             feature_weight=0.0,
             pose_feature_weight=0.0,
+            fit=replace(
+                ImageTrainingConfig.fit,
+                steps=2,
+                batch_size=2,
+                validate_every=2,
+                checkpoint_every=2,
+                log_every=1,
+            ),
         ),
     }
 )
@@ -225,22 +223,29 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
 
 ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = MappingProxyType(
     {
-        "penn-action": EstimatorTrainingConfig(precision="bf16-mixed"),
+        "penn-action": EstimatorTrainingConfig(run_on=BF16),
         "demo": EstimatorTrainingConfig(
             model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
-            steps=1000,
-            batch_size=16,
-            validate_every=250,
-            precision="bf16-mixed",
+            fit=FitConfig(
+                steps=1000,
+                batch_size=16,
+                weight_decay=1e-4,
+                validate_every=250,
+                checkpoint_every=250,
+            ),
+            run_on=BF16,
         ),
         "tiny": EstimatorTrainingConfig(
             model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
-            steps=2,
-            batch_size=2,
-            validate_every=2,
             validation_frames=4,
-            checkpoint_every=2,
-            log_every=1,
+            fit=FitConfig(
+                steps=2,
+                batch_size=2,
+                weight_decay=1e-4,
+                validate_every=2,
+                checkpoint_every=2,
+                log_every=1,
+            ),
         ),
     }
 )

@@ -19,17 +19,11 @@ TINY = ImageTrainingConfig(
     generator=GeneratorConfig(width=4, size=SIZE),
     discriminator=DiscriminatorConfig(width=4, size=SIZE),
     pairs=ImagePairs(max_gap=4),
-    batch_size=4,
-    steps=4,
     feature_weight=0.0,
     pose_feature_weight=0.0,
-    device="cpu",
-    log_every=1,
-    checkpoint_every=2,
     sample_every=2,
-    validate_every=2,
     validation_pairs=4,
-)
+).but(batch_size=4, steps=4, device="cpu", log_every=1, checkpoint_every=2, validate_every=2)
 
 
 def write_squares(path: Path, num_clips: int = 5) -> None:

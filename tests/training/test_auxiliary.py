@@ -28,21 +28,19 @@ from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
 from posecast.training.fitting import FitConfig
 from small_store import SIZE, a_clip, a_store
 
-FIT = FitConfig(
-    steps=4, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1, device="cpu"
-)
+FIT = FitConfig(steps=4, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1)
 POSE = PoseActionTrainingConfig(
     model=PoseClassifierConfig(width=8, dropout=0.1), num_frames=12, fit=FIT
-)
+).but(device="cpu")
 FLOW = FlowActionTrainingConfig(
     model=FlowClassifierConfig(num_flows=3, width=8), fit=replace(FIT, batch_size=2)
-)
+).but(device="cpu")
 CONV = ConvLSTMTrainingConfig(
     model=ConvLSTMConfig(width=4, layers=1, kernel=3, size=SIZE),
     num_past=3,
     num_future=2,
     fit=replace(FIT, batch_size=2),
-)
+).but(device="cpu")
 KINDS = {
     "pose": (train_pose_classifier, POSE),
     "flow": (train_flow_classifier, FLOW),
@@ -95,7 +93,7 @@ def test_stop_and_resume_equals_straight_through(store, tmp_path, kind):
 def test_the_pose_classifier_learns_to_tell_actions(store, tmp_path):
     fit = replace(FIT, steps=60, batch_size=8, learning_rate=5e-3, validate_every=20)
     model = PoseClassifierConfig(width=16, dropout=0.0)
-    config = replace(POSE, model=model, fit=fit, noise=0.0, hidden_share=0.0)
+    config = POSE.but(model=model, fit=fit, noise=0.0, hidden_share=0.0)
     train_pose_classifier(config, store.path, tmp_path / "run")
     judge = load_networks(NetworkFiles(pose_action_run=tmp_path / "run")).pose_judge
     assert judge is not None
@@ -123,7 +121,7 @@ def test_flow_and_conv_lstm_runs_can_be_used(store, tmp_path):
 def test_the_conv_lstm_overfits_a_moving_wave(store, tmp_path):
     fit = replace(FIT, steps=50, learning_rate=1e-2, validate_every=25)
     model = ConvLSTMConfig(width=16, layers=1, kernel=3, size=SIZE)
-    result = train_conv_lstm(replace(CONV, model=model, fit=fit), store.path, tmp_path / "run")
+    result = train_conv_lstm(CONV.but(model=model, fit=fit), store.path, tmp_path / "run")
     assert result.best_score is not None
     assert result.best_score > 0.5  # half of the error of 'the last frame stays' is gone
 
@@ -131,17 +129,17 @@ def test_the_conv_lstm_overfits_a_moving_wave(store, tmp_path):
 def test_what_does_not_fit_is_said(store, tmp_path):
     one = ClipSelection(clips=("tr0", "tr2"))
     with pytest.raises(ValueError, match="two actions or more"):
-        train_pose_classifier(replace(POSE, clips=one), store.path, tmp_path / "a")
+        train_pose_classifier(POSE.but(clips=one), store.path, tmp_path / "a")
     tested = ClipSelection(split="all")
     with pytest.raises(ValueError, match="are test clips or trained on"):
-        train_pose_classifier(replace(POSE, validation=tested), store.path, tmp_path / "b")
+        train_pose_classifier(POSE.but(validation=tested), store.path, tmp_path / "b")
     with pytest.raises(ValueError, match="the configuration is for human36m"):
-        train_pose_classifier(replace(POSE, skeleton="human36m"), store.path, tmp_path / "c")
-    wrong_size = replace(CONV, model=ConvLSTMConfig(size=32))
+        train_pose_classifier(POSE.but(skeleton="human36m"), store.path, tmp_path / "c")
+    wrong_size = CONV.but(model=ConvLSTMConfig(size=32))
     with pytest.raises(ValueError, match=r"set model\.size to 16"):
         train_conv_lstm(wrong_size, store.path, tmp_path / "d")
     with pytest.raises(ValueError, match="at least 103"):
-        train_conv_lstm(replace(CONV, num_future=100), store.path, tmp_path / "e")
+        train_conv_lstm(CONV.but(num_future=100), store.path, tmp_path / "e")
     with pytest.raises(ValueError, match="batch_size is 0"):
         FitConfig(batch_size=0)
     with pytest.raises(ValueError, match="num_past is 0"):

@@ -35,7 +35,7 @@ from posecast.training.estimator_data import (
     vary,
 )
 from posecast.training.estimator_validation import EstimatorValidation
-from posecast.training.loop import DivergedError
+from posecast.training.progress import DivergedError
 
 SIZE = 32
 NO_CHANGE = FrameAugmentation(
@@ -43,14 +43,8 @@ NO_CHANGE = FrameAugmentation(
 )
 TINY = EstimatorTrainingConfig(
     model=HourglassConfig(stacks=1, width=8, depth=2, size=SIZE),
-    steps=4,
-    batch_size=4,
-    device="cpu",
-    log_every=1,
-    checkpoint_every=100,
-    validate_every=2,
     validation_frames=4,
-)
+).but(steps=4, batch_size=4, device="cpu", log_every=1, checkpoint_every=100, validate_every=2)
 
 
 def lights(number: int, split: str) -> tuple[StoredClip, np.ndarray]:
@@ -122,8 +116,7 @@ def test_stop_and_resume_equals_straight_through(store_path, tmp_path, monkeypat
 
 
 def test_it_finds_the_light_and_says_what_is_hidden(store_path, tmp_path):
-    config = replace(
-        TINY,
+    config = TINY.but(
         model=HourglassConfig(stacks=1, width=16, depth=2, size=SIZE),
         augmentation=replace(NO_CHANGE, mirror=True),
         steps=60,
@@ -140,13 +133,13 @@ def test_it_finds_the_light_and_says_what_is_hidden(store_path, tmp_path):
     assert records[60]["validation_distance"] < 0.1
     assert records[60]["validation_confidence_shown"] > 0.5
     assert records[60]["validation_confidence_hidden"] < 0.3
-    assert result.best_pck == max(records[step]["validation_pck_0.1"] for step in (30, 60))
+    assert result.best_score == max(records[step]["validation_pck_0.1"] for step in (30, 60))
     network = load_network(tmp_path / "run", Hourglass).network
     assert not network.training
     store = Store.open(store_path)
     validation = EstimatorValidation.of(store, [store.clip("0008")], 8)
     best = validation.score(network, torch.device("cpu"))["validation_pck_0.1"]
-    assert best == pytest.approx(result.best_pck)
+    assert best == pytest.approx(result.best_score)
 
 
 def test_nan_stops_with_step_and_batch(store_path, tmp_path, monkeypatch):
@@ -240,13 +233,13 @@ def test_windows_are_shown_as_often_as_asked():
 def test_starts_from_another_run(store_path, tmp_path):
     train_estimator(TINY, store_path, tmp_path / "first")
     first = tmp_path / "first"
-    still = replace(TINY, init_from=first, learning_rate=1e-12, weight_decay=0.0, steps=1, seed=7)
+    still = TINY.but(init_from=first, learning_rate=1e-12, weight_decay=0.0, steps=1, seed=7)
     train_estimator(still, store_path, tmp_path / "second")
     expected = read_tensors(resolve(first, "best"))
     found = weights(tmp_path / "second")
     for name, _ in Hourglass(TINY.model).named_parameters():
         torch.testing.assert_close(found[name], expected[name], atol=1e-9, rtol=0)
-    other = replace(still, model=replace(TINY.model, width=12))
+    other = still.but(model=replace(TINY.model, width=12))
     with pytest.raises(ValueError, match=r"init_from .* give the same --model settings"):
         train_estimator(other, store_path, tmp_path / "third")
     assert not (tmp_path / "third").exists()
@@ -254,10 +247,10 @@ def test_starts_from_another_run(store_path, tmp_path):
 
 def test_goes_on_without_the_run_that_it_started_from(store_path, tmp_path):
     train_estimator(TINY, store_path, tmp_path / "first")
-    config = replace(TINY, init_from=tmp_path / "first")
+    config = TINY.but(init_from=tmp_path / "first")
     train_estimator(config, store_path, tmp_path / "second")
     (tmp_path / "first").rename(tmp_path / "moved")
-    assert train_estimator(config, store_path, tmp_path / "second").step == TINY.steps
+    assert train_estimator(config, store_path, tmp_path / "second").step == TINY.fit.steps
 
 
 def test_colours_stay_in_range_and_change():
@@ -272,8 +265,8 @@ def test_batches_are_functions_of_the_step_and_processes_share_them(store_path):
     clips = store.select(ClipSelection())
 
     def batch(rank=0, num_ranks=1, step=3):
-        data = EstimatorBatches(store, clips, FrameAugmentation(), 8, rank, num_ranks)
-        return data.batch(5, step)
+        data = EstimatorBatches(store, clips, 8, 5, rank, num_ranks)
+        return data(step).vary(FrameAugmentation(), PENN_ACTION)
 
     whole = batch()
     assert whole.images.shape == (8, 3, SIZE, SIZE)
@@ -310,13 +303,13 @@ def test_mean_pose_is_that_of_the_clips(store_path):
 )
 def test_impossible_settings_are_refused(values, problem):
     with pytest.raises(ValueError, match=problem):
-        replace(TINY, **values)
+        TINY.but(**values)
 
 
 def test_settings_that_do_not_fit_the_store_are_refused(store_path, tmp_path):
-    wrong_size = replace(TINY, model=replace(TINY.model, size=64))
-    test_clips = replace(TINY, validation=ClipSelection(split="test", with_frames=True))
-    train_clips = replace(TINY, validation=ClipSelection(clips=("0000",)))
+    wrong_size = TINY.but(model=replace(TINY.model, size=64))
+    test_clips = TINY.but(validation=ClipSelection(split="test", with_frames=True))
+    train_clips = TINY.but(validation=ClipSelection(clips=("0000",)))
     for config, problem in (
         (wrong_size, "have 32 pixels a side, the model is for 64"),
         (test_clips, "0009.* are test clips or trained on"),
@@ -327,7 +320,7 @@ def test_settings_that_do_not_fit_the_store_are_refused(store_path, tmp_path):
 
 
 def test_another_configuration_is_refused(store_path, tmp_path):
-    train_estimator(replace(TINY, steps=1, schedule="constant"), store_path, tmp_path / "run")
-    other = replace(TINY, steps=1, schedule="constant", learning_rate=0.5)
+    train_estimator(TINY.but(steps=1, schedule="constant"), store_path, tmp_path / "run")
+    other = TINY.but(steps=1, schedule="constant", learning_rate=0.5)
     with pytest.raises(RunError, match="learning_rate"):
         train_estimator(other, store_path, tmp_path / "run")

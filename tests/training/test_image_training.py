@@ -35,7 +35,7 @@ from posecast.training.image import (
 from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_setup import load_feature_networks
 from posecast.training.image_steps import FeatureNetworks
-from posecast.training.loop import DivergedError
+from posecast.training.progress import DivergedError
 from posecast.windows import ImagePairSampler
 
 NO_NETWORKS = FeatureNetworks()
@@ -102,10 +102,10 @@ def test_training_leaves_all_that_a_run_holds(store_path: Path, tmp_path: Path) 
 
 def test_stop_and_resume_equals_straight_through(store_path: Path, tmp_path: Path) -> None:
     """Both networks, both optimisers, the gate, the best score and the metrics file."""
-    straight = _train(replace(TINY, gate_margin=0.49), store_path, tmp_path / "a")
-    config = replace(TINY, gate_margin=0.49, steps=2)
+    straight = _train(TINY.but(gate_margin=0.49), store_path, tmp_path / "a")
+    config = TINY.but(gate_margin=0.49, steps=2)
     train_image(config, store_path, tmp_path / "b")
-    resumed = _train(replace(config, steps=4), store_path, tmp_path / "b")
+    resumed = _train(config.but(steps=4), store_path, tmp_path / "b")
     expected, got = _checkpoint(straight), _checkpoint(resumed)
     assert expected.keys() == got.keys()
     assert len(expected) > 100
@@ -116,10 +116,10 @@ def test_stop_and_resume_equals_straight_through(store_path: Path, tmp_path: Pat
 def test_a_kill_between_checkpoints_costs_only_the_steps_after_the_last(
     store_path: Path, tmp_path: Path
 ) -> None:
-    straight = _train(replace(TINY, steps=3), store_path, tmp_path / "a")
-    killed = _train(replace(TINY, steps=3), store_path, tmp_path / "b")
+    straight = _train(TINY.but(steps=3), store_path, tmp_path / "a")
+    killed = _train(TINY.but(steps=3), store_path, tmp_path / "b")
     (killed.path / "checkpoints" / "step-00000003.pt").write_bytes(b"half")
-    resumed = _train(replace(TINY, steps=3), store_path, tmp_path / "b")
+    resumed = _train(TINY.but(steps=3), store_path, tmp_path / "b")
     assert straight.read_metrics() == resumed.read_metrics()
     expected, got = _checkpoint(straight), _checkpoint(resumed)
     assert [name for name in expected if not torch.equal(expected[name], got[name])] == []
@@ -165,8 +165,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(
 
 def test_overfits_one_batch(pairs: ImagePairTensors, fabric: Fabric) -> None:
     """Better than copying the source frame; slower learning means a gradient is missing."""
-    config = replace(
-        TINY,
+    config = TINY.but(
         generator=GeneratorConfig(width=8, size=SIZE),
         adversarial_weight=0.001,
         learning_rate=3e-3,
@@ -204,7 +203,7 @@ def test_the_gate_follows_the_losses_after_the_updates(
 ) -> None:
     """A margin that every loss is below lets both rest, and so wakes both; 1 rests one."""
     training = ImageTraining.start(TINY, fabric.device)
-    metrics = train_iteration(training, pairs, NO_NETWORKS, replace(TINY, gate_margin=0.0), fabric)
+    metrics = train_iteration(training, pairs, NO_NETWORKS, TINY.but(gate_margin=0.0), fabric)
     with torch.no_grad():
         drawn = training.generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
         _, after = discriminator_step(training.discriminator, pairs, drawn)
@@ -214,7 +213,7 @@ def test_the_gate_follows_the_losses_after_the_updates(
 
 
 def test_gating_off_trains_both_always(pairs: ImagePairTensors, fabric: Fabric) -> None:
-    config = replace(TINY, gating="off", gate_margin=0.49)
+    config = TINY.but(gating="off", gate_margin=0.49)
     training = ImageTraining.start(config, fabric.device)
     for _ in range(3):
         train_iteration(training, pairs, NO_NETWORKS, config, fabric)
@@ -235,7 +234,7 @@ class _Features(nn.Module):
 def test_without_an_adversarial_weight_the_generator_alone_learns(
     pairs: ImagePairTensors, fabric: Fabric
 ) -> None:
-    config = replace(TINY, adversarial_weight=0.0)
+    config = TINY.but(adversarial_weight=0.0)
     training = ImageTraining.start(config, fabric.device)
     training.gate = Gate(generator=False, discriminator=True)
     before = {name: value.clone() for name, value in _tensors(training.state_dict()).items()}
@@ -253,18 +252,18 @@ def test_without_an_adversarial_weight_the_generator_alone_learns(
 
 def test_starts_from_another_run(store_path: Path, tmp_path: Path) -> None:
     first = _train(TINY, store_path, tmp_path / "first")
-    still = replace(TINY, init_from=first.path, learning_rate=1e-12, steps=1, seed=7)
+    still = TINY.but(init_from=first.path, learning_rate=1e-12, steps=1, seed=7)
     second = _train(still, store_path, tmp_path / "second")
     expected = read_tensors(resolve(first.path))
     for name, weight in read_tensors(resolve(second.path, "last")).items():
         torch.testing.assert_close(weight, expected[name], atol=1e-9, rtol=0)
-    other = replace(still, generator=replace(TINY.generator, width=6))
+    other = still.but(generator=replace(TINY.generator, width=6))
     with pytest.raises(ValueError, match=r"init_from .* give the same --generator settings"):
         _train(other, store_path, tmp_path / "third")
 
 
 def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric: Fabric) -> None:
-    config = replace(TINY, feature_weight=2.0, pose_feature_weight=3.0)
+    config = TINY.but(feature_weight=2.0, pose_feature_weight=3.0)
     networks = FeatureNetworks(_Features(), _Features())
     before = [network.convolution.weight.clone() for network in networks]
     training = ImageTraining.start(config, fabric.device)
@@ -292,7 +291,7 @@ def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Pat
     network = Hourglass(model)
     estimator = make_run(tmp_path / "estimator", _EstimatorConfig(model), "estimator")
     estimator.save_weights("best", network, step=1)
-    config = replace(TINY, pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
+    config = TINY.but(pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
     run = _train(config, store_path, tmp_path / "run")
     assert run.read_metrics()[0]["pose_feature_loss"] > 0
     after = read_tensors(resolve(estimator.path))
@@ -322,7 +321,7 @@ def test_steps_work_in_double_precision(pairs: ImagePairTensors) -> None:
 
 def test_mixed_precision_stays_close(store_path: Path, tmp_path: Path) -> None:
     exact = _train(TINY, store_path, tmp_path / "a").read_metrics()
-    mixed = _train(replace(TINY, precision="bf16-mixed"), store_path, tmp_path / "b").read_metrics()
+    mixed = _train(TINY.but(precision="bf16-mixed"), store_path, tmp_path / "b").read_metrics()
     for one, other in zip(exact, mixed, strict=True):
         assert one["step"] == other["step"]
         if "pixel_loss" in one and "pixel_loss" in other:
@@ -339,7 +338,7 @@ def test_mixed_precision_stays_close(store_path: Path, tmp_path: Path) -> None:
 )
 def test_missing_feature_weights_are_an_error(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        load_feature_networks(replace(TINY, **change))
+        load_feature_networks(TINY.but(**change))
 
 
 def test_no_weights_are_needed_without_the_losses() -> None:
@@ -370,21 +369,21 @@ def test_settings_that_do_not_fit_the_store(
     store_path: Path, tmp_path: Path, change: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        train_image(replace(TINY, **change), store_path, tmp_path / "run")
+        train_image(TINY.but(**change), store_path, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_not_continued_with_other_settings_or_data(
     store_path: Path, tmp_path: Path
 ) -> None:
-    config = replace(TINY, steps=1, validate_every=0)
+    config = TINY.but(steps=1, validate_every=0)
     train_image(config, store_path, tmp_path / "run")
     with pytest.raises(RunError, match=r"learning_rate: 0\.0001 -> 0\.01"):
-        train_image(replace(config, learning_rate=0.01), store_path, tmp_path / "run")
+        train_image(config.but(learning_rate=0.01), store_path, tmp_path / "run")
     fewer = ClipSelection(clips=("0001",), with_frames=True)
     with pytest.raises(ValueError, match="clips"):
-        train_image(replace(config, clips=fewer), store_path, tmp_path / "run")
-    run = _train(replace(config, learning_rate=0.01), store_path, tmp_path / "run", fresh=True)
+        train_image(config.but(clips=fewer), store_path, tmp_path / "run")
+    run = _train(config.but(learning_rate=0.01), store_path, tmp_path / "run", fresh=True)
     assert facts_of(run.path, "last").step == 1
 
 
@@ -401,4 +400,4 @@ def test_a_run_is_not_continued_with_other_settings_or_data(
 )
 def test_impossible_settings_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(TINY, **change)
+        TINY.but(**change)

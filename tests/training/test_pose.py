@@ -19,25 +19,19 @@ from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import pose
-from posecast.training.loop import DivergedError
-from posecast.training.pose import PoseTrainingConfig, learning_rate, pose_step, train_pose
+from posecast.training.fitting import FitConfig
+from posecast.training.pose import PoseTrainingConfig, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
 from posecast.training.pose_validation import PoseValidation
+from posecast.training.progress import DivergedError
 from posecast.windows import PoseWindows
 
 TINY = PoseTrainingConfig(
     model=PoseLSTMConfig(hidden=8, encoder=4),
     windows=PoseWindows(num_past=4, num_future=6),
-    steps=4,
-    batch_size=6,
-    validate_every=1,
     validation_future=8,
-    checkpoint_every=100,
-    log_every=1,
-    device="cpu",
-)
-EVERYTHING_ON = dataclasses.replace(
-    TINY,
+).but(steps=4, batch_size=6, validate_every=1, checkpoint_every=100, log_every=1, device="cpu")
+EVERYTHING_ON = TINY.but(
     model=PoseLSTMConfig(hidden=8, encoder=4, output="residual", inputs="motion", dropout=0.3),
     augmentation=PoseAugmentation(
         mirror=True, scale=0.1, shift=0.1, rotation_degrees=5.0, noise=0.01, hide=0.1
@@ -122,7 +116,7 @@ def test_stop_and_resume_equals_straight_through(config, store_path, tmp_path, m
 
 def test_more_steps_continue_a_finished_run(store_path, tmp_path):
     train_pose(TINY, store_path, tmp_path / "straight")
-    train_pose(dataclasses.replace(TINY, steps=2), store_path, tmp_path / "longer")
+    train_pose(TINY.but(steps=2), store_path, tmp_path / "longer")
     train_pose(TINY, store_path, tmp_path / "longer")
     assert same(weights(tmp_path / "straight"), weights(tmp_path / "longer"))
     again = train_pose(TINY, store_path, tmp_path / "longer")
@@ -130,13 +124,13 @@ def test_more_steps_continue_a_finished_run(store_path, tmp_path):
 
 
 def test_another_configuration_is_refused(store_path, tmp_path):
-    train_pose(dataclasses.replace(TINY, steps=1), store_path, tmp_path / "run")
+    train_pose(TINY.but(steps=1), store_path, tmp_path / "run")
     with pytest.raises(RunError, match="learning_rate"):
-        train_pose(dataclasses.replace(TINY, learning_rate=0.5), store_path, tmp_path / "run")
+        train_pose(TINY.but(learning_rate=0.5), store_path, tmp_path / "run")
 
 
 def test_best_weights_are_those_of_the_best_validation(store_path, tmp_path):
-    result = train_pose(dataclasses.replace(TINY, steps=6), store_path, tmp_path / "run")
+    result = train_pose(TINY.but(steps=6), store_path, tmp_path / "run")
     run = Run.open(tmp_path / "run", "pose")
     ratios = {
         record["step"]: record["validation_ratio"]
@@ -146,7 +140,7 @@ def test_best_weights_are_those_of_the_best_validation(store_path, tmp_path):
     assert sorted(ratios) == [1, 2, 3, 4, 5, 6]
     best = min(ratios, key=ratios.__getitem__)
     assert facts_of(run.path, "best").step == best
-    assert result.best_ratio == ratios[best]
+    assert result.best_score == ratios[best]
 
 
 def test_patience_ends_a_training_that_no_longer_improves(store_path, tmp_path, monkeypatch):
@@ -156,15 +150,15 @@ def test_patience_ends_a_training_that_no_longer_improves(store_path, tmp_path, 
         return {"validation_ratio": float(next(worse))}
 
     monkeypatch.setattr(PoseValidation, "score", score)
-    config = dataclasses.replace(TINY, steps=50, patience=3)
+    config = TINY.but(steps=50, patience=3)
     result = train_pose(config, store_path, tmp_path / "run")
     # The first score is that of 'last pose stays', the second that of step 1.
-    assert (result.step, result.best_ratio, result.ended) == (4, 2.0, "patience")
+    assert (result.step, result.best_score, result.ended) == (4, 2.0, "patience")
     assert train_pose(config, store_path, tmp_path / "run") == result
 
 
 def test_nan_stops_and_keeps_the_last_checkpoint(store_path, tmp_path, monkeypatch):
-    config = dataclasses.replace(TINY, checkpoint_every=2)
+    config = TINY.but(checkpoint_every=2)
     calls = []
 
     def step(*arguments):
@@ -185,8 +179,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(store_path, tmp_path, monkeypat
 
 
 def test_training_learns_the_waves(store_path, tmp_path):
-    config = dataclasses.replace(
-        TINY,
+    config = TINY.but(
         model=PoseLSTMConfig(hidden=48, encoder=32, output="residual", inputs="motion"),
         loss="distance",
         optimizer="adam",
@@ -197,13 +190,13 @@ def test_training_learns_the_waves(store_path, tmp_path):
         batch_size=16,
     )
     result = train_pose(config, store_path, tmp_path / "run")
-    assert result.best_ratio is not None
-    assert result.best_ratio < 0.5
+    assert result.best_score is not None
+    assert result.best_score < 0.5
 
 
 def test_training_without_validation(store_path, tmp_path):
-    config = dataclasses.replace(TINY, validate_every=0, clips=ClipSelection(clips=("0009",)))
-    assert train_pose(config, store_path, tmp_path / "run").best_ratio is None
+    config = TINY.but(validate_every=0, clips=ClipSelection(clips=("0009",)))
+    assert train_pose(config, store_path, tmp_path / "run").best_score is None
     assert not (tmp_path / "run" / "weights-best.safetensors").exists()
 
 
@@ -211,6 +204,7 @@ def test_training_without_validation(store_path, tmp_path):
     ("changes", "message"),
     [
         ({"validation": ClipSelection(clips=("0009",))}, "0009"),
+        ({"validation": ClipSelection(split="test")}, "0009.* are test clips"),
         ({"validation": ClipSelection(clips=("0001",))}, "0001"),
         ({"skeleton": "human36m", "model": PoseLSTMConfig(num_joints=32)}, "skeleton penn_action"),
         ({"windows": PoseWindows(num_past=40)}, "41 frames"),
@@ -218,7 +212,7 @@ def test_training_without_validation(store_path, tmp_path):
 )
 def test_configurations_that_do_not_fit_the_store(changes, message, store_path, tmp_path):
     with pytest.raises(ValueError, match=message):
-        train_pose(dataclasses.replace(TINY, **changes), store_path, tmp_path / "run")
+        train_pose(TINY.but(**changes), store_path, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -227,22 +221,23 @@ def test_configurations_that_do_not_fit_the_store(changes, message, store_path, 
     [
         ({"steps": 0}, "steps is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"clip_norm": 0.0}, "clip_norm is 0"),
-        ({"validation": ClipSelection(split="test")}, "test clips"),
+        ({"clip_norm": -1.0}, "clip_norm is -1"),
+        ({"learning_rate": 0.0}, "learning_rate is 0"),
+        ({"average": 1.0}, "average is 1"),
         ({"skeleton": "human36m"}, "32 joints"),
         ({"skeleton": "human3.6m"}, "did you mean 'human36m'"),
     ],
 )
 def test_impossible_configurations(changes, message):
     with pytest.raises(ValueError, match=message):
-        dataclasses.replace(TINY, **changes)
+        TINY.but(**changes)
 
 
 def test_cosine_schedule_ends_near_zero():
-    config = dataclasses.replace(TINY, schedule="cosine", steps=100, learning_rate=0.5)
-    assert learning_rate(config, 0) == 0.5
-    assert learning_rate(config, 50) == pytest.approx(0.25)
-    assert 0 < learning_rate(config, 99) < 0.001
+    config = FitConfig(schedule="cosine", steps=100)
+    assert config.rate_factor(0) == 1
+    assert config.rate_factor(50) == pytest.approx(0.5)
+    assert 0 < config.rate_factor(99) < 0.002
 
 
 # Steps and losses

@@ -5,7 +5,6 @@ through `train_image`. The first process writes the weights to OUT/double.pt and
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +33,7 @@ def main(store_path: Path, out: Path, num_devices: int) -> None:
     torch.set_num_threads(1)
     fabric = build_fabric("cpu", num_devices)
     store = Store.open(store_path)
-    config = replace(TINY, gating="off", feature_weight=1.0, pose_feature_weight=1.0)
+    config = TINY.but(gating="off", feature_weight=1.0, pose_feature_weight=1.0)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
     sampler = ImagePairSampler(store, store.clips, config.pairs, config.batch_size, **share)
     networks = FeatureNetworks(
@@ -53,7 +52,7 @@ def main(store_path: Path, out: Path, num_devices: int) -> None:
         metrics = train_iteration(training, wide, networks, config, fabric)
     if fabric.is_global_zero:
         torch.save({"metrics": metrics, **training.state_dict()}, out / "double.pt")
-    train_image(replace(TINY, num_devices=num_devices), store_path, out / "run")
+    train_image(TINY.but(num_devices=num_devices), store_path, out / "run")
 
 
 if __name__ == "__main__":

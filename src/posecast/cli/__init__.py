@@ -47,22 +47,20 @@ COMMANDS = {
         "posecast.cli.videos:prepare_videos", "a folder of your own videos -> a store"
     ),
     "train pose": Command(
-        "posecast.cli.train:train_pose_model", "learn how poses go on (seen poses -> future poses)"
+        "posecast.cli.train:train", "learn how poses go on (seen poses -> future poses)"
     ),
     "train image": Command(
-        "posecast.cli.train:train_image_model", "learn to draw a pose (seen frame + pose -> frame)"
+        "posecast.cli.train:train", "learn to draw a pose (seen frame + pose -> frame)"
     ),
-    "train estimator": Command(
-        "posecast.cli.train:train_pose_estimator", "learn to find joints (frame -> pose)"
-    ),
+    "train estimator": Command("posecast.cli.train:train", "learn to find joints (frame -> pose)"),
     "train pose-action": Command(
-        "posecast.cli.train_others:pose_action", "learn to name the action of poses (a judge)"
+        "posecast.cli.train:train", "learn to name the action of poses (a judge)"
     ),
     "train flow-action": Command(
-        "posecast.cli.train_others:flow_action", "learn to name the action of frames (a judge)"
+        "posecast.cli.train:train", "learn to name the action of frames (a judge)"
     ),
     "train conv-lstm": Command(
-        "posecast.cli.train_others:conv_lstm", "learn to forecast frames without poses (a baseline)"
+        "posecast.cli.train:train", "learn to forecast frames without poses (a baseline)"
     ),
     "models": Command("posecast.cli.models:models", "the trained networks that come with posecast"),
     "estimate": Command(

@@ -31,12 +31,12 @@ def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
     )
 
 
-def with_config(kind: type[T], config: object) -> type[T]:
+def with_config(kind: type[T], config: object, help_text: str) -> type[T]:
     """The dataclass with `config` as the default of its field of that name, flags unprefixed."""
     annotation = Annotated[type(config), tyro.conf.arg(name="")]
     default = ("config", annotation, dataclasses.field(default=config))
     named = dataclasses.make_dataclass(kind.__name__, [default], bases=(kind,), frozen=True)
-    named.__doc__ = kind.__doc__
+    named.__doc__ = help_text
     return named
 
 

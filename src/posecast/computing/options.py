@@ -1,12 +1,40 @@
-"""How the networks of a forecast are run."""
+"""Where and how networks are run."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from lightning_fabric import Fabric
+from tyro.conf import arg
 
 from posecast.computing.compilation import Compile
-from posecast.computing.devices import Device, Precision
+from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.errors import PosecastError
+
+
+@dataclass(frozen=True)
+class ComputeConfig:
+    """Where and how a network is trained."""
+
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    num_devices: int = 1
+    """Processes on each machine, one a device."""
+    num_nodes: int = 1
+    """Machines."""
+    precision: Precision = "32-true"
+    """bf16-mixed is several times faster where the processor has it."""
+    compile: Compile = "off"
+    """on: torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
+    processor cores it gains nothing here. cuda-graphs: besides, whole CUDA graphs."""
+
+    def launch(self) -> Fabric:
+        """The devices, and the processes if there are several; PosecastError where they lack."""
+        return build_fabric(self.device, self.num_devices, self.num_nodes, self.precision)
+
+
+RunOn = Annotated[ComputeConfig, arg(name="")]
+"""As a field of other settings: on the command line --device, not --run-on.device."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,14 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
     return cls(**{name: _from_plain(hints[name], values[name], dotted[name]) for name in values})
 
 
+def check_at_least(least: int, config: Any, *names: str) -> None:
+    """PosecastError for the first of these fields that is below `least`, or NaN."""
+    for name in names:
+        if not getattr(config, name) >= least:
+            value = getattr(config, name)
+            raise PosecastError(f"{name} is {value}; it must be {least} or more")
+
+
 def check_keys(given: Iterable[str], known: list[str], where: str) -> None:
     """ConfigError for the first key that is not known, with the nearest one that is."""
     for key in given:

@@ -1,53 +1,51 @@
 """Training the ConvLSTM baseline on stretches of frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
-from posecast.errors import PosecastError
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
-from posecast.store.identity import training_data
+from posecast.records.configs import check_at_least
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.fitting import (
-    FitConfig,
-    FitResult,
-    fit_network,
-    hold_out,
-    in_batches,
+from posecast.training.beginning import (
+    ChosenClips,
+    Fit,
+    TrainingConfig,
+    begin,
+    check_store_size,
+    choose_clips,
+    long_enough,
 )
+from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 
 
 @dataclass(frozen=True)
-class ConvLSTMTrainingConfig:
+class ConvLSTMTrainingConfig(TrainingConfig):
     """How the ConvLSTM baseline is trained."""
 
-    model: ConvLSTMConfig = field(default_factory=ConvLSTMConfig)
+    KIND = "conv_lstm"
+
+    model: ConvLSTMConfig = ConvLSTMConfig()
     num_past: int = 10
     """Frames seen."""
     num_future: int = 10
     """Frames forecast in training; more can be forecast later."""
-    clips: ClipSelection = field(default_factory=lambda: ClipSelection(with_frames=True))
+    clips: ClipSelection = ClipSelection(with_frames=True)
     """Clips to train on."""
-    validation: ClipSelection = field(
-        default_factory=lambda: ClipSelection(split="validation", with_frames=True)
-    )
+    validation: ClipSelection = ClipSelection("validation", with_frames=True)
     """Clips that the best weights are chosen on; never test clips."""
     validation_windows: int = 16
     """Windows in a validation, from the start of the first clips."""
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(20_000, 8, validate_every=500, weight_decay=0.0)
-    )
+    fit: Fit = FitConfig(steps=20_000, batch_size=8, validate_every=500, weight_decay=0.0)
 
     def __post_init__(self) -> None:
-        for name in ("num_past", "num_future", "validation_windows"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        check_at_least(1, self, "num_past", "num_future", "validation_windows")
 
 
 def train_conv_lstm(
@@ -55,35 +53,33 @@ def train_conv_lstm(
 ) -> FitResult:
     """Train the baseline on a prepared store, or go on with the run in `run_path`.
 
-    PosecastError where config, store or run do not fit.
+    The best score is the share of the last frame's squared error that the forecast removes.
+    PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
     store = Store.open(store_path)
-    if config.model.size != store.size:
-        raise PosecastError(
-            f"the store has frames of {store.size} px, the model is for {config.model.size}: set "
-            f"model.size to {store.size}"
-        )
-    validates = config.fit.validate_every > 0
-    held = hold_out(store, config.clips, config.validation, validates)
-    clips = _long_enough(held.train, config)
-    data = training_data(store, held.train, held.validation)
-    torch.manual_seed(config.fit.seed)
-    network = ConvLSTM(config.model)
-    shown = _long_enough(held.validation, config)[: config.validation_windows] if validates else []
+    check_store_size(store, config.model.size)
+    chosen = choose_clips(config, store)
+    needed = config.num_past + config.num_future
+    clips = ChosenClips(*(long_enough(each, needed) for each in chosen))
+    shown = clips.validation[: config.validation_windows]
 
-    def loss_of(step: int, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
-        frames = torch.from_numpy(_batch(store, clips, config, step)).to(device)
-        return conv_lstm_step(network, to_network(frames), config.num_past)
-
-    def score_of(device: torch.device) -> dict[str, float]:
+    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         return _score(network, store, shown, config, device)
 
-    score = score_of if validates else None
-    return fit_network(network, config, "conv_lstm", run_path, data, loss_of, score, fresh)
+    def step(network: nn.Module, frames: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return conv_lstm_step(network, to_network(frames), config.num_past)
+
+    fabric = config.run_on.launch()
+    share = slice(fabric.global_rank, None, fabric.world_size)
+    batches = Stretches(store, clips.train, config, share)
+    validation = Validation(score, "validation_skill") if shown else None
+    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+        network = ConvLSTM(config.model)
+        return fit(Descent(network, step, session), batches, validation, session)
 
 
 def conv_lstm_step(
-    network: ConvLSTM, frames: Float[Tensor, "b t 3 h w"], num_past: int
+    network: nn.Module, frames: Float[Tensor, "b t 3 h w"], num_past: int
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Squared plus absolute error of the forecast frames, and what to log of it."""
     future = frames[:, num_past:]
@@ -93,45 +89,44 @@ def conv_lstm_step(
     return loss, {"loss": loss.detach(), "mse": squared.detach(), "l1": absolute.detach()}
 
 
-def _long_enough(clips: Sequence[StoredClip], config: ConvLSTMTrainingConfig) -> list[StoredClip]:
-    needed = config.num_past + config.num_future
-    usable = [clip for clip in clips if clip.has_frames and clip.num_frames >= needed]
-    if not usable:
-        raise PosecastError(
-            f"none of the {len(clips)} clips has frames and at least {needed} of them: choose "
-            "others, or see and forecast fewer"
-        )
-    return usable
+@dataclass(frozen=True)
+class Stretches:
+    """Stretches of clips' frames, this process's share of each batch."""
 
+    store: Store
+    clips: Sequence[StoredClip]
+    config: ConvLSTMTrainingConfig
+    share: slice
+    """Rows of the whole batch."""
 
-def _batch(
-    store: Store, clips: Sequence[StoredClip], config: ConvLSTMTrainingConfig, step: int
-) -> UInt8[np.ndarray, "b t h w 3"]:
-    rng = np.random.default_rng((config.fit.seed, step))
-    length = config.num_past + config.num_future
-    chosen = [clips[number] for number in rng.integers(0, len(clips), config.fit.batch_size)]
-    starts = [int(rng.integers(0, clip.num_frames - length + 1)) for clip in chosen]
-    read = [
-        store.read_frames(clip, slice(start, start + length))
-        for clip, start in zip(chosen, starts, strict=True)
-    ]
-    return np.stack(read)
+    def __call__(self, number: int) -> UInt8[Tensor, "b t h w 3"]:
+        """Batch number `number`."""
+        fit = self.config.fit
+        rng = np.random.default_rng((fit.seed, number))
+        length = self.config.num_past + self.config.num_future
+        chosen = [self.clips[place] for place in rng.integers(0, len(self.clips), fit.batch_size)]
+        starts = [int(rng.integers(0, clip.num_frames - length + 1)) for clip in chosen]
+        rows = list(zip(chosen, starts, strict=True))[self.share]
+        read = [self.store.read_frames(clip, slice(start, start + length)) for clip, start in rows]
+        return torch.from_numpy(np.stack(read))
 
 
 def _score(
-    network: ConvLSTM,
+    network: nn.Module,
     store: Store,
     clips: Sequence[StoredClip],
     config: ConvLSTMTrainingConfig,
     device: torch.device,
 ) -> dict[str, float]:
-    """Share of the last frame's squared error that the forecast removes, over all windows."""
-    length, past = config.num_past + config.num_future, config.num_past
-    ours = still = 0.0
-    for part in in_batches(clips, config.fit.batch_size):
-        read = np.stack([store.read_frames(clip, slice(0, length)) for clip in part])
-        frames = to_network(torch.from_numpy(read).to(device))
-        predicted = network(frames[:, :past], config.num_future)
-        ours += float((predicted - frames[:, past:]).square().sum())
-        still += float((frames[:, past - 1 : past] - frames[:, past:]).square().sum())
-    return {"skill": 1 - ours / max(still, 1e-12), "mse": ours, "mse_of_last_frame": still}
+    """Mean squared errors over all windows, and by which share the forecast's is smaller."""
+    length, past, size = config.num_past + config.num_future, config.num_past, config.fit.batch_size
+    ours, still = [], []
+    for first in range(0, len(clips), size):
+        read = [store.read_frames(clip, slice(0, length)) for clip in clips[first : first + size]]
+        frames = to_network(torch.from_numpy(np.stack(read)).to(device))
+        seen, future = frames[:, :past], frames[:, past:]
+        ours.append((network(seen, config.num_future) - future).square().mean(dim=(1, 2, 3, 4)))
+        still.append((seen[:, -1:] - future).square().mean(dim=(1, 2, 3, 4)))
+    mse, of_last = float(torch.cat(ours).mean()), float(torch.cat(still).mean())
+    scores = {"skill": 1 - mse / max(of_last, 1e-12), "mse": mse, "mse_of_last_frame": of_last}
+    return {f"validation_{name}": value for name, value in scores.items()}

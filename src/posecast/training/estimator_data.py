@@ -7,6 +7,7 @@ rows of the whole batch's draws.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -63,32 +64,40 @@ class EstimatorBatch:
 
 
 class EstimatorBatches:
-    """Batches of one process, on its device; a batch of n frames holds n / 2 clips."""
+    """This process's share of batches; a batch of n frames holds n / 2 clips."""
 
     def __init__(
         self,
         store: Store,
         clips: Sequence[StoredClip],
-        augmentation: FrameAugmentation,
         batch_size: int,
+        seed: int,
         rank: int = 0,
         num_ranks: int = 1,
-        device: torch.device | None = None,
     ) -> None:
         self._num_pairs = batch_size // 2
         self._share = slice(rank, None, num_ranks)
-        self._device = device or torch.device("cpu")
-        self._augmentation = augmentation
-        self._skeleton = store.skeleton
+        self._seed = seed
         self._pairs = ImagePairSampler(store, clips, ImagePairs(), self._num_pairs, rank, num_ranks)
 
-    def batch(self, seed: int, step: int) -> EstimatorBatch:
-        """Batch number `step`; a joint that was moved out of the picture is invisible."""
-        pairs = self._pairs.batch(seed, step).to(self._device)
-        rng = np.random.default_rng((seed, _VARIATION, step))
+    def __call__(self, number: int) -> "FramesToVary":
+        """Batch number `number`, on the CPU."""
+        rng = np.random.default_rng((self._seed, _VARIATION, number))
         # Drawn for whole pairs, so that processes can share them, then in the order of the frames.
-        draws = Draws.of(rng, self._num_pairs, self._share).to(self._device)
-        return vary(both_frames(pairs), draws, self._augmentation, self._skeleton)
+        draws = Draws.of(rng, self._num_pairs, self._share)
+        return FramesToVary(self._pairs.batch(self._seed, number), draws)
+
+
+class FramesToVary(NamedTuple):
+    """A batch before its frames are varied, which a GPU does sooner."""
+
+    pairs: ImageBatch
+    draws: "Draws"
+
+    def vary(self, config: FrameAugmentation, skeleton: Skeleton) -> EstimatorBatch:
+        """In full precision; a joint that was moved out of the picture is invisible."""
+        with torch.autocast(self.pairs.source_images.device.type, enabled=False):
+            return vary(both_frames(self.pairs), self.draws, config, skeleton)
 
 
 def both_frames(pairs: ImageBatch) -> EstimatorBatch:

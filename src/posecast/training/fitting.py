@@ -1,62 +1,105 @@
-"""The loop of the networks beside the forecast: classifiers that judge it, baselines it must beat.
+"""The one loop in which everything is trained.
 
-One process, AdamW, cosine schedule, the best weights by validation, exact resume: a batch is a
-function of (seed, step).
+What is trained (`pose.py`, `image.py`, ...) says what is learned: batches, an update of the
+weights, a validation. Resuming, signals, checkpoints, processes, precision, the schedule and
+averaged weights are the business of this module alone. A batch is a pure function of (seed,
+number), so a run that was stopped goes on, with the same command, to the same weights as one that
+was not.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.utils.data import DataLoader, Dataset
 
-from posecast.computing.devices import Device, Precision, build_fabric
+from posecast.computing.compilation import Compile, compile_parts
+from posecast.computing.processes import (
+    any_process,
+    average_gradients,
+    average_metrics,
+    average_moments,
+)
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 from posecast.records.runs import Run
-from posecast.records.training_data import TrainingData
-from posecast.records.training_runs import training_run
-from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.loop import Progress, check_finite
+from posecast.training.optimizers import TFAdam, TFRMSProp, move_towards
+from posecast.training.progress import Progress, check_finite
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How the weights are fitted."""
+    """How weights are fitted."""
 
     steps: int = 2000
     """Updates of the weights."""
     batch_size: int = 32
+    """Samples in an update, over all processes together."""
+    optimizer: Literal["adam", "adam-2017", "rmsprop"] = "adam"
+    """adam: AdamW of PyTorch. adam-2017, rmsprop: TensorFlow's, as in 2017."""
     learning_rate: float = 1e-3
-    """At the start; it falls to 0 at the last step along a cosine."""
+    beta1: float = 0.9
+    """Decay of the mean gradient, of both Adams."""
     weight_decay: float = 1e-2
+    """Of the optimizer adam."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """constant, or cosine: from the learning rate down to 0 at the last step."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this global norm."""
+    """Gradients are scaled down to this global norm; 0: never."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, 0.999 say, which is validated and kept in place of
+    the weights themselves; 0: none."""
+    init_from: Path | None = None
+    """Run of the same kind, or weight file, that training starts from instead of random weights."""
     validate_every: int = 200
     """Steps between validations; 0: never, and then no best weights are kept."""
+    patience: int = 0
+    """Stop after this many validations without a better one; 0: never."""
     checkpoint_every: int = 200
-    """Steps between checkpoints."""
+    """Steps between checkpoints; also the most that a kill can cost."""
     log_every: int = 10
     """Steps between records in the run's metrics."""
-    device: Device = "auto"
-    precision: Precision = "32-true"
+    workers: int = 0
+    """Processes that prepare batches ahead; 0: each is prepared when it is needed."""
     seed: int = 0
     """Decides initial weights and all batches."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("validate_every", "seed", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        for name in ("learning_rate", "clip_norm"):
-            if getattr(self, name) <= 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be positive")
+        check_at_least(1, self, "steps", "batch_size", "checkpoint_every", "log_every")
+        check_at_least(0, self, "validate_every", "patience", "workers", "seed")
+        check_at_least(0, self, "weight_decay", "clip_norm")
+        if not self.learning_rate > 0:
+            raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
+        for name in ("beta1", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 or more, below 1")
+
+    def rate_factor(self, number: int) -> float:
+        """Share of the learning rate in update `number`, counted from 0."""
+        if self.schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * number / self.steps)) / 2
+
+
+def build_optimizer(network: nn.Module, config: FitConfig) -> Optimizer:
+    """Of the network's parameters that are trained."""
+    trained = [param for param in network.parameters() if param.requires_grad]
+    if config.optimizer == "rmsprop":
+        return TFRMSProp(trained, config.learning_rate)
+    betas = (config.beta1, 0.999)
+    if config.optimizer == "adam-2017":
+        return TFAdam(trained, config.learning_rate, betas)
+    return AdamW(trained, config.learning_rate, betas, weight_decay=config.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -66,166 +109,284 @@ class FitResult:
     step: int
     """Updates made, in this and earlier starts of the run."""
     best_score: float | None
-    """Best validation score; None without validation."""
-    ended: Literal["all steps", "stopped"]
+    """Validation score of the best weights; None without validation."""
+    ended: Literal["all steps", "patience", "stopped"]
 
 
-LossOf = Callable[[int, torch.device], tuple[Float[Tensor, ""], dict[str, Tensor]]]
-"""(step, device) -> loss of that step's batch, and what to log."""
-ScoreOf = Callable[[torch.device], dict[str, float]]
-"""Scores of the network as it is; the best weights are those with the highest first one."""
+Batches = Callable[[int], Any]
+"""Number, from 0 -> this process's share of that batch, on the CPU. Can be pickled."""
+Step = Callable[[Any, Any], tuple[Float[Tensor, ""], dict[str, Tensor]]]
+"""(network, batch on its device) -> loss, and what to log."""
 
 
-class HeldOut(NamedTuple):
-    """Clips to train on and, unless there is no validation, others to choose the weights on."""
+class Validation(NamedTuple):
+    """How held-out clips judge a network."""
 
-    train: list[StoredClip]
-    validation: list[StoredClip]
-
-
-def hold_out(
-    store: Store, clips: ClipSelection, validation: ClipSelection, validates: bool
-) -> HeldOut:
-    """The chosen clips; PosecastError where validation clips are test clips or trained on."""
-    train = store.select(clips)
-    if not validates:
-        return HeldOut(train, [])
-    held_out = store.select(validation)
-    trained = {clip.clip_id for clip in train}
-    wrong = [each.clip_id for each in held_out if each.split == "test" or each.clip_id in trained]
-    if wrong:
-        raise PosecastError(
-            f"validation clips {wrong[:5]} are test clips or trained on: choose others, or "
-            "validate_every 0 to train without validation"
-        )
-    return HeldOut(train, held_out)
+    score: Callable[[nn.Module, torch.device], dict[str, float]]
+    """Named scores of the network in evaluation mode."""
+    best_by: str
+    """Name of the score that the best weights are chosen by."""
+    lowest: bool = False
+    """Whether a lower one is better."""
+    reference: Mapping[str, float] = {}
+    """The same numbers of doing nothing, logged once as step 0."""
 
 
-def check_skeleton(store: Store, skeleton: str) -> None:
-    """PosecastError where the store holds poses of another skeleton."""
-    if store.info.skeleton != skeleton:
-        raise PosecastError(
-            f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
-            f"{skeleton}: set skeleton and the model's number of joints to the store's"
-        )
+class Sheet(NamedTuple):
+    """Pictures of what was learned."""
+
+    every: int
+    """Steps between them; 0: none."""
+    draw: Callable[[nn.Module, torch.device], UInt8[np.ndarray, "h w 3"]]
 
 
-def fit_network(
-    network: nn.Module,
-    config: Any,
-    kind: str,
-    run_path: str | Path,
-    data: TrainingData,
-    loss_of: LossOf,
-    score_of: ScoreOf | None,
-    fresh: bool,
+@runtime_checkable
+class Update(Protocol):
+    """What is done with a batch: weights change. `Descent`, or for two networks one's own."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is validated and kept for use, on its device."""
+        ...
+
+    @property
+    def optimizers(self) -> Sequence[Optimizer]:
+        """Their learning rates follow the schedule."""
+        ...
+
+    def __call__(self, batch: Any) -> dict[str, float]:
+        """Learn from this process's share; metrics, means over all processes."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes: nested dicts of tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        ...
+
+
+class Session(NamedTuple):
+    """A training that may begin or go on: see `beginning.begin`."""
+
+    config: FitConfig
+    run: Run
+    fabric: Fabric
+    compile: Compile
+    initial: Mapping[str, Tensor] | None
+    """Weights to start from instead of random ones."""
+
+
+class Descent:
+    """The update of one network: down the gradient of a step's loss."""
+
+    def __init__(self, network: nn.Module, step: Step, session: Session) -> None:
+        config, fabric = session.config, session.fabric
+        self.network = network.to(fabric.device).train()
+        compile_parts([network], session.compile, fabric.device)
+        self.optimizers = (build_optimizer(network, config),)
+        self._step, self._fabric = step, fabric
+        self._clip_norm = config.clip_norm or math.inf
+
+    def __call__(self, batch: Any) -> dict[str, float]:
+        """One update of the weights."""
+        with self._fabric.autocast():
+            loss, tensors = self._step(self.network, batch)
+        self.optimizers[0].zero_grad()
+        loss.backward()
+        average_gradients(self.network)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._clip_norm)
+        self.optimizers[0].step()
+        return average_metrics({**tensors, "gradient_norm": norm})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the network and of its optimiser."""
+        optimizer = self.optimizers[0].state_dict()
+        return {"network": self.network.state_dict(), "optimizer": optimizer}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizers[0].load_state_dict(state["optimizer"])
+
+
+def fit(
+    update: Update,
+    batches: Batches,
+    validation: Validation | None,
+    session: Session,
+    sheet: Sheet | None = None,
 ) -> FitResult:
-    """Train `network` in its run, from the newest checkpoint on; `config` has its `fit`.
+    """Train, from the run's newest checkpoint on.
 
-    PosecastError for a run of other settings or other data.
+    Leaves the last weights and those of the best validation in the run. Ctrl-C and SIGTERM save
+    first. DivergedError if a metric is no longer a number: the last checkpoint is kept.
     """
-    fit: FitConfig = config.fit
-    fabric = build_fabric(fit.device, precision=fit.precision)
-    harmless = tuple(f"fit.{name}" for name in ("log_every", "checkpoint_every", "device"))
-    with training_run(run_path, config, kind, data, fresh=fresh, may_change=harmless) as run:
-        training = _Training.begin(network, fit, run, fabric)
-        ended = _loop(training, loss_of, score_of)
-    return FitResult(training.step, training.best_score, ended)
-
-
-def _loop(
-    training: "_Training", loss_of: LossOf, score_of: ScoreOf | None
-) -> Literal["all steps", "stopped"]:
-    config, run = training.config, training.run
-    progress = Progress(training.step + 1, config.steps)
-    while training.step < config.steps:
-        metrics = _update(training, loss_of)
-        training.step += 1
-        step, last = training.step, training.step == config.steps
-        if step % config.log_every == 0 or last:
-            run.log(step, metrics)
-        if score_of and config.validate_every and (step % config.validate_every == 0 or last):
-            metrics |= _validate(training, score_of)
-        progress.update(step, metrics)
-        if step % config.checkpoint_every == 0 or last or run.stop_requested:
+    config, run, fabric = session.config, session.run, session.fabric
+    training = _Training(update, session)
+    training.begin_or_go_on(validation)
+    progress = Progress(training.step + 1, config.steps, shown=run.writes)
+    left = range(training.step, training.step if training.impatient else config.steps)
+    for batch in _prepared(batches, left, config.workers):
+        metrics = training.learn(batch)
+        if training.due(config.log_every):
+            run.log(training.step, metrics)
+        if sheet is not None and run.writes and training.due(sheet.every):
+            training.show(sheet)
+        if validation is not None and training.due(config.validate_every):
+            metrics |= training.validate(validation)
+        progress.update(training.step, metrics)
+        stopped = any_process(run.stop_requested, fabric.device)
+        if training.due(config.checkpoint_every) or stopped or training.impatient:
             training.save()
-        if run.stop_requested and not last:
-            return "stopped"
-    return "all steps"
-
-
-def _update(training: "_Training", loss_of: LossOf) -> dict[str, float]:
-    """One update of the weights; DivergedError leaves them as they were."""
-    config, network, optimizer = training.config, training.network, training.optimizer
-    torch.manual_seed(config.seed * 1_000_003 + training.step)  # dropout, as a function of the step
-    rate = config.learning_rate * (1 + math.cos(math.pi * training.step / config.steps)) / 2
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with training.fabric.autocast():
-        loss, tensors = loss_of(training.step, training.fabric.device)
-    optimizer.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-    metrics = {name: float(value) for name, value in (tensors | {"gradient_norm": norm}).items()}
-    check_finite(metrics, training.step + 1, f"number {training.step} of seed {config.seed}")
-    optimizer.step()
-    return metrics
-
-
-def _validate(training: "_Training", score_of: ScoreOf) -> dict[str, float]:
-    network, run = training.network, training.run
-    network.eval()
-    with torch.no_grad(), training.fabric.autocast():
-        scores = score_of(training.fabric.device)
-    network.train()
-    named = {f"validation_{name}": value for name, value in scores.items()}
-    run.log(training.step, named)
-    first = next(iter(scores.values()))
-    if training.best_score is None or first > training.best_score:
-        training.best_score = first
-        run.save_weights("best", network, training.step)
-    return named
+        if stopped or training.impatient:
+            break
+    return training.result
 
 
 @dataclass
 class _Training:
     """Everything that changes while training."""
 
-    config: FitConfig
-    run: Run
-    fabric: Fabric
-    network: nn.Module
-    optimizer: torch.optim.AdamW
+    update: Update
+    session: Session
     step: int = 0
     """Updates made."""
     best_score: float | None = None
+    stale_validations: int = 0
+    """Validations since the best one."""
+    average: dict[str, Tensor] = field(default_factory=dict)
+    """Averaged parameters by name; empty where none are asked for."""
 
-    @classmethod
-    def begin(cls, network: nn.Module, config: FitConfig, run: Run, fabric: Fabric) -> "_Training":
+    @property
+    def impatient(self) -> bool:
+        """Whether validation has not improved for too long."""
+        return 0 < self.session.config.patience <= self.stale_validations
+
+    @property
+    def result(self) -> FitResult:
+        ended = "all steps" if self.step >= self.session.config.steps else "stopped"
+        return FitResult(self.step, self.best_score, "patience" if self.impatient else ended)
+
+    def due(self, every: int) -> bool:
+        """Every so many steps, and at the end."""
+        return every > 0 and (self.step % every == 0 or self.step == self.session.config.steps)
+
+    def begin_or_go_on(self, validation: Validation | None) -> None:
         """At the run's newest checkpoint, or at step 0."""
-        network = network.to(fabric.device).train()
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        training = cls(config, run, fabric, network, optimizer)
-        state = run.load_checkpoint()
+        session, network = self.session, self.update.network
+        with session.fabric.rank_zero_first():
+            state = session.run.load_checkpoint()
+        if state is None and session.initial is not None:
+            network.load_state_dict(session.initial)
+        for group in self._groups():
+            group.setdefault("initial_lr", group["lr"])
+        if session.config.average:
+            self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
         if state is not None:
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            training.step, training.best_score = state["step"], state["best_score"]
-        return training
+            self._restore(state)
+        elif validation is not None and validation.reference:
+            session.run.log(0, validation.reference)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.update.load_state_dict(state["update"])
+        self.step, self.best_score = state["step"], state["best_score"]
+        self.stale_validations = state["stale_validations"]
+        for name, kept in self.average.items():
+            kept.copy_(state["average"][name])
 
     def save(self) -> None:
         """Last weights and a checkpoint."""
-        self.run.save_weights("last", self.network, self.step)
+        average_moments(self.update.network)
+        self.session.run.save_weights("last", self._weights(), self.step)
         state = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "update": self.update.state_dict(),
+            "average": self.average,
             "best_score": self.best_score,
+            "stale_validations": self.stale_validations,
         }
-        self.run.save_checkpoint(self.step, state)
+        self.session.run.save_checkpoint(self.step, state)
+
+    def learn(self, batch: Any) -> dict[str, float]:
+        config, fabric = self.session.config, self.session.fabric
+        # Dropout is a function of (seed, number, process) too.
+        torch.manual_seed((config.seed * 1_000_003 + self.step) * 1024 + fabric.global_rank)
+        factor = config.rate_factor(self.step)
+        for group in self._groups():
+            group["lr"] = group["initial_lr"] * factor
+        metrics = self.update(fabric.to_device(batch))
+        check_finite(metrics, self.step + 1, f"number {self.step} of seed {config.seed}")
+        self.step += 1
+        if self.average:  # an average of few steps must not remember the random beginning
+            decay = min(config.average, self.step / (self.step + 9))
+            now = dict(self.update.network.named_parameters())
+            move_towards(self.average.values(), [now[name] for name in self.average], 1 - decay)
+        return {**metrics, "learning_rate": config.learning_rate * factor}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.update.optimizers for group in optimizer.param_groups]
+
+    def validate(self, validation: Validation) -> dict[str, float]:
+        """Score the weights on held-out clips and keep them if they are the best so far."""
+        run, fabric = self.session.run, self.session.fabric
+        average_moments(self.update.network)
+        with self._in_use() as network:
+            scores = validation.score(network, fabric.device)
+        run.log(self.step, scores)
+        score, best = scores[validation.best_by], self.best_score
+        self.stale_validations += 1
+        if best is None or (score < best if validation.lowest else score > best):
+            self.best_score, self.stale_validations = score, 0
+            run.save_weights("best", self._weights(), self.step)
+        return {validation.best_by: score}
+
+    def show(self, sheet: Sheet) -> None:
+        with self._in_use() as network:
+            picture = sheet.draw(network, self.session.fabric.device)
+        self.session.run.save_picture(f"step-{self.step:08d}", picture)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {**self.update.network.state_dict(), **self.average}
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[nn.Module]:
+        """The network as it is kept: averaged weights, evaluation mode."""
+        network = self.update.network
+        own = {name: network.get_parameter(name).detach().clone() for name in self.average}
+        network.load_state_dict(self.average, strict=False)
+        network.eval()
+        with torch.no_grad(), self.session.fabric.autocast():
+            yield network
+        network.train()
+        network.load_state_dict(own, strict=False)
 
 
-def in_batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    """Consecutive parts of at most `size` items."""
-    return [items[first : first + size] for first in range(0, len(items), size)]
+def _prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
+    """The batches of these numbers, in order."""
+    if workers == 0 or not numbers:
+        return map(batches, numbers)
+    loader = DataLoader(
+        _Numbered(batches),
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        multiprocessing_context="spawn",
+        worker_init_fn=_leave_signals_to_the_first,
+    )
+    return iter(loader)
+
+
+class _Numbered(Dataset[Any]):
+    """Batches as a DataLoader wants them."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, number: int) -> Any:
+        return self._batches(number)
+
+
+def _leave_signals_to_the_first(worker: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

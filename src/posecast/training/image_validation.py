@@ -24,10 +24,10 @@ def validate(
 ) -> dict[str, float]:
     """Scores of the drawn frames, and of the copied source frame ("copy"), means over pairs.
 
-    l1 and mse of grey levels / 255, psnr in dB, ssim; and "skill", by which the best weights are
-    chosen: the share of the copy's error that drawing removes, averaged over mse and 1 - ssim; 0
-    is as good as copying, 1 is perfect. The batches are this process's share; the scores are
-    those of all processes.
+    As "validation/...": l1 and mse of grey levels / 255, psnr in dB, ssim; and skill, by which the
+    best weights are chosen: the share of the copy's error that drawing removes, averaged over mse
+    and 1 - ssim; 0 is as good as copying, 1 is perfect. The batches are this process's share; the
+    scores are those of all processes.
     """
     drawn, copy = [], []
     for batch in batches:
@@ -37,7 +37,8 @@ def validate(
     means = {name: np.mean([score[name] for score in drawn]) for name in drawn[0]}
     means |= {f"{name}_copy": np.mean([score[name] for score in copy]) for name in copy[0]}
     scores = average_metrics({name: torch.tensor(mean) for name, mean in means.items()})
-    return {**scores, "skill": _skill(scores)}
+    scores["skill"] = _skill(scores)
+    return {f"validation/{name}": score for name, score in scores.items()}
 
 
 def _skill(scores: dict[str, float]) -> float:

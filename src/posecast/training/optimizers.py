@@ -16,6 +16,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
+@torch.no_grad()
+def move_towards(kept: Iterable[Tensor], now: Iterable[Tensor], share: float) -> None:
+    """Move each tensor by a share of the way to its partner: a moving average."""
+    torch._foreach_lerp_(list(kept), list(now), share)
+
+
 class TFRMSProp(Optimizer):
     """RMSProp of TensorFlow 1: the mean square starts at 1, epsilon stands inside the root.
 

@@ -119,10 +119,11 @@ class PoseValidation:
         poses = flatten_joints(joints).split(_BATCH)
         masks = torch.from_numpy(self.visible).split(_BATCH)
         past, steps = self.num_past, self.visible.shape[1] - self.num_past
-        parts = [
-            model(pose[:, :past].to(device), mask[:, :past].to(device), steps).float().cpu()
-            for pose, mask in zip(poses, masks, strict=True)
-        ]
+        with torch.autocast(device.type, enabled=False):  # as a forecaster does
+            parts = [
+                model(pose[:, :past].to(device), mask[:, :past].to(device), steps).cpu()
+                for pose, mask in zip(poses, masks, strict=True)
+            ]
         predicted = torch.cat(parts)
         loss = masked_pose_loss(predicted, torch.cat(poses)[:, past:], torch.cat(masks)[:, past:])
         return (unflatten_joints(predicted).numpy().astype(float) + 1) / 2, loss.item()

@@ -1,4 +1,4 @@
-"""What all training loops share: devices, a stop at NaN, lines of progress."""
+"""Lines of progress, and a stop where the loss is no longer a number."""
 
 import math
 import time
@@ -34,8 +34,8 @@ class Progress:
         if shown and first > last:
             print(
                 f"The run has made {first - 1} steps already, and {last} are asked for: nothing is "
-                "trained. Ask for more steps to train on (not with a cosine schedule, which is "
-                "laid out for its number of steps), or give --fresh to start over.",
+                "trained. Ask for more steps to train on (with a cosine schedule in a new run, by "
+                "--init-from this one), or give --fresh to start over.",
                 flush=True,
             )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from posecast.training.loop import Progress
+from posecast.training.progress import Progress
 
 
 @pytest.mark.parametrize(("made", "asked"), [(20, 20), (30, 20)])

@@ -1,0 +1,209 @@
+"""What every training is told, and how it begins: settings, clips, the run, first weights."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from tyro.conf import arg
+
+from posecast.computing.options import ComputeConfig, RunOn
+from posecast.errors import PosecastError
+from posecast.networks.kinds import KINDS, load_network
+from posecast.records.configs import config_from_dict
+from posecast.records.runs import Run, RunError
+from posecast.records.training_runs import training_run
+from posecast.skeletons import SKELETONS
+from posecast.store.files import check_names
+from posecast.store.identity import training_data
+from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.training.fitting import FitConfig, Session
+
+T = TypeVar("T", bound="TrainingConfig")
+Fit = Annotated[FitConfig, arg(name="")]
+"""As a field of other settings: on the command line --steps, not --fit.steps."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What every training is told; each kind of training adds to it."""
+
+    KIND: ClassVar[str]
+    """Of the runs, such as "pose"."""
+    NETWORK: ClassVar[str] = "model"
+    """Field with the settings of the network that is kept."""
+
+    clips: ClipSelection = ClipSelection()
+    """Clips to train on."""
+    validation: ClipSelection = ClipSelection("validation")
+    """Clips that the best weights are chosen on; never test clips."""
+    fit: Fit = FitConfig()
+    run_on: RunOn = ComputeConfig()
+
+    def but(self: T, **changes: Any) -> T:
+        """A copy with other values of these fields, those of `fit` and `run_on` among them."""
+        for group in ("fit", "run_on"):
+            config = changes.get(group, getattr(self, group))
+            names = {field.name for field in fields(config)} & changes.keys()
+            changes[group] = replace(config, **{name: changes.pop(name) for name in names})
+        return replace(self, **changes)
+
+
+class ChosenClips(NamedTuple):
+    """Clips of a store by what they are for."""
+
+    train: list[StoredClip]
+    validation: list[StoredClip]
+    """Empty where nothing is validated."""
+
+
+def choose_clips(config: TrainingConfig, store: Store) -> ChosenClips:
+    """PosecastError where there are none, or validation clips are test clips or trained on."""
+    train = store.select(config.clips)
+    if config.fit.validate_every == 0:
+        return ChosenClips(train, [])
+    try:
+        validation = store.select(config.validation)
+    except PosecastError as error:
+        raise PosecastError(
+            f"validation clips: {error}. Or train without choosing the best weights: "
+            "--validate-every 0"
+        ) from error
+    trained = {clip.clip_id for clip in train}
+    wrong = [clip.clip_id for clip in validation if clip.split == "test" or clip.clip_id in trained]
+    if wrong:
+        raise PosecastError(
+            f"validation clips {wrong[:5]} are test clips or trained on: choose others, or "
+            "--validate-every 0 to train without validation"
+        )
+    return ChosenClips(train, validation)
+
+
+def long_enough(clips: list[StoredClip], num_frames: int) -> list[StoredClip]:
+    """Clips with so many frames to look at; PosecastError where none of some has them."""
+    usable = [clip for clip in clips if clip.has_frames and clip.num_frames >= num_frames]
+    if clips and not usable:
+        raise PosecastError(
+            f"none of the {len(clips)} clips has frames and at least {num_frames} of them: choose "
+            "others, or look at fewer"
+        )
+    return usable
+
+
+def check_skeleton(skeleton: str, num_joints: int) -> None:
+    """PosecastError for an unknown skeleton, or a model of another number of joints."""
+    check_names((skeleton,), list(SKELETONS), "skeleton")
+    needed = SKELETONS[skeleton].num_joints
+    if num_joints != needed:
+        raise PosecastError(
+            f"skeleton {skeleton} has {needed} joints, the model {num_joints}: set "
+            f"model.num_joints to {needed}"
+        )
+
+
+def check_store_skeleton(store: Store, skeleton: str) -> None:
+    """PosecastError where the store holds poses of another skeleton."""
+    if store.info.skeleton != skeleton:
+        raise PosecastError(
+            f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
+            f"{skeleton}: use the preset of the store's data set, or set skeleton and the model's "
+            "number of joints to the store's"
+        )
+
+
+def check_store_size(store: Store, size: int) -> None:
+    """PosecastError where the store holds frames of another size."""
+    if store.size != size:
+        raise PosecastError(
+            f"the store's frames have {store.size} pixels a side, the model is for {size}: set "
+            f"model.size to {store.size}, or prepare the store anew"
+        )
+
+
+@contextlib.contextmanager
+def begin(
+    config: TrainingConfig,
+    store: Store,
+    clips: ChosenClips,
+    run_path: str | Path,
+    fabric: Fabric,
+    *,
+    fresh: bool = False,
+    actions: Sequence[str] = (),
+) -> Iterator[Session]:
+    """Hold the run while it is trained; networks made first in the block are the same everywhere.
+
+    PosecastError, before anything is touched, where the run is another one, has learned from other
+    clips, or cannot start from `fit.init_from`.
+    """
+    run_path = Path(run_path)
+    goes_on = not fresh and any(run_path.glob("checkpoints/step-*.pt"))
+    if goes_on:
+        _refuse_other_schedule(config.fit, run_path)
+    initial = None if goes_on else _initial_weights(config)
+    size, count = config.fit.batch_size, fabric.world_size
+    if size % count:
+        raise PosecastError(
+            f"a batch of {size} cannot be shared equally by {count} processes: choose a batch size "
+            f"that is a multiple of {count}"
+        )
+    data = training_data(store, *clips, actions, earlier=config.fit.init_from)
+    with training_run(
+        run_path,
+        config,
+        config.KIND,
+        data,
+        fresh=fresh,
+        may_change=_may_change(config.fit),
+        writes=fabric.is_global_zero,
+    ) as run:
+        torch.manual_seed(config.fit.seed)
+        yield Session(config.fit, run, fabric, config.run_on.compile, initial)
+
+
+def _may_change(fit: FitConfig) -> tuple[str, ...]:
+    """Settings that change how long, where and how often one looks, not what is learned."""
+    names = [f"fit.{name}" for name in ("log_every", "checkpoint_every", "workers")]
+    names += [f"run_on.{name}" for name in ("device", "num_devices", "num_nodes", "compile")]
+    names += ["sample_every"]
+    names += ["fit.validate_every"] if fit.patience == 0 else []
+    return (*names, "fit.steps") if fit.schedule == "constant" else tuple(names)
+
+
+def _refuse_other_schedule(fit: FitConfig, run_path: Path) -> None:
+    """RunError where the run's own settings are not comparable, or why more steps are not."""
+    stored = Run.open(run_path).config_dict
+    further = f"--run ANOTHER --init-from {run_path}"
+    if not {"fit", "run_on"} <= stored.keys():
+        raise RunError(
+            f"{run_path} was begun by an older posecast, whose settings were laid out otherwise: "
+            "its weights can be used as ever, but this run cannot be continued. To train further, "
+            f"start a new one from its weights: {further}; or start over with --fresh"
+        )
+    steps, schedule = stored["fit"].get("steps"), stored["fit"].get("schedule")
+    if schedule == fit.schedule == "cosine" and steps != fit.steps:
+        raise RunError(
+            f"{run_path} is trained for {steps} steps with a cosine schedule, which brings the "
+            f"learning rate down to 0 by then, so it cannot be made one of {fit.steps}. To train "
+            f"further, start a new run from its weights: {further} --steps N. Or give --steps "
+            f"{steps} to finish or use this one, or start over with --fresh"
+        )
+
+
+def _initial_weights(config: TrainingConfig) -> dict[str, Tensor] | None:
+    """Weights of the run to start from; PosecastError where its network has another shape."""
+    path, asked = config.fit.init_from, getattr(config, config.NETWORK)
+    if path is None:
+        return None
+    earlier = load_network(path, KINDS[config.KIND].network)
+    found = config_from_dict(type(asked), earlier.facts.config)
+    if found != asked:
+        raise PosecastError(
+            f"init_from {path} has the {config.NETWORK} {found}, these settings {asked}; give the "
+            f"same --{config.NETWORK} settings"
+        )
+    return earlier.network.state_dict()
