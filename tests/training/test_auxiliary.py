@@ -124,6 +124,11 @@ def test_the_conv_lstm_overfits_a_moving_wave(store, tmp_path):
     result = train_conv_lstm(CONV.but(model=model, fit=fit), store.path, tmp_path / "run")
     assert result.best_score is not None
     assert result.best_score > 0.5  # half of the error of 'the last frame stays' is gone
+    scores = Run.open(tmp_path / "run").read_metrics()[-1]
+    # Of pictures in [-1, 1]: a mean, whose ratio is the skill; a sum would be in the thousands.
+    assert scores["validation_mse"] < scores["validation_mse_of_last_frame"] < 4
+    ratio = scores["validation_mse"] / scores["validation_mse_of_last_frame"]
+    assert scores["validation_skill"] == pytest.approx(1 - ratio)
 
 
 def test_what_does_not_fit_is_said(store, tmp_path):
