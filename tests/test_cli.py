@@ -216,7 +216,7 @@ def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
     assert len(facts) == 2
     for entry in facts:
         folder = tmp_path / "out" / "clips" / entry.clip_id
-        assert forecast_files.read_frames(folder).shape == (5, 16, 16, 3)
+        assert forecast_files.read_frames(folder).shape == (1, 5, 16, 16, 3)
         assert (folder / "forecast.gif").is_file()
     assert run(capsys, *chain[-1])[1].startswith("out: 0 clips forecast, 2 were there already")
 
