@@ -26,7 +26,6 @@ LAYERS = (
     ("forecasting",),
     ("evaluation",),
     ("report",),
-    ("bench",),
     ("presets",),
     ("demo",),
     ("cli", "app"),
