@@ -53,6 +53,12 @@ SHIPPED = {
             "as posecast",
             "eb16779097b43b181bc572602923dd002544b5e0c39c8bb4ed068fc4588cd59b",
         ),
+        Shipped(
+            "carried-refined",
+            "draws a person out of seen pixels, outline and composition learned",
+            "for research: trained on footage of unclear terms",
+            "7d83a39b0eb562fb443ed498a681ae14e304daaff0769b0051633443bccf12b6",
+        ),
     )
 }
 
