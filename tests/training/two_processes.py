@@ -35,7 +35,7 @@ def main(store_path: Path, out: Path, num_devices: int) -> None:
     store = Store.open(store_path)
     config = TINY.but(gating="off", feature_weight=1.0, pose_feature_weight=1.0)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
-    sampler = ImagePairSampler(store, store.clips, config.pairs, config.batch_size, **share)
+    sampler = ImagePairSampler(store, store.clips, config.pairs, config.fit.batch_size, **share)
     networks = FeatureNetworks(
         BvlcAlexNet(alexnet_layers(1)).double(),
         _normalised_by_batch().double(),
