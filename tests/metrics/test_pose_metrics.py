@@ -6,6 +6,7 @@ from posecast.metrics.pose import (
     distance_sums,
     joint_distances,
     pck_hits,
+    sample_spread,
     velocity_error_sums,
 )
 
@@ -66,3 +67,15 @@ def test_mirrored_pose_misses():
 def test_length_must_be_positive(walk):
     with pytest.raises(ValueError, match="length"):
         joint_distances(walk, walk, length=0.0)
+
+
+def test_spread_is_the_mean_over_pairs():
+    still = np.zeros((2, 3, 2))
+    # 5, 10 and 5 apart
+    futures = np.stack([still + np.array([3, 4]) * number for number in range(3)])
+    counted = np.ones((2, 3), bool)
+    counted[1, 0] = False
+    total, count = sample_spread(futures, counted, length=10.0)
+    assert total.tolist() == pytest.approx([3 * 20 / 3 / 10, 2 * 20 / 3 / 10])
+    assert count.tolist() == [3, 2]
+    assert sample_spread(futures[:1], counted, length=10.0)[0].tolist() == [0, 0]

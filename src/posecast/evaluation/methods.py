@@ -72,14 +72,8 @@ class Method:
         """PosecastError unless what is shown is what the method was trained to see."""
         # An oracle draws and does not forecast poses: how much it has seen does not matter.
         needs: Needs | None = getattr(self.poses, "needs", None)
-        if needs is None:
-            return
-        if not needs.num_past <= num_past <= needs.max_past or needs.stride != stride:
-            raise PosecastError(
-                f"{self.name} was trained to see {needs.num_past} frames, {needs.stride} apart; "
-                f"shown are {num_past}, {stride} apart: set num_past and stride to what it was "
-                "trained on"
-            )
+        if needs is not None:
+            needs.check_shown(self.name, num_past, stride)
 
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1

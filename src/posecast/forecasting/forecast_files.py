@@ -209,6 +209,8 @@ def read_index(out_path: str | Path) -> list[ForecastFacts]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [_facts(line) for line in lines]
+    except ForecastError:
+        raise
     except ValueError as error:
         raise ForecastError(f"{path} is damaged: {error}; predict again") from error
 

@@ -64,6 +64,8 @@ class PredictionConfig:
     start: Literal["first", "middle"] = "first"
     """Where the seen frames begin: at the clip's first frame (paper, Penn Action) or at its middle
     (paper, Human3.6M)."""
+    num_past: int = 0
+    """Frames seen; 0: as many as the pose model has to see."""
     samples: int = 1
     """Futures of each clip, where the pose model knows several."""
     drawn: int = 1
@@ -89,8 +91,9 @@ class PredictionConfig:
         for name in ("steps", "samples", "drawn"):
             if getattr(self, name) < 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if self.view_scale < 0:
-            raise PosecastError(f"view_scale is {self.view_scale}; it must be 0 or more")
+        for name in ("num_past", "view_scale"):
+            if getattr(self, name) < 0:
+                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
 
@@ -136,7 +139,7 @@ def predict_store(
     share = share or Share()
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
-    _check_store(store, forecaster)
+    _check_store(store, forecaster, config)
     jobs, left_out = _choose(store, config, forecaster)
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
@@ -172,13 +175,15 @@ def _load(
     return Forecaster.load(pose_run, image_run, config.run_on)
 
 
-def _check_store(store: Store, forecaster: Forecaster) -> None:
+def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig) -> None:
     if store.skeleton != forecaster.skeleton:
         raise PosecastError(
             f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
             f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
         )
-    drawer = forecaster.drawer
+    needs, drawer = forecaster.needs, forecaster.drawer
+    if config.num_past and forecaster.poses is not None:
+        needs.check_shown("the pose model", config.num_past, needs.stride)
     if drawer is not None and drawer.size not in (None, store.size):
         raise PosecastError(
             f"store {store.path} has frames of {store.size} px, the image model draws "
@@ -244,7 +249,7 @@ def _job(
     if config.frames != "none" and not clip.has_frames:
         raise ClipError(clip.clip_id, "has poses but no frames; forecast poses only, or leave out")
     needs = forecaster.needs
-    window = (needs.num_past, config.steps, config.start, needs.stride)
+    window = (config.num_past or needs.num_past, config.steps, config.start, needs.stride)
     return _Job(clip, seen_window(seen, *window), seen_window(clip, *window))
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.errors import PosecastError
 from posecast.geometry import Crop
 from posecast.skeletons import Skeleton
 
@@ -40,6 +41,14 @@ class Needs:
     """Seen frames that are of use to it; it may be given fewer, or more."""
     stride: int = 1
     """It is shown, and forecasts, every n-th frame of the videos that it was trained on."""
+
+    def check_shown(self, name: str, num_past: int, stride: int) -> None:
+        """PosecastError unless so many frames, `stride` apart, are what it was trained to see."""
+        if not self.num_past <= num_past <= self.max_past or stride != self.stride:
+            raise PosecastError(
+                f"{name} was trained to see {self.num_past} frames, {self.stride} apart; shown are "
+                f"{num_past}, {stride} apart: set num_past and stride to what it was trained on"
+            )
 
 
 @runtime_checkable

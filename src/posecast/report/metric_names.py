@@ -1,7 +1,7 @@
 """How metrics are called and written in a report."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,33 @@ _STYLES = {
     ),
 }
 
-_ORDER = ("pck", "distance", "psnr", "ssim", "lpips", "velocity", "action", "video", "fvd")
+_OF_SAMPLES = {
+    "best": "Of several futures of a clip the one that came nearest, chosen by the truth: what was "
+    "thought possible, not what was said to be likely. More futures make it better by themselves.",
+    "mean": "The mean over several futures of a clip, each by its weight.",
+}
+
+_ORDER = (
+    *("pck", "distance", "psnr", "ssim", "lpips", "velocity", "spread", "action", "video", "fvd"),
+)
 
 
 def style_of(metric: str) -> MetricStyle:
-    """How to show a metric; one that is not known is shown as it is."""
+    """How to show a metric; one that is not known is shown as it is.
+
+    "psnr (best of 5)" is shown as "psnr", under a title that says so.
+    """
+    base, _, of_samples = metric.partition(" (")
+    if of_samples:
+        style = style_of(base)
+        meaning = _OF_SAMPLES[of_samples.split()[0]]
+        return replace(style, title=f"{style.title} ({of_samples}", meaning=meaning)
+    if metric.startswith("spread"):
+        return MetricStyle(
+            *(metric.capitalize(), "% of box", 1, 100.0, False),
+            "Mean distance between two of the futures of one clip, as a share of the longer side "
+            "of the person's box: what a method thinks possible, not whether it is right.",
+        )
     if metric.startswith("pck@"):
         share = 100 * float(metric.removeprefix("pck@"))
         return MetricStyle(
@@ -101,4 +123,4 @@ def in_order(metrics: tuple[str, ...]) -> list[str]:
 
 def is_pose_metric(metric: str) -> bool:
     """Whether the metric is of poses, not of frames."""
-    return metric.startswith(("pck@", "distance", "velocity"))
+    return metric.startswith(("pck@", "distance", "velocity", "spread"))
