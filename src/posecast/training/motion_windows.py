@@ -15,6 +15,7 @@ from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import own_past
 from posecast.motion.seen import RECENT, SeenMotion, see
 from posecast.motion.tracks import MotionTrack
+from posecast.store.reading import StoredClip
 
 FRAMES = tuple(
     ahead - 1
@@ -189,6 +190,19 @@ def _seen_again(windows: MotionWindows) -> SeenMotion:
     count, joints = windows.pose.shape[:2]
     unit = np.ones(count, np.float32)
     return SeenMotion(**described, size_px=unit, last_px=np.zeros((count, joints, 2), np.float32))
+
+
+def clip_track(clip: StoredClip) -> MotionTrack:
+    """A stored clip as a track."""
+    return MotionTrack.at_rate(
+        clip.clip_id,
+        clip.joints_px,
+        clip.visible,
+        clip.fps,
+        action=clip.action,
+        box_side_px=clip.box_side_px,
+        is_clip=True,
+    )
 
 
 @dataclass(frozen=True)

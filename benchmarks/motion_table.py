@@ -1,0 +1,289 @@
+"""How pose forecasts compare, on clips of Penn Action and on tracks of real videos.
+
+    python -m benchmarks.motion_table STORE --run RUN [--tracks TRACKS.npz] [--other RUN] [--final]
+
+Distances as % of the longer side of the box and as shares of the last pose's, PCK at 0.05 and 0.1,
+the spread of limb lengths beside that of the truth, how often the truth lies within the 90 %
+radius, and the best of 20 futures. Half-widths are of 95 % intervals over clips, for videos over
+groups. Clips: validation clips, or with --final the test clips of the paper's eight actions, from
+their first ten frames. Videos: the groups held out, from every second on, all seen and ten seen.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from posecast.clips import SeenVideo
+from posecast.datasets.penn_action import PAPER_ACTIONS
+from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.forecasting.loading import load_pose_forecaster
+from posecast.forecasting.motion import MotionForecaster
+from posecast.motion.basis import HORIZON, from_cosines
+from posecast.motion.bones import limb_lengths
+from posecast.motion.own_past import own_past
+from posecast.motion.seen import RECENT, fill_hidden, see
+from posecast.motion.tracks import MotionTrack
+from posecast.skeletons import PENN_ACTION
+from posecast.store.reading import ClipSelection, Store
+from posecast.training.motion_windows import clip_track
+
+KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
+SAMPLES = 20
+Poses = Float[np.ndarray, "t j 2"]
+Method = Callable[[Sequence["Window"]], list[Poses]]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One forecast to make, and what came."""
+
+    seen: SeenVideo
+    future_px: Poses
+    counted: Bool[np.ndarray, "t j"]
+    side_px: float
+    group: str
+
+
+def cut(track: MotionTrack, end: int, start: int) -> Window:
+    """Frames `start` to `end` of a track are seen."""
+    past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
+    future = np.full((HORIZON, *past.shape[1:]), 0, np.float32)
+    counted = np.zeros(future.shape[:2], bool)
+    came = track.joints_px[end + 1 : end + 1 + HORIZON]
+    future[: len(came)] = came
+    counted[: len(came)] = track.visible[end + 1 : end + 1 + HORIZON] & shown.any(axis=0)
+    size = float(see(past[None], shown[None]).size_px[0])
+    side = max(track.window_side_px(end, RECENT, HORIZON), size)
+    return Window(SeenVideo(past, shown, 30.0, (1, 1)), future, counted, side, track.group)
+
+
+def clip_windows(store: Store, final: bool) -> list[Window]:
+    """The first ten frames of clips."""
+    split = "test" if final else "validation"
+    clips = store.select(ClipSelection(split, PAPER_ACTIONS if final else ()))
+    tracks = [clip_track(clip) for clip in clips if clip.num_frames > RECENT]
+    return [cut(track, RECENT - 1, 0) for track in tracks if track.visible[:RECENT].any()]
+
+
+def video_windows(path: Path, seen: int | None) -> list[Window]:
+    """Every second of the held-out groups' videos, from two seconds on."""
+    tracks = read_pose_tracks(path)
+    apart = groups_held_out([track.group for track in tracks])
+    return [
+        cut(track, end, 0 if seen is None else end + 1 - seen)
+        for track in tracks
+        if track.group in apart and len(track) > 62
+        for end in range(59, len(track) - 1, 30)
+    ]
+
+
+def last_pose(windows: Sequence[Window]) -> list[Poses]:
+    """Every joint stays where it was seen last."""
+    return [np.repeat(last(each)[None], HORIZON, axis=0) for each in windows]
+
+
+def constant_velocity(windows: Sequence[Window]) -> list[Poses]:
+    """Joints go on as in the last four frames."""
+    ahead = np.arange(1, HORIZON + 1)[:, None, None]
+    moved = [filled(each)[-1] - filled(each)[-4:][0] for each in windows]
+    return [
+        last(each) + ahead * step / max(min(3, len(each.seen.joints_px) - 1), 1)
+        for each, step in zip(windows, moved, strict=True)
+    ]
+
+
+def from_own_past(windows: Sequence[Window]) -> list[Poses]:
+    """One's own past, however badly it fits."""
+    return [last(w) + own_past(w.seen.joints_px, w.seen.visible).mean_px for w in windows]
+
+
+def from_neighbours(forecaster: MotionForecaster) -> Method:
+    """What others did, however far they are."""
+
+    def forecast(windows: Sequence[Window]) -> list[Poses]:
+        futures = []
+        for each in windows:
+            seen = see(each.seen.joints_px[None], each.seen.visible[None])
+            moved = from_cosines(forecaster.base.find(seen).mean)[0]
+            futures.append(last(each) + moved * seen.size_px[0])
+        return futures
+
+    return forecast
+
+
+def of_run(run: Path) -> Method:
+    """The forecaster of a run."""
+    forecaster = load_pose_forecaster(run)
+
+    def forecast(windows: Sequence[Window]) -> list[Poses]:
+        return [forecaster.forecast_poses([each.seen], HORIZON)[0].joints_px[0] for each in windows]
+
+    return forecast
+
+
+def filled(window: Window) -> Poses:
+    return fill_hidden(window.seen.joints_px[None], window.seen.visible[None])[0][0]
+
+
+def last(window: Window) -> Float[np.ndarray, "j 2"]:
+    return filled(window)[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Of each window and frame: joints counted, their error, hits."""
+
+    count: Float[np.ndarray, "n t"]
+    error: Float[np.ndarray, "n t"]
+    near: Float[np.ndarray, "n t"]
+    nearer: Float[np.ndarray, "n t"]
+
+    @classmethod
+    def of(cls, windows: Sequence[Window], futures: Sequence[Poses]) -> "Sums":
+        distance = np.stack(
+            [
+                np.linalg.norm(future - each.future_px, axis=-1) / each.side_px
+                for each, future in zip(windows, futures, strict=True)
+            ]
+        )
+        shown = np.stack([each.counted for each in windows])
+        sums = ((np.ones_like(distance)), distance, distance < 0.1, distance < 0.05)
+        return cls(*((each * shown).sum(axis=2) for each in sums))
+
+
+def shares(
+    mine: Float[np.ndarray, "n t"], other: Float[np.ndarray, "n t"], groups: Sequence[str]
+) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
+    """Ratio of two sums over all windows, and the half-width of its interval over groups."""
+    number = np.unique(groups, return_inverse=True)[1]
+    totals = [
+        np.stack([part[number == g].sum(0) for g in range(number.max() + 1)])
+        for part in (mine, other)
+    ]
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(len(totals[0]), np.full(len(totals[0]), 1 / len(totals[0])), 1000)
+    drawn = (draws @ totals[0]) / np.maximum(draws @ totals[1], 1e-9)
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    ratio = totals[0].sum(0) / np.maximum(totals[1].sum(0), 1e-9)
+    return ratio, (high - low) / 2
+
+
+def limb_spread(poses: Sequence[Poses], shown: Sequence[np.ndarray]) -> float:
+    """Mean deviation in time of the logarithm of limb lengths, of limbs always shown."""
+    values = []
+    for each, visible in zip(poses, shown, strict=True):
+        frames = visible.any(axis=1)
+        if frames.sum() > 8:
+            lengths = limb_lengths(each[frames], PENN_ACTION)
+            sure = limb_lengths(np.where(visible[frames][..., None], 0.0, np.nan), PENN_ACTION)
+            lengths = np.log(np.maximum(lengths, 1e-3)) + sure
+            values.append(np.nanmean(np.nanstd(lengths, axis=0)))
+    return float(np.nanmean(values))
+
+
+def futures_facts(
+    forecaster: MotionForecaster, windows: Sequence[Window], still: Sums
+) -> dict[str, list[float]]:
+    """The best of 20 futures, their mean, and how often the truth lies within the 90 % radius."""
+    best, mean, inside = [], [], []
+    for each in windows:
+        forecast = forecaster.forecast_poses([each.seen], HORIZON, SAMPLES)[0]
+        distance = np.linalg.norm(forecast.joints_px - each.future_px, axis=-1) / each.side_px
+        totals = (distance * each.counted).sum(axis=2)
+        whole = (totals * (1 / np.arange(1, HORIZON + 1))).sum(axis=1)
+        best.append(totals[whole.argmin()])
+        mean.append(totals.mean(axis=0))
+        radius = forecaster.radii_px(each.seen)[1]
+        off = np.linalg.norm(forecast.joints_px[0] - each.future_px, axis=-1)
+        inside.append(((off <= radius) & each.counted).sum(axis=1))
+    total = still.error.sum(axis=0)
+    at = np.array(KS) - 1
+    return {
+        "best of 20": (np.sum(best, axis=0) / total)[at].tolist(),
+        "mean of 20": (np.sum(mean, axis=0) / total)[at].tolist(),
+        "within 90 % radius": (np.sum(inside, axis=0) / still.count.sum(axis=0))[at].tolist(),
+    }
+
+
+def compare(
+    name: str, windows: Sequence[Window], methods: dict[str, Method], forecaster: MotionForecaster
+) -> dict[str, object]:
+    """Print the table of one set, and give its numbers."""
+    groups = (
+        [each.group for each in windows]
+        if "videos" in name
+        else [str(n) for n in range(len(windows))]
+    )
+    still = Sums.of(windows, last_pose(windows))
+    counts = [int((still.count[:, k - 1] > 0).sum()) for k in KS]
+    print(
+        f"\n## {name}: {len(windows)} windows\n\n| | " + " | ".join(f"k = {k}" for k in KS) + " |"
+    )
+    print("|---" * (len(KS) + 1) + "|\n| windows | " + " | ".join(map(str, counts)) + " |")
+    table: dict[str, object] = {"windows": counts}
+    shown = [each.counted for each in windows]
+    truth_spread = limb_spread([each.future_px for each in windows], shown)
+    for method, forecast in methods.items():
+        futures = forecast(windows)
+        sums = Sums.of(windows, futures)
+        rows = {
+            "distance %": [100 * x for x in shares(sums.error, sums.count, groups)],
+            "share of last pose": shares(sums.error, still.error, groups),
+            "PCK@0.05": [100 * x for x in shares(sums.nearer, sums.count, groups)],
+            "PCK@0.1": [100 * x for x in shares(sums.near, sums.count, groups)],
+        }
+        for what, (value, half) in rows.items():
+            digits = 2 if what.startswith(("share", "distance")) else 1
+            cells = [f"{value[k - 1]:.{digits}f} +-{half[k - 1]:.{digits}f}" for k in KS]
+            print(f"| {method}, {what} | " + " | ".join(cells) + " |", flush=True)
+        spread = limb_spread(futures, shown)
+        print(f"| {method}, limbs vary by (truth {truth_spread:.3f}) | {spread:.3f} |")
+        table[method] = {
+            **{what: [list(map(float, x)) for x in pair] for what, pair in rows.items()},
+            "limbs": spread,
+        }
+    facts = futures_facts(forecaster, windows, still)
+    for what, row in facts.items():
+        print(f"| {what} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
+    return table | facts
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("store", type=Path)
+    flags.add_argument("--tracks", type=Path)
+    flags.add_argument("--run", type=Path, required=True)
+    flags.add_argument("--other", type=Path, nargs="*", default=[])
+    flags.add_argument("--final", action="store_true")
+    flags.add_argument("--out", type=Path)
+    asked = flags.parse_args()
+    forecaster = load_pose_forecaster(asked.run)
+    if not isinstance(forecaster, MotionForecaster):
+        raise SystemExit(f"{asked.run} is no run of the motion network")
+    methods: dict[str, Method] = {
+        "last pose": last_pose,
+        "constant velocity": constant_velocity,
+        "own past": from_own_past,
+        "neighbours": from_neighbours(forecaster),
+        **{run.name: of_run(run) for run in asked.other},
+        "motion network": of_run(asked.run),
+    }
+    tables = {
+        "clips": compare(
+            "clips", clip_windows(Store.open(asked.store), asked.final), methods, forecaster
+        )
+    }
+    if asked.tracks:
+        for name, seen in (("videos, all seen", None), ("videos, ten seen", RECENT)):
+            tables[name] = compare(name, video_windows(asked.tracks, seen), methods, forecaster)
+    if asked.out:
+        asked.out.write_text(json.dumps(tables, indent=1))
+
+
+if __name__ == "__main__":
+    main()
