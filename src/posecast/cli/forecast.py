@@ -18,6 +18,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
+from posecast.pretrained import DEFAULT_FORECASTER
 
 _USUAL_CONFIDENCE = 0.3
 
@@ -40,8 +41,8 @@ class ForecastVideo:
 
     video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
     """Any video file."""
-    pose_run: Path
-    """Run of 'posecast train pose'."""
+    pose_run: Path = Path(DEFAULT_FORECASTER)
+    """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
     image_run: Path | None = None
     """Run of 'posecast train image'; without it the poses alone are forecast."""
     estimator_run: Path | None = None

@@ -15,6 +15,7 @@ from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, TrainedPoseForecaster
+from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.windows import Start, read_window, seen_window
@@ -64,6 +65,13 @@ class Forecaster:
             None if pose_run is None else load_pose_forecaster(pose_run, options),
             None if image_run is None else load_frame_drawer(image_run, options),
         )
+
+    @classmethod
+    def pretrained(
+        cls, image_run: str | Path | None = None, options: ForecasterOptions | None = None
+    ) -> "Forecaster":
+        """The pose forecaster that ships; with an image model's run it draws, too."""
+        return cls.load(DEFAULT_FORECASTER, image_run, options)
 
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1

@@ -23,6 +23,13 @@ class Shipped:
     """What it does, in a few words."""
     licence: str
     sha256: str
+    beside: tuple[tuple[str, str], ...] = ()
+    """Files that it needs in the same folder, with their hashes."""
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """All its files and their hashes, the weights first."""
+        return {self.path: self.sha256, **{_FOLDER / name: sha256 for name, sha256 in self.beside}}
 
     @property
     def path(self) -> Path:
@@ -37,6 +44,7 @@ class Shipped:
 
 DEFAULT_ESTIMATOR = "movenet-lightning"
 CARRIED = "carried"
+DEFAULT_FORECASTER = "motion-forecaster"
 
 SHIPPED = {
     each.name: each
@@ -58,6 +66,13 @@ SHIPPED = {
             "draws a person out of seen pixels, outline and composition learned",
             "for research: trained on footage of unclear terms",
             "7d83a39b0eb562fb443ed498a681ae14e304daaff0769b0051633443bccf12b6",
+        ),
+        Shipped(
+            DEFAULT_FORECASTER,
+            "forecasts the poses of a person from all that was seen (13 joints)",
+            "as posecast",
+            "SHA_WEIGHTS",
+            (("motion-base.safetensors", "SHA_BASE"),),
         ),
     )
 }
@@ -85,12 +100,13 @@ def shipped_file(name: str) -> Path:
     PosecastError: no such name, or the file is missing or not what was released.
     """
     wanted = shipped(name)
-    if not wanted.path.is_file():
-        raise PosecastError(f"{wanted.path} is missing: install posecast again")
-    found = hashlib.sha256(wanted.path.read_bytes()).hexdigest()
-    if found != wanted.sha256:
-        raise PosecastError(
-            f"{wanted.path} is damaged (SHA-256 {found[:12]}..., expected "
-            f"{wanted.sha256[:12]}...): install posecast again"
-        )
+    for path, sha256 in wanted.files.items():
+        if not path.is_file():
+            raise PosecastError(f"{path} is missing: install posecast again")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != sha256:
+            raise PosecastError(
+                f"{path} is damaged (SHA-256 {found[:12]}..., expected "
+                f"{sha256[:12]}...): install posecast again"
+            )
     return wanted.path
