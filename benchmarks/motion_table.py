@@ -34,6 +34,7 @@ from posecast.training.motion_windows import clip_track
 
 KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 SAMPLES = 20
+_ANY_SIZE = (10_000, 10_000)  # of the pictures, which nobody asks for
 Poses = Float[np.ndarray, "t j 2"]
 Method = Callable[[Sequence["Window"]], list[Poses]]
 
@@ -59,7 +60,7 @@ def cut(track: MotionTrack, end: int, start: int) -> Window:
     counted[: len(came)] = track.visible[end + 1 : end + 1 + HORIZON] & shown.any(axis=0)
     size = float(see(past[None], shown[None]).size_px[0])
     side = max(track.window_side_px(end, RECENT, HORIZON), size)
-    return Window(SeenVideo(past, shown, 30.0, (1, 1)), future, counted, side, track.group)
+    return Window(SeenVideo(past, shown, 30.0, _ANY_SIZE), future, counted, side, track.group)
 
 
 def clip_windows(store: Store, final: bool) -> list[Window]:
