@@ -15,11 +15,14 @@ from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIO
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import HourglassConfig
+from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.store.reading import ClipSelection
 from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_setup import ImageTrainingConfig
+from posecast.training.motion import MotionTrainingConfig
+from posecast.training.motion_windows import WindowChoice
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.windows import ImagePairs, PoseWindows
@@ -27,6 +30,7 @@ from posecast.windows import ImagePairs, PoseWindows
 NOTES: Mapping[str, str] = MappingProxyType(
     {
         "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
+        "penn-action-best": "the forecaster that ships, half an hour on a core: see docs/motion.md",
         "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
         "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
         "demo": "small networks for the built-in data set, minutes on two cores",
@@ -118,6 +122,22 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
     }
 )
 """Settings of `posecast train pose`."""
+
+MOTION: Mapping[str, MotionTrainingConfig] = MappingProxyType(
+    {
+        "penn-action-best": MotionTrainingConfig(
+            model=MotionResidualConfig(width=384, blocks=4, dropout=0.25, input_dropout=0.1),
+            windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
+            preferred_actions=PAPER_ACTIONS,
+            run_on=BF16,
+        ),
+        "tiny": MotionTrainingConfig(
+            model=MotionResidualConfig(width=8, blocks=2),
+            windows=WindowChoice(rounds_clip=1, first=2, others=2),
+        ).but(steps=2, batch_size=8, validate_every=2, checkpoint_every=2, log_every=1),
+    }
+)
+"""Settings of `posecast train motion`."""
 
 IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
     {

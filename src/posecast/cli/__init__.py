@@ -49,6 +49,9 @@ COMMANDS = {
     "train pose": Command(
         "posecast.cli.train:train", "learn how poses go on (seen poses -> future poses)"
     ),
+    "train motion": Command(
+        "posecast.cli.train:train", "the same from all that was seen, own past and neighbours"
+    ),
     "train image": Command(
         "posecast.cli.train:train", "learn to draw a pose (seen frame + pose -> frame)"
     ),

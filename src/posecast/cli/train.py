@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from posecast.cli.parsing import parse, split_preset, with_config
-from posecast.presets import ESTIMATOR, IMAGE, NOTES, POSE
+from posecast.presets import ESTIMATOR, IMAGE, MOTION, NOTES, POSE
 from posecast.records.configs import config_to_dict
 from posecast.training.action import (
     FlowActionTrainingConfig,
@@ -20,6 +20,7 @@ from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
 from posecast.training.estimator import train_estimator
 from posecast.training.fitting import FitResult
 from posecast.training.image import train_image
+from posecast.training.motion import train_motion
 from posecast.training.pose import train_pose
 
 
@@ -49,6 +50,22 @@ Examples:
   posecast train pose penn-action --store store --run runs/pose --steps 2000 --device cpu
   posecast train pose demo --store store --run runs/longer --init-from runs/pose
   posecast train pose demo --store store --run runs/pose --dry-run
+""",
+    ),
+    "motion": Kind(
+        train_motion,
+        MOTION,
+        "distance {:.3f} of the last pose's",
+        """\
+Train the motion network: from all that was seen, its own past and what others did, to future poses.
+
+It needs poses alone. Files of pose tracks of real videos may be added. The same command again goes
+on where training stopped. Ctrl-C saves first.
+
+Examples:
+  posecast train motion penn-action-best --store store --run runs/motion
+  posecast train motion penn-action-best --store store --run runs/motion --tracks tracks.npz
+  posecast train motion tiny --store store --run runs/motion --dry-run
 """,
     ),
     "image": Kind(

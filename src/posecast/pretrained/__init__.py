@@ -45,6 +45,7 @@ class Shipped:
 DEFAULT_ESTIMATOR = "movenet-lightning"
 CARRIED = "carried"
 DEFAULT_FORECASTER = "motion-forecaster"
+_BASE = "motion-base.safetensors"  # as motion.neighbours.BASE_FILE
 
 SHIPPED = {
     each.name: each
@@ -72,7 +73,12 @@ SHIPPED = {
             "forecasts the poses of a person from all that was seen (13 joints)",
             "as posecast",
             "802dfb08d2e37cc20f42505164e5800909e1d3c1bf380dba216f5756d733bb2b",
-            (("motion-base.safetensors", "cdfac08d9c76e01e49a54c91ec4c29bd136d437239e41101b88a4e9f257226b0"),),
+            (
+                (
+                    "motion-base.safetensors",
+                    "cdfac08d9c76e01e49a54c91ec4c29bd136d437239e41101b88a4e9f257226b0",
+                ),
+            ),
         ),
     )
 }

@@ -1,0 +1,118 @@
+"""Training the motion network: stops and goes on, learns, and leaves what a forecast needs."""
+
+import numpy as np
+import pytest
+import torch
+
+from motion.moving_people import people
+from posecast.clips import SeenVideo
+from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.errors import PosecastError
+from posecast.forecasting.loading import load_pose_forecaster
+from posecast.geometry import Crop
+from posecast.motion.neighbours import BASE_FILE
+from posecast.networks.kinds import facts_of, resolve
+from posecast.networks.motion_residual import MotionResidualConfig
+from posecast.records.weights import read_tensors
+from posecast.store.files import StoreInfo
+from posecast.store.reading import StoredClip
+from posecast.store.writing import StoreWriter, write_clip
+from posecast.training.motion import MotionTrainingConfig, train_motion
+from posecast.training.motion_windows import WindowChoice
+
+TINY = MotionTrainingConfig(
+    model=MotionResidualConfig(width=16, blocks=2),
+    windows=WindowChoice(rounds_clip=1, rounds_video=1, first=2, others=4, every=12),
+).but(steps=4, batch_size=20, validate_every=2, checkpoint_every=100, log_every=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory):
+    """Training clips of people who swing, a tenth for validation."""
+    path = tmp_path_factory.mktemp("stores") / "store"
+    info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.1)
+    with StoreWriter(path, info) as writer:
+        for track in people(20):
+            low, high = track.joints_px.min(axis=(0, 1)), track.joints_px.max(axis=(0, 1))
+            values = (track.action, "train", "train", 30.0, (200, 200), Crop(0, 0, 200, 200))
+            box = tuple(np.concatenate([low, high]).tolist())
+            clip = StoredClip(track.name, *values, box, track.joints_px, track.visible, False)
+            write_clip(path, clip, None)
+        writer.finish({})
+    return path
+
+
+@pytest.fixture(scope="module")
+def tracks_file(tmp_path_factory):
+    """Twelve videos of six groups; one joint leaps, one is not sure, one video has a cut."""
+    videos = people(12, 90, is_clip=False)
+    joints = np.concatenate([track.joints_px for track in videos])
+    confidence = np.full(joints.shape[:2], 200, np.uint8)
+    joints[30, 5] += 90
+    confidence[31, 6] = 20
+    path = tmp_path_factory.mktemp("tracks") / "tracks.npz"
+    np.savez(
+        path,
+        joints_px_x16=np.round(joints * 16).astype(np.int16),
+        confidence=confidence,
+        lengths=np.full(12, 90),
+        fps=np.full(12, 30.0, np.float32),
+        group=np.array([f"m{number // 2}" for number in range(12)]),
+        clip=np.array([f"{number:04d}" for number in range(12)]),
+        cut_track=np.array([1]),
+        cut_frame=np.array([40]),
+    )
+    return path
+
+
+def weights(run_path):
+    return read_tensors(resolve(run_path, "last"))
+
+
+def test_tracks_end_at_cuts_and_hide_what_is_not_sure(tracks_file):
+    tracks = read_pose_tracks(tracks_file)
+
+    assert len(tracks) == 13
+    assert [len(track) for track in tracks[:3]] == [90, 40, 50]
+    assert not tracks[0].visible[30, 5]
+    assert not tracks[0].visible[31, 6]
+    assert tracks[0].visible.sum() == 90 * 13 - 2
+    assert groups_held_out([track.group for track in tracks]) == {"m0", "m5"}
+    with pytest.raises(PosecastError, match="no file of pose tracks"):
+        read_pose_tracks(tracks_file.with_name("none.npz"))
+
+
+def test_the_same_seed_gives_the_same_weights(store_path, tracks_file, tmp_path):
+    config = TINY.but(tracks=(tracks_file,))
+    for name in ("one", "two"):
+        result = train_motion(config, store_path, tmp_path / name)
+        assert result.step == 4
+    other = TINY.but(tracks=(tracks_file,), seed=1)
+    train_motion(other, store_path, tmp_path / "other")
+
+    one, two, third = (weights(tmp_path / name) for name in ("one", "two", "other"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["read.weight"], third["read.weight"])
+
+
+def test_a_run_is_a_forecaster(store_path, tmp_path):
+    train_motion(TINY, store_path, tmp_path / "run")
+
+    assert (tmp_path / "run" / BASE_FILE).is_file()
+    facts = facts_of(tmp_path / "run")
+    assert (facts.kind, facts.skeleton) == ("motion", "penn_action")
+    assert facts.config["actions"] == ["bow", "wave"]
+    forecaster = load_pose_forecaster(tmp_path / "run")
+    joints = people(20)[3].joints_px[:10]
+    seen = SeenVideo(joints, np.ones((10, 13), bool), 30.0, (200, 200))
+    assert forecaster.forecast_poses([seen], 20, 5)[0].joints_px.shape == (5, 20, 13, 2)
+
+
+def test_it_learns(store_path, tmp_path):
+    config = TINY.but(steps=60, validate_every=60, learning_rate=3e-3, average=0.9)
+    before = train_motion(TINY.but(steps=1, validate_every=1), store_path, tmp_path / "before")
+    after = train_motion(config, store_path, tmp_path / "after")
+
+    assert before.best_score is not None
+    assert after.best_score is not None
+    assert after.best_score < 0.8 * before.best_score
