@@ -1,5 +1,7 @@
 """Training the motion network: stops and goes on, learns, and leaves what a forecast needs."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -109,10 +111,10 @@ def test_a_run_is_a_forecaster(store_path, tmp_path):
 
 
 def test_it_learns(store_path, tmp_path):
-    config = TINY.but(steps=60, validate_every=60, learning_rate=3e-3, average=0.9)
-    before = train_motion(TINY.but(steps=1, validate_every=1), store_path, tmp_path / "before")
-    after = train_motion(config, store_path, tmp_path / "after")
+    config = TINY.but(steps=60, validate_every=0, learning_rate=3e-3)
 
-    assert before.best_score is not None
-    assert after.best_score is not None
-    assert after.best_score < 0.8 * before.best_score
+    train_motion(config, store_path, tmp_path / "run")
+
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    errors = [json.loads(line)["bold"] for line in lines]
+    assert np.mean(errors[-10:]) < 0.8 * np.mean(errors[:10])
