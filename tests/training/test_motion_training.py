@@ -20,6 +20,7 @@ from posecast.store.files import StoreInfo
 from posecast.store.reading import StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.motion import MotionTrainingConfig, train_motion
+from posecast.training.motion_batches import MotionAugmentation
 from posecast.training.motion_windows import WindowChoice
 
 TINY = MotionTrainingConfig(
@@ -111,7 +112,13 @@ def test_a_run_is_a_forecaster(store_path, tmp_path):
 
 
 def test_it_learns(store_path, tmp_path):
-    config = TINY.but(steps=60, validate_every=0, learning_rate=3e-3)
+    config = TINY.but(
+        model=MotionResidualConfig(width=64, blocks=2, dropout=0.0),
+        augmentation=MotionAugmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        steps=150,
+        validate_every=0,
+        learning_rate=3e-3,
+    )
 
     train_motion(config, store_path, tmp_path / "run")
 
