@@ -71,7 +71,7 @@ SHIPPED = {
         Shipped(
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
-            "as posecast",
+            "for research: trained on labels and poses of unclear terms",
             "802dfb08d2e37cc20f42505164e5800909e1d3c1bf380dba216f5756d733bb2b",
             (
                 (
