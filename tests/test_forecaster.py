@@ -168,9 +168,12 @@ def test_frames_are_those_of_the_network():
     assert np.ptp(levels) > 3
 
 
-def test_a_drawer_cuts_the_crop_out_of_whole_pictures(forecaster):
+def test_a_drawer_cuts_the_crop_out_of_whole_pictures():
     """An own video and a store of the same crop are drawn alike."""
     frames, joints, visible = video(4)
+    side = SeenVideo(joints, visible, 30.0, (40, 60)).person_crop.width
+    drawer = GeneratorDrawer(tiny_generator(), PENN_ACTION, options=CPU, crop_side_px=float(side))
+    forecaster = Forecaster(pose_forecaster(), drawer)
     own = forecaster.predict(frames, joints, visible, steps=3)
     whole = SeenVideo(joints, visible, 30.0, (40, 60), frames)
     cut = whole.cut(own.crop, SIZE)
@@ -259,8 +262,8 @@ def test_stride_sees_every_nth_frame():
     joints[[0, 2, 4]] = 0  # between the seen ones 1, 3, 5
     second = forecaster.predict(frames, joints, visible, steps=2)
     np.testing.assert_array_equal(first.joints_px, second.joints_px)
-    assert first.fps == 15.0
-    with pytest.raises(ValueError, match="at least 5"):
+    assert first.fps == 30.0
+    with pytest.raises(ValueError, match=r"at least 5: .* trained to see 3 at 15 a second"):
         forecaster.predict(frames[:4], joints[:4], visible[:4])
 
 

@@ -81,7 +81,9 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     result = forecast_video(video, forecaster, RED, out, CONFIG, on_frame=lambda: looked.append(1))
     assert len(looked) == 12
     assert result.past_frames == (8, 9, 10, 11)
-    assert result.summary() == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
+    first, rate = result.summary().splitlines()
+    assert first == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
+    assert rate.endswith("30 poses a second assumed (--fps)")
     for joints, t in zip(result.seen.joints_px, result.past_frames, strict=True):
         assert np.abs(joints - joints_of(box_at(t))).max() < 4
     with np.load(out.with_suffix(".npz")) as arrays:
@@ -185,10 +187,10 @@ def test_a_stride_is_kept(tmp_path):
     forecaster = Forecaster(LSTMForecaster(pose, PENN_ACTION, num_past=3, stride=2))
     video = write(tmp_path / "a.mp4", walking(9))
     result = forecast_video(video, forecaster, RED, tmp_path / "a.gif", CONFIG)
-    assert result.past_frames == (4, 6, 8)
+    assert result.past_frames == (4, 5, 6, 7, 8)
     assert result.forecast.frames is None
     with np.load(tmp_path / "a.npz") as arrays:
-        np.testing.assert_allclose(arrays["predicted_seconds"][:2], [10 / 30, 12 / 30])
+        np.testing.assert_allclose(arrays["predicted_seconds"][:2], [9 / 30, 10 / 30])
     assert (tmp_path / "a.gif").stat().st_size > 100
 
 
@@ -437,6 +439,6 @@ def test_what_does_not_fit_is_said(forecaster, tmp_path):
     fails(forecaster, video, "finds joints of skeleton coco", poses=EstimatedPoses(other))
     with pytest.raises(ValueError, match=r"written as .mp4 or .gif"):
         forecast_video(video, forecaster, RED, tmp_path / "out.avi", CONFIG)
-    for wrong in ({"steps": 0}, {"fps": 0.0}, {"well_seen_joints": 0.0}, {"view_height": -1}):
+    for wrong in ({"steps": 0}, {"fps": -1.0}, {"well_seen_joints": 0.0}, {"view_height": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             dataclasses.replace(CONFIG, **wrong)

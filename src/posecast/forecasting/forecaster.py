@@ -13,6 +13,12 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.clips import Forecast, PoseForecast, SeenVideo
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
+from posecast.forecasting.frame_rates import (
+    FrameRates,
+    steps_of_model,
+    to_model_rate,
+    to_video_rate,
+)
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, TrainedPoseForecaster
 from posecast.pretrained import DEFAULT_FORECASTER
@@ -110,6 +116,17 @@ class Forecaster:
         """
         return self.draw(seen, self.forecast_poses([seen], steps, samples)[0], drawn)
 
+    def forecast_video(
+        self, seen: SeenVideo, rates: FrameRates, steps: int = 64, samples: int = 1, drawn: int = 1
+    ) -> Forecast:
+        """As `forecast`, of a stretch of video at another frame rate than the pose model's.
+
+        Both `seen` and the answer are at the rate of the video.
+        """
+        past = to_model_rate(seen, rates, self.needs.max_past)
+        poses = self.forecast_poses([past], steps_of_model(rates, steps), samples)[0]
+        return self.draw(seen, to_video_rate(poses, seen, steps), drawn)
+
     def predict(
         self,
         frames: Sequence[UInt8[np.ndarray, "h w 3"]] | UInt8[np.ndarray, "t h w 3"],
@@ -118,19 +135,20 @@ class Forecaster:
         steps: int = 64,
         num_seen: int | None = None,
         samples: int = 1,
-        fps: float = 30.0,
+        fps: float | None = None,
     ) -> Forecast:
         """Forecast a video of one's own from its seen frames.
 
         Args:
-            frames: full pictures, RGB, at the frame rate that the models were trained on.
+            frames: full pictures, RGB.
             joints: in pixels of those pictures, (0, 0) the top-left corner.
             visible: which joints were found.
             steps: how many frames to forecast.
             num_seen: how many of the frames are seen, all by default; what comes after them is
                 not looked at.
             samples: how many futures, where the pose model knows several; the first is drawn.
-            fps: frames a second of `frames`.
+            fps: frames a second of `frames` and of the forecast; None: the rate of the videos that
+                the pose model was trained on.
 
         The crop is chosen by the seen frames alone; `Forecast.frames` show it, and
         `Forecast.joints_px` are in pixels of the full pictures.
@@ -139,30 +157,29 @@ class Forecaster:
             PosecastError: too few seen frames, no visible joint, or arrays that do not fit.
         """
         _check_arrays(frames, joints, visible, self.skeleton)
-        used = self._used_frames(len(frames), num_seen)
+        rates = FrameRates.of_arrays(self.needs, fps)
+        used = self._used_frames(rates, len(frames), num_seen)
         height, width = frames[used[-1]].shape[:2]
         pictures = np.stack([frames[number] for number in used])
-        rate = fps / self.needs.stride
-        seen = SeenVideo(joints[used], visible[used], rate, (height, width), pictures)
+        seen = SeenVideo(joints[used], visible[used], rates.video, (height, width), pictures)
         if not np.isfinite(seen.joints_px[seen.visible]).all():
             raise PosecastError(
                 "visible joints have NaN or infinite places; mark them as not visible"
             )
-        return self.forecast(seen, steps, samples)
+        return self.forecast_video(seen, rates, steps, samples)
 
-    def _used_frames(self, num_frames: int, num_seen: int | None) -> list[int]:
-        """Numbers of the last frames that are of use, `stride` apart."""
+    def _used_frames(self, rates: FrameRates, num_frames: int, num_seen: int | None) -> list[int]:
+        """Numbers of the last frames that are of use."""
         num_seen = num_frames if num_seen is None else num_seen
         if not 0 < num_seen <= num_frames:
             raise PosecastError(f"num_seen is {num_seen}, there are {num_frames} frames")
-        num_past, stride = self.needs.num_past, self.needs.stride
-        used = range(num_seen - 1, -1, -stride)[: self.needs.max_past]
-        if len(used) < num_past:
+        num_past, needed = self.needs.num_past, rates.span(self.needs.num_past)
+        if num_seen < needed:
             raise PosecastError(
-                f"{num_seen} seen frames, expected at least {(num_past - 1) * stride + 1}: the "
-                f"pose model was trained to see {num_past}, {stride} apart"
+                f"{num_seen} seen frames at {rates.video:g} a second, expected at least {needed}: "
+                f"the pose model was trained to see {num_past} at {rates.model:g} a second"
             )
-        return list(used)[::-1]
+        return list(range(max(num_seen - rates.span(self.needs.max_past), 0), num_seen))
 
     def predict_clip(
         self,

@@ -24,7 +24,7 @@ from posecast.skeletons import SKELETONS
 def _lstm(loaded: LoadedNetwork[PoseLSTM], options: ForecasterOptions) -> LSTMForecaster:
     facts, device = loaded.facts, options.pick_device()
     past = (facts.num_past, facts.stride)
-    return LSTMForecaster(loaded.network, SKELETONS[facts.skeleton], *past, device)
+    return LSTMForecaster(loaded.network, SKELETONS[facts.skeleton], *past, device, facts.fps)
 
 
 def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -> MotionForecaster:
@@ -34,7 +34,8 @@ def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -
 
 def _generator(loaded: LoadedNetwork[Generator], options: ForecasterOptions) -> GeneratorDrawer:
     facts = loaded.facts
-    return GeneratorDrawer(loaded.network, SKELETONS[facts.skeleton], facts.sigma_px, options)
+    settings = (facts.sigma_px, options, facts.crop_side_px)
+    return GeneratorDrawer(loaded.network, SKELETONS[facts.skeleton], *settings)
 
 
 def _carried(loaded: LoadedNetwork[CarryingNetwork], options: ForecasterOptions) -> CarriedDrawer:

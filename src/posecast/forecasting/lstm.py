@@ -30,14 +30,16 @@ class LSTMForecaster:
         num_past: int = 10,
         stride: int = 1,
         device: torch.device | None = None,
+        fps: float | None = None,
     ) -> None:
-        """`num_past` seen frames, `stride` apart, is what the network was trained with."""
+        """`num_past` seen frames, `stride` apart in videos of `fps` frames a second, is what the
+        network was trained with."""
         if network.config.num_joints != skeleton.num_joints:
             raise PosecastError(
                 f"the pose model has {network.config.num_joints} joints, skeleton "
                 f"{skeleton.name} has {skeleton.num_joints}; use a run of one data set"
             )
-        self.needs = Needs(skeleton, num_past, num_past, stride)
+        self.needs = Needs(skeleton, num_past, num_past, stride, fps)
         self._device = device or torch.device("cpu")
         self._network = network.float().eval().to(self._device)
 

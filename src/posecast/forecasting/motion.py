@@ -57,7 +57,7 @@ class MotionForecaster:
                 f"the database of motion has {base.num_joints} joints, skeleton {skeleton.name} "
                 f"has {skeleton.num_joints}; use the one that the network was trained with"
             )
-        self.needs = Needs(skeleton, num_past=RECENT, max_past=MAX_PAST)
+        self.needs = Needs(skeleton, num_past=RECENT, max_past=MAX_PAST, fps=FPS)
         self._device = device or torch.device("cpu")
         self._network = network.float().eval().to(self._device)
         self.base = base

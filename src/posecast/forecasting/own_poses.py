@@ -1,4 +1,4 @@
-"""Poses of a video of one's own, at the models' frame rate, and which of them are the seen ones."""
+"""Poses of a video of one's own, `config.fps` a second, and which of them are the seen ones."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ import numpy as np
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, follow
+from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, read_keypoints
 from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
@@ -25,9 +26,9 @@ class OwnVideoConfig:
     """Future frames; any number, whatever the models were trained on."""
     samples: int = 1
     """Futures to forecast, where the pose model knows several; the likeliest is drawn."""
-    fps: float = 30.0
-    """Frames a second that the models were trained on (Penn Action: 30); the video is brought to
-    this rate."""
+    fps: float = 0.0
+    """Frames a second at which the video is looked at and forecast; 0: its own, of a fast video
+    every n-th so that about 30 are left. Poses are brought to the pose model's rate and back."""
     well_seen_joints: float = 0.4
     """Share of the joints that must be seen in a frame for it to be a well-seen one."""
     well_seen_frames: float = 0.8
@@ -45,8 +46,8 @@ class OwnVideoConfig:
             raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
         if self.samples < 1:
             raise PosecastError(f"samples is {self.samples}; it must be 1 or more")
-        if not self.fps > 0:
-            raise PosecastError(f"fps is {self.fps}; it must be positive")
+        if not 0 <= self.fps < math.inf:
+            raise PosecastError(f"fps is {self.fps}; it must be 0 or more")
         for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
@@ -80,7 +81,7 @@ PoseSource = EstimatedPoses | KeypointFile
 
 @dataclass(frozen=True, eq=False)
 class FoundPoses:
-    """Poses of a video at the frame rate of the models, up to where the forecast begins."""
+    """Poses of a video, up to where the forecast begins."""
 
     seen: SeenVideo
     """Without its pictures."""
@@ -107,7 +108,7 @@ def find_poses(
     from_s: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> FoundPoses:
-    """Poses at the models' frame rate, up to the second to forecast from.
+    """Poses `config.fps` a second, up to the second to forecast from.
 
     `on_frame` is called after each frame that an estimator has looked at.
     """
@@ -167,16 +168,18 @@ def _read_poses(
 def choose_frames(
     seen: SeenVideo,
     needs: Needs,
+    rates: FrameRates,
     config: OwnVideoConfig,
     name: str,
     from_s: float | None = None,
 ) -> tuple[int, ...]:
     """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
 
-    Of a pose model that looks further back than it needs, as many frames before those as are of
-    use to it. PosecastError says what is missing.
+    All frames of the stretch; of a pose model that looks further back than it needs, as many before
+    those as are of use to it. PosecastError says what is missing.
     """
-    span = (needs.num_past - 1) * needs.stride + 1
+    span = rates.span(needs.num_past)
+    looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
     num_frames = len(seen)
     if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
         raise PosecastError(
@@ -190,9 +193,9 @@ def choose_frames(
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
     lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, span - 2, -1)
     for last in lasts:
-        frames = range(last - span + 1, last + 1, needs.stride)
+        frames = last + 1 - span + looked_at
         if well[last] and well[frames].mean() >= config.well_seen_frames:
-            return tuple(range(last, -1, -needs.stride)[: needs.max_past][::-1])
+            return tuple(range(max(last + 1 - rates.span(needs.max_past), 0), last + 1))
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     raise PosecastError(

@@ -37,9 +37,9 @@ class OwnForecast:
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
     fps: float
-    stride: int
-    """From one seen or forecast frame to the next, in frames of `fps` a second."""
     lost: tuple[tuple[int, int], ...] = ()
+    note: str = ""
+    """What people should know of how frame rates were brought together."""
 
     @property
     def seen_from_s(self) -> float:
@@ -54,10 +54,11 @@ class OwnForecast:
         count = len(self.forecast.visible)
         text = (
             f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
-            f"({count * self.stride / self.fps:.2f} s) forecast"
+            f"({count / self.fps:.2f} s) forecast"
         )
         spans = [f"{a / self.fps:.2f} to {b / self.fps:.2f} s" for a, b in self.lost]
-        return text + (f"\nthe person was not found from {', '.join(spans)}" if spans else "")
+        text += f"\nthe person was not found from {', '.join(spans)}" if spans else ""
+        return text + (f"\n{self.note}" if self.note else "")
 
 
 def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
@@ -68,7 +69,7 @@ def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
 
 def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
     forecast = result.forecast
-    ahead = np.arange(1, len(forecast.visible) + 1) * result.stride
+    ahead = np.arange(1, len(forecast.visible) + 1)
     frames = forecast.frames
     values = (
         result.seen.joints_px.astype(np.float32),

@@ -1,6 +1,7 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_pictures import View, read_pictures, video_goes_on, with_poses
 from posecast.forecasting.own_poses import (
     OwnVideoConfig,
@@ -46,20 +48,20 @@ def forecast_video(
     video, config = Path(video), config or OwnVideoConfig()
     if out is not None and Path(out).suffix.lower() not in _SUFFIXES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
-    probe_video(video)
+    rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
+    config = replace(config, fps=rates.video)
     found = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
-    needs = forecaster.needs
-    frames = choose_frames(found.seen, needs, config, str(video), from_s)
+    frames = choose_frames(found.seen, forecaster.needs, rates, config, str(video), from_s)
     view = View.of(found.seen.image_hw, config.view_height)
     shown, pictures = read_pictures(video, frames, config.fps, view)
-    seen = found.seen.take(frames, config.fps / needs.stride, pictures)
+    seen = found.seen.take(frames, config.fps, pictures)
     result = OwnForecast(
         seen=seen,
-        forecast=forecaster.forecast(seen, config.steps, config.samples),
+        forecast=forecaster.forecast_video(seen, rates, config.steps, config.samples),
         past_frames=frames,
         fps=config.fps,
-        stride=needs.stride,
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
+        note=rates.describe(),
     )
     if out is not None:
         # The video last: where it is, all is.

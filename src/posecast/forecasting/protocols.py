@@ -41,6 +41,8 @@ class Needs:
     """Seen frames that are of use to it; it may be given fewer, or more."""
     stride: int = 1
     """It is shown, and forecasts, every n-th frame of the videos that it was trained on."""
+    fps: float | None = None
+    """Frames a second of those videos; None: not recorded."""
 
     def check_shown(self, name: str, num_past: int, stride: int) -> None:
         """PosecastError unless so many frames, `stride` apart, are what it was trained to see."""

@@ -1,0 +1,123 @@
+"""Videos whose frame rate is not the one that the pose model was trained at.
+
+Seen poses are interpolated to the model's rate, its forecast is interpolated back to the video's.
+Where both rates are the same, or one a multiple of the other, poses are taken as they are.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from posecast.clips import PoseForecast, SeenVideo
+from posecast.forecasting.protocols import Needs
+
+USUAL_FPS = 30.0
+"""Of Penn Action, and assumed of pose runs that do not say (those of 56aa31b); videos are looked at
+about so often a second."""
+_ALIKE = 0.02
+"""Rates that differ by less than this share are taken as the same, as 29.97 and 30 are."""
+_EXACT = 1e-6
+
+
+@dataclass(frozen=True)
+class FrameRates:
+    """Frames a second of a video and of a pose model."""
+
+    video: float
+    """At which the video is looked at and its forecast is shown."""
+    model: float
+    """Poses a second that the model reads and forecasts."""
+    assumed: bool = False
+    """True where the weights do not say at what rate they were trained."""
+
+    @classmethod
+    def of_video(cls, own_fps: float, needs: Needs, asked_fps: float = 0.0) -> "FrameRates":
+        """For a video of `own_fps` frames a second.
+
+        It is looked at `asked_fps` times a second; 0: as often as it has frames, of a fast one at
+        every n-th, so that about 30 are left. A model that does not say its rate is taken to have
+        been trained at `asked_fps`, or else at 30.
+        """
+        trained = needs.fps or asked_fps or USUAL_FPS
+        video = asked_fps or own_fps / max(1, round(own_fps / USUAL_FPS))
+        if abs(video / trained - 1) < _ALIKE:
+            video = trained
+        return cls(video, trained / needs.stride, needs.fps is None)
+
+    @classmethod
+    def of_arrays(cls, needs: Needs, fps: float | None) -> "FrameRates":
+        """For frames of `fps` a second; None: of the rate that the model was trained at."""
+        trained = needs.fps or USUAL_FPS
+        return cls(fps or trained, trained / needs.stride, needs.fps is None)
+
+    @property
+    def ratio(self) -> float:
+        """Frames of the video from one pose of the model to the next."""
+        return self.video / self.model
+
+    def span(self, num_poses: int) -> int:
+        """Frames of the video that so many poses of the model stretch over."""
+        return math.ceil((num_poses - 1) * self.ratio - _EXACT) + 1
+
+    def places(self, num_frames: int, most: int) -> np.ndarray:
+        """Where the last poses of the model lie among frames of the video, at most `most`."""
+        fitting = math.floor((num_frames - 1) / self.ratio + _EXACT) + 1
+        return num_frames - 1 - self.ratio * np.arange(min(fitting, most))[::-1]
+
+    def describe(self) -> str:
+        """A line for people; "" where there is nothing to say."""
+        if self.assumed:
+            return (
+                f"the pose model does not say at what rate it was trained: {self.model:g} poses a "
+                "second assumed (--fps)"
+            )
+        if self.video == self.model:
+            return ""
+        return (
+            f"the pose model was trained at {self.model:g} poses a second: the video's "
+            f"{self.video:g} were brought to that, the forecast back to them"
+        )
+
+
+def to_model_rate(seen: SeenVideo, rates: FrameRates, most: int) -> SeenVideo:
+    """What was seen at the video's rate, as the last poses (at most `most`) at the model's.
+
+    A joint is visible where it is in the nearer of two frames, and is interpolated where it is in
+    both; pictures and confidences are those of the nearer frame.
+    """
+    if rates.ratio == 1:
+        return seen.last(most)
+    places = rates.places(len(seen), most)
+    low = np.floor(places + _EXACT).astype(int)
+    high = np.minimum(low + 1, len(seen) - 1)
+    share = np.clip(places - low, 0, 1)[:, None, None]
+    near = np.rint(places).astype(int)
+    both = (seen.visible[low] & seen.visible[high])[..., None] & (share > _EXACT)
+    between = (1 - share) * seen.joints_px[low] + share * seen.joints_px[high]
+    frames = None
+    if seen.frames is not None:
+        first = len(seen) - len(seen.frames)
+        frames = seen.frames[near[near >= first] - first]
+    taken = seen.take(near.tolist(), rates.model, frames)
+    return replace(taken, joints_px=np.where(both, between, taken.joints_px))
+
+
+def to_video_rate(poses: PoseForecast, seen: SeenVideo, steps: int) -> PoseForecast:
+    """Futures at the model's rate, as `steps` poses that follow what was seen at the video's."""
+    if poses.fps == seen.fps:
+        return poses
+    start = np.where(seen.visible[-1][:, None], seen.joints_px[-1], poses.joints_px[:, 0])
+    known = np.concatenate([start[:, None], poses.joints_px], axis=1)
+    places = np.arange(1, steps + 1) * poses.fps / seen.fps
+    low = np.minimum(np.floor(places + _EXACT).astype(int), known.shape[1] - 1)
+    high = np.minimum(low + 1, known.shape[1] - 1)
+    share = np.clip(places - low, 0, 1)[:, None, None]
+    joints = (1 - share) * known[:, low] + share * known[:, high]
+    visible = poses.visible[np.maximum(low, 1) - 1]
+    return replace(poses, joints_px=joints, visible=visible, fps=seen.fps)
+
+
+def steps_of_model(rates: FrameRates, steps: int) -> int:
+    """Poses of the model that reach as far as `steps` frames of the video."""
+    return math.ceil(steps / rates.ratio - _EXACT)
