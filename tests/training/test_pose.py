@@ -397,3 +397,12 @@ def test_impossible_augmentation():
         PoseAugmentation(noise=-1.0)
     with pytest.raises(ValueError, match="hide is 1"):
         PoseAugmentation(hide=1.0)
+
+
+def test_weights_remember_what_they_were_trained_on(store_path, tmp_path):
+    windows = dataclasses.replace(TINY.windows, stride=2)
+    train_pose(dataclasses.replace(TINY, windows=windows), store_path, tmp_path / "run")
+    facts = facts_of(tmp_path / "run")
+    assert (facts.fps, facts.stride, facts.crop_side_px) == (30.0, 2, 100.0)
+    assert (facts.kind, facts.skeleton) == ("pose", "penn_action")
+    assert facts.trained_on["train"] == list(f"000{number}" for number in range(8))

@@ -62,7 +62,12 @@ class TrainingData:
 
     def going_on_with(self, now: "TrainingData") -> "TrainingData":
         """The record of a run that goes on with `now`, which `differences` has nothing against."""
-        return replace(self, validation=self.validation or now.validation)
+        return replace(
+            self,
+            validation=self.validation or now.validation,
+            fps=self.fps or now.fps,
+            crop_side_px=self.crop_side_px or now.crop_side_px,
+        )
 
 
 def _difference(old: tuple[str, ...], new: tuple[str, ...]) -> str:
