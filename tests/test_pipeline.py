@@ -28,7 +28,7 @@ def test_from_drawn_people_to_a_page(tmp_path: Path, monkeypatch, capsys) -> Non
     forecasts = list(read_forecasts("forecasts"))
     assert len(forecasts) == 8  # one of three clips of each action is held out
     for forecast in forecasts:
-        assert forecast.predicted_joints_px.shape == (8, 13, 2)
+        assert forecast.predicted_joints_px.shape == (1, 8, 13, 2)
         assert np.isfinite(forecast.predicted_joints_px).all()
     folder = next(Path("forecasts/clips").iterdir())
     assert {"forecast.gif", "forecast.mp4", "joints.npz"} <= {f.name for f in folder.iterdir()}

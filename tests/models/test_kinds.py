@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from made_runs import make_run
 from posecast.errors import PosecastError
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
+from posecast.networks.carrying import CarryingConfig
 from posecast.networks.conv_lstm import ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
@@ -32,6 +33,7 @@ TINY = {
     "image": GeneratorConfig(width=2, size=16),
     "estimator": HourglassConfig(stacks=1, width=8, depth=1, size=16),
     "movenet": MoveNetConfig(size=32),
+    "carrying": CarryingConfig(mask_widths=(8,), refinement_widths=(8,)),
     "conv_lstm": ConvLSTMConfig(width=2, layers=1, kernel=3, size=16),
     "pose_action": PoseClassifierConfig(num_actions=2),
     "flow_action": FlowClassifierConfig(num_actions=2),

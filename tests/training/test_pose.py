@@ -405,4 +405,4 @@ def test_weights_remember_what_they_were_trained_on(store_path, tmp_path):
     facts = facts_of(tmp_path / "run")
     assert (facts.fps, facts.stride, facts.crop_side_px) == (30.0, 2, 100.0)
     assert (facts.kind, facts.skeleton) == ("pose", "penn_action")
-    assert facts.trained_on["train"] == list(f"000{number}" for number in range(8))
+    assert facts.trained_on["train"] == [f"000{number}" for number in range(8)]
