@@ -1,6 +1,7 @@
 """Shared fixtures; array shapes are checked at run time here and only here."""
 
 import os
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,3 +39,19 @@ def golden():
             return {key: arrays[key] for key in arrays.files}
 
     return load
+
+
+@pytest.fixture
+def release(tmp_path_factory) -> Path:
+    """Folder with a store, three runs and forecasts, all made by commit 56aa31b.
+
+    Commands: `synthesize data --num-clips 4 --image-hw 64 64 --num-frames 12 --actions jump_rope
+    tennis_serve`, `prepare penn-action data store --size 16`, `train pose tiny`, `train image tiny
+    --generator.width 2 --discriminator.width 2`, `train estimator tiny --model.width 4`, `predict
+    --clips.split validation --steps 3 --view-scale 1`. Left out, to be small: TensorBoard's files,
+    checkpoints but the pose run's, last weights, movies; and the folder that they were made in.
+    """
+    folder = tmp_path_factory.mktemp("release")
+    with zipfile.ZipFile(Path(__file__).parent / "artefacts" / "release_56aa31b.zip") as file:
+        file.extractall(folder)
+    return folder

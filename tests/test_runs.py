@@ -11,7 +11,7 @@ from PIL import Image
 
 from made_runs import make_run
 from posecast.records import files, runs
-from posecast.records.files import FileError
+from posecast.records.files import WriteError
 from posecast.records.runs import Run, RunError
 
 
@@ -100,7 +100,7 @@ def test_a_full_disk_costs_nothing_that_was_there(run: Run, monkeypatch) -> None
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", no_space)
-    with pytest.raises(FileError, match=r"No space left.*start the same command again"):
+    with pytest.raises(WriteError, match=r"No space left.*start the same command again"):
         run.save_checkpoint(2, _state(2.0))
     monkeypatch.undo()
     state = run.load_checkpoint()

@@ -9,6 +9,7 @@ import pytest
 
 from posecast.clips import ClipError
 from posecast.geometry import Crop
+from posecast.records.format_versions import FormatVersionError
 from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError, StoreInfo
 from posecast.store.writing import StoreWriter, hold_out_validation, write_clip
 
@@ -131,7 +132,7 @@ def test_missing_unfinished_strange_and_newer_stores_say_so(tmp_path):
     newer = write_store(tmp_path / "newer")
     content = json.loads((newer.path / "store.json").read_text())
     (newer.path / "store.json").write_text(json.dumps(content | {"format_version": 2}))
-    with pytest.raises(StoreError, match="has format version 2, this posecast reads 1"):
+    with pytest.raises(FormatVersionError, match="version 2, this posecast reads up to 1"):
         Store.open(newer.path)
 
 

@@ -1,7 +1,6 @@
 """Beginning runs and going on with them: what is refused, and that nothing is touched before."""
 
 import json
-import os
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,10 +161,10 @@ def test_other_ranks_write_nothing(tmp_path: Path) -> None:
 def test_first_signal_asks_second_interrupts(run: Run) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with training_run(run.path, Config(), "pose", DATA) as again:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert again.stop_requested
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("posecast: stopped; the same command goes on where it was", file=sys.stderr)
         return 130
-    except (PosecastError, OSError) as error:
+    except PosecastError as error:
         print(f"posecast: error: {error}", file=sys.stderr)
         return 2
 

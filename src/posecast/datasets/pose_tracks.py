@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from posecast.errors import PosecastError
 from posecast.motion.tracks import MotionTrack
+from posecast.records.files import reading
 
 SURE = 0.3
 """Joints found with less confidence count as hidden."""
@@ -31,7 +32,7 @@ def read_pose_tracks(path: Path) -> list[MotionTrack]:
     """All stretches without a cut that are long and sure enough; PosecastError for other files."""
     if not path.is_file():
         raise PosecastError(f"no file of pose tracks at {path}")
-    with np.load(path) as file:
+    with reading(path), np.load(path) as file:
         missing = [name for name in _VARIABLES if name not in file]
         if missing:
             raise PosecastError(f"{path} holds no pose tracks: it lacks {', '.join(missing)}")

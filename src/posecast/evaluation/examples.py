@@ -21,7 +21,7 @@ from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
 from posecast.geometry import px_to_crop
 from posecast.records.configs import config_from_dict, config_to_dict
-from posecast.records.files import read_json, write_json, write_safely
+from posecast.records.files import read_json, reading, write_json, write_safely
 from posecast.store.reading import Store
 
 Rank = Literal["best", "median", "worst"]
@@ -186,7 +186,8 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def _read(facts_path: Path) -> Example:
     facts = config_from_dict(ExampleFacts, read_json(facts_path))
-    with np.load(facts_path.with_suffix(".npz")) as stored:
+    path = facts_path.with_suffix(".npz")
+    with reading(path), np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     names = ("past_joints_crop", "past_visible", "future_joints_crop", "future_visible")
     return Example(

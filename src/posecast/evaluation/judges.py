@@ -14,6 +14,7 @@ from posecast.evaluation.table import TRUTH, Curve
 from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints
 from posecast.metrics.video import FrechetStatistics, frechet_distance, video_features
+from posecast.records.files import make_folder, reading, writing
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class Judges:
             features = video_features(frames, self.networks.extractor, self.networks.recipe)
             if features is not None:
                 path = self._file(method, job)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                np.save(path, features)
+                make_folder(path.parent)
+                with writing(path):
+                    np.save(path, features)
         if self.networks.frame_judge is None:
             return []
         shown = np.concatenate([video.seen.pictures[-1:], frames])
@@ -71,8 +73,9 @@ class Judges:
             if len(pairs) >= 2:
                 true, ours = FrechetStatistics(), FrechetStatistics()
                 for true_file, our_file in pairs:
-                    true.add(np.load(true_file))
-                    ours.add(np.load(our_file))
+                    with reading(our_file):
+                        true.add(np.load(true_file))
+                        ours.add(np.load(our_file))
                 value, count = frechet_distance(ours, true), float(len(pairs))
                 recipe = self.networks.recipe
                 shown = f"{recipe.num_frames} frames of {recipe.size}x{recipe.size}"

@@ -31,6 +31,11 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
         stored = {**facts, "command": command, "finished": False, "versions": []}
     else:
         stored = read_record(out_path)
+        if read_json(path).get("format_version", 1) != FORMAT_VERSION:
+            raise FileError(
+                f"{out_path} is an evaluation of an older posecast, which only reports can read: "
+                "evaluate into another folder"
+            )
         differences = config_differences(stored, facts, ignore=_NOT_COMPARED)
         if differences:
             listed = "\n".join(f"  {line[:200]}" for line in differences)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from posecast.records.files import FileError
+from posecast.records.files import FileError, reading, write_text, writing
 
 COLUMNS = (
     *("clip", "action", "method", "metric", "sample", "frame"),
@@ -75,7 +75,7 @@ class TableWriter:
         self.done = _keep_whole_clips(path)
         """Clips that are there already."""
         if not self.done:
-            path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+            write_text(path, ",".join(COLUMNS) + "\n")
 
     def write(
         self,
@@ -105,7 +105,7 @@ class TableWriter:
         A kill in between loses and doubles nothing: a table is removed after it was copied.
         """
         for part in parts:
-            with part.open(encoding="utf-8", newline="") as file:
+            with reading(part), part.open(encoding="utf-8", newline="") as file:
                 next(file, None)
                 lines = [(next(csv.reader([line]))[0], line) for line in file]
             new = [(clip, line) for clip, line in lines if clip not in self.done]
@@ -121,7 +121,8 @@ class TableWriter:
         self.absorb(parts)
 
     def _append(self, text: str) -> None:
-        with self._path.open("a", encoding="utf-8", newline="") as file:
+        path = self._path
+        with writing(path), path.open("a", encoding="utf-8", newline="") as file:
             file.write(text)
 
 
@@ -161,7 +162,7 @@ def _keep_whole_clips(path: Path) -> set[str]:
         return set()
     clips: set[str] = set()
     last, last_start, place = None, 0, 0
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         for line in file:
             clip = next(csv.reader([line.decode("utf-8", errors="replace")]))[0]
             if place > 0 and clip != last:
@@ -169,6 +170,6 @@ def _keep_whole_clips(path: Path) -> set[str]:
                     clips.add(last)
                 last, last_start = clip, place
             place += len(line)
-    with path.open("rb+") as file:
+    with writing(path), path.open("rb+") as file:
         file.truncate(last_start)
     return clips

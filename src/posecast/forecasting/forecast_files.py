@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.geometry import Crop
 from posecast.media.videos import read_picture, write_picture
 from posecast.records.configs import config_differences, config_from_dict, config_to_dict
-from posecast.records.files import FileError, read_json, write_json, write_text
+from posecast.records.files import FileError, read_json, write_json, write_text, writing
 
 FrameFormat = Literal["npy", "png", "none"]
 PoseOrigin = Literal["forecast", "true"]
@@ -150,10 +150,11 @@ def writing_clip(out_path: str | Path, clip_id: str) -> Iterator[Path]:
     """A folder to fill, which becomes the clip's when all went well and is removed otherwise."""
     final = Path(out_path) / "clips" / clip_id
     partial = final.with_name(f".{clip_id}.{os.getpid()}.part")
-    partial.mkdir(parents=True)
     try:
-        yield partial
-        partial.rename(final)
+        with writing(final):
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from posecast.computing.processes import BatchMean
 from posecast.errors import PosecastError
+from posecast.records.files import reading
 
 BVLC_SHAPES = {
     "conv1": (11, 11, 3, 96),
@@ -133,7 +134,7 @@ AlexNet = BvlcAlexNet | TorchvisionAlexNet
 def load_alexnet(path: str | Path) -> AlexNet:
     """Read either kind of file, told apart by its first bytes; PosecastError: neither."""
     path = _existing(path)
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         is_npy = file.read(6) == b"\x93NUMPY"
     return load_bvlc_alexnet(path) if is_npy else load_torchvision_alexnet(path)
 
@@ -150,7 +151,7 @@ def load_bvlc_alexnet(
         with path.open("rb") as file:
             layers = _read_pickled_npy(file)
         return BvlcAlexNet(layers, channel_order)
-    except (ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise PosecastError(f"{path} is not a bvlc_alexnet.npy: {error}. {WHERE_TO_GET}") from error
 
 
@@ -164,6 +165,7 @@ def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
         return TorchvisionAlexNet(state)
     except (
         PosecastError,
+        OSError,
         RuntimeError,
         EOFError,
         pickle.UnpicklingError,

@@ -14,28 +14,31 @@ PARTIAL = ".partial"
 
 
 class FileError(PosecastError):
-    """A file cannot be read or written; the message says how to mend it."""
+    """A file cannot be read, or holds something else than it should."""
+
+
+class WriteError(PosecastError):
+    """The disk takes no more, or not there: nothing of the kind can go on, unlike after one
+    damaged file."""
 
 
 def write_safely(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file, flush it to the disk, and put it in place of `path`.
 
-    FileError where the disk refuses; what was at `path` before is then untouched.
+    WriteError where the disk refuses; what was at `path` before is then untouched.
     """
     partial = path.with_name(path.name + PARTIAL)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        _flush_to_disk(partial)
-        partial.replace(path)
-        _flush_to_disk(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise FileError(
-            f"cannot write {path}: {error}; what was there before is kept. "
-            "Free some space (or mend the rights) and start the same command again"
-        ) from error
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(partial)
+            _flush_to_disk(partial)
+            partial.replace(path)
+            _flush_to_disk(path.parent)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -49,23 +52,35 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it where they are missing; FileError where that fails."""
-    with file_errors("make the folder", path):
+    """Make a folder and those above it where they are missing; WriteError where that fails."""
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager
-def file_errors(doing: str, path: Path) -> Iterator[None]:
-    """What the system refuses in the block becomes a FileError: "cannot `doing` PATH: reason"."""
+def reading(path: Path) -> Iterator[None]:
+    """What the system refuses in the block becomes a FileError that names the file."""
     try:
         yield
     except OSError as error:
-        raise FileError(f"cannot {doing} {path}: {error.strerror or error}") from error
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses in the block becomes a WriteError that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}; free some space, mend the rights or "
+            "name another place, and start the same command again"
+        ) from error
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a text file; FileError where the disk refuses."""
-    with file_errors("write to", path), path.open("a", encoding="utf-8") as file:
+    """Add a line to a text file; WriteError where the disk refuses."""
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 
 from posecast.errors import PosecastError
-from posecast.records.files import FileError
+from posecast.records.files import WriteError
 
 LOCK_FILE = ".lock"
 """In the folder that is locked; it may stay there, it is held only while a process says so."""
@@ -60,7 +60,7 @@ def _held(file: Path, refusal: PosecastError, patience_s: float = 0) -> Iterator
         raise refusal from None
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS_HERE:
-            raise FileError(f"cannot lock {file.parent}: {error}; mend its rights") from error
+            raise WriteError(f"cannot lock {file.parent}: {error}; mend its rights") from error
         logger.warning("cannot lock %s (%s): do not work in it twice at once", file.parent, error)
     try:
         yield

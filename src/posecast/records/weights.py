@@ -79,7 +79,7 @@ def facts_of_training(
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: WeightsFacts) -> None:
-    """Replace a weight file as a whole; FileError where the disk refuses."""
+    """Replace a weight file as a whole; WriteError where the disk refuses."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     entries = {"format_version": FORMAT_VERSION, **config_to_dict(facts)}
     metadata = {name: _to_text(value) for name, value in entries.items()}

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict
 from posecast.records.files import write_safely
+from posecast.records.format_versions import check_format_version
 from posecast.skeletons import SKELETONS
 
 FORMAT_VERSION = 1
@@ -87,11 +88,7 @@ def read_info(path: Path) -> tuple[StoreInfo, bool]:
         raise StoreError(f"store {path} {what}: make it with 'posecast prepare DATASET RAW {path}'")
     content = _parsed(path / "store.json", json.loads)
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
-        raise StoreError(
-            f"store {path} has format version {version}, this posecast reads {FORMAT_VERSION}: "
-            "prepare it again into another folder, or use the posecast that made it"
-        )
+    check_format_version(version, FORMAT_VERSION, f"store {path}")
     finished = content.pop("finished", False)
     try:
         info = config_from_dict(StoreInfo, content)

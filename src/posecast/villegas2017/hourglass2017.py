@@ -103,7 +103,7 @@ def _read_files(folder: Path) -> Iterator[np.ndarray]:
             raise PosecastError(f"no hourglass weights: {path} is missing. {WHERE_TO_GET}")
         try:
             yield np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise PosecastError(f"{path} is not an array: {error}. {WHERE_TO_GET}") from error
 
 

@@ -31,7 +31,7 @@ from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.human36m import FPS, Human36M
 from posecast.errors import PosecastError
 from posecast.media.videos import write_mp4
-from posecast.records.files import read_json, write_json, write_safely
+from posecast.records.files import make_folder, read_json, write_json, write_safely
 from posecast.skeletons import HUMAN36M, PENN_ACTION
 
 _SETTINGS = "drawn.json"
@@ -166,7 +166,7 @@ class _DrawVideo:
         num_frames = min(self.config.num_frames or pose.num_frames, pose.num_frames)
         self._write_poses(clip_id, pose, num_frames)
         video = self._video(clip_id)
-        video.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(video.parent)
         write_mp4(video, self._frames(pose, num_frames), FPS, _CRF)
 
     def is_done(self, clip_id: str) -> bool:
@@ -183,7 +183,6 @@ class _DrawVideo:
         """The file itself; of a shortened clip the file that the 2017 MATLAB script would make."""
         original = self.source.pose_file(clip_id)
         path = self.out / original.relative_to(self.source.root)
-        path.parent.mkdir(parents=True, exist_ok=True)
         if num_frames == pose.num_frames:
             write_safely(path, lambda partial: _copy(original, partial))
             return
@@ -207,5 +206,5 @@ def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
     elif out.is_dir() and any(out.iterdir()):
         raise PosecastError(f"{out} is not empty and holds no drawn videos; name a new folder")
     else:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_json(path, settings)

@@ -30,7 +30,7 @@ from posecast.datasets.drawn.clips import (
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
 from posecast.errors import PosecastError
-from posecast.records.files import read_json, write_json, write_safely
+from posecast.records.files import make_folder, read_json, write_json, write_safely
 
 __all__ = [
     "DrawnClip",
@@ -111,7 +111,7 @@ def _claim(config: SyntheticConfig, root: Path) -> None:
             f"{root} is not empty and holds no drawn clips; draw into an empty folder"
         )
     else:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         write_json(path, settings)
 
 

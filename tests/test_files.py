@@ -1,0 +1,98 @@
+"""What a user can do to files ends in one line that names the file, not in a traceback."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from posecast.cli import main
+from posecast.records.files import (
+    FileError,
+    WriteError,
+    append_line,
+    make_folder,
+    read_json,
+    read_text,
+    reading,
+    write_text,
+)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
+    for read, name in (
+        (read_text, "absent.txt"),
+        (read_text, "bytes.txt"),
+        (read_json, "absent.json"),
+        (read_json, "bad.json"),
+    ):
+        with pytest.raises(FileError, match=f"cannot read .*{name}"):
+            read(tmp_path / name)
+    with pytest.raises(FileError, match=r"cannot read .*x: Is a directory"), reading(Path("x")):
+        raise IsADirectoryError(21, "Is a directory")
+
+
+def test_a_file_where_a_folder_should_be_and_the_other_way_round(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    for write in (
+        lambda: make_folder(tmp_path / "file"),
+        lambda: write_text(tmp_path / "file" / "a.txt", "text"),
+        lambda: write_text(tmp_path / "folder", "text"),
+        lambda: append_line(tmp_path / "folder", "text"),
+    ):
+        with pytest.raises(WriteError, match=r"cannot write .*(file|folder)"):
+            write()
+    assert (tmp_path / "file").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="rights bind")
+def test_a_folder_without_rights(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(WriteError, match=r"cannot write .*a\.txt: Permission denied"):
+        write_text(tmp_path / "a.txt", "text")
+
+
+POSES = ("--pose-run", "POSE", "--steps", "3", "--clips.split", "validation")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("train", "pose", "tiny", "--store", "STORE", "--run", "FILE"), "FILE"),
+        (("synthesize", "FILE"), "FILE"),
+        (("prepare", "penn-action", "absent", "STORE"), "absent"),
+        (("predict", "--frames", "none", "--store", "STORE", *POSES, "--out", "FILE"), "FILE"),
+        (("evaluate", "--store", "STORE", "--pose-run", "FILE", "--out", "out"), "FILE"),
+        (("report", "FILE", "--out", "page"), "FILE"),
+        (("import-2017", "absent.npz", "run"), "absent.npz"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_commands_name_the_file(
+    words: tuple[str, ...],
+    named: str,
+    release: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("mine")
+    places = {"STORE": str(release / "store"), "POSE": str(release / "pose")}
+    assert main([places.get(word, word) for word in words]) == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert "Traceback" not in said
+    assert (tmp_path / "FILE").read_text() == "mine"
+
+
+def test_errors_of_the_system_that_nobody_foresaw_keep_their_traceback(monkeypatch) -> None:
+    def broken(words: list[str]) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("posecast.cli._run", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        main(["predict"])
