@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from posecast.media import videos
+from posecast.media.picture_files import read_picture, write_picture
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
@@ -46,7 +47,7 @@ def test_mp4_comes_back(tmp_path):
     frames = numbered(12)
     videos.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
     info = videos.probe_video(tmp_path / "a.mp4")
-    assert info == videos.VideoInfo(64, 48, 25.0, info.duration_s, 12)
+    assert info == videos.VideoInfo(64, 48, 25.0, info.duration_s, 12, (48, 64))
     assert info.duration_s == pytest.approx(0.48)
     back = list(videos.read_video(tmp_path / "a.mp4"))
     assert len(back) == 12
@@ -127,7 +128,7 @@ def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
     assert numbers(videos.read_video(path)) == [0, 1, 2, 3, 4, 5]
     assert numbers(videos.read_video(path, fps=10.0)) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5]
     assert numbers(videos.read_video(path, fps=5.0)) == [0, 2, 2, 3, 3, 5]
-    times = videos.frame_times(path)
+    times = list(videos.read_timeline(path).seconds)
     assert times == pytest.approx([0, 0.1, 0.2, 0.8, 0.9, 1.0])
     for fps in (5.0, 10.0, 24.0):
         assert videos.nearest_frames(times, fps) == numbers(videos.read_video(path, fps=fps))
@@ -142,6 +143,7 @@ def test_resample_keeps_the_length():
     assert ticks([k / 50 for k in range(100)], 12.5) == list(range(0, 100, 4))
     assert len(ticks([k / 10 for k in range(10)], 25.0)) == 25
     assert ticks([k / 30 for k in range(30)], 30.0) == list(range(30))
+    assert ticks([round(k / 30, 3) for k in range(12)], 30.0) == list(range(12))  # as in Matroska
     assert ticks([0.0], 25.0) == [0]
     assert ticks([], 25.0) == []
 
@@ -229,20 +231,20 @@ def test_nothing_to_write(tmp_path, write):
 
 def test_pictures_come_back(tmp_path):
     picture = numbered(1)[0]
-    videos.write_picture(tmp_path / "deep" / "a.png", picture)
-    videos.write_picture(tmp_path / "deep" / "a.jpg", picture)
-    np.testing.assert_array_equal(videos.read_picture(tmp_path / "deep" / "a.png"), picture)
-    lossy = videos.read_picture(tmp_path / "deep" / "a.jpg")
+    write_picture(tmp_path / "deep" / "a.png", picture)
+    write_picture(tmp_path / "deep" / "a.jpg", picture)
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep" / "a.png"), picture)
+    lossy = read_picture(tmp_path / "deep" / "a.jpg")
     assert np.abs(lossy.astype(int) - picture).mean() < 3
 
 
 def test_bad_pictures_say_what_they_are(tmp_path):
-    videos.write_picture(tmp_path / "a.jpg", numbered(1)[0])
+    write_picture(tmp_path / "a.jpg", numbered(1)[0])
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"cut.jpg: truncated"):
-        videos.read_picture(tmp_path / "cut.jpg")
+        read_picture(tmp_path / "cut.jpg")
     with pytest.raises(ValueError, match="no such picture"):
-        videos.read_picture(tmp_path / "missing.jpg")
+        read_picture(tmp_path / "missing.jpg")
     with pytest.raises(ValueError, match="are written as"):
-        videos.write_picture(tmp_path / "a.webp", numbered(1)[0])
+        write_picture(tmp_path / "a.webp", numbered(1)[0])

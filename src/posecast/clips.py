@@ -29,6 +29,10 @@ from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, crop_of_joints, cut_crop
 from posecast.skeletons import Skeleton
 
+UNLESS_DEFAULT = {"noted": "unless default"}
+"""Metadata of a field of a `ClipSource` that stores note only where it is not the default: those
+made before the field was there go on."""
+
 
 class ClipError(PosecastError):
     """One clip cannot be used; the message names it and says what to do."""

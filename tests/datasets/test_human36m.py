@@ -76,6 +76,44 @@ def test_clips_are_the_files_by_subject(raw):
     assert source.read_frames("S5_Eating_2.55011271") is None
 
 
+@pytest.mark.parametrize(
+    ("place", "stem"),
+    [
+        ("S1/MyPoseFeatures/D2_Positions", "Walking_1.1234"),
+        ("S1/MyPoseFeatures/D2_Positions", "Walking-1.1234"),
+        ("S1/Poses_D2_Positions", "Walking 1.1234"),
+        ("S1/D2_Positions", "Walking_1.1234"),
+        ("Poses_D2_Positions_S1", "Walking_1.1234"),
+        ("Poses_D2_Positions_S1/S1/MyPoseFeatures/D2_Positions", "Walking 1.1234"),
+        ("Poses_D2_Positions/S1", "Walking 1.1234"),
+    ],
+)
+def test_other_spellings_and_places(tmp_path, place, stem):
+    """The video is spelled as published: it belongs to the poses all the same."""
+    path = write_cdf(tmp_path / "raw", "S1", "x", track())
+    target = tmp_path / "other" / place / f"{stem}.cdf"
+    target.parent.mkdir(parents=True)
+    path.rename(target)
+    write_video(tmp_path / "other", "S1", "Walking 1.1234")
+    source = Human36M(tmp_path / "other", every=1)
+    assert source.clip_ids() == ["S1_Walking_1.1234"]
+    clip = source.read_poses("S1_Walking_1.1234")
+    assert clip.action == "walking"
+    np.testing.assert_array_equal(clip.joints_px, track().reshape(-1, 32, 2).astype(float))
+
+
+def test_words_of_an_action_apart(tmp_path):
+    for stem in ("Sitting_Down_1.54138969", "Walk Dog.54138969", "TakingPhoto-2.54138969"):
+        write_cdf(tmp_path, "S1", stem, track())
+    source = Human36M(tmp_path)
+    actions = {clip_id: source.read_poses(clip_id).action for clip_id in source.clip_ids()}
+    assert actions == {
+        "S1_Sitting_Down_1.54138969": "sitting_down",
+        "S1_TakingPhoto_2.54138969": "photo",
+        "S1_Walk_Dog.54138969": "walk_dog",
+    }
+
+
 def test_every_spelling_is_one_of_fifteen_actions():
     names = {"WalkingDog": "walk_dog", "WalkDog": "walk_dog", "TakingPhoto": "photo"}
     names |= {"Photo": "photo", "SittingDown": "sitting_down", "WalkTogether": "walk_together"}

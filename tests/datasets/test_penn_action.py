@@ -59,6 +59,26 @@ def test_frames_stream_in_order_as_rgb(tmp_path):
         assert np.abs(frame.astype(int) - picture(5, index)).mean() < 4  # JPEG loss
 
 
+@pytest.mark.parametrize("name", ["{:06d}.png", "{:06d}.JPG", "{:06d}.jpeg", "{}.PNG"])
+def test_frames_saved_anew(tmp_path, name):
+    """By other programs, with another suffix or without zeros in front: in order all the same."""
+    count = 11
+    values = label_values(num_frames=count)
+    write_labels(tmp_path, "0001", **values)
+    folder = tmp_path / "frames" / "0001"
+    folder.mkdir(parents=True)
+    for number in range(1, count + 1):
+        grey = np.full((HEIGHT, WIDTH, 3), 20 * number, np.uint8)
+        Image.fromarray(grey).save(folder / name.format(number))
+    (folder / "Thumbs.db").write_bytes(b"")
+    frames = list(PennAction(tmp_path).read_frames("0001"))
+    assert [round(float(frame.mean()) / 20) for frame in frames] == list(range(1, count + 1))
+    Image.fromarray(frames[0]).save(folder / "000001.bmp.png")
+    Image.fromarray(frames[0]).save(folder / "01.jpg")
+    with pytest.raises(ClipError, match=r"01\.jpg is too many|1\.PNG is too many"):
+        list(PennAction(tmp_path).read_frames("0001"))
+
+
 def test_clip_without_frames_folder_has_poses_only(tmp_path):
     write_labels(tmp_path, "0001")
     assert PennAction(tmp_path).read_frames("0001") is None

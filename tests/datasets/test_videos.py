@@ -1,12 +1,14 @@
 """Own videos to a store: frame rate, poses beside them, crops by the seen frames, bad videos."""
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from odd_videos import write_odd
 from posecast.clips import ClipError, ClipSource
 from posecast.datasets.videos import OwnVideos, video_files
 from posecast.forecasting.own_folders import estimate_folder
@@ -70,8 +72,11 @@ def test_clips_are_the_videos_at_one_frame_rate(folder):
 def test_a_clip_is_where_the_person_is(folder):
     clip = source(folder).read_poses("c")
     assert clip.num_frames == 9  # frames 2 to 10
-    assert clip.note == "seconds 0.07 to 0.33 of the video"
-    assert clip.visible.any(axis=1).tolist() == [True] * 3 + [False] + [True] * 5
+    assert clip.note == (
+        "frames without a pose that were filled: 1; seconds 0.07 to 0.33 of the video"
+    )
+    assert clip.visible.all()
+    np.testing.assert_allclose(clip.joints_px[3], joints_of(box_at(5)), atol=0.01)
     assert len(list(source(folder).read_frames("c"))) == 9
     np.testing.assert_array_equal(clip.boxes_px[3], clip.boxes_px[2])
     x, y, width, height = box_at(2)
@@ -144,3 +149,101 @@ def test_bad_folders_say_so(folder, tmp_path):
         source(folder, skeleton_name="penn")
     with pytest.raises(ClipError, match="no such video"):
         source(folder).read_poses("z")
+
+
+# --- strangers' folders ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("poses", ["given", "estimated"])
+def test_videos_that_would_have_one_name(tmp_path, poses):
+    """a.mov beside a.mp4, and folders whose names run into each other."""
+    names = ("jump/a.mp4", "jump/a.mov", "jump/left-1.mp4", "jump-left/1.mp4", "b.mp4")
+    for number, name in enumerate(names):
+        write_clip(tmp_path, name.removesuffix(Path(name).suffix), num_frames=6)
+        frames = [frame_with((20 + 9 * number, 30, 24, 48))] * 6
+        written = tmp_path / "videos" / name
+        write_mp4(written.with_suffix(".mp4"), frames, 30.0, crf=4)
+        written.with_suffix(".mp4").rename(written)
+    write_mp4(tmp_path / "videos/jump/a.mp4", [frame_with((20, 30, 24, 48))] * 6, 30.0, crf=4)
+    if poses == "estimated":
+        for path in (tmp_path / "poses").rglob("*.csv"):
+            path.unlink()
+        assert estimate_folder(tmp_path / "videos", tmp_path / "poses", RedEstimator()) == {}
+    report = prepare(source(tmp_path), tmp_path / "store", SEEN, QUIET)
+    assert (report.num_new, report.left_out) == (5, {})
+    assert source(tmp_path).clip_ids() == [
+        *("b", "jump--a.mov", "jump--a.mp4", "jump--left-1.mp4", "jump-left--1.mp4")
+    ]
+    if poses == "estimated":
+        lefts = [source(tmp_path).read_poses(f"jump--a.{kind}") for kind in ("mp4", "mov")]
+        assert [round(float(each.joints_px[0, :, 0].min()) / 9) for each in lefts] == [2, 3]
+
+
+def test_names_that_cannot_be_told_apart_are_refused(tmp_path):
+    for name in ("a-/b", "a/-b"):
+        write_clip(tmp_path, name, num_frames=4)
+    with pytest.raises(ValueError, match=r"would both be clip a---b\.mp4: rename one of them"):
+        source(tmp_path).clip_ids()
+
+
+NAMES = (
+    *("clip #3", "take:2", "Jumping jacks [aB3-dEf_9hI]", "coach's clip", "100%", "what?"),
+    *("caf\u00e9", "e\u0301te\u0301", "\u8df3", "n" * 240, "v1.2", "two\nlines", "back\\slash"),
+)
+
+
+def test_videos_of_any_name(tmp_path):
+    for name in NAMES:
+        write_clip(tmp_path, name, num_frames=6)
+    # One system writes accents as letters of their own, another not.
+    (tmp_path / "poses" / "caf\u00e9.csv").rename(tmp_path / "poses" / "cafe\u0301.csv")
+    (tmp_path / "poses" / "e\u0301te\u0301.csv").rename(tmp_path / "poses" / "\u00e9t\u00e9.csv")
+    report = prepare(source(tmp_path), tmp_path / "store", SEEN, QUIET)
+    assert report.left_out == {}
+    assert report.num_new == len(NAMES)
+    ids = source(tmp_path).clip_ids()
+    assert {"clip #3", "take:2", "caf\u00e9", "\u00e9t\u00e9", "two_lines", "back_slash"} <= set(
+        ids
+    )
+    assert max(len(each) for each in ids) == 180
+    store = Store.open(tmp_path / "store")
+    for clip in store.clips:
+        assert store.read_frames(clip, [0]).shape == (1, 16, 16, 3)
+
+
+def test_oblong_pixels_keep_their_poses_on_the_way_through_a_table(tmp_path):
+    """Estimated where they are shown, written as stored, read where they are shown."""
+    frames = [frame_with((20 + 2 * t, 30, 24, 48), (120, 160)) for t in range(6)]
+    write_odd(tmp_path / "videos" / "a.mp4", frames, aspect=Fraction(5, 4))
+    estimate_folder(tmp_path / "videos", tmp_path / "poses", RedEstimator())
+    clip = source(tmp_path).read_poses("a")
+    assert clip.image_hw == (120, 200)
+    assert next(source(tmp_path).read_frames("a")).shape == (120, 200, 3)
+    x, y, width, height = 20, 30, 24, 48
+    expected = joints_of((1.25 * x, y, 1.25 * width, height))
+    assert np.abs(clip.joints_px[0] - expected).max() < 4
+
+
+def test_the_first_frame_is_what_the_user_says(tmp_path):
+    write_clip(tmp_path, "a")
+    path = tmp_path / "poses" / "a.csv"
+    head, *lines = path.read_text().splitlines()
+    cells = [line.split(",", 1) for line in lines]
+    late = [f"{int(frame) + 50},{rest}" for frame, rest in cells if int(frame) < 5]
+    path.write_text("\n".join([head, *late]))
+    with pytest.raises(ClipError, match="--first-frame"):
+        source(tmp_path).read_poses("a")
+    said = source(tmp_path, first_frame=50)
+    np.testing.assert_allclose(
+        said.read_poses("a").joints_px, [joints_of(box_at(t)) for t in range(5)], atol=0.01
+    )
+    prepare(said, tmp_path / "store", SEEN, QUIET)
+    assert Store.open(tmp_path / "store").info.source["first_frame"] == 50
+
+
+def test_a_filled_pose_does_not_shape_the_crop(tmp_path):
+    """Frame 3, the last seen one, is filled from frame 4: its box is that of frame 2."""
+    write_clip(tmp_path, "a", hidden=(3,))
+    clip = source(tmp_path).read_poses("a")
+    assert clip.visible[3].all()
+    np.testing.assert_array_equal(clip.boxes_px[3], clip.boxes_px[2])

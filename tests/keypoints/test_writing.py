@@ -18,7 +18,7 @@ def test_coco_comes_back(tmp_path):
     path = tmp_path / "a.json"
     write_coco(path, JOINTS, VISIBLE, PENN_ACTION, (100, 120))
     track = read_keypoints(path, PENN_ACTION, 6, (100, 120))
-    np.testing.assert_array_equal(track.visible, VISIBLE)
+    np.testing.assert_array_equal(track.visible & ~track.filled[:, None], VISIBLE)
     np.testing.assert_allclose(track.joints_px[VISIBLE], JOINTS[VISIBLE], atol=1e-9)
 
 

@@ -122,7 +122,7 @@ def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_pa
     for number, video in enumerate((one, other)):
         source = RED
         if poses == "table":
-            count = len(videos.frame_times(video))
+            count = len(videos.read_timeline(video).seconds)
             joints = np.stack([joints_of(box_at(t)) for t in range(count)])
             joints[6:] += 30 * number
             source = KeypointFile(tmp_path / f"{number}.csv")
@@ -339,15 +339,15 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
     """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
     alive, most = [], []
-    make = videos._upright
+    make = videos.show
 
-    def counting(frame):
-        picture = make(frame).copy()
+    def counting(stored, look, shown_hw):
+        picture = make(stored, look, shown_hw).copy()
         alive.append(weakref.ref(picture))
         most.append(sum(each() is not None for each in alive))
         return picture
 
-    monkeypatch.setattr(videos, "_upright", counting)
+    monkeypatch.setattr(videos, "show", counting)
     frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
     video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
     config = dataclasses.replace(CONFIG, fps=100 / 3)

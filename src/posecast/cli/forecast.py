@@ -40,7 +40,7 @@ class ForecastVideo:
     """
 
     video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
-    """Any video file."""
+    """Any video file, or a folder of frames."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
     """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
     image_run: Path | None = None
@@ -48,8 +48,8 @@ class ForecastVideo:
     estimator_run: Path | None = None
     """Run of 'posecast train estimator', or a model file (.task or .onnx), that finds the poses."""
     poses: Path | None = None
-    """Poses of another program, in place of an estimator: OpenPose's folder, COCO, AlphaPose or
-    MediaPipe JSON, or CSV (see docs/own-videos.md)."""
+    """Poses of another program, in place of an estimator: OpenPose's folder; JSON of COCO,
+    AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
     out: Path | None = None
     """Video to write, .mp4 or .gif; NAME-forecast.mp4 where you are, if not given."""
     from_s: Annotated[float | None, tyro.conf.arg(name="from")] = None
@@ -62,6 +62,9 @@ class ForecastVideo:
     """Joints at least so sure count as seen; -1: 0.3, with --poses what is usual for the format."""
     format: Format = "auto"
     """Format of --poses."""
+    first_frame: int = -1
+    """What --poses call the first frame of the video; -1: 0, or what fits the video (which is said
+    then)."""
     mirror: bool = True
     """Estimate the mirrored picture too and average: twice the work, steadier joints."""
     config: Annotated[OwnVideoConfig, tyro.conf.arg(name="")] = field(
@@ -84,13 +87,18 @@ def forecast(words: list[str], program: str) -> int:
     box = _parse_box(asked.box)
     forecaster = Forecaster.load(asked.pose_run, asked.image_run, asked.options)
     source = _source(asked, forecaster, box)
-    out = asked.out or Path(f"{asked.video.stem}-forecast.mp4")
+    out = asked.out or Path(f"{_stem(asked.video)}-forecast.mp4")
     with _progress() as on_frame:
         result = forecast_video(
             asked.video, forecaster, source, out, asked.config, asked.from_s, on_frame
         )
     print(f"{out}: {result.summary()}")
     return 0
+
+
+def _stem(video: Path) -> str:
+    """The name without suffix; of a folder all of its name."""
+    return video.resolve().name if video.is_dir() else video.stem
 
 
 def _parse_box(text: str) -> Box | None:
@@ -110,7 +118,7 @@ def _source(
     if asked.poses is not None:
         if box is not None:
             raise PosecastError("--box is for --estimator-run; choose among --poses with --person")
-        options = KeypointOptions(asked.format, asked.min_confidence)
+        options = KeypointOptions(asked.format, asked.min_confidence, asked.first_frame)
         return KeypointFile(asked.poses, options, asked.person)
     least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
     options = EstimatorOptions(asked.mirror, least, asked.options.device, asked.options.precision)

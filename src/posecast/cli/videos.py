@@ -44,6 +44,8 @@ class PrepareVideos:
     """Frames a second of the store's clips."""
     person: int = 1
     """Which of several people in --poses: 1 is the largest and longest seen."""
+    first_frame: int = -1
+    """What the files in --poses call the first frame of a video; -1: 0, or what fits the video."""
     config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
         default_factory=lambda: PreparationConfig(crop="seen", resize="area")
     )
@@ -61,7 +63,9 @@ def prepare_videos(words: list[str], program: str) -> int:
     poses = asked.poses or asked.store.with_name(asked.store.name + "-poses")
     if asked.poses is None and asked.estimator_run is None:
         raise PosecastError("where do the poses come from? give --poses or --estimator-run")
-    source = OwnVideos(asked.folder, poses, asked.fps, asked.skeleton, asked.person)
+    source = OwnVideos(
+        *(asked.folder, poses, asked.fps, asked.skeleton, asked.person, asked.first_frame)
+    )
     if asked.estimator_run is not None:
         _estimate(asked, poses)
     report = prepare(source, asked.store, asked.config)

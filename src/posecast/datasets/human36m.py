@@ -3,6 +3,8 @@
     ROOT/S1/MyPoseFeatures/D2_Positions/Walking 1.54138969.cdf   32 joints in pixels, all frames
     ROOT/S1/Videos/Walking 1.54138969.mp4                        its video, 50 frames a second
 
+Names with "_" or "-" in place of the space are read too, and poses in S1/Poses_D2_Positions,
+S1/D2_Positions, Poses_D2_Positions_S1 and the like, where other scripts unpack them.
 `.mat` files that the 2017 MATLAB script made from the CDF files are read where those are absent.
 A subject without the folder `Videos` gives clips with poses only. The numbers of the files are
 kept as they are: whether they count from a pixel's centre or its corner, they do not say.
@@ -48,9 +50,20 @@ ACTIONS = (
 FPS = 50.0
 """Frames a second of all videos and poses."""
 
-_POSES, _VIDEOS = Path("MyPoseFeatures/D2_Positions"), Path("Videos")
+_POSES = (
+    "{0}/MyPoseFeatures/D2_Positions",
+    "{0}/Poses_D2_Positions",
+    "{0}/D2_Positions",
+    "Poses_D2_Positions_{0}",
+    "Poses_D2_Positions_{0}/{0}/MyPoseFeatures/D2_Positions",
+    "Poses_D2_Positions/{0}",
+)
+_VIDEOS = ("{0}/Videos", "Videos_{0}", "Videos_{0}/{0}/Videos", "Videos/{0}")
+"""Where the files of a subject may lie, the published place first."""
 _POSE_SUFFIXES = (".cdf", ".mat")
-_NAME = re.compile(r"(?P<action>[A-Za-z]+)( \d+)?\.(?P<camera>\d+)")
+_NAME = re.compile(r"(?P<action>[A-Za-z]+([ _-][A-Za-z]+)*)( \d+)?\.(?P<camera>\d+)")
+_BEFORE_TAKE = re.compile(r"[ _-]+(?=\d+\.\d+$)")
+"""What stands before the number of a take; a space as published."""
 _SPELLINGS = {action.replace("_", ""): action for action in ACTIONS} | {
     "takingphoto": "photo",
     "walkingdog": "walk_dog",
@@ -78,7 +91,7 @@ class _Files:
 
     subject: str
     stem: str
-    """Name of its files without suffix, such as "Walking 1.54138969"."""
+    """Name of its files without suffix, as published: "Walking 1.54138969"."""
     poses: Path | None
     video: Path | None
 
@@ -158,8 +171,8 @@ class Human36M:
         """Clips by id, sorted."""
         found = {}
         for subject in (*TRAINING_SUBJECTS, *TEST_SUBJECTS):
-            poses = _by_stem(self.root / subject / _POSES, _POSE_SUFFIXES)
-            videos = _by_stem(self.root / subject / _VIDEOS, (".mp4",))
+            poses = _by_stem(_folder(self.root, subject, _POSES), _POSE_SUFFIXES)
+            videos = _by_stem(_folder(self.root, subject, _VIDEOS), (".mp4",))
             for stem in poses.keys() | videos.keys():
                 clip_id = f"{subject}_{stem.replace(' ', '_')}"
                 found[clip_id] = _Files(subject, stem, poses.get(stem), videos.get(stem))
@@ -172,7 +185,7 @@ class Human36M:
 
     def _video(self, files: _Files, clip_id: str) -> Path | None:
         """The clip's video; None where the subject has no videos or none are wanted."""
-        folder = self.root / files.subject / _VIDEOS
+        folder = _folder(self.root, files.subject, _VIDEOS)
         if self.poses_only or not folder.is_dir():
             return None
         if files.video is None and clip_id in _NEVER_PUBLISHED:
@@ -216,7 +229,14 @@ class Human36M:
 
 def action_of(name: str) -> str | None:
     """One of ACTIONS for any spelling of it in a file's name; None where it is none of them."""
-    return _SPELLINGS.get(name.replace("_", "").lower())
+    return _SPELLINGS.get(re.sub(r"[ _-]", "", name).lower())
+
+
+def _folder(root: Path, subject: str, places: tuple[str, ...]) -> Path:
+    """The first of the places that holds files, else the first."""
+    folders = [root / place.format(subject) for place in places]
+    used = [each for each in folders if each.is_dir() and any(map(Path.is_file, each.iterdir()))]
+    return (used or folders)[0]
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -225,7 +245,9 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     for suffix in reversed(suffixes):
         found = sorted(folder.glob(f"*{suffix}"))
         files |= {
-            file.name.removesuffix(suffix): file for file in found if file.name[0] not in "._"
+            _BEFORE_TAKE.sub(" ", file.name.removesuffix(suffix)): file
+            for file in found
+            if file.name[0] not in "._"
         }
     return files
 
@@ -247,8 +269,8 @@ def _pose_file(files: _Files, clip_id: str) -> Path:
     if files.poses is None:
         raise ClipError(
             clip_id,
-            f"has a video but no poses: {files.subject / _POSES / files.stem}.cdf (or .mat) is "
-            "missing; fetch it, or remove the video",
+            f"has a video but no poses: {_POSES[0].format(files.subject)}/{files.stem}.cdf (or "
+            ".mat) is missing; fetch it, or remove the video",
         )
     return files.poses
 

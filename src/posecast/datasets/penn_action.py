@@ -1,13 +1,15 @@
 """Penn Action (Zhang, Zhu, Derpanis, ICCV 2013) as it is published.
 
     ROOT/labels/0001.mat              joints, visibility, boxes, action, split of one clip
-    ROOT/frames/0001/000001.jpg ...   its frames; clips without this folder have poses only
+    ROOT/frames/0001/000001.jpg ...   its frames (.jpg, .jpeg or .png in any case); clips without
+                                      this folder have poses only
 
 The label files store numbers in different types, some of them unsigned, so everything becomes
 float64 before any arithmetic. Pixels are 1-based there: the centre of the top-left one is (1, 1),
 here it is (0.5, 0.5).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,7 @@ NOMINAL_FPS = 30.0
 """The data set states no frame rate; its clips come from web video of about 30 frames a second."""
 
 _VARIABLES = ("action", "train", "dimensions", "x", "y", "visibility", "bbox")
+_FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
 _SPLITS = {1: "train", -1: "test"}
 _LAYOUT = "expected labels/0001.mat ... and, for frames, frames/0001/000001.jpg ..."
 
@@ -118,11 +121,17 @@ class PennAction:
     def _stream(self, folder: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
         height, width, num_frames = values["dimensions"].astype(int).tolist()
-        names = sorted(file.name for file in folder.glob("[0-9]*.jpg"))
-        expected = [f"{number:06d}.jpg" for number in range(1, num_frames + 1)]
-        _check(names == expected, clip_id, _disagreement(folder, names, expected))
-        for name in names:
-            yield _read_frame(folder / name, (height, width), clip_id)
+        files = sorted(
+            (file for file in folder.iterdir() if file.suffix.lower() in _FRAME_SUFFIXES),
+            key=lambda file: (len(file.stem), file.stem),
+        )
+        files = [file for file in files if file.stem.isdecimal()]
+        expected = list(range(1, num_frames + 1))
+        numbers = [int(file.stem) for file in files]
+        if numbers != expected:
+            raise ClipError(clip_id, _disagreement(folder, files, num_frames))
+        for file in files:
+            yield _read_frame(file, (height, width), clip_id)
 
 
 def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
@@ -207,13 +216,19 @@ def _check_boxes(boxes_px: np.ndarray, image_hw: tuple[int, int], clip_id: str) 
     )
 
 
-def _disagreement(folder: Path, names: list[str], expected: list[str]) -> str:
-    """What is wrong with a folder's frames, when something is."""
-    odd = sorted(set(names) ^ set(expected))
-    first = f"{odd[0]} is {'missing' if odd[0] in expected else 'too many'}" if odd else ""
+def _disagreement(folder: Path, files: list[Path], num_frames: int) -> str:
+    """What is wrong with a folder's frames, where something is."""
+    numbers = Counter(int(file.stem) for file in files)
+    missing = [f"{n:06d}.jpg is missing" for n in range(1, num_frames + 1) if not numbers[n]]
+    surplus = [
+        f"{file.name} is too many"
+        for file in files
+        if not 1 <= int(file.stem) <= num_frames or numbers[int(file.stem)] > 1
+    ]
     return (
-        f"{folder} has {len(names)} frames but the labels have {len(expected)} ({first}); "
-        "fetch the clip again, or remove its folder to keep the poses alone"
+        f"{folder} has {len(files)} frames but the labels have {num_frames} "
+        f"({(missing + surplus)[0]}); fetch the clip again, or remove its folder to keep the poses "
+        "alone"
     )
 
 

@@ -2,29 +2,38 @@
 
     ROOT/[train/ or test/][ACTION/]NAME.mp4     videos; other folders above are part of the name
     POSES/[train/ or test/][ACTION/]NAME.csv    their poses: .csv, .json, or a folder of OpenPose's
+                                                (NAME.mp4.csv before it, where NAME.mov is there)
 
 Poses are numbered by the videos' own frames (see `keypoints`); video and poses are brought to one
 frame rate here. A clip begins and ends with the first and the last frame in which the person is
 seen.
 """
 
+import hashlib
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
-from posecast.clips import ClipError, PoseClip
+from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip
 from posecast.errors import PosecastError
-from posecast.keypoints import read_keypoints
-from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
+from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
+from posecast.media.videos import Timeline, nearest_frames, read_timeline, read_video
 from posecast.skeletons import SKELETONS, Skeleton
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
 _SPLITS = ("train", "test")
+_NOT_IN_IDS = re.compile(r"[\x00-\x1f/\\\ud800-\udfff]")
+_LONGEST_ID = 180
+"""Bytes; files of a clip are called by its id and an ending."""
 _BOX_MARGIN = 0.1
 """Boxes reach so far beyond the visible joints, as a share of each side: as Penn Action's do."""
 
@@ -44,6 +53,8 @@ class OwnVideos:
     """Skeleton that the poses are mapped to."""
     person: int = 1
     """Which of several people in a file of poses: 1 is the largest and longest seen."""
+    first_frame: int = field(default=-1, metadata=UNLESS_DEFAULT)
+    """What the files of poses call the first frame; -1: 0, or what fits the video."""
 
     def __post_init__(self) -> None:
         if self.skeleton_name not in SKELETONS:
@@ -53,7 +64,7 @@ class OwnVideos:
             raise PosecastError(
                 f"expected fps over 0 and person from 1, got {self.fps}, {self.person}"
             )
-        if not self._videos():
+        if not video_files(self.root):
             raise PosecastError(
                 f"{self.root}: no videos in it ({', '.join(SUFFIXES)}); expected "
                 "[train/ or test/][ACTION/]NAME.mp4"
@@ -68,29 +79,35 @@ class OwnVideos:
         return SKELETONS[self.skeleton_name]
 
     def clip_ids(self) -> list[str]:
-        """One for each video: the folders and the name, sorted."""
+        """One for each video: the folders and the name, sorted; the suffix too, where two differ
+        in nothing else."""
         return sorted(self._videos())
 
     def read_poses(self, clip_id: str) -> PoseClip:
         """The poses of one video; ClipError where it or they cannot be used."""
         video = self._video(clip_id)
-        joints, visible, frames = self._read(clip_id, video)
+        track, timeline, ticks = self._read(clip_id, video)
         parts = video.relative_to(self.root).parent.parts
         folders = parts[1:] if parts[:1] and parts[0] in _SPLITS else parts
-        info = probe_video(video)
-        first, last = frames[0], frames[-1]
-        cut = f"seconds {first / self.fps:.2f} to {last / self.fps:.2f} of the video"
-        seen = visible[first : last + 1]
+        kept = ticks[_span(track.visible[ticks])]
+        first = int(track.visible[ticks].any(axis=1).argmax())
+        cut = (
+            f"seconds {first / self.fps:.2f} to {(first + len(kept) - 1) / self.fps:.2f} "
+            "of the video"
+        )
+        notes = (track.note, cut if len(kept) < len(ticks) else "")
+        found = track.visible & ~track.filled[:, None]
         return PoseClip(
             clip_id=clip_id,
             action=folders[0] if folders else "",
             split=parts[0] if parts[:1] and parts[0] in _SPLITS else "train",
             fps=self.fps,
-            image_hw=(info.height, info.width),
-            joints_px=joints[first : last + 1],
-            visible=seen,
-            boxes_px=_boxes(joints[first : last + 1], seen),
-            note=cut if len(seen) < len(visible) else "",
+            image_hw=(timeline.info.height, timeline.info.width),
+            joints_px=track.joints_px[kept],
+            visible=track.visible[kept],
+            # A filled pose knows the one after it: it does not shape the crop.
+            boxes_px=_boxes(track.joints_px[kept], found[kept]),
+            note="; ".join(note for note in notes if note),
         )
 
     def read_frames(self, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
@@ -99,14 +116,15 @@ class OwnVideos:
         return self._stream(clip_id, video)
 
     def _stream(self, clip_id: str, video: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        _, _, frames = self._read(clip_id, video)
+        track, _, ticks = self._read(clip_id, video)
+        span = _span(track.visible[ticks])
         try:
-            yield from itertools.islice(read_video(video, self.fps), frames[0], frames[-1] + 1)
+            yield from itertools.islice(read_video(video, self.fps), span.start, span.stop)
         except ValueError as error:
             raise ClipError(clip_id, str(error)) from error
 
     def _videos(self) -> dict[str, Path]:
-        return {_clip_id(self.root, path): path for path in video_files(self.root)}
+        return clip_names(self.root, video_files(self.root))
 
     def _video(self, clip_id: str) -> Path:
         videos = self._videos()
@@ -116,23 +134,32 @@ class OwnVideos:
 
     def _read(
         self, clip_id: str, video: Path
-    ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"], list[int]]:
-        """Poses at `fps` frames a second, and the numbers of the frames that have any."""
+    ) -> tuple[KeypointTrack, Timeline, Int[np.ndarray, " k"]]:
+        """Poses of the video's own frames, and which of them are shown at `fps` a second."""
         poses = poses_path(self.root, video, self.poses)
         if poses is None:
-            stem = video.relative_to(self.root).with_suffix("")
+            stem = video.relative_to(self.root).parent / video.stem
             raise ClipError(
                 clip_id, f"no poses {self.poses / stem}.csv, .json or folder; find them first"
             )
+        options = KeypointOptions(first_frame=self.first_frame)
         try:
-            times, info = _times(video), probe_video(video)
-            hw = (info.height, info.width)
-            track = read_keypoints(poses, self.skeleton, len(times), hw, person=self.person)
+            timeline = _timeline(video)
+            track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
         except ValueError as error:
             raise ClipError(clip_id, str(error)) from error
-        ticks = nearest_frames(times, self.fps)
-        visible = track.visible[ticks]
-        return track.joints_px[ticks], visible, np.flatnonzero(visible.any(axis=1)).tolist()
+        ticks = np.array(nearest_frames(timeline.seconds, self.fps))
+        if not track.visible[ticks].any():
+            raise ClipError(
+                clip_id, f"{poses}: nobody is seen in it at {self.fps:g} frames a second"
+            )
+        return track, timeline, ticks
+
+
+def _span(visible: Bool[np.ndarray, "t j"]) -> slice:
+    """From the first to the last frame with a joint."""
+    frames = np.flatnonzero(visible.any(axis=1))
+    return slice(int(frames[0]), int(frames[-1]) + 1)
 
 
 def video_files(root: Path) -> list[Path]:
@@ -149,20 +176,67 @@ def video_files(root: Path) -> list[Path]:
 
 def poses_path(root: Path, video: Path, poses: Path) -> Path | None:
     """The poses of a video in a folder laid out alike; None where there are none."""
-    stem = poses / video.relative_to(root).with_suffix("")
-    candidates = (stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".json"), stem)
-    return next((path for path in candidates if path.exists()), None)
+    folder = _as_written(poses, video.relative_to(root).parent.parts)
+    names = (f"{video.name}.csv", f"{video.name}.json", f"{video.stem}.csv", f"{video.stem}.json")
+    found = (_as_written(folder, [name]) for name in (*names, video.stem))
+    return next((path for path in found if path.exists()), None)
 
 
-def _clip_id(root: Path, video: Path) -> str:
-    parts = video.relative_to(root).with_suffix("").parts
-    return "-".join(parts)
+def _as_written(folder: Path, names: Sequence[str]) -> Path:
+    """The path; where it is absent, one with the same letters in another Unicode form."""
+    for name in names:
+        path = folder / name
+        if not path.exists() and folder.is_dir():
+            same = [each for each in folder.iterdir() if _composed(each.name) == _composed(name)]
+            path = same[0] if same else path
+        folder = path
+    return folder
+
+
+def _composed(name: str) -> str:
+    """Accents as one letter: some systems write "e" and the accent apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def clip_names(root: Path, videos: Sequence[Path]) -> dict[str, Path]:
+    """A clip's id for each video: folders and name joined by "-".
+
+    Where several would have one id ("jump/a.mov" and "jump/a.mp4"; "jump/left-1.mp4" and
+    "jump-left/1.mp4") they are called by their full names, folders joined by "--". PosecastError
+    where that is not enough.
+    """
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for video in videos:
+        parts = (*video.relative_to(root).parent.parts, video.stem)
+        groups[_short("-".join(parts))].append(video)
+    named: dict[str, Path] = {}
+    for clip_id, group in groups.items():
+        for video in group:
+            full = _short("--".join(video.relative_to(root).parts))
+            name = clip_id if len(group) == 1 else full
+            if name in named:
+                raise PosecastError(
+                    f"{video} and {named[name]} would both be clip {name}: rename one of them"
+                )
+            named[name] = video
+    return named
+
+
+def _short(name: str) -> str:
+    """The name, accents as one letter, without what no store or text takes; a long one is cut and
+    ends with a checksum of all of it."""
+    content = os.fsencode(name)
+    plain = _NOT_IN_IDS.sub("_", _composed(name))
+    if len(os.fsencode(plain)) <= _LONGEST_ID:
+        return plain
+    start = plain.encode()[: _LONGEST_ID - 9].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 @lru_cache(maxsize=8)
-def _times(video: Path) -> list[float]:
-    """Of the video's frames; a clip's poses and its frames both need them."""
-    return frame_times(video)
+def _timeline(video: Path) -> Timeline:
+    """Of the video's frames; a clip's poses and its frames both need it."""
+    return read_timeline(video)
 
 
 def _boxes(

@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.geometry import Crop
-from posecast.media.videos import read_picture, write_picture
+from posecast.media.picture_files import read_picture, write_picture
 from posecast.records.configs import config_differences, config_from_dict, config_to_dict
 from posecast.records.files import FileError, read_json, write_json, write_text, writing
 

@@ -1,12 +1,14 @@
 """Poses for a folder of videos, by an estimator: what `datasets.videos` reads beside them."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from posecast.datasets.videos import poses_path, video_files
 from posecast.estimation import FollowOptions, JointFinder, follow
 from posecast.keypoints import write_table
-from posecast.media.videos import read_video
+from posecast.media.shown import to_stored
+from posecast.media.videos import read_timeline, read_video
 
 
 def estimate_folder(
@@ -18,19 +20,27 @@ def estimate_folder(
 ) -> dict[Path, str]:
     """Write POSES/.../NAME.csv for every video that has no poses yet; videos that cannot be read.
 
+    Where videos differ in nothing but their suffix it is NAME.mp4.csv and so on.
     Each video is followed from its first frame; one without a person gets an empty table.
     `on_video` is called before each. Returns the videos that were left out, and why.
     """
     left_out = {}
-    for video in video_files(root):
-        if poses_path(root, video, poses) is not None:
+    videos = video_files(root)
+    stems = Counter(video.with_suffix("") for video in videos)
+    for video in videos:
+        known = poses_path(root, video, poses)
+        alone = stems[video.with_suffix("")] == 1
+        if known is not None and (alone or known.stem == video.name):
             continue
         on_video(video)
         try:
             found = follow(read_video(video), estimator, options)
+            timeline = read_timeline(video)
         except ValueError as error:
             left_out[video] = str(error)
             continue
-        path = poses / video.relative_to(root).with_suffix(".csv")
-        write_table(path, found.joints_px, found.visible, estimator.skeleton)
+        name = video.stem if alone else video.name
+        path = poses / video.relative_to(root).parent / f"{name}.csv"
+        stored = to_stored(found.joints_px, timeline.info.stored_hw, timeline.places)
+        write_table(path, stored, found.visible, estimator.skeleton)
     return left_out

@@ -6,7 +6,6 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ from posecast.media.pictures import (
     pose_on_plain,
     side_by_side,
 )
-from posecast.media.videos import read_video
+from posecast.media.videos import VideoSource, read_video
 from posecast.skeletons import Skeleton
 
 MOST_PICTURES = 32
@@ -54,7 +53,7 @@ class View:
 
 
 def read_pictures(
-    video: Path, frames: tuple[int, ...], fps: float, view: View
+    video: VideoSource, frames: tuple[int, ...], fps: float, view: View
 ) -> tuple[list[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n h2 w2 3"]]:
     """The seen frames at the size of the view, and the last MOST_PICTURES at their own."""
     shown, pictures = [], deque(maxlen=MOST_PICTURES)
@@ -119,7 +118,7 @@ def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
 
 
 def video_goes_on(
-    video: Path, result: OwnForecast, view: View, sample: int = 0
+    video: VideoSource, result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The video up to the last seen frame, at the forecast's rate, and one of its futures."""
     fps = result.forecast.fps

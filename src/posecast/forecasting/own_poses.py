@@ -13,8 +13,8 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, follow
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
-from posecast.keypoints import KeypointOptions, read_keypoints
-from posecast.media.videos import frame_times, nearest_frames, probe_video, read_video
+from posecast.keypoints import KeypointOptions, keypoints_in_video
+from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 from posecast.skeletons import Skeleton
 
 
@@ -29,6 +29,8 @@ class OwnVideoConfig:
     fps: float = 0.0
     """Frames a second at which the video is looked at and forecast; 0: its own, of a fast video
     every n-th so that about 30 are left. Poses are brought to the pose model's rate and back."""
+    folder_fps: float = 0.0
+    """Frames a second of a folder of frames, which does not say; 0: that of the pose model."""
     well_seen_joints: float = 0.4
     """Share of the joints that must be seen in a frame for it to be a well-seen one."""
     well_seen_frames: float = 0.8
@@ -48,6 +50,8 @@ class OwnVideoConfig:
             raise PosecastError(f"samples is {self.samples}; it must be 1 or more")
         if not 0 <= self.fps < math.inf:
             raise PosecastError(f"fps is {self.fps}; it must be 0 or more")
+        if not 0 <= self.folder_fps < math.inf:
+            raise PosecastError(f"folder_fps is {self.folder_fps}; it must be 0 or more")
         for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
@@ -87,6 +91,8 @@ class FoundPoses:
     """Without its pictures."""
     lost: tuple[tuple[int, int], ...] = ()
     """Spans of frames in which the person was not found."""
+    note: str = ""
+    """What was guessed or filled in a file of keypoints."""
 
 
 def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
@@ -101,7 +107,7 @@ def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
 
 
 def find_poses(
-    video: Path,
+    video: VideoSource,
     source: PoseSource,
     skeleton: Skeleton,
     config: OwnVideoConfig,
@@ -123,7 +129,7 @@ def find_poses(
 
 
 def _estimate_poses(
-    video: Path,
+    video: VideoSource,
     source: EstimatedPoses,
     config: OwnVideoConfig,
     from_s: float | None,
@@ -152,17 +158,21 @@ def _estimate_poses(
 
 
 def _read_poses(
-    video: Path,
+    video: VideoSource,
     source: KeypointFile,
     skeleton: Skeleton,
     config: OwnVideoConfig,
     from_s: float | None,
 ) -> FoundPoses:
-    times, info = frame_times(video), probe_video(video)
-    hw = (info.height, info.width)
-    track = read_keypoints(source.path, skeleton, len(times), hw, source.options, source.person)
-    frames = nearest_frames(times, config.fps)[: _num_seen(config, from_s)]
-    return FoundPoses(SeenVideo(track.joints_px[frames], track.visible[frames], config.fps, hw))
+    timeline = read_timeline(video)
+    frames = nearest_frames(timeline.seconds, config.fps)[: _num_seen(config, from_s)]
+    track = keypoints_in_video(
+        *(source.path, timeline, skeleton, source.options, source.person),
+        until=None if from_s is None else frames[-1] + 1,
+    )
+    hw = (timeline.info.height, timeline.info.width)
+    seen = SeenVideo(track.joints_px[frames], track.visible[frames], config.fps, hw)
+    return FoundPoses(seen, note=f"keypoints: {track.note}" if track.note else "")
 
 
 def choose_frames(

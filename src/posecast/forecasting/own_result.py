@@ -1,13 +1,13 @@
 """A forecast of one's own video, and the file of its joints."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from posecast.clips import Forecast, SeenVideo
-from posecast.records.files import write_safely
 from posecast.skeletons import Skeleton
 
 ARRAYS = (
@@ -39,7 +39,8 @@ class OwnForecast:
     fps: float
     lost: tuple[tuple[int, int], ...] = ()
     note: str = ""
-    """What people should know of how frame rates were brought together."""
+    """What people should know of how frame rates were brought together, and of what was guessed or
+    filled in a file of keypoints."""
 
     @property
     def seen_from_s(self) -> float:
@@ -61,10 +62,10 @@ class OwnForecast:
         return text + (f"\n{self.note}" if self.note else "")
 
 
-def write_arrays(path: Path, result: OwnForecast, skeleton: Skeleton) -> None:
-    """Write `ARRAYS` as an .npz file."""
+def arrays_writer(result: OwnForecast, skeleton: Skeleton) -> Callable[[Path], None]:
+    """What fills an .npz file with `ARRAYS`."""
     arrays = _arrays(result, skeleton)
-    write_safely(path, lambda partial: _save(partial, arrays))
+    return lambda path: _save(path, arrays)
 
 
 def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.frame_rates import FrameRates
+from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_pictures import View, read_pictures, video_goes_on, with_poses
 from posecast.forecasting.own_poses import (
     OwnVideoConfig,
@@ -17,15 +17,17 @@ from posecast.forecasting.own_poses import (
     choose_frames,
     find_poses,
 )
-from posecast.forecasting.own_result import OwnForecast, write_arrays
+from posecast.forecasting.own_result import OwnForecast, arrays_writer
+from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
-from posecast.media.videos import probe_video, write_gif, write_mp4
+from posecast.media.videos import VideoSource, gif_writer, mp4_writer, probe_video
+from posecast.records.files import write_together
 
 _SUFFIXES = (".mp4", ".gif")
 
 
 def forecast_video(
-    video: str | Path,
+    video: VideoSource,
     forecaster: Forecaster,
     poses: PoseSource,
     out: str | Path | None = None,
@@ -36,6 +38,7 @@ def forecast_video(
     """Forecast a video from its last well-seen stretch, or from a second of it on.
 
     Args:
+        video: a video file, or a folder of frames (at `config.folder_fps`).
         poses: an estimator that follows a person, or a file of keypoints of this video.
         out: video to write, .mp4 or .gif; its joints go beside it as .npz. None writes nothing.
         from_s: forecast from this second on; what is shown later is not looked at.
@@ -45,9 +48,12 @@ def forecast_video(
         PosecastError: no video, a damaged one, nobody in it, too short, not well seen, or poses and
             models of different skeletons.
     """
-    video, config = Path(video), config or OwnVideoConfig()
-    if out is not None and Path(out).suffix.lower() not in _SUFFIXES:
-        raise PosecastError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
+    config = config or OwnVideoConfig()
+    if not isinstance(video, FrameFolder):
+        rate = config.folder_fps or forecaster.needs.fps or USUAL_FPS
+        video = FrameFolder(Path(video), rate) if Path(video).is_dir() else Path(video)
+    if out is not None:
+        _check_out(Path(out), video)
     rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
     config = replace(config, fps=rates.video)
     found = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
@@ -61,20 +67,42 @@ def forecast_video(
         past_frames=frames,
         fps=config.fps,
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note=rates.describe(),
+        note="\n".join(note for note in (rates.describe(), found.note) if note),
     )
     if out is not None:
-        # The video last: where it is, all is.
-        write_arrays(Path(out).with_suffix(".npz"), result, forecaster.skeleton)
+        movie = video_goes_on(video, result, view)
         if config.panels:
-            _write(Path(out), with_poses(result, shown, view, forecaster.skeleton), result)
-        else:
-            _write(Path(out), video_goes_on(video, result, view), result)
-            if Path(out).suffix.lower() == ".mp4":
-                add_sound(Path(out), video, result.seen_to_s + 1 / result.fps)
+            movie = with_poses(result, shown, view, forecaster.skeleton)
+        files = {
+            Path(out).with_suffix(".npz"): arrays_writer(result, forecaster.skeleton),
+            # The video last: where it is, all is.
+            Path(out): _writer(Path(out), movie, result, None if config.panels else video),
+        }
+        write_together(files)
     return result
 
 
-def _write(out: Path, movie: Iterator[UInt8[np.ndarray, "h w 3"]], result: OwnForecast) -> None:
-    write = write_gif if out.suffix.lower() == ".gif" else write_mp4
-    write(out, movie, result.forecast.fps)
+def _writer(
+    out: Path,
+    movie: Iterator[UInt8[np.ndarray, "h w 3"]],
+    result: OwnForecast,
+    heard: Path | FrameFolder | None,
+) -> Callable[[Path], None]:
+    """What fills the file of the movie, with the sound of the seen part where there is some."""
+    if out.suffix.lower() == ".gif":
+        return gif_writer(out, movie, result.forecast.fps)
+    write = mp4_writer(out, movie, result.forecast.fps)
+
+    def write_with_sound(path: Path) -> None:
+        write(path)
+        if isinstance(heard, Path):
+            add_sound(path, heard, result.seen_to_s + 1 / result.fps)
+
+    return write_with_sound
+
+
+def _check_out(out: Path, video: Path | FrameFolder) -> None:
+    if out.suffix.lower() not in _SUFFIXES:
+        raise PosecastError(f"{out}: the forecast is written as {' or '.join(_SUFFIXES)}")
+    if out.exists() and isinstance(video, Path) and video.exists() and out.samefile(video):
+        raise PosecastError(f"{out} is the video to forecast: give another name with --out")

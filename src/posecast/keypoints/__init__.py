@@ -1,9 +1,10 @@
-"""Poses that other programs found (OpenPose, COCO, AlphaPose, MediaPipe, CSV) -> a skeleton's.
+"""Poses that other programs found (OpenPose, MMPose, MediaPipe ...) -> a skeleton's.
 
 `read_keypoints` finds out the format by itself, picks one person, and maps joints by their names.
 """
 
 from posecast.keypoints.detections import KeypointError
+from posecast.keypoints.in_video import keypoints_in_video
 from posecast.keypoints.reading import (
     FORMATS,
     Format,
@@ -19,6 +20,7 @@ __all__ = [
     "KeypointError",
     "KeypointOptions",
     "KeypointTrack",
+    "keypoints_in_video",
     "read_keypoints",
     "write_table",
 ]

@@ -1,6 +1,6 @@
 """What a keypoint file says: people in frames, each with named points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,8 @@ class Detections:
     """Frame numbers that the file has, also of frames without people; () where it does not say."""
     shares: bool = False
     """Points are shares of the image's width and height instead of pixels."""
+    counts_from: int | None = None
+    """What this kind of file calls a video's first frame; None where it depends."""
 
 
 def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:
@@ -62,11 +64,22 @@ def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:
 
 
 def choose_names(
-    known: Sequence[tuple[str, ...]], count: int, where: str, kind: str
+    known: Mapping[int, tuple[str, ...]], count: int, where: str, kind: str
 ) -> tuple[str, ...]:
-    """The list of joint names of this length."""
-    for names in known:
-        if len(names) == count:
-            return names
-    lengths = ", ".join(str(len(names)) for names in known)
+    """Names of the first points of so many."""
+    if count in known:
+        return known[count]
+    lengths = ", ".join(str(length) for length in known)
     raise KeypointError(f"{where}: {count} keypoints a person; {kind} has {lengths}")
+
+
+def person_name(value: object) -> str:
+    """A person's name in a file: 1, 1.0 and "1" are one name; -1, None and "nan" are none ("")."""
+    text = str(value).strip()
+    if text.lower() in ("", "nan", "none", "null", "na"):
+        return ""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number >= 0 and number.is_integer() else ""

@@ -1,16 +1,19 @@
 """The JSON files of other programs.
 
-- OpenPose: a folder of NAME_keypoints.json, one a frame (--write_json).
+- OpenPose: a folder of NAME_keypoints.json, one a frame (--write_json). AlphaPose writes such
+  files too (--format open, NAME.json).
 - COCO: keypoint annotations, or keypoint results (a list of detections).
 - AlphaPose: alphapose-results.json.
 - MediaPipe, which has no file format of its own: a list of frames, or {"frames": [...]}. A frame
   is a list of 33 landmarks {"x": 0.5, "y": 0.5, "visibility": 0.9}, a list of such lists (several
   people), null or [] (nobody), or an object that holds one of these as "landmarks",
-  "poseLandmarks" or "pose_landmarks". x and y are shares of the image.
+  "poseLandmarks" or "pose_landmarks", with or without its number as "frame", "frame_id",
+  "frame_index" or "frame_number". x and y are shares of the image.
 
 Points of OpenPose, COCO and AlphaPose are centres of pixels counted from 0: half a pixel is added.
 """
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -23,14 +26,17 @@ from posecast.keypoints.detections import (
     Detections,
     KeypointError,
     choose_names,
+    person_name,
     triples,
 )
-from posecast.keypoints.names import HALPE, MEDIAPIPE, OPENPOSE, plain_name
+from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
+from posecast.keypoints.numbering import frame_numbers
 from posecast.skeletons import COCO
 
 _HALF_PIXEL = 0.5
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
-_OPENPOSE_FILES = "*_keypoints.json"
+_FRAME_KEYS = ("frame", "frame_id", "frame_index", "frame_number")
+_OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
 def load_json(path: Path) -> Any:
@@ -41,40 +47,40 @@ def load_json(path: Path) -> Any:
         raise KeypointError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def frame_number(name: object, where: str) -> int:
-    """The last number in a name: 12 for 12, "12.jpg" and "walk_000012_keypoints"."""
-    digits = re.findall(r"\d+", Path(str(name)).stem)
-    if not digits:
-        raise KeypointError(f"{where}: {name!r} has no frame number")
-    return int(digits[-1])
-
-
 # --- OpenPose -----------------------------------------------------------------------------------
 
 
-def is_openpose(path: Path) -> bool:
-    """Whether this is a folder that OpenPose may have written."""
-    return path.is_dir() and any(path.glob(_OPENPOSE_FILES))
+def openpose_files(folder: Path) -> list[Path]:
+    """The files of a folder that OpenPose may have written, sorted; hidden ones are passed over."""
+    files = [file for file in sorted(folder.glob("*.json")) if not file.name.startswith(".")]
+    return [file for file in files if file.stem.endswith("_keypoints")] or files
 
 
 def read_openpose(folder: Path) -> Detections:
-    """A folder of one file a frame; numbers come from the names, the lowest is the first frame."""
-    files = {
-        frame_number(path.stem.removesuffix("_keypoints"), str(path)): path
-        for path in sorted(folder.glob(_OPENPOSE_FILES))
-    }
-    first = min(files)
+    """A folder of one file a frame, numbered by the names."""
+    files = openpose_files(folder)
+    numbers = frame_numbers([file.name for file in files], str(folder))
+    _check_one_video(files, numbers)
     names: tuple[str, ...] = OPENPOSE[0]
     people = []
-    for number, path in files.items():
+    for number, path in zip(numbers, files, strict=True):
         for person in _openpose_people(path):
             rows = triples(person["pose_keypoints_2d"], str(path))
-            names = choose_names(OPENPOSE, len(rows), str(path), "OpenPose")
+            names = choose_names(_OPENPOSE, len(rows), str(path), "OpenPose")
             if people and len(people[0].points) != len(rows):
                 raise KeypointError(f"{path}: another body model than in the files before it")
-            people.append(_detection(number - first, rows, _openpose_name(person)))
-    numbers = tuple(number - first for number in files)
-    return _with_image_shares(Detections(names, tuple(people), 0.1, numbers))
+            people.append(_detection(number, rows, _openpose_name(person)))
+    return _with_image_shares(Detections(names, tuple(people), 0.1, tuple(numbers)))
+
+
+def _check_one_video(files: list[Path], numbers: list[int]) -> None:
+    by_number = dict(zip(numbers, files, strict=True))
+    for number, file in zip(numbers, files, strict=True):
+        if by_number[number] != file:
+            raise KeypointError(
+                f"{file} and {by_number[number].name} are both of frame {number}: give a folder "
+                "with the files of one video"
+            )
 
 
 def _openpose_people(path: Path) -> list[dict[str, Any]]:
@@ -90,7 +96,7 @@ def _openpose_people(path: Path) -> list[dict[str, Any]]:
 def _openpose_name(person: dict[str, Any]) -> str:
     """OpenPose writes [-1] where it did not track."""
     number = np.asarray(person.get("person_id", -1)).ravel()
-    return str(int(number[0])) if len(number) and number[0] >= 0 else ""
+    return person_name(number[0]) if len(number) else ""
 
 
 def _with_image_shares(found: Detections) -> Detections:
@@ -107,7 +113,7 @@ def _with_image_shares(found: Detections) -> Detections:
         Detection(each.frame, each.points - _HALF_PIXEL, each.confidence, each.person)
         for each in found.people
     )
-    return Detections(found.joints, people, found.threshold, found.numbers, shares=True)
+    return dataclasses.replace(found, people=people, shares=True)
 
 
 # --- COCO and AlphaPose -------------------------------------------------------------------------
@@ -128,23 +134,26 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
         annotations = [each for each in content["annotations"] if "keypoints" in each]
         numbers = _image_numbers(images, where)
         names = _category_names(content)
-        people = []
+        joints, people = names or COCO.joints, []
         for each in annotations:
             rows = triples(each["keypoints"], where)
-            choose_names((names,), len(rows), where, "its category")
+            known = {len(names): names} if names else BODY_POINTS
+            joints = choose_names(known, len(rows), where, "its category")
             rows[:, 2] = rows[:, 2] >= 2
-            name = str(each.get("track_id", each.get("instance_id", "")))
-            people.append(_detection(numbers[each["image_id"]], rows, name))
+            name = person_name(each.get("track_id", each.get("instance_id")))
+            number = numbers[each["image_id"]]
+            people.append(_detection(number, rows[: len(joints)], name))
     except (KeyError, TypeError, AttributeError) as error:
         raise KeypointError(f"{where}: not a COCO keypoint file ({error!r} is missing)") from error
-    return Detections(names, tuple(people), 0.5, tuple(numbers.values()))
+    return Detections(joints, tuple(people), 0.5, tuple(numbers.values()))
 
 
 def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
-    if all(re.search(r"\d", Path(name).stem) for name in images.values()):
-        numbers = {key: frame_number(name, where) for key, name in images.items()}
-        if len(set(numbers.values())) == len(numbers):
-            return numbers
+    """By the names; by their order where not all have a number of their own."""
+    if images and all(re.search(r"\d", Path(name).stem) for name in images.values()):
+        numbers = frame_numbers(list(images.values()), where)
+        if len(set(numbers)) == len(numbers):
+            return dict(zip(images, numbers, strict=True))
     ordered = sorted(images, key=lambda key: (images[key], key))
     return {key: number for number, key in enumerate(ordered)}
 
@@ -153,7 +162,7 @@ def _category_names(content: dict[str, Any]) -> tuple[str, ...]:
     for category in content.get("categories", ()):
         if category.get("keypoints"):
             return tuple(plain_name(name) for name in category["keypoints"])
-    return COCO.joints
+    return ()
 
 
 def is_results(content: Any) -> bool:
@@ -168,19 +177,19 @@ def is_results(content: Any) -> bool:
 
 
 def read_results(content: list[dict[str, Any]], where: str) -> Detections:
-    """COCO results and AlphaPose: 17, 26 or 136 points; frames are numbered by `image_id`."""
+    """COCO results and AlphaPose, numbered by `image_id`; of 133 or 136 points the body's count."""
     people = []
     names: tuple[str, ...] = COCO.joints
-    for each in content:
+    numbers = frame_numbers([each["image_id"] for each in content], where)
+    for number, each in zip(numbers, content, strict=True):
         rows = triples(each["keypoints"], where)
-        if len(rows) == 136:
-            rows = rows[: len(HALPE)]
-        names = choose_names((COCO.joints, HALPE), len(rows), where, "COCO or AlphaPose")
-        if people and len(people[0].points) != len(rows):
+        names = choose_names(BODY_POINTS, len(rows), where, "COCO or AlphaPose")
+        if people and len(people[0].points) != len(names):
             raise KeypointError(f"{where}: people with different numbers of keypoints")
         track = each.get("idx", each.get("track_id", ""))
-        name = str(track) if isinstance(track, int | str) else ""
-        people.append(_detection(frame_number(each["image_id"], where), rows, name))
+        # AlphaPose writes a list where it does not track.
+        name = "" if isinstance(track, list) else person_name(track)
+        people.append(_detection(number, rows[: len(names)], name))
     return Detections(names, tuple(people), 0.2)
 
 
@@ -198,8 +207,9 @@ def is_mediapipe(content: Any) -> bool:
 def read_mediapipe(content: Any, where: str) -> Detections:
     """A list of frames, see the top of this module."""
     frames = content["frames"] if isinstance(content, dict) else content
+    numbers = _mediapipe_numbers(frames)
     people = []
-    for number, frame in enumerate(frames):
+    for number, frame in zip(numbers, frames, strict=True):
         for person in _mediapipe_people(frame):
             if not _is_landmarks(person) or len(person) != len(MEDIAPIPE):
                 raise KeypointError(
@@ -208,8 +218,15 @@ def read_mediapipe(content: Any, where: str) -> Detections:
                 )
             rows = np.array([[p["x"], p["y"], p.get("visibility", 1.0)] for p in person], float)
             people.append(Detection(number, rows[:, :2], rows[:, 2]))
-    numbers = tuple(range(len(frames)))
     return Detections(MEDIAPIPE, tuple(people), 0.5, numbers, shares=True)
+
+
+def _mediapipe_numbers(frames: list[Any]) -> tuple[int, ...]:
+    """The frames' own numbers where all have one, else their order."""
+    for key in _FRAME_KEYS:
+        if all(isinstance(frame, dict) and isinstance(frame.get(key), int) for frame in frames):
+            return tuple(frame[key] for frame in frames)
+    return tuple(range(len(frames)))
 
 
 def _mediapipe_people(frame: Any) -> list[Any]:

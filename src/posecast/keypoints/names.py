@@ -43,6 +43,15 @@ HALPE = (
 )
 """AlphaPose's 26 points; its 136 begin with them."""
 
+WHOLE_BODY = (
+    *COCO.joints,
+    *(f"{side}_{part}" for side in ("left", "right") for part in _FEET),
+)
+"""The first of COCO-WholeBody's 133 points; face and hands follow."""
+
+BODY_POINTS = {17: COCO.joints, 26: HALPE, 133: WHOLE_BODY, 136: HALPE}
+"""Names of the first points of detections of so many points (COCO, AlphaPose, MMPose)."""
+
 MEDIAPIPE = (
     "nose",
     *(f"{side}_eye{part}" for side in ("left", "right") for part in ("_inner", "", "_outer")),
@@ -89,17 +98,29 @@ for _side in ("left", "right"):
         (f"{_side}_foot_index",),
     )
 
-_ALIASES = {"mid_hip": "pelvis", "hips": "pelvis", "thorax": "neck", "top_head": "head_top"}
+_ALIASES = {
+    "mid_hip": "pelvis",
+    "hips": "pelvis",
+    "root": "pelvis",
+    "thorax": "neck",
+    "top_head": "head_top",
+}
+_SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
+_PARTS = "shoulder|elbow|wrist|hip|knee|ankle|eye|ear|foot|heel|hand|thumb"
 
 
 def plain_name(name: str) -> str:
-    """A joint name as written here: "LShoulder", "left-shoulder" and "l shoulder" mean the same."""
+    """A joint name as written here: "LShoulder", "left-shoulder", "shoulder_l", "lshoulder" are
+    one."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
     plain = re.sub(r"[\s\-_.]+", "_", words).lower()
-    plain = re.sub(r"^l_", "left_", re.sub(r"^r_", "right_", plain))
-    mouth_or_so = re.fullmatch(r"(.+)_(left|right)", plain)
-    if mouth_or_so:
-        plain = f"{mouth_or_so[2]}_{mouth_or_so[1]}"
+    before = re.fullmatch(rf"(left|right)_?(.+)|([lr])(?:_(.+)|({_PARTS}))", plain)
+    after = re.fullmatch(r"(.+)_(left|right|l|r)", plain)
+    if before:
+        side, rest, short, short_rest, part = before.groups()
+        plain = f"{_SIDES[side or short]}_{rest or short_rest or part}"
+    elif after:
+        plain = f"{_SIDES[after[2]]}_{after[1]}"
     return _ALIASES.get(plain, plain)
 
 

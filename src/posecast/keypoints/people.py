@@ -1,14 +1,16 @@
 """Which of several people: detections linked from frame to frame, the most present one first."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
 from posecast.keypoints.detections import Detection
 
 _LONGEST_GAP = 15
-"""Frames after which somebody who was not seen is somebody new."""
+"""Frames after which somebody who was not seen is somebody new, unless a name says otherwise."""
 _NEAR = 0.5
 """How far a person's points may move from one detection to the next, as a share of their extent."""
 
@@ -18,6 +20,8 @@ class Person:
     """The detections of one person, in the order of the frames."""
 
     detections: list[Detection] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """What the file calls the person, one after the other."""
     presence: float = 0.0
     """Sum over frames of the longer side of the extent of the points: large and long-seen first."""
 
@@ -25,45 +29,81 @@ class Person:
 def find_people(detections: Sequence[Detection], threshold: float) -> list[Person]:
     """People by presence, the one who is largest and seen longest first.
 
-    The file's own names decide who is who; without them nearness from frame to frame does.
-    Detections without a point that is found are nobody.
+    The file's own names decide who is who. Nearness from frame to frame decides for detections
+    without a name, for names that two detections of one frame bear (they name nobody), and where
+    one name ends and another begins. Detections without a point that is found are nobody.
     """
     known = [each for each in detections if each.found(threshold).any()]
     ordered = sorted(known, key=lambda each: each.frame)
-    named = [each for each in ordered if each.person]
-    people = _by_name(named)
-    people += _by_nearness([each for each in ordered if not each.person], threshold)
+    bearers = Counter((each.frame, each.person) for each in ordered)
+    repeated = {name for (_, name), count in bearers.items() if count > 1}
+    names = {id(each): "" if each.person in repeated else each.person for each in ordered}
+    apart = _seen_together(ordered, names)
+    people: list[Person] = []
+    for frame, group in groupby(ordered, key=lambda each: each.frame):
+        rest = _link_by_name(people, list(group), names)
+        recent = [each for each in people if 0 < frame - each.detections[-1].frame <= _LONGEST_GAP]
+        people += _link_by_nearness(recent, rest, names, apart, threshold)
     for person in people:
         person.presence = sum(_extent(each, threshold) for each in person.detections)
     return sorted(people, key=lambda person: -person.presence)
 
 
-def _by_name(detections: Sequence[Detection]) -> list[Person]:
-    people: dict[str, Person] = {}
-    for each in detections:
-        people.setdefault(each.person, Person()).detections.append(each)
-    return list(people.values())
+def _seen_together(
+    detections: Sequence[Detection], names: Mapping[int, str]
+) -> Mapping[str, set[str]]:
+    """For each name those that share a frame with it: they are others."""
+    apart = defaultdict(set)
+    for _, group in groupby(detections, key=lambda each: each.frame):
+        here = {names[id(each)] for each in group} - {""}
+        for name in here:
+            apart[name] |= here
+    return apart
 
 
-def _by_nearness(detections: Sequence[Detection], threshold: float) -> list[Person]:
-    """In each frame the nearest pairs of people and detections are linked first."""
-    people: list[Person] = []
-    for frame in sorted({each.frame for each in detections}):
-        here = [each for each in detections if each.frame == frame]
-        recent = [each for each in people if frame - each.detections[-1].frame <= _LONGEST_GAP]
-        pairs = [
-            (_distance(person.detections[-1], each, threshold), a, b)
-            for a, person in enumerate(recent)
-            for b, each in enumerate(here)
-        ]
-        taken_people, taken_here = set(), set()
-        for distance, a, b in sorted(pairs):
-            if distance <= _NEAR and a not in taken_people and b not in taken_here:
-                recent[a].detections.append(here[b])
-                taken_people.add(a)
-                taken_here.add(b)
-        people += [Person([each]) for b, each in enumerate(here) if b not in taken_here]
-    return people
+def _link_by_name(
+    people: Sequence[Person], here: Sequence[Detection], names: Mapping[int, str]
+) -> list[Detection]:
+    """Give detections to the people whose name they bear; the others are returned."""
+    owners = {name: person for person in people for name in person.names}
+    rest = []
+    for each in here:
+        owner = owners.get(names[id(each)])
+        if owner is None:
+            rest.append(each)
+        else:
+            owner.detections.append(each)
+    return rest
+
+
+def _link_by_nearness(
+    recent: Sequence[Person],
+    here: Sequence[Detection],
+    names: Mapping[int, str],
+    apart: Mapping[str, set[str]],
+    threshold: float,
+) -> list[Person]:
+    """The nearest pairs of people and detections are linked first; new people are returned."""
+    pairs = [
+        (_distance(person.detections[-1], each, threshold), a, b)
+        for a, person in enumerate(recent)
+        for b, each in enumerate(here)
+        if not person.names & apart.get(names[id(each)], set())
+    ]
+    owners: dict[int, Person] = {}
+    taken = set()
+    for distance, a, b in sorted(pairs):
+        if distance <= _NEAR and a not in taken and b not in owners:
+            owners[b] = recent[a]
+            taken.add(a)
+    new = []
+    for b, each in enumerate(here):
+        if b not in owners:
+            owners[b] = Person()
+            new.append(owners[b])
+        owners[b].detections.append(each)
+        owners[b].names |= {names[id(each)]} - {""}
+    return new
 
 
 def _extent(detection: Detection, threshold: float) -> float:

@@ -1,5 +1,7 @@
 """A keypoint file and the video it belongs to -> one person's joints in every frame."""
 
+import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +11,26 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints import formats
+from posecast.keypoints.deeplabcut import is_deeplabcut, read_deeplabcut
 from posecast.keypoints.detections import Detection, Detections, KeypointError
+from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.names import to_skeleton
+from posecast.keypoints.numbering import find_first
 from posecast.keypoints.people import Person, find_people
-from posecast.keypoints.table import read_table
+from posecast.keypoints.table import read_rows, read_table
 from posecast.skeletons import Skeleton
 
-Format = Literal["auto", "openpose", "coco", "alphapose", "mediapipe", "csv"]
-FORMATS: tuple[Format, ...] = ("openpose", "coco", "alphapose", "mediapipe", "csv")
-_SURPLUS = 2
-"""Frames that another program may have counted beyond the end of a video."""
+Format = Literal[
+    "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv"
+]
+FORMATS: tuple[Format, ...] = (
+    *("openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv"),
+)
+_LONGEST_FILLED = 5
+"""Frames without the person that are filled between two with it."""
 _MOST_LISTED = 5
+_ALPHAPOSE = "alphapose-results.json"
+_TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class KeypointOptions:
     """auto finds out: a folder is OpenPose's, .csv a table, .json one of the others."""
     min_confidence: float = -1.0
     """Joints below are not seen; -1: what is usual for the format."""
+    first_frame: int = -1
+    """What the file calls the first frame of the video; -1: 0, or what fits the video."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +52,14 @@ class KeypointTrack:
     joints_px: Float[np.ndarray, "t j 2"]
     """0 where not visible."""
     visible: Bool[np.ndarray, "t j"]
+    filled: Bool[np.ndarray, " t"]
+    """Frames that the file does not have, beside ones that it has."""
     format: str
     """What kind of file it was."""
     num_people: int
     """How many people the file has."""
+    note: str = ""
+    """What was guessed or filled, for people."""
 
     @property
     def num_found(self) -> int:
@@ -57,12 +74,15 @@ def read_keypoints(
     image_hw: tuple[int, int],
     options: KeypointOptions | None = None,
     person: int = 1,
+    numbers: Sequence[int] = (),
+    until: int | None = None,
 ) -> KeypointTrack:
     """The joints of one person, by their names, for a video of `num_frames` frames.
 
-    `person` is which of several: 1 is the one who is largest and seen longest, 2 the next.
-    Frames that the file does not have, and joints that it lacks and that cannot be derived, are
-    not seen.
+    `person` is which of several: 1 is the one who is largest and seen longest, 2 the next. Joints
+    that the file lacks and that cannot be derived are not seen; nor are frames that it lacks,
+    except for short gaps, which are filled evenly. `numbers` are what the frames of a folder are
+    called. Frames from `until` on are not looked at.
 
     Raises:
         KeypointError: no such file, an unknown or damaged one, no such person, more frames than
@@ -72,35 +92,50 @@ def read_keypoints(
     if not path.exists():
         raise KeypointError(f"{path}: no such keypoint file or folder")
     kind, found = _read(path, options.format)
+    if not found.people:
+        raise KeypointError(f"{path}: nobody is in it")
     threshold = found.threshold if options.min_confidence < 0 else options.min_confidence
-    people = find_people(found.people, threshold)
-    chosen = _choose(people, person, path)
-    shift = _first_number(found, num_frames, path)
-    points, confidence = _fill(chosen.detections, len(found.joints), num_frames, shift)
+    stop = num_frames if until is None else min(until, num_frames)
+    detections, note = _on_frames(found, num_frames, numbers, options.first_frame, path)
+    seen_early = [each for each in detections if 0 <= each.frame < stop]
+    people = find_people(seen_early, threshold)
+    chosen = _choose(people, person, path, stop < num_frames)
+    points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
     if found.shares:
         points = points * np.array([image_hw[1], image_hw[0]], float)
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
     _check_inside(points[seen], image_hw, path)
     used = np.where(seen, confidence, 0.0)
     joints, sure = to_skeleton(points, used, found.joints, skeleton)
-    visible = sure > 0
-    if not visible.any():
+    if not (sure > 0).any():
         raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
-    return KeypointTrack(joints, visible, kind, len(people))
+    filled = _fill_gaps(joints, sure, stop if until is not None else 0)
+    count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
+    notes = "; ".join(each for each in (note, count) if each)
+    return KeypointTrack(joints, sure > 0, filled, kind, len(people), notes)
 
 
 def _read(path: Path, kind: Format) -> tuple[str, Detections]:
     """The format found, or the one asked for, and what the file says."""
+    if path.is_dir() and (path / _ALPHAPOSE).is_file():
+        path = path / _ALPHAPOSE
     if path.is_dir():
-        if kind not in ("auto", "openpose") or not formats.is_openpose(path):
+        if kind not in ("auto", "openpose") or not formats.openpose_files(path):
             raise KeypointError(
                 f"{path}: a folder of keypoints holds OpenPose's NAME_keypoints.json files "
                 "(--write_json); it has none, or another format was asked for"
             )
         return "openpose", formats.read_openpose(path)
-    if kind == "csv" or (kind == "auto" and path.suffix.lower() == ".csv"):
-        return "csv", read_table(path)
+    if kind in ("csv", "deeplabcut") or (kind == "auto" and path.suffix.lower() in _TABLES):
+        return _read_csv(path)
     return _read_json(path, kind)
+
+
+def _read_csv(path: Path) -> tuple[str, Detections]:
+    rows = read_rows(path)
+    if is_deeplabcut(rows):
+        return "deeplabcut", read_deeplabcut(rows, str(path))
+    return "csv", read_table(rows, str(path))
 
 
 def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
@@ -110,18 +145,22 @@ def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
         return "coco", formats.read_coco(content, where)
     if formats.is_results(content) and kind in ("auto", "coco", "alphapose"):
         return "coco or alphapose", formats.read_results(content, where)
+    if is_mmpose(content) and kind in ("auto", "mmpose"):
+        return "mmpose", read_mmpose(content, where)
     if formats.is_mediapipe(content) and kind in ("auto", "mediapipe"):
         return "mediapipe", formats.read_mediapipe(content, where)
     wanted = "any known kind" if kind == "auto" else f"the kind {kind}"
     raise KeypointError(
         f"{path}: not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
-        "keypoint annotations or results, AlphaPose's results, MediaPipe landmarks, and CSV"
+        "keypoint annotations or results, AlphaPose's results, MMPose's predictions, MediaPipe "
+        "landmarks, and CSV (posecast's or DeepLabCut's)"
     )
 
 
-def _choose(people: Sequence[Person], number: int, path: Path) -> Person:
+def _choose(people: Sequence[Person], number: int, path: Path, is_cut: bool) -> Person:
     if not people:
-        raise KeypointError(f"{path}: nobody is in it")
+        where = " before the second to forecast from" if is_cut else ""
+        raise KeypointError(f"{path}: nobody is in it{where}")
     if not 1 <= number <= len(people):
         listed = "; ".join(
             f"{rank}: frames {each.detections[0].frame} to {each.detections[-1].frame}"
@@ -131,33 +170,52 @@ def _choose(people: Sequence[Person], number: int, path: Path) -> Person:
     return people[number - 1]
 
 
-def _first_number(found: Detections, num_frames: int, path: Path) -> int:
-    """What the file calls the first frame: 0, or 1 where its numbers only fit so."""
+def _on_frames(
+    found: Detections, num_frames: int, names: Sequence[int], first_frame: int, path: Path
+) -> tuple[list[Detection], str]:
+    """The detections with frames of the video in place of the file's numbers, and what was
+    guessed."""
     numbers = found.numbers or tuple(each.frame for each in found.people)
-    lowest, highest = min(numbers), max(numbers)
-    if highest < num_frames:
-        return 0
-    if lowest >= 1 and highest == num_frames:
-        return 1
-    if highest < num_frames + _SURPLUS:
-        return 0
-    raise KeypointError(
-        f"{path}: has poses up to frame {highest}, the video has {num_frames} frames: give the "
-        "keypoints of this video, of all of its frames"
-    )
+    if first_frame < 0 and set(numbers) <= set(names):
+        place = {name: frame for frame, name in enumerate(names)}
+        return [dataclasses.replace(each, frame=place[each.frame]) for each in found.people], ""
+    how = find_first(numbers, num_frames, found.counts_from, first_frame, str(path))
+    return [
+        dataclasses.replace(each, frame=each.frame - how.first) for each in found.people
+    ], how.note
 
 
 def _fill(
-    detections: Sequence[Detection], num_points: int, num_frames: int, first: int
+    detections: Sequence[Detection], num_points: int, num_frames: int
 ) -> tuple[Float[np.ndarray, "t k 2"], Float[np.ndarray, "t k"]]:
-    """Points and confidences in every frame; of two detections in a frame the surer counts."""
+    """Points and confidences in every frame."""
     points = np.zeros((num_frames, num_points, 2))
     confidence = np.zeros((num_frames, num_points))
     for each in detections:
-        frame = each.frame - first
-        if frame < num_frames and each.confidence.sum() > confidence[frame].sum():
-            points[frame], confidence[frame] = each.points, each.confidence
+        points[each.frame], confidence[each.frame] = each.points, each.confidence
     return points, confidence
+
+
+def _fill_gaps(
+    joints: Float[np.ndarray, "t j 2"], sure: Float[np.ndarray, "t j"], until: int
+) -> Bool[np.ndarray, " t"]:
+    """Fill short gaps evenly, in place: joints that are seen on both sides. Which frames it were.
+
+    Where a file holds every n-th frame, the last ones before `until` go on from the two before.
+    """
+    filled = np.zeros(len(joints), bool)
+    seen = np.flatnonzero((sure > 0).any(axis=1)).tolist()
+    for before, after in itertools.pairwise(seen):
+        both = (sure[before] > 0) & (sure[after] > 0)
+        if after - before > _LONGEST_FILLED + 1 or not both.any():
+            continue
+        goes_on = after == seen[-1] and until - after <= after - before
+        for frame in (*range(before + 1, after), *range(after + 1, until if goes_on else 0)):
+            share = (frame - before) / (after - before)
+            joints[frame, both] = (1 - share) * joints[before, both] + share * joints[after, both]
+            sure[frame, both] = np.minimum(sure[before, both], sure[after, both])
+            filled[frame] = True
+    return filled
 
 
 def _check_inside(points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path) -> None:
@@ -168,5 +226,5 @@ def _check_inside(points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: P
     if inside.mean() < 0.5:
         raise KeypointError(
             f"{path}: {100 * (1 - inside.mean()):.0f} % of the points lie outside the video's "
-            f"{hw[1]} x {hw[0]} pixels: give keypoints in pixels of this video as it is shown"
+            f"{hw[1]} x {hw[0]} pixels: give keypoints in pixels of this video, upright"
         )

@@ -5,18 +5,23 @@
 
 One line a joint. `frame` counts from 0; `joint` is a name such as nose or left_shoulder, by the
 person's own left and right; x and y are pixels, (0, 0) the image's top-left corner. `confidence`
-(or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too.
+(or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too. As
+other programs write it, cells may be parted by semicolons or tabs, frame numbers may be 0.0, and a
+joint with an empty x or y is not seen. A joint that one person has twice in a frame is another's.
 """
 
 import csv
 import io
+import math
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.keypoints.detections import Detection, Detections, KeypointError
+from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name
 from posecast.keypoints.names import own_side_name, plain_name
 from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
@@ -24,6 +29,9 @@ from posecast.skeletons import Skeleton
 _NEEDED = ("frame", "joint", "x", "y")
 _KNOWN = (*_NEEDED, "confidence", "visible", "person")
 THRESHOLD = 0.3
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_MISSING = ("", "nan", "na", "n/a", "none", "null", "<na>")
+_WORDS = {"true": 1.0, "false": 0.0}
 
 
 def write_table(
@@ -43,24 +51,41 @@ def write_table(
     write_text(path, buffer.getvalue())
 
 
-def read_table(path: Path) -> Detections:
-    """Read such a file; KeypointError names the line that is wrong."""
+def read_rows(path: Path) -> list[list[str]]:
+    """The cells of a CSV file, stripped, without empty lines; KeypointError where it is none."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
+        head = text.partition("\n")[0]
+        delimiter = max(",;\t", key=head.count)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise KeypointError(f"{path}: cannot be read as CSV ({error})") from error
-    head = [name.strip().lower() for name in rows[0]] if rows else []
+    cells = [[cell.strip() for cell in row] for row in rows]
+    return [row for row in cells if any(row)]
+
+
+def number(cell: str) -> float:
+    """A cell's number, NaN where it is empty; a decimal comma is read where cells allow one."""
+    if cell.lower() in _MISSING:
+        return math.nan
+    if cell.lower() in _WORDS:
+        return _WORDS[cell.lower()]
+    return float(cell if "." in cell else cell.replace(",", "."))
+
+
+def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
+    """Read such rows; KeypointError names the line that is wrong."""
+    head = [name.lower() for name in rows[0]] if rows else []
     missing = [name for name in _NEEDED if name not in head]
     if missing:
         raise KeypointError(
-            f"{path}: the first line has to name the columns {', '.join(_KNOWN)} (the last three "
+            f"{where}: the first line has to name the columns {', '.join(_KNOWN)} (the last three "
             f"may be absent); it lacks {', '.join(missing)}"
         )
     lines = [
-        _parse(f"{path}, line {number}", dict(zip(head, row, strict=False)))
-        for number, row in enumerate(rows[1:], start=2)
-        if any(cell.strip() for cell in row)
+        _parse(f"{where}, line {line}", dict(zip(head, row, strict=False)))
+        for line, row in enumerate(rows[1:], start=2)
     ]
     return _collect(lines)
 
@@ -71,26 +96,60 @@ _Line = tuple[int, str, str, tuple[float, float, float]]
 
 def _parse(where: str, row: dict[str, str]) -> _Line:
     try:
-        frame = int(row["frame"])
-        x, y = float(row["x"]), float(row["y"])
-        confidence = float(row.get("confidence") or row.get("visible") or 1)
+        frame = number(row["frame"])
+        x, y = number(row["x"]), number(row["y"])
+        confidence = number(row.get("confidence") or row.get("visible") or "1")
         joint = plain_name(row["joint"])
     except (KeyError, ValueError) as error:
         raise KeypointError(
             f"{where}: expected whole frame numbers and numbers for x, y, confidence ({error})"
         ) from error
-    if frame < 0 or not joint:
-        raise KeypointError(f"{where}: frames count from 0 and joints have a name")
-    return frame, row.get("person", "").strip(), joint, (x, y, confidence)
+    if not (frame >= 0 and frame.is_integer() and joint):
+        raise KeypointError(
+            f"{where}: expected whole frame numbers from 0 and joints with a name, got frame "
+            f"{row['frame']!r} and joint {row['joint']!r}"
+        )
+    known = math.isfinite(x) and math.isfinite(y) and math.isfinite(confidence)
+    values = (x, y, confidence) if known else (0.0, 0.0, 0.0)
+    return int(frame), person_name(row.get("person", "")), joint, values
 
 
 def _collect(lines: Sequence[_Line]) -> Detections:
     joints = tuple(sorted({joint for _, _, joint, _ in lines}))
-    place = {joint: number for number, joint in enumerate(joints)}
-    rows: dict[tuple[int, str], np.ndarray] = {}
-    for frame, person, joint, values in lines:
-        rows.setdefault((frame, person), np.zeros((len(joints), 3)))[place[joint]] = values
+    place = {joint: column for column, joint in enumerate(joints)}
+    rows: dict[tuple[int, str, int], np.ndarray] = {}
+    for (frame, person, joint, values), twin in zip(lines, _twins(lines), strict=True):
+        key = frame, person, twin
+        rows.setdefault(key, np.zeros((len(joints), 3)))[place[joint]] = values
     people = tuple(
-        Detection(frame, each[:, :2], each[:, 2], person) for (frame, person), each in rows.items()
+        Detection(frame, each[:, :2], each[:, 2], person)
+        for (frame, person, _), each in rows.items()
     )
-    return Detections(joints, people, THRESHOLD)
+    return Detections(joints, people, THRESHOLD, counts_from=0)
+
+
+def _twins(lines: Sequence[_Line]) -> list[int]:
+    """For each line which of the people of one name in its frame it is of, from 0.
+
+    Someone's joints follow each other, so that a joint that comes again begins the next person;
+    in tables that are sorted by joint each joint's lines are in the order of the people.
+    """
+    places: dict[tuple[int, str], list[int]] = {}
+    for index, (frame, person, _, _) in enumerate(lines):
+        places.setdefault((frame, person), []).append(index)
+    twins = [0] * len(lines)
+    for indices in places.values():
+        joints = [lines[index][2] for index in indices]
+        num_joints = len(set(joints))
+        if num_joints == len(joints):
+            continue
+        by_joint = num_joints == sum(1 for _ in groupby(joints))
+        seen: Counter[str] = Counter()
+        current, had = 0, set()
+        for index, joint in zip(indices, joints, strict=True):
+            if joint in had:
+                current, had = current + 1, set()
+            had.add(joint)
+            twins[index] = seen[joint] if by_joint else current
+            seen[joint] += 1
+    return twins

@@ -1,15 +1,16 @@
-"""Reading and writing of videos, GIFs and pictures.
+"""Reading of videos and folders of frames; writing of videos and GIFs.
 
-Everything is uint8 RGB, `(h, w, 3)` a frame, upright as a player shows it. Frames stream: no
+Everything is uint8 RGB, `(h, w, 3)` a frame, as a player shows it (see `shown`). Frames stream: no
 function here holds a whole video unless it is given one. Files appear under their name only when
 they are whole.
 """
 
 import itertools
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,16 +18,22 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from jaxtyping import Float, UInt8
+from PIL import Image
 
 from posecast.errors import PosecastError
-from posecast.records.files import write_safely
+from posecast.media.frame_folders import FrameFolder
+from posecast.media.picture_files import read_picture
+from posecast.media.shown import Look, Orientation, place_in, show
+from posecast.records.files import WriteError, write_safely
 
 T = TypeVar("T")
+VideoSource = str | Path | FrameFolder
+"""A video file, or a folder of frames."""
 
-PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_NOT_A_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 @dataclass(frozen=True)
@@ -34,30 +41,58 @@ class VideoInfo:
     """What a video file says of itself."""
 
     width: int
-    """Pixels, after the stored rotation."""
+    """Pixels, as it is shown: upright, in square pixels."""
     height: int
-    """Pixels, after the stored rotation."""
+    """Pixels, as it is shown."""
     fps: float
     """Average frames a second."""
     duration_s: float
     """Seconds; 0 where the file does not say."""
     num_frames: int
     """Frames as stated by the file, else duration times rate: a guide, not a promise."""
+    stored_hw: tuple[int, int]
+    """Stored pixels of the first frame, turned upright: what other programs measure in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """When and where the frames of a video are shown."""
+
+    info: VideoInfo
+    seconds: tuple[float, ...]
+    """When each frame is shown, the first at 0."""
+    places: Float[np.ndarray, "t 4"]
+    """x, y, width, height of each frame's picture in what is shown: all of it, except where a video
+    changes its shape midway."""
+    numbers: tuple[int, ...] = ()
+    """The numbers in the names of a folder's pictures; () where there are none."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame that was decoded but not yet converted."""
+
+    seconds: float
+    look: Look
+    read: Callable[[], UInt8[np.ndarray, "h w 3"]]
 
 
 # --- video in ---------------------------------------------------------------------------------
 
 
+def _address(path: Path) -> str:
+    """What libav opens as this file, whatever is in its name ("take:2.mp4" is no protocol)."""
+    return f"file:{path}"
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the first video stream; every failure is a PosecastError that names the file."""
+    """Open the video stream; every failure is a PosecastError that names the file."""
     if not path.is_file():
         raise PosecastError(f"{path}: no such video file")
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise PosecastError(f"{path}: no video stream (audio only, or cut off)")
-            stream = container.streams.video[0]
+        with av.open(_address(path)) as container:
+            stream = _moving(path, container)
             stream.thread_type = "AUTO"
             yield container, stream
     except FFmpegError as error:
@@ -67,11 +102,22 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
 
 
-def _upright(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB picture, turned as the file asks (phones store the sensor's orientation)."""
-    picture = frame.to_ndarray(format="rgb24")
-    quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, like rot90
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns))
+def _moving(path: Path, container: InputContainer) -> VideoStream:
+    """The first stream of moving pictures, the default one first; covers are passed over."""
+    streams = [each for each in container.streams.video if not each.disposition & _NOT_A_VIDEO]
+    if not streams:
+        raise PosecastError(f"{path}: no video stream (audio or a cover picture only, or cut off)")
+    streams = [each for each in streams if each.frames != 1] or streams  # one picture: a thumbnail
+    defaults = [each for each in streams if each.disposition & Disposition.default]
+    return (defaults or streams)[0]
+
+
+def _look(frame: av.VideoFrame, stream: VideoStream) -> Look:
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    numbers = [] if matrix is None else np.frombuffer(bytes(matrix), np.int32).tolist()
+    orientation = Orientation.of_matrix(numbers) if numbers else Orientation()
+    aspect = float(stream.sample_aspect_ratio or 0)
+    return Look.of((frame.width, frame.height), aspect, orientation)
 
 
 def _stream_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -80,70 +126,91 @@ def _stream_seconds(container: InputContainer, stream: VideoStream) -> float:
     return (container.duration or 0) / av.time_base
 
 
-def probe_video(path: str | Path) -> VideoInfo:
+def _source(path: VideoSource) -> Path | FrameFolder:
+    if isinstance(path, FrameFolder):
+        return path
+    return FrameFolder(Path(path)) if Path(path).is_dir() else Path(path)
+
+
+def probe_video(path: VideoSource) -> VideoInfo:
     """Read size, rate and length; decodes one frame.
 
     Raises:
         PosecastError: missing file, no video stream, damaged file, or not one frame in it.
     """
-    path = Path(path)
-    with _opened(path) as (container, stream):
+    source = _source(path)
+    if isinstance(source, FrameFolder):
+        hw, count = next(source.sizes()), len(source.pictures())
+        return VideoInfo(hw[1], hw[0], source.fps, count / source.fps, count, hw)
+    with _opened(source) as (container, stream):
         frame = next(container.decode(stream), None)
         if frame is None:
             raise PosecastError(f"{path}: the video has no frames")
-        height, width = _upright(frame).shape[:2]
+        look = _look(frame, stream)
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
             raise PosecastError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
         seconds = _stream_seconds(container, stream)
         num_frames = stream.frames or max(1, round(seconds * rate))
-    return VideoInfo(width, height, float(rate), seconds, num_frames)
+    return VideoInfo(look.hw[1], look.hw[0], float(rate), seconds, num_frames, look.stored_hw)
 
 
 def read_timed_frames(
-    path: str | Path, every: int = 1
+    path: VideoSource, every: int = 1
 ) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
     """Frames with the seconds at which they are shown, the first at 0, streaming.
 
-    `every`: only every n-th frame; the others are decoded but not converted.
+    `every`: only every n-th frame; the others are decoded but not converted. All frames have the
+    size of the first.
 
     Raises:
         PosecastError: as `probe_video`, at once; and while reading, when the file breaks off.
     """
-    path = Path(path)
-    info = probe_video(path)
-    return _decode(path, info.fps, every)
+    source = _source(path)
+    return _shown(source, probe_video(source), every)
 
 
-def _decode(
-    path: Path, fps: float, every: int
+def _shown(
+    source: Path | FrameFolder, info: VideoInfo, every: int
 ) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
-    for index, (seconds, frame) in enumerate(_timed(path, fps)):
-        if index % every == 0:
-            yield seconds, _upright(frame)
+    for frame in itertools.islice(_timed(source, info.fps), 0, None, every):
+        yield frame.seconds, show(frame.read(), frame.look, (info.height, info.width))
 
 
-def _timed(path: Path, fps: float) -> Generator[tuple[float, av.VideoFrame], None, None]:
+def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, None]:
     """Frames as decoded, with the seconds at which they are shown."""
-    with _opened(path) as (container, stream):
+    if isinstance(source, FrameFolder):
+        for index, (hw, file) in enumerate(zip(source.sizes(), source.pictures(), strict=True)):
+            yield _Frame(index / fps, Look(hw, hw), partial(read_picture, file))
+        return
+    with _opened(source) as (container, stream):
         first, seconds = None, 0.0
-        for index, frame in enumerate(_whole_frames(path, container, stream)):
+        for index, frame in enumerate(_whole_frames(source, container, stream)):
             # Raw streams carry no time stamps: count frames instead.
             shown = index / fps if frame.time is None else frame.time
             first = shown if first is None else first
             seconds = shown - first
-            yield seconds, frame
-        _check_length(path, container, stream, end=seconds + 1 / fps)
+            yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame))
+        _check_length(source, container, stream, end=seconds + 1 / fps)
 
 
-def frame_times(path: str | Path) -> list[float]:
-    """The seconds at which all frames are shown, the first at 0; decodes the whole video.
+def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+    return frame.to_ndarray(format="rgb24")
+
+
+def read_timeline(path: VideoSource) -> Timeline:
+    """When and where all frames are shown; decodes the whole video.
 
     Raises:
         PosecastError: as `read_timed_frames`.
     """
-    path = Path(path)
-    return [seconds for seconds, _ in _timed(path, probe_video(path).fps)]
+    source = _source(path)
+    info = probe_video(source)
+    hw = (info.height, info.width)
+    frames = [(each.seconds, place_in(each.look.hw, hw)) for each in _timed(source, info.fps)]
+    seconds, places = zip(*frames, strict=True)
+    numbers = source.numbers() if isinstance(source, FrameFolder) else ()
+    return Timeline(info, seconds, np.array(places, float), tuple(numbers))
 
 
 def _whole_frames(
@@ -200,15 +267,15 @@ def _resampled(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator
                 tick += 1
         previous_seconds, previous = seconds, frame
         num_frames += 1
-    # A hair less, so that a tick exactly at the end does not depend on rounding.
-    end = previous_seconds * num_frames / max(1, num_frames - 1) - 1e-6
+    # A hair less, so that a tick at the end does not depend on rounding (Matroska's: to 1 ms).
+    end = previous_seconds * num_frames / max(1, num_frames - 1) - 1e-3
     while previous is not None and (tick == 0 or tick / fps < end):
         yield previous
         tick += 1
 
 
 def read_video(
-    path: str | Path, fps: float | None = None, every: int = 1
+    path: VideoSource, fps: float | None = None, every: int = 1
 ) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
     """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
@@ -251,23 +318,43 @@ def write_mp4(
     `crf` is x264's quality, 0 lossless to 51. Compute metrics on arrays, never on this file.
 
     Raises:
-        PosecastError: no frames, or fps not positive.
+        PosecastError: no frames, fps not positive, or the file cannot be written (WriteError).
     """
     path = Path(path)
+    write_safely(path, mp4_writer(path, frames, fps, crf))
+
+
+def mp4_writer(
+    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 16
+) -> Callable[[Path], None]:
+    """What fills a temporary file for `path`, as `write_mp4` does."""
     first, frames = _peek(frames, fps, path)
 
-    def encode(partial: Path) -> None:
-        with av.open(str(partial), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-            stream.height, stream.width = _even(first).shape[:2]
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": str(crf)}
-            for frame in frames:
-                picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
+    def write(partial_path: Path) -> None:
+        try:
+            _encode(partial_path, first, frames, fps, crf)
+        except FFmpegError as error:
+            raise WriteError(f"cannot write {path}: {error.strerror}") from error
 
-    write_safely(path, encode)
+    return write
+
+
+def _encode(
+    path: Path,
+    first: UInt8[np.ndarray, "h w 3"],
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
+    fps: float,
+    crf: int,
+) -> None:
+    with av.open(_address(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = _even(first).shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(crf)}
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
 
 
 def gif_timing(num_frames: int, fps: float) -> tuple[list[int], list[int]]:
@@ -294,6 +381,13 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
         PosecastError: no frames, or fps not positive.
     """
     path = Path(path)
+    write_safely(path, gif_writer(path, frames, fps))
+
+
+def gif_writer(
+    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float
+) -> Callable[[Path], None]:
+    """What fills a temporary file for `path`, as `write_gif` does."""
     _, frames = _peek(frames, fps, path)
     pictures = [
         Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
@@ -302,37 +396,4 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
     shown, durations = gif_timing(len(pictures), fps)
     rest = [pictures[index] for index in shown[1:]]
     options = {"save_all": True, "append_images": rest, "duration": durations, "loop": 0}
-    write_safely(path, lambda partial: pictures[0].save(partial, format="GIF", **options))
-
-
-# --- pictures ---------------------------------------------------------------------------------
-
-
-def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write a PNG, or a JPEG of quality 95, as the suffix says.
-
-    Raises:
-        PosecastError: another suffix.
-    """
-    path = Path(path)
-    kind = PICTURE_FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise PosecastError(f"{path}: pictures are written as {', '.join(PICTURE_FORMATS)}")
-    image = Image.fromarray(picture)
-    write_safely(path, lambda partial: image.save(partial, format=kind, quality=95))
-
-
-def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read any picture file as RGB, upright.
-
-    Raises:
-        PosecastError: missing, truncated or not a picture.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise PosecastError(f"{path}: no such picture file")
-    try:
-        with Image.open(path) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-    except OSError as error:
-        raise PosecastError(f"{path}: truncated or not a picture ({error})") from error
+    return lambda partial_path: pictures[0].save(partial_path, format="GIF", **options)

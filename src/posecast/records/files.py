@@ -1,9 +1,10 @@
 """Files that are either whole or not there: temporary name, flush to the disk, rename."""
 
 import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from posecast.errors import PosecastError
 
 PARTIAL = ".partial"
 """Ending of a file that is being written; one that stays behind was never finished."""
+_LONGEST_NAME = 255
+"""Bytes that file systems allow."""
 
 
 class FileError(PosecastError):
@@ -27,18 +30,36 @@ def write_safely(path: Path, write: Callable[[Path], None]) -> None:
 
     WriteError where the disk refuses; what was at `path` before is then untouched.
     """
-    partial = path.with_name(path.name + PARTIAL)
-    with writing(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(partial)
-            _flush_to_disk(partial)
-            partial.replace(path)
-            _flush_to_disk(path.parent)
-        except OSError:
+    write_together({path: write})
+
+
+def write_together(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+    """As `write_safely`, for files of which none may be there without the others."""
+    partials = {path: _partial_path(path) for path in writers}
+    try:
+        for path, write in writers.items():
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(partials[path])
+                if path.is_dir() and partials[path].is_file():
+                    raise IsADirectoryError("a folder of this name is there")
+                _flush_to_disk(partials[path])
+        for path, partial in partials.items():
+            with writing(path):
+                partial.replace(path)
+                _flush_to_disk(path.parent)
+    finally:
+        for partial in partials.values():
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
-            raise
+
+
+def _partial_path(path: Path) -> Path:
+    """Beside the file; where its own name leaves no room for the ending, under a short one."""
+    name = path.name + PARTIAL
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16] + PARTIAL
+    return path.with_name(name)
 
 
 def _flush_to_disk(path: Path) -> None:

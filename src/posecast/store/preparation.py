@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
-from posecast.clips import ClipError, ClipSource, PoseClip
+from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
@@ -26,7 +26,7 @@ from posecast.store.files import check_names
 from posecast.store.reading import CropPolicy, StoredClip, StoreInfo
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
 
-_FILE_NAME = re.compile(r"[\w][\w .,()+=@-]*")
+_FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 
 
 class PreparationError(PosecastError):
@@ -271,7 +271,11 @@ def _source_options(source: ClipSource) -> dict[str, Any]:
     """Options of the reader, such as a frame step; where the data lie does not matter."""
     if not dataclasses.is_dataclass(source):
         return {}
-    values = {each.name: getattr(source, each.name) for each in dataclasses.fields(source)}
+    values = {
+        each.name: getattr(source, each.name)
+        for each in dataclasses.fields(source)
+        if each.metadata != UNLESS_DEFAULT or getattr(source, each.name) != each.default
+    }
     return {name: value for name, value in values.items() if not isinstance(value, Path)}
 
 

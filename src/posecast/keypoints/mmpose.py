@@ -1,0 +1,108 @@
+"""MMPose's JSON files: instances with `keypoints` [[x, y], ...] and `keypoint_scores`.
+
+- its top-down scripts: {"meta_info": ..., "instance_info": [{"frame_id": 1, "instances": [...]}]},
+  which count frames from 1;
+- its inferencer: [{"frame_id": 0, "instances": [...]}, ...], or {"predictions": [[...], ...]}, the
+  instances of each frame in turn.
+
+Points are centres of pixels counted from 0: half a pixel is added.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from posecast.keypoints.detections import (
+    Detection,
+    Detections,
+    KeypointError,
+    choose_names,
+    person_name,
+)
+from posecast.keypoints.names import BODY_POINTS, plain_name
+from posecast.keypoints.numbering import frame_numbers
+
+_THRESHOLD = 0.3
+"""MMPose's own `kpt-thr`."""
+
+
+def is_mmpose(content: Any) -> bool:
+    """Frames of such instances."""
+    if isinstance(content, dict) and "instance_info" in content:
+        return True
+    return any(
+        isinstance(each, dict) and isinstance(each.get("keypoints"), list)
+        for _, instances in _frames(content)
+        for each in instances
+    )
+
+
+def read_mmpose(content: Any, where: str) -> Detections:
+    """Read such a file; KeypointError where instances are not as described above."""
+    frames = _frames(content)
+    numbers = frame_numbers([number for number, _ in frames], where) if frames else []
+    from_one = isinstance(content, dict) and "instance_info" in content and 0 not in numbers
+    names: tuple[str, ...] = ()
+    people = []
+    for number, (_, instances) in zip(numbers, frames, strict=True):
+        for each in instances:
+            rows = _rows(each, f"{where}: frame {number}")
+            names = _names(content, len(rows), where)
+            if people and len(people[0].points) != len(names):
+                raise KeypointError(f"{where}: people with different numbers of keypoints")
+            rows = rows[: len(names)]
+            name = person_name(each.get("track_id", each.get("instance_id")))
+            people.append(Detection(number, rows[:, :2] + 0.5, rows[:, 2], name))
+    counts_from = 1 if from_one else None
+    return Detections(names, tuple(people), _THRESHOLD, tuple(numbers), counts_from=counts_from)
+
+
+def _frames(content: Any) -> list[tuple[object, list[Any]]]:
+    """Number and instances of each frame; [] where the content is of another kind."""
+    if isinstance(content, dict):
+        content = content.get("instance_info", content.get("predictions"))
+    if not isinstance(content, list):
+        return []
+    if content and all(isinstance(each, dict) and "keypoints" in each for each in content):
+        return [(0, content)]  # of one picture
+    return [_frame(number, each) for number, each in enumerate(content)]
+
+
+def _frame(order: int, entry: Any) -> tuple[object, list[Any]]:
+    if isinstance(entry, dict) and isinstance(entry.get("predictions"), list):
+        entry = [each for part in entry["predictions"] for each in _flat(part)]
+    if isinstance(entry, dict):
+        instances = entry.get("instances")
+        return entry.get("frame_id", order), instances if isinstance(instances, list) else []
+    return order, _flat(entry)
+
+
+def _flat(entry: Any) -> list[Any]:
+    """Instances in however many lists."""
+    if isinstance(entry, list):
+        return [each for part in entry for each in _flat(part)]
+    return [] if entry is None else [entry]
+
+
+def _rows(instance: Any, where: str) -> np.ndarray:
+    """x, y, confidence of each point."""
+    try:
+        points = np.array(instance["keypoints"], float)
+        scores = instance.get("keypoint_scores")
+        if scores is None:
+            scores = points[:, 2] if points.shape[1] == 3 else np.ones(len(points))
+        return np.column_stack([points[:, :2], np.array(scores, float)])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise KeypointError(
+            f"{where}: expected MMPose's instances with 'keypoints' [[x, y], ...] and as many "
+            f"'keypoint_scores' ({error!r})"
+        ) from error
+
+
+def _names(content: Any, count: int, where: str) -> tuple[str, ...]:
+    """Names of the first points; those in the file, where the count alone does not say."""
+    meta = content.get("meta_info") if isinstance(content, dict) else None
+    by_id = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
+    if isinstance(by_id, dict) and len(by_id) == count and count not in (26, 133, 136):
+        return tuple(plain_name(by_id[key]) for key in sorted(by_id, key=int))
+    return choose_names(BODY_POINTS, count, where, "MMPose")

@@ -1,0 +1,94 @@
+"""Frame numbers as other programs write them -> frames of the video.
+
+A number is taken as it stands (0 is the first frame) wherever it fits the video. Where it does not,
+a guess is made and said, or refused.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from posecast.keypoints.detections import KeypointError
+
+_SURPLUS = 2
+"""Frames that another program may have counted beyond the end of a video."""
+_MOST_OF_IT = 0.8
+"""Numbers that do not begin at 0 or 1 must span so much of the video to be taken for it."""
+_SUFFIX = re.compile(
+    r"(_keypoints)?(\.rf\.\w+)?(\.(jpe?g|png|bmp|tiff?|webp|json))?$", re.IGNORECASE
+)
+_OVERRULE = "--first-frame says otherwise"
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How the numbers of a file are meant."""
+
+    first: int
+    """What the file calls the video's first frame."""
+    note: str = ""
+    """What was guessed, for people; "" where nothing was."""
+
+
+def frame_numbers(names: Sequence[object], where: str) -> list[int]:
+    """The number in each name that tells the frames apart: 12 of "walk2_000012_1080p.jpg".
+
+    Of several that tell as much the last one counts.
+    """
+    found = [re.findall(r"\d+", _text(name)) for name in names]
+    for name, numbers in zip(names, found, strict=True):
+        if not numbers:
+            raise KeypointError(f"{where}: {name!r} has no frame number")
+    if len({len(numbers) for numbers in found}) > 1:
+        return [int(numbers[-1]) for numbers in found]
+    columns = list(zip(*found, strict=True))
+    best = max(range(len(columns)), key=lambda place: (len(set(columns[place])), place))
+    return [int(number) for number in columns[best]]
+
+
+def _text(name: object) -> str:
+    if isinstance(name, float) and name.is_integer():
+        return str(int(name))
+    return _SUFFIX.sub("", re.split(r"[/\\]", str(name))[-1])
+
+
+def find_first(
+    numbers: Sequence[int], num_frames: int, counts_from: int | None, asked: int, where: str
+) -> Numbering:
+    """What the file calls the first of `num_frames` frames.
+
+    `asked` is what the user says it is, -1 for nothing; `counts_from` what the kind of file says.
+    KeypointError where the numbers cannot belong to so many frames.
+    """
+    lowest, highest = min(numbers), max(numbers)
+    said = f"frame numbers {lowest} to {highest} of {num_frames} frames"
+    if asked >= 0:
+        return _asked(numbers, num_frames, asked, where)
+    if counts_from == 1 and lowest >= 1 and highest < num_frames + _SURPLUS:
+        return Numbering(1)
+    if highest < num_frames:
+        doubtful = counts_from is None and lowest == 1
+        note = f"{said} are taken to count from 0; {_OVERRULE}" if doubtful else ""
+        return Numbering(0, note)
+    if lowest >= 1 and (highest == num_frames or (lowest == 1 and highest == num_frames + 1)):
+        return Numbering(1, f"{said} are taken to count from 1; {_OVERRULE}")
+    if highest < num_frames + _SURPLUS:
+        return Numbering(0, f"{said} are taken to count from 0, the surplus is left out")
+    if _MOST_OF_IT * num_frames <= highest - lowest + 1 < num_frames + _SURPLUS:
+        return Numbering(lowest, f"{said}: {lowest} is taken for the first frame; {_OVERRULE}")
+    raise KeypointError(
+        f"{where}: has poses up to frame {highest}, the video has {num_frames} frames: give the "
+        f"keypoints of this video, of all of its frames; or, if the numbers from {lowest} on are "
+        "meant otherwise, say with --first-frame what they call the first frame"
+    )
+
+
+def _asked(numbers: Sequence[int], num_frames: int, asked: int, where: str) -> Numbering:
+    outside = sum(not asked <= number < asked + num_frames for number in numbers)
+    if outside == len(numbers):
+        raise KeypointError(
+            f"{where}: its frame numbers are {min(numbers)} to {max(numbers)}; with --first-frame "
+            f"{asked} the video's {num_frames} frames are {asked} to {asked + num_frames - 1}"
+        )
+    note = f"poses of {outside} frames outside of the video are left out" if outside else ""
+    return Numbering(asked, note)

@@ -1,0 +1,70 @@
+"""A folder of pictures, one a frame, in place of a video file."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from posecast.errors import PosecastError
+from posecast.media.picture_files import read_picture
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """Pictures in a folder, in the order of the numbers in their names."""
+
+    path: Path
+    fps: float = 30.0
+    """Frames a second, which the pictures do not say."""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def pictures(self) -> list[Path]:
+        """The picture files in order; PosecastError where there are none."""
+        files = [
+            file
+            for file in self.path.iterdir()
+            if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
+        ]
+        if not files:
+            raise PosecastError(
+                f"{self.path}: a folder without pictures; give a video file, or a folder of frames "
+                f"({', '.join(_SUFFIXES)}) with numbers in their names"
+            )
+        return sorted(files, key=_by_numbers)
+
+    def numbers(self) -> list[int]:
+        """The last number in each picture's name; [] where they are not all there and rising."""
+        found = [re.findall(r"\d+", file.stem) for file in self.pictures()]
+        numbers = [int(each[-1]) for each in found if each]
+        rising = all(a < b for a, b in itertools.pairwise(numbers))
+        return numbers if rising and len(numbers) == len(found) else []
+
+    def sizes(self) -> Iterator[tuple[int, int]]:
+        """Height and width of each picture, upright, without reading its pixels."""
+        for file in self.pictures():
+            try:
+                with Image.open(file) as picture:
+                    turned = picture.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+                    yield picture.size if turned else (picture.height, picture.width)
+            except OSError as error:
+                raise PosecastError(f"{file}: truncated or not a picture ({error})") from error
+
+    def read(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """The pictures, RGB, upright, each in its own size."""
+        return (read_picture(file) for file in self.pictures())
+
+
+def _by_numbers(file: Path) -> tuple[list[tuple[int, int | str]], str]:
+    """Order in which 2 comes before 10."""
+    parts = re.split(r"(\d+)", file.stem)
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts], file.name

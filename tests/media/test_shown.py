@@ -1,0 +1,178 @@
+"""Pictures as a player shows them, whatever way they are stored."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
+from posecast.media import videos
+from posecast.media.frame_folders import FrameFolder
+from posecast.media.picture_files import write_picture
+from posecast.media.shown import Orientation, place_in, to_shown, to_stored
+
+EIGHT = [
+    *((a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)),
+    *((0, b, c, 0) for b, c in itertools.product((1, -1), repeat=2)),
+]
+
+
+def pixel_at(picture: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+    """Near the corner at -1 or 1 of x and y."""
+    height, width = picture.shape[:2]
+    return picture[5 if side[1] < 0 else height - 6, 5 if side[0] < 0 else width - 6]
+
+
+@pytest.mark.parametrize("matrix", EIGHT)
+def test_all_eight_orientations(tmp_path, matrix):
+    """The corner (x, y) is shown at (a x + c y, b x + d y), as the format defines its matrix."""
+    path = write_odd(tmp_path / "a.mp4", [corners()] * 2, matrix)
+    frame = next(videos.read_video(path))
+    a, b, c, d = matrix
+    assert frame.shape == ((48, 64, 3) if a else (64, 48, 3))
+    for (x, y), colour in {(-1, -1): RED, (1, -1): BLUE}.items():
+        assert is_colour(pixel_at(frame, (a * x + c * y, b * x + d * y)), colour)
+    info = videos.probe_video(path)
+    assert (info.height, info.width) == info.stored_hw == frame.shape[:2]
+
+
+def test_a_matrix_of_a_skewed_angle_is_the_nearest_of_the_eight():
+    assert Orientation.of_matrix([60000, 20000, 0, -20000, 60000, 0, 0, 0, 1]) == Orientation()
+    turned = Orientation.of_matrix([-20000, 60000, 0, -60000, -20000, 0, 0, 0, 1])
+    assert turned == Orientation(True, mirrored=True)
+    assert Orientation.of_matrix([0] * 9) == Orientation()
+
+
+@pytest.mark.parametrize(
+    ("aspect", "matrix", "hw"),
+    [
+        (Fraction(4, 3), (), (48, 85)),
+        (Fraction(8, 9), (), (48, 57)),
+        (Fraction(2, 1), (0, 1, -1, 0), (128, 48)),  # wide pixels, then turned
+        (Fraction(1280, 1281), (), (48, 64)),
+    ],
+)
+def test_pixels_are_shown_square(tmp_path, aspect, matrix, hw):
+    path = write_odd(tmp_path / "a.mp4", [corners()] * 2, matrix, aspect)
+    info = videos.probe_video(path)
+    assert (info.height, info.width) == hw
+    assert info.stored_hw == ((64, 48) if matrix else (48, 64))
+    frame = next(videos.read_video(path))
+    assert frame.shape == (*hw, 3)
+    red = (-1, -1) if not matrix else (1, -1)
+    assert is_colour(pixel_at(frame, red), RED)
+
+
+def test_points_of_other_programs_are_in_stored_pixels(tmp_path):
+    path = write_odd(tmp_path / "a.mp4", [corners()] * 2, aspect=Fraction(4, 3))
+    timeline = videos.read_timeline(path)
+    points = np.array([[[32.0, 24.0]], [[64.0, 48.0]]])
+    shown = to_shown(points, timeline.info.stored_hw, timeline.places)
+    np.testing.assert_allclose(shown, [[[42.5, 24]], [[85, 48]]])
+    back = to_stored(shown, timeline.info.stored_hw, timeline.places)
+    np.testing.assert_allclose(back, points)
+
+
+@pytest.mark.parametrize("sizes", [((96, 128), (48, 64)), ((48, 64), (96, 128))])
+def test_a_size_that_changes_is_scaled_to_the_first(tmp_path, sizes):
+    frames = [corners(hw) for hw in sizes for _ in range(3)]
+    path = write_changing(tmp_path / "a.webm", frames)
+    shown = list(videos.read_video(path))
+    assert len(shown) == 6
+    for frame in shown:
+        assert frame.shape == (*sizes[0], 3)
+        assert np.abs(frame.astype(int) - corners(sizes[0])).mean() < 12
+    timeline = videos.read_timeline(path)
+    assert timeline.places.tolist() == [[0, 0, sizes[0][1], sizes[0][0]]] * 6
+
+
+def test_a_shape_that_changes_is_shown_as_large_as_fits(tmp_path):
+    """Turned upright midway: between black bars, people keep their proportions."""
+    path = write_changing(tmp_path / "a.webm", [corners((48, 64))] * 2 + [corners((64, 48))] * 2)
+    shown = list(videos.read_video(path))
+    assert [frame.shape for frame in shown] == [(48, 64, 3)] * 4
+    assert shown[-1][:, :12].max() < 30
+    assert is_colour(shown[-1][5, 18], RED)
+    timeline = videos.read_timeline(path)
+    assert timeline.places[-1].tolist() == [14, 0, 36, 48]
+    # Programs that read with OpenCV stretch it: the middle of their picture is the middle here.
+    middle = to_shown(np.full((4, 1, 2), (32.0, 24.0)), (48, 64), timeline.places)
+    np.testing.assert_allclose(middle[:, 0], [(32, 24)] * 4)
+
+
+def test_place_in():
+    assert place_in((100, 200), (50, 100)) == (0, 0, 100, 50)
+    assert place_in((101, 200), (50, 100)) == (0, 0, 100, 50)  # a pixel of rounding
+    assert place_in((100, 100), (50, 100)) == (25, 0, 50, 50)
+    assert place_in((50, 200), (50, 100)) == (0, 12, 100, 25)
+
+
+def test_a_cover_is_passed_over(tmp_path):
+    frames = [np.full((48, 64, 3), 60 + 20 * t, np.uint8) for t in range(4)]
+    path = write_odd(tmp_path / "a.mp4", frames, cover=corners((32, 32)))
+    with videos.av.open(str(path)) as container:  # as the case is meant
+        assert [stream.codec_context.name for stream in container.streams] == ["mjpeg", "h264"]
+    shown = list(videos.read_video(path))
+    assert [round(float(frame.mean()) / 20) for frame in shown] == [3, 4, 5, 6]
+    assert videos.probe_video(path).num_frames == 4
+
+
+NAMES = (
+    *("take:2.mp4", "http:x.mp4", "clip #3.mp4", "Jumping jacks [aB3-dEf_9hI].mp4", "100%.mp4"),
+    *(
+        "cafe\u0301.mp4",
+        "coach's clip.mp4",
+        "a%03d.mp4",
+        "what?.mp4",
+        "-dash.mp4",
+        "two\nlines.mp4",
+    ),
+    *("pipe:0.mp4", "concat:a|b.mp4", "back\\slash.mp4", "\u8df3.mp4", "x" * 251 + ".mp4"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_read_and_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    try:
+        open(name, "wb").close()  # noqa: PTH123
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    videos.write_mp4(name, [corners()] * 2, fps=10.0)
+    assert len(list(videos.read_video(name))) == 2
+    videos.write_gif(name, [corners()] * 2, fps=10.0)
+    write_picture(f"{name[:200]}.png", corners())
+    assert len(list(tmp_path.iterdir())) == 2  # and nothing half done
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path):
+    for number in (2, 10, 9):
+        write_picture(tmp_path / f"f_{number}.PNG", np.full((48, 64, 3), 10 * number, np.uint8))
+    write_picture(tmp_path / "f_11.jpg", np.full((24, 32, 3), 110, np.uint8))
+    (tmp_path / "notes.txt").write_text("mine")
+    folder = FrameFolder(tmp_path, fps=20.0)
+    frames = list(videos.read_video(folder))
+    assert [round(float(frame.mean()) / 10) for frame in frames] == [2, 9, 10, 11]
+    assert {frame.shape for frame in frames} == {(48, 64, 3)}
+    timeline = videos.read_timeline(folder)
+    assert timeline.numbers == (2, 9, 10, 11)
+    assert timeline.seconds == pytest.approx((0, 0.05, 0.1, 0.15))
+    assert (timeline.info.fps, timeline.info.num_frames) == (20.0, 4)
+    assert len(list(videos.read_video(folder, fps=10.0))) == 2
+    assert len(list(videos.read_video(tmp_path, every=3))) == 2
+
+
+def test_a_folder_of_turned_pictures(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(corners()).save(tmp_path / "1.jpg", exif=exif)
+    assert next(videos.read_video(tmp_path)).shape == (64, 48, 3)
+    assert next(FrameFolder(tmp_path).sizes()) == (64, 48)
+    (tmp_path / "1.jpg").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"1\.jpg: truncated or not a picture"):
+        videos.probe_video(tmp_path)
+    (tmp_path / "1.jpg").unlink()
+    with pytest.raises(ValueError, match="a folder without pictures"):
+        videos.probe_video(tmp_path)
