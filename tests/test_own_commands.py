@@ -10,6 +10,7 @@ from made_runs import make_run
 from posecast.cli import main
 from posecast.keypoints import write_table
 from posecast.media import videos
+from posecast.media.picture_files import write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -79,6 +80,24 @@ def test_forecast_with_poses_of_another_program(capsys, here, runs):
     assert len(list(videos.read_video("walk-forecast.mp4"))) == 12 + 3
     with np.load("walk-forecast.npz") as arrays:
         assert arrays["predicted_frames"].shape == (1, 3, SIZE, SIZE, 3)
+
+
+def test_forecast_says_what_it_guessed(capsys, here, runs):
+    """Poses that count from 20; and a folder of frames in place of the video."""
+    head, *lines = Path("walk.csv").read_text().splitlines()
+    late = [f"{int(line.split(',')[0]) + 20},{line.split(',', 1)[1]}" for line in lines]
+    Path("late.csv").write_text("\n".join([head, *late]))
+    words = ("forecast", "walk.mp4", *models(runs), "--poses", "late.csv")
+    status, out, _ = run(capsys, *words)
+    assert status == 0
+    assert "keypoints: frame numbers 20 to 31 of 12 frames: 20 is taken for the first" in out
+    status, out, _ = run(capsys, *words, "--first-frame", "20")
+    assert (status, "keypoints" in out) == (0, False)
+    for number, frame in enumerate(videos.read_video("walk.mp4"), start=20):
+        write_picture(f"frames of it/{number}.png", frame)
+    status, out, _ = run(capsys, "forecast", "frames of it", *words[2:])
+    assert status == 0
+    assert out.startswith("frames of it-forecast.mp4: seen from 0.27 to 0.37 s")
 
 
 def test_forecast_with_an_estimator(capsys, here, runs, monkeypatch):

@@ -24,7 +24,7 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
-CONFIG = OwnVideoConfig(steps=3, view_height=60)
+CONFIG = OwnVideoConfig(steps=3, view_height=60, panels=True)
 RED = EstimatedPoses(RedEstimator())
 COUNT = 12
 
