@@ -1,11 +1,23 @@
 import numpy as np
 import pytest
 
+from made_runs import make_run
 from posecast.clips import ClipError
+from posecast.datasets.penn_action import PennAction
+from posecast.errors import PosecastError
+from posecast.evaluation import penn_benchmark
 from posecast.evaluation.baselines import LastPose
-from posecast.evaluation.penn_benchmark import PennPoseProtocol, penn_pose_benchmark
+from posecast.evaluation.penn_benchmark import (
+    PennPoseBenchmark,
+    PennPoseProtocol,
+    penn_pose_benchmark,
+    run_penn_pose_benchmark,
+)
 from posecast.geometry import Crop
-from posecast.store.reading import StoredClip
+from posecast.records.final_looks import read_test_uses
+from posecast.store.preparation import PreparationConfig, store_info
+from posecast.store.reading import Store, StoredClip
+from posecast.training.pose import PoseTrainingConfig
 
 
 def a_clip(joints_px: np.ndarray, visible: np.ndarray | None = None) -> StoredClip:
@@ -72,3 +84,23 @@ def test_too_short_a_clip_is_named():
 def test_something_must_be_seen():
     with pytest.raises(ValueError, match="num_seen is 0"):
         PennPoseProtocol(num_seen=0)
+
+
+def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "labels").mkdir()
+    info = store_info(PennAction(tmp_path), PreparationConfig())
+    store = Store(tmp_path, info, (a_clip(sliding(35, 1.01)),))
+    monkeypatch.setattr(penn_benchmark, "read_test_labels", lambda root: (store, {}))
+    monkeypatch.setattr(penn_benchmark, "load_pose_forecaster", lambda *_: LastPose())
+    runs = [make_run(tmp_path / name / "pose", PoseTrainingConfig(), "pose").path for name in "ab"]
+    twice = PennPoseBenchmark(pose_run=(runs[0], runs[0]), final=True)
+    with pytest.raises(PosecastError, match="the same run twice"):
+        run_penn_pose_benchmark(tmp_path, twice)
+    assert read_test_uses(runs[0]) == []
+    table = run_penn_pose_benchmark(tmp_path, PennPoseBenchmark(pose_run=tuple(runs), final=True))
+    assert [row.method for row in table.rows] == ["last pose", "a pose", "b pose"]
+    assert [len(read_test_uses(run)) for run in runs] == [1, 1]
+    assert f"looked at once with {runs[0]}." in table.text()
+    assert f"{runs[1]} does not say what it was trained on" in table.text()
