@@ -90,6 +90,7 @@ def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
     tmp_path, monkeypatch
 ):
     (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0001.mat").touch()
     info = store_info(PennAction(tmp_path), PreparationConfig())
     store = Store(tmp_path, info, (a_clip(sliding(35, 1.01)),))
     monkeypatch.setattr(penn_benchmark, "read_test_labels", lambda root: (store, {}))
