@@ -1,0 +1,54 @@
+"""README's commands do what they promise: run one after the other, as they stand, at toy size."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from human36m_files import track, write_cdf, write_video
+from posecast.cli import COMMANDS, main
+from posecast.forecasting.forecast_files import read_forecasts
+from posecast.store.reading import Store
+from test_promises import PAGES, commands_of
+
+SMALL = "--device cpu --steps 2 --batch-size 2 --validate-every 2"
+TOY = {
+    "prepare penn-action": "--size 16 --workers 1",
+    "prepare human36m": "--size 16 --workers 1",
+    "train pose": f"{SMALL} --model.hidden 8 --model.encoder 4",
+    "train image": f"{SMALL} --generator.width 4 --generator.size 16 --discriminator.width 4 "
+    "--discriminator.size 16 --validation-pairs 2",
+    "train estimator": f"{SMALL} --model.width 8 --model.stacks 1 --model.depth 2 --model.size 16",
+    "predict": "--steps 4 --device cpu",
+    "evaluate": "--steps 4 --device cpu",
+    "forecast": "--steps 4 --device cpu",
+}
+"""What is added to a command of the README."""
+
+
+def name_of(words: list[str]) -> str:
+    return next(name for name in (" ".join(words[1:3]), words[1]) if name in COMMANDS)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawn = "synthesize Penn_Action --num-clips 36 --num-frames 24 --image-hw 64 96 --workers 1"
+    assert main(drawn.split()) == 0
+    raw, stem = tmp_path / "other" / "Human3.6M", "Walking.54138969"
+    write_cdf(raw, "S1", stem, track(num_frames=30))
+    write_video(raw, "S1", stem, num_frames=30)
+    done = []
+    for words in commands_of(PAGES[0]):
+        name = name_of(words)
+        monkeypatch.chdir(raw.parent if "Human3.6M" in words else tmp_path)
+        asked = [*words[1:], *shlex.split(TOY.get(name, ""))]
+        assert main(asked) == 0, f"{shlex.join(asked)}: {capsys.readouterr().err}"
+        done.append(name)
+    assert {"prepare penn-action", "train pose", "train image", "predict", "evaluate"} <= set(done)
+    clips = Store.open("store").clips
+    forecasts = list(read_forecasts("forecasts"))
+    assert len(forecasts) == sum(clip.split == "test" for clip in clips) > 0
+    assert all(np.isfinite(each.predicted_joints_px).all() for each in forecasts)
+    assert "last pose" in Path("report/index.html").read_text()
