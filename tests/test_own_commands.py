@@ -120,9 +120,7 @@ def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "where do the poses come from"),
-        (("--poses", "walk.csv", "--estimator-run", "b"), "one of them"),
-        (("--poses", "walk.csv", "--box", "1,2,3,4"), "--box is for --estimator-run"),
+        (("--poses", "walk.csv", "--box", "1,2,3,4"), "--box is for an estimator"),
         (("--estimator-run", "b", "--box", "1,2,3"), "expected four numbers x,y,width,height"),
         (("--poses", "walk.csv", "--person", "2"), "no person 2, it has 1"),
         (("--poses", "walk.csv", "--format", "coco"), "cannot be read as JSON"),

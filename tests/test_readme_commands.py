@@ -1,6 +1,7 @@
 """README's commands do what they promise: run one after the other, as they stand, at toy size."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from human36m_files import track, write_cdf, write_video
 from posecast.cli import COMMANDS, main
 from posecast.forecasting.forecast_files import read_forecasts
+from posecast.media.videos import probe_video
 from posecast.store.reading import Store
 from test_promises import PAGES, commands_of
 
@@ -32,8 +34,9 @@ def name_of(words: list[str]) -> str:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_commands_of_the_readme_run(shared: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(shared / "data" / "sample" / "squats.mp4", "my.mp4")
     drawn = "synthesize Penn_Action --num-clips 36 --num-frames 24 --image-hw 64 96 --workers 1"
     assert main(drawn.split()) == 0
     raw, stem = tmp_path / "other" / "Human3.6M", "Walking.54138969"
@@ -52,3 +55,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch, capsys) -> 
     assert len(forecasts) == sum(clip.split == "test" for clip in clips) > 0
     assert all(np.isfinite(each.predicted_joints_px).all() for each in forecasts)
     assert "last pose" in Path("report/index.html").read_text()
+    goes_on = probe_video("my-forecast.mp4")
+    seen = probe_video("my.mp4")
+    assert (goes_on.width, goes_on.height, goes_on.fps) == (seen.width, seen.height, seen.fps)
+    assert goes_on.num_frames == seen.num_frames + 4

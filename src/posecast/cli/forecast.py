@@ -18,7 +18,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
-from posecast.pretrained import DEFAULT_FORECASTER
+from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 
 _USUAL_CONFIDENCE = 0.3
 
@@ -28,25 +28,28 @@ class ForecastVideo:
     """Forecast a video of your own: how the person in it goes on.
 
     Finds the person, follows it, and forecasts what comes after the last frames in which it is
-    seen well, or after --from. Nothing that is shown later is looked at. Writes the seen and the
-    forecast frames, with the skeleton beside them, and the joints as .npz beside the video.
+    seen well, or after --from. Nothing that is shown later is looked at. Writes the video as it
+    goes on, in its own size and rate, and the joints as .npz beside it. Needs nothing but the
+    video: the weights that ship with posecast do it ('posecast models' lists them).
 
     Examples:
-      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose \\
-        --estimator-run runs/estimator
-      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose \\
-        --estimator-run runs/estimator --box 120,40,90,210 --from 2.5 --out future.gif
-      posecast forecast my.mp4 --image-run runs/image --pose-run runs/pose --poses openpose_json
+      posecast forecast my.mp4
+      posecast forecast my.mp4 --box 120,40,90,210 --from 2.5 --panels --out future.gif
+      posecast forecast my.mp4 --poses openpose_json --no-frames
+      posecast forecast my.mp4 --pose-run runs/pose --image-run runs/image
     """
 
     video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
     """Any video file, or a folder of frames."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
     """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
-    image_run: Path | None = None
-    """Run of 'posecast train image'; without it the poses alone are forecast."""
-    estimator_run: Path | None = None
-    """Run of 'posecast train estimator', or a model file (.task or .onnx), that finds the poses."""
+    image_run: Path = Path(DEFAULT_DRAWER)
+    """Run of 'posecast train image', or shipped weights by name."""
+    frames: bool = True
+    """Draw frames; --no-frames forecasts the poses alone."""
+    estimator_run: Path = Path(DEFAULT_ESTIMATOR)
+    """What finds the poses: shipped weights by name, a run of 'posecast train estimator', or a
+    model file (.task or .onnx)."""
     poses: Path | None = None
     """Poses of another program, in place of an estimator: OpenPose's folder; JSON of COCO,
     AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
@@ -77,15 +80,12 @@ class ForecastVideo:
 
 
 def forecast(words: list[str], program: str) -> int:
-    """`posecast forecast VIDEO --pose-run RUN ... (--estimator-run RUN | --poses FILE)`."""
+    """`posecast forecast VIDEO`."""
     asked = parse(ForecastVideo, words, program)
-    if (asked.estimator_run is None) == (asked.poses is None):
-        raise PosecastError(
-            "where do the poses come from? give --estimator-run (a run of 'posecast train "
-            "estimator', or a model file), or --poses (keypoints of another program), one of them"
-        )
     box = _parse_box(asked.box)
-    forecaster = Forecaster.load(asked.pose_run, asked.image_run, asked.options)
+    forecaster = Forecaster.load(
+        asked.pose_run, asked.image_run if asked.frames else None, asked.options
+    )
     source = _source(asked, forecaster, box)
     out = asked.out or Path(f"{_stem(asked.video)}-forecast.mp4")
     with _progress() as on_frame:
@@ -117,12 +117,12 @@ def _source(
 ) -> EstimatedPoses | KeypointFile:
     if asked.poses is not None:
         if box is not None:
-            raise PosecastError("--box is for --estimator-run; choose among --poses with --person")
+            raise PosecastError("--box is for an estimator; choose among --poses with --person")
         options = KeypointOptions(asked.format, asked.min_confidence, asked.first_frame)
         return KeypointFile(asked.poses, options, asked.person)
     least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
     options = EstimatorOptions(asked.mirror, least, asked.options.device, asked.options.precision)
-    estimator = load_pose_estimator(asked.estimator_run or Path(), forecaster.skeleton, options)
+    estimator = load_pose_estimator(asked.estimator_run, forecaster.skeleton, options)
     return EstimatedPoses(estimator, asked.follow, box)
 
 

@@ -44,6 +44,7 @@ class Shipped:
 
 DEFAULT_ESTIMATOR = "movenet-lightning"
 CARRIED = "carried"
+DEFAULT_DRAWER = "carried-refined"
 DEFAULT_FORECASTER = "motion-forecaster"
 _BASE = "motion-base.safetensors"  # as motion.neighbours.BASE_FILE
 
@@ -63,7 +64,7 @@ SHIPPED = {
             "eb16779097b43b181bc572602923dd002544b5e0c39c8bb4ed068fc4588cd59b",
         ),
         Shipped(
-            "carried-refined",
+            DEFAULT_DRAWER,
             "draws a person out of seen pixels, outline and composition learned",
             "for research: trained on footage of unclear terms",
             "7d83a39b0eb562fb443ed498a681ae14e304daaff0769b0051633443bccf12b6",
