@@ -35,7 +35,7 @@ class ForecastVideo:
     Examples:
       posecast forecast my.mp4
       posecast forecast my.mp4 --box 120,40,90,210 --from 2.5 --panels --out future.gif
-      posecast forecast my.mp4 --poses openpose_json --no-frames
+      posecast forecast my.mp4 --poses openpose_json --steps 128
       posecast forecast my.mp4 --pose-run runs/pose --image-run runs/image
     """
 
@@ -46,7 +46,7 @@ class ForecastVideo:
     image_run: Path = Path(DEFAULT_DRAWER)
     """Run of 'posecast train image', or shipped weights by name."""
     frames: bool = True
-    """Draw frames; --no-frames forecasts the poses alone."""
+    """Draw frames, or forecast the poses alone."""
     estimator_run: Path = Path(DEFAULT_ESTIMATOR)
     """What finds the poses: shipped weights by name, a run of 'posecast train estimator', or a
     model file (.task or .onnx)."""

@@ -12,7 +12,7 @@ from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
 from posecast.estimation.mediapipe_files import MediaPipeEstimator, open_landmarker
 from posecast.estimation.onnx_files import OnnxEstimator
-from posecast.pretrained import SHIPPED, is_shipped
+from posecast.pretrained import DEFAULT_ESTIMATOR, is_shipped
 from posecast.skeletons import Skeleton
 
 
@@ -31,7 +31,7 @@ def load_pose_estimator(
         return PoseEstimator.load(source, options, skeleton)
     if not path.is_file():
         raise PosecastError(
-            f"{path}: no such estimator run or model file; shipped ones: {', '.join(SHIPPED)}"
+            f"{path}: no such estimator run or model file; shipped: {DEFAULT_ESTIMATOR}"
         )
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
@@ -45,7 +45,7 @@ def load_pose_estimator(
         )
         return OnnxEstimator(session, skeleton, options.min_confidence, options.pixels)
     raise PosecastError(
-        f"{path}: expected shipped weights ({', '.join(SHIPPED)}), the folder of a 'posecast train "
+        f"{path}: expected shipped weights ({DEFAULT_ESTIMATOR}), the folder of a 'posecast train "
         "estimator' run, or a .safetensors, MediaPipe .task or .onnx file"
     )
 
