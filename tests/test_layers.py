@@ -15,7 +15,7 @@ LAYERS = (
     ("skeletons", "records"),
     ("geometry",),
     ("clips",),
-    ("computing", "pretrained"),
+    ("computing", "pretrained", "sample"),
     ("heatmaps", "losses", "media", "motion", "carrying"),
     ("metrics", "keypoints"),
     ("datasets",),

@@ -10,7 +10,7 @@ from made_runs import make_run
 from posecast.cli import main
 from posecast.keypoints import write_table
 from posecast.media import videos
-from posecast.media.picture_files import write_picture
+from posecast.media.picture_files import read_picture, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -21,7 +21,7 @@ from posecast.training.image import ImageTrainingConfig
 from posecast.training.image_setup import load_feature_networks
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
-from red_people import RedEstimator, frame_with, joints_of
+from red_people import RED, NearestEstimator, RedEstimator, frame_with, joints_of
 
 SIZE = 16
 
@@ -109,6 +109,23 @@ def test_forecast_with_an_estimator(capsys, here, runs, monkeypatch):
     assert Path("a.npz").is_file()
 
 
+def test_of_several_people_a_numbered_picture_is_written(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: NearestEstimator())
+    frames = [frame_with((30, 30, 30, 60)) for _ in range(12)]
+    for t, frame in enumerate(frames):
+        frame[30:90, 130 + t : 160 + t] = RED
+    videos.write_mp4("two.mp4", frames, 30.0)
+    words = ("forecast", "two.mp4", *models(runs), "--person", "2")
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    assert "2 people found, number 2 followed: see two-forecast-people.png; --person N" in out
+    assert read_picture("two-forecast-people.png").shape == (120, 200, 3)
+    with np.load("two-forecast.npz") as arrays:
+        assert arrays["past_joints_px"][..., 0].max() < 70  # the one who stands
+    status, _, err = run(capsys, *words[:-1], "3")
+    assert (status, "person 3 was asked for, 2 found" in err) == (2, True)
+
+
 def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
     words = ("forecast", "walk.mp4", *models(runs), "--estimator-run", str(runs / "estimator"))
     status, _, err = run(capsys, *words, "--min-confidence", "0.9")
@@ -144,8 +161,6 @@ def test_a_store_of_own_videos_to_estimates(capsys, here, runs):
     Path("keypoints").mkdir()
     Path("keypoints/walk.csv").write_bytes(Path("walk.csv").read_bytes())
     words = ("prepare", "videos", "clips", "store", "--size", str(SIZE), "--workers", "1")
-    status, out, err = run(capsys, *words)
-    assert (status, "give --poses or --estimator-run" in err) == (2, True)
     status, out, err = run(capsys, *words, "--poses", "keypoints", "--crop", "union")
     assert (status, "it knows what it should forecast" in err) == (2, True)
     status, out, err = run(capsys, *words, "--poses", "keypoints", "--validation-share", "0")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posecast.estimation.following import FollowOptions, follow
-from red_people import RedEstimator, frame_with, joints_of
+from red_people import RED, NearestEstimator, RedEstimator, frame_with, joints_of
 
 
 def boxes(num_frames: int, speed: int = 3) -> list[tuple[int, int, int, int]]:
@@ -19,8 +19,10 @@ def test_a_person_is_found_and_followed():
     assert followed.image_hw == (120, 200)
     for joints, box in zip(followed.joints_px, boxes(30), strict=True):
         assert np.abs(joints - joints_of(box)).max() < 3
-    # The whole frame was searched once; after that one look a frame.
-    assert estimator.num_pictures < 30 + 80
+    # The frame was searched twice, in the first moment; after that one look a frame.
+    searched = estimator.num_pictures
+    follow([frame_with(box) for box in boxes(40)], estimator)
+    assert estimator.num_pictures == 2 * searched + 10
 
 
 @pytest.mark.parametrize("box", [(150, 80, 12, 24), (2, 2, 10, 22), (60, 10, 55, 105)])
@@ -85,7 +87,8 @@ def test_frames_stream():
             yield frame_with(box)
             alive.append(box)
 
-    follow(stream(), RedEstimator(), on_frame=lambda: alive.append(None))
+    one = FollowOptions(watch=1)
+    follow(stream(), RedEstimator(), one, on_frame=lambda: alive.append(None))
     assert alive[0] is None  # looked at before the next one was made
 
 
@@ -101,3 +104,50 @@ def test_bad_boxes_say_so():
         follow([], RedEstimator())
     with pytest.raises(ValueError, match=r"room is 0\.5"):
         FollowOptions(room=0.5)
+
+
+def two_people(num_frames: int) -> list[np.ndarray]:
+    """One stands, large; the other, as large, moves beside it."""
+    frames = []
+    for t in range(num_frames):
+        frame = frame_with((30, 30, 30, 60))
+        x = 130 + round(8 * np.sin(0.7 * t))
+        frame[30:90, x : x + 30] = RED
+        frames.append(frame)
+    return frames
+
+
+def test_of_several_people_who_moves_is_followed_and_others_on_request():
+    frames = two_people(30)
+    moving, standing = (follow(frames, NearestEstimator(), person=number) for number in (1, 2))
+    assert moving.joints_px[:, 0, 0].min() > 120
+    assert np.abs(standing.joints_px - joints_of((30, 30, 30, 60))).max() < 3
+    assert moving.people is not None
+    assert len(moving.people.poses) == 2
+    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2"):
+        follow(frames, NearestEstimator(), person=3)
+
+
+def test_whoever_is_found_a_little_later_is_followed_from_the_first_frame():
+    frames = [frame_with(box) for box in boxes(20)]
+    estimator = RedEstimator()
+    estimator.blind_until = 25  # looks: the first search sees nobody
+    followed = follow(frames, estimator)
+    assert followed.found.all()
+    assert np.abs(followed.joints_px[0] - joints_of(boxes(1)[0])).max() < 3
+
+
+def test_who_crosses_in_front_is_not_followed():
+    """The other wears orange, is as sure and as large, and covers the person for some frames."""
+    frames = []
+    for t in range(50):
+        frame = frame_with((85, 30, 30, 60))
+        x = -40 + 5 * t
+        frame[30:90, max(x, 0) : max(x + 30, 0)] = (220, 80, 20)
+        frames.append(frame)
+    followed = follow(frames, NearestEstimator(), box=(85.0, 30.0, 30.0, 60.0))
+    where = followed.joints_px[followed.found].mean(axis=1)[:, 0]
+    assert np.abs(where - 100).max() < 16
+    assert followed.found[:20].all()
+    assert followed.found[-8:].all()
+    assert not followed.found[28]

@@ -8,6 +8,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.estimation import EstimationConfig, estimate_store
+from posecast.pretrained import DEFAULT_ESTIMATOR
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Estimate:
     joint against the labels, beside the mean pose; test clips are scored with --final only.
 
     Examples:
+      posecast estimate store
       posecast estimate store --run runs/estimator
       posecast estimate store --run runs/estimator --clips.split validation
       posecast estimate store --run pose_landmarker.task
@@ -25,15 +27,16 @@ class Estimate:
 
     store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
     """Prepared store with frames."""
-    run: Path
-    """Run of 'posecast train estimator', or a model file (.task or .onnx)."""
+    run: Path = Path(DEFAULT_ESTIMATOR)
+    """Shipped weights by name ('posecast models'), a run of 'posecast train estimator', or a model
+    file (.safetensors, .task or .onnx)."""
     config: Annotated[EstimationConfig, tyro.conf.arg(name="")] = field(
         default_factory=EstimationConfig
     )
 
 
 def estimate(words: list[str], program: str) -> int:
-    """`posecast estimate STORE --run RUN`."""
+    """`posecast estimate STORE [--run RUN]`."""
     asked = parse(Estimate, words, program)
     report = estimate_store(asked.store, asked.run, asked.config)
     print(f"{asked.store}: {report.summary()}")

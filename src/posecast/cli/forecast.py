@@ -14,6 +14,7 @@ from posecast.cli.parsing import parse
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
+from posecast.estimation.estimator import Pixels
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
@@ -48,8 +49,8 @@ class ForecastVideo:
     frames: bool = True
     """Draw frames, or forecast the poses alone."""
     estimator_run: Path = Path(DEFAULT_ESTIMATOR)
-    """What finds the poses: shipped weights by name, a run of 'posecast train estimator', or a
-    model file (.task or .onnx)."""
+    """What finds the poses: shipped weights by name ('posecast models'), a run of 'posecast train
+    estimator', or a model file (.safetensors, .task or .onnx)."""
     poses: Path | None = None
     """Poses of another program, in place of an estimator: OpenPose's folder; JSON of COCO,
     AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
@@ -60,7 +61,8 @@ class ForecastVideo:
     box: str = ""
     """Where the person is in the first frame: x,y,width,height in pixels of the video as shown."""
     person: int = 1
-    """Which of several people in --poses: 1 is the largest and longest seen."""
+    """Which of several people: 1 is the one whom the video is most likely about (of several found a
+    numbered picture is written), in --poses the largest and longest seen."""
     min_confidence: float = -1.0
     """Joints at least so sure count as seen; -1: 0.3, with --poses what is usual for the format."""
     format: Format = "auto"
@@ -68,6 +70,8 @@ class ForecastVideo:
     first_frame: int = -1
     """What --poses call the first frame of the video; -1: 0, or what fits the video (which is said
     then)."""
+    pixels: Pixels = "auto"
+    """What an .onnx file was trained on; auto takes what it says, or tries on the first frames."""
     mirror: bool = True
     """Estimate the mirrored picture too and average: twice the work, steadier joints."""
     config: Annotated[OwnVideoConfig, tyro.conf.arg(name="")] = field(
@@ -121,9 +125,11 @@ def _source(
         options = KeypointOptions(asked.format, asked.min_confidence, asked.first_frame)
         return KeypointFile(asked.poses, options, asked.person)
     least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
-    options = EstimatorOptions(asked.mirror, least, asked.options.device, asked.options.precision)
+    options = EstimatorOptions(
+        asked.mirror, least, asked.options.device, asked.options.precision, pixels=asked.pixels
+    )
     estimator = load_pose_estimator(asked.estimator_run, forecaster.skeleton, options)
-    return EstimatedPoses(estimator, asked.follow, box)
+    return EstimatedPoses(estimator, asked.follow, box, asked.person)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from posecast.datasets.videos import OwnVideos
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
 from posecast.forecasting.own_folders import estimate_folder
+from posecast.pretrained import DEFAULT_ESTIMATOR
 from posecast.skeletons import SKELETONS
 from posecast.store.preparation import PreparationConfig, prepare
 
@@ -36,8 +37,9 @@ class PrepareVideos:
     """Folder for the store."""
     poses: Path | None = None
     """Folder of their poses."""
-    estimator_run: Path | None = None
-    """Run of 'posecast train estimator', or a model file (.task or .onnx), that finds them."""
+    estimator_run: Path = Path(DEFAULT_ESTIMATOR)
+    """What finds them, where --poses are not given: shipped weights by name ('posecast models'), a
+    run of 'posecast train estimator', or a model file (.safetensors, .task or .onnx)."""
     skeleton: Literal["penn_action", "human36m", "coco"] = "penn_action"
     """Skeleton that poses are mapped to by joint names."""
     fps: float = 30.0
@@ -61,12 +63,10 @@ def prepare_videos(words: list[str], program: str) -> int:
             "Own videos are cropped by their seen frames (--crop seen)"
         )
     poses = asked.poses or asked.store.with_name(asked.store.name + "-poses")
-    if asked.poses is None and asked.estimator_run is None:
-        raise PosecastError("where do the poses come from? give --poses or --estimator-run")
     source = OwnVideos(
         *(asked.folder, poses, asked.fps, asked.skeleton, asked.person, asked.first_frame)
     )
-    if asked.estimator_run is not None:
+    if asked.poses is None or str(asked.estimator_run) != DEFAULT_ESTIMATOR:
         _estimate(asked, poses)
     report = prepare(source, asked.store, asked.config)
     print(report.summary())
@@ -75,7 +75,7 @@ def prepare_videos(words: list[str], program: str) -> int:
 
 def _estimate(asked: PrepareVideos, poses: Path) -> None:
     skeleton = SKELETONS[asked.skeleton]
-    estimator = load_pose_estimator(asked.estimator_run or Path(), skeleton, asked.estimator)
+    estimator = load_pose_estimator(asked.estimator_run, skeleton, asked.estimator)
     if estimator.skeleton != skeleton:
         raise PosecastError(
             f"the estimator finds joints of skeleton {estimator.skeleton.name}: "

@@ -5,7 +5,7 @@ from posecast.estimation.estimator import (
     JointFinder,
     PoseEstimator,
 )
-from posecast.estimation.following import Box, Followed, FollowOptions, follow
+from posecast.estimation.following import Box, Followed, FollowOptions, People, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store
 
@@ -17,6 +17,7 @@ __all__ = [
     "FollowOptions",
     "Followed",
     "JointFinder",
+    "People",
     "PoseEstimator",
     "estimate_store",
     "follow",

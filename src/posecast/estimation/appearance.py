@@ -14,7 +14,7 @@ _PATCH = 0.015
 _LIGHTNESS = 0.5
 """Weight of lightness beside colour: shadows change it."""
 _FEWEST = 6
-_LEARNING_RATE = 0.05
+_LEARNING_RATE = 0.1
 
 Colours = tuple[Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]
 """CIE Lab at the places, and which of them are seen."""

@@ -27,8 +27,10 @@ class FindOptions:
     room: float = 1.3
     """Side of the crop that is looked at, as a multiple of the longer side of the joints."""
     find_from: float = 0.5
-    """Mean confidence of the surest 60 % of the joints (others may be hidden) from which a search
-    has found somebody."""
+    """Mean confidence of the surest 60 % of the joints (others may be hidden), at best in some
+    frames, from which somebody is found."""
+    watch_from: float = 0.4
+    """The same in one frame, to see what becomes of it."""
     keep_from: float = 0.3
     """The same for a person who is being followed, or is in a given box."""
     smallest: float = 0.1
@@ -37,7 +39,7 @@ class FindOptions:
     def __post_init__(self) -> None:
         if self.room < 1:
             raise PosecastError(f"room is {self.room}; give 1 or more")
-        for name in ("find_from", "keep_from", "smallest"):
+        for name in ("find_from", "watch_from", "keep_from", "smallest"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give 0 to 1")
 
@@ -51,7 +53,7 @@ def find_people(
         seen = [pose for pose in look(frame, crops, estimator) if pose.is_person(options.keep_from)]
         seen = distinct(sorted(seen, key=lambda pose: -pose.confidence.mean()))
         people = look_closely(frame, seen, estimator, options)
-        people = [pose for pose in people if pose.is_person(options.find_from)]
+        people = [pose for pose in people if pose.is_person(options.watch_from)]
         people = [pose for pose in people if pose.side >= options.smallest * min(hw)]
         if people:
             return sorted(distinct(people), key=lambda pose: -prominence(pose, hw))

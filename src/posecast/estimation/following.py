@@ -1,9 +1,9 @@
 """One person through a video: each frame is looked at where the frame before had the person.
 
-Whom to follow is decided where somebody is found first. Where there are several, all are followed
-for a moment, and who is large, near the middle, stays and moves is it. After that nothing looks
-ahead: what is found in a frame depends on that frame and those before it. Frames stream through;
-only their poses are kept, but for the few frames of the decision.
+Whom to follow is decided on the first frames in which somebody is. Everybody there is followed
+through them, and who is sure, large, near the middle, stays and moves is it. After that nothing
+looks ahead: what is found in a frame depends on that frame and those before it. Frames stream
+through; only their poses are kept, but for the few frames of the decision.
 """
 
 import itertools
@@ -27,6 +27,8 @@ Box = tuple[float, float, float, float]
 
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
+_MUCH_SURER = 1.15
+_MOST_HELD_BYTES = 2**27
 _FORGET = 4
 """Patiences after which somebody who looks different is followed too."""
 
@@ -38,9 +40,9 @@ class FollowOptions(TrackOptions):
     search_every: int = 6
     """While the person is lost, search every so many frames."""
     watch: int = 20
-    """Where several people are found, frames in which all are followed before one is chosen."""
+    """Frames in which everybody is looked for and followed before one is chosen."""
     most_people: int = 4
-    """Of several people so many are watched, the most prominent ones."""
+    """So many people are followed until one is chosen, the most prominent ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,11 +52,13 @@ class FollowOptions(TrackOptions):
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """Whom a video shows where it was decided whom to follow."""
+    """Several people of a video, as it shows them where it was decided whom to follow."""
 
     frame: Frame
     poses: tuple[Pose, ...]
     """Person 1 first: the one who is followed unless another is asked for."""
+    followed: int = 1
+    """Number of the one who was followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ class Followed:
     visible: Bool[np.ndarray, "t j"]
     image_hw: tuple[int, int]
     people: People | None = None
-    """None where nobody was found."""
+    """Several, to choose from; None where at most one was found."""
 
     @property
     def found(self) -> Bool[np.ndarray, " t"]:
@@ -127,25 +131,67 @@ class _Follower:
     def run(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, Pose | None]]:
         """Each frame with the person in it, None where it is not found."""
         track = None
-        for number, frame in enumerate(frames):
-            if track is None:
-                people = self._find(frame, number)
-                if not people:
-                    yield frame, None
-                    continue
-                watched, track = self._choose(people, frame, frames)
-                yield from zip(watched, track.poses, strict=True)
-            elif track.is_lost:
-                yield frame, self._find_again(frame, track)
-            else:
-                yield frame, track.follow(frame)
+        while track is None:
+            watched = self._next_frames(frames)
+            if not watched:
+                return
+            track = self._choose(watched)
+            yield from zip(watched, track.poses if track else [None] * len(watched), strict=True)
+            self._box = None
+            del watched
+        for frame in frames:
+            pose = self._find_again(frame, track) if track.is_lost else track.follow(frame)
+            yield frame, pose
 
-    def _find(self, frame: Frame, number: int) -> list[Pose]:
-        if self._box is not None and number == 0:
-            return [self._in_box(self._box, frame)]
-        if number % self._options.search_every:
-            return []
-        return find_people(frame, self._estimator, self._options)[: self._options.most_people]
+    def _next_frames(self, frames: Iterator[Frame]) -> list[Frame]:
+        """As many as are watched; few of large ones, and one where a box says who it is."""
+        first = list(itertools.islice(frames, 1))
+        if not first or self._box is not None:
+            return first
+        fit = max(_MOST_HELD_BYTES // first[0].nbytes, 1)
+        return first + list(itertools.islice(frames, min(self._options.watch, fit) - 1))
+
+    def _choose(self, watched: list[Frame]) -> Track | None:
+        """Watch everybody for a moment and take who is asked for; None where nobody is."""
+        hw = (watched[0].shape[0], watched[0].shape[1])
+        tracks = sorted(self._watch(watched), key=lambda track: -track.score(hw))
+        tracks = _distinct([each for each in tracks if each.sureness >= self._options.find_from])
+        if not tracks:
+            return None
+        poses = tuple(track.last for track in tracks)
+        if len(tracks) > 1:
+            self.people = People(watched[-1], poses, self._person)
+        if not 1 <= self._person <= len(tracks):
+            raise PosecastError(
+                f"person {self._person} was asked for, {len(tracks)} found: give 1 to "
+                f"{len(tracks)}, or say where the person is in the first frame (box)"
+            )
+        return tracks[self._person - 1]
+
+    def _watch(self, watched: list[Frame]) -> list[Track]:
+        """Everybody in some frames, through all of them: looked for in the first and the middle."""
+        tracks: list[Track] = []
+        if self._box is not None:
+            return [self._through(watched, 0, self._in_box(self._box, watched[0]))]
+        for number in sorted({0, len(watched) // 2}):
+            known = [pose for track in tracks if (pose := track.poses[number])]
+            people = find_people(watched[number], self._estimator, self._options)
+            new = [pose for pose in people if not any(_is_as_good(each, pose) for each in known)]
+            new = new[: self._options.most_people]
+            tracks += [self._through(watched, number, pose) for pose in new]
+        return tracks
+
+    def _through(self, watched: list[Frame], number: int, pose: Pose) -> Track:
+        """Follow a person found in one of the frames back to the first and on to the last."""
+        back, track = (
+            Track(watched[number], pose, self._estimator, self._options) for _ in range(2)
+        )
+        for frame in watched[number + 1 :]:
+            track.follow(frame)
+        for frame in reversed(watched[:number]):
+            back.follow(frame)
+        track.poses = [*reversed(back.poses), *track.poses[1:]]
+        return track
 
     def _in_box(self, box: Box, frame: Frame) -> Pose:
         crop = _given_crop(box, frame.shape[:2])
@@ -157,27 +203,6 @@ class _Follower:
                 "pixels of the video as it is shown, or leave the box out"
             )
         return look_closely(frame, poses, self._estimator, self._options)[0]
-
-    def _choose(
-        self, people: list[Pose], frame: Frame, frames: Iterator[Frame]
-    ) -> tuple[list[Frame], Track]:
-        """Watch everybody for a moment; the frames of it, and who is followed from then on."""
-        tracks = [Track(frame, pose, self._estimator, self._options) for pose in people]
-        watched = [frame]
-        if len(tracks) > 1:
-            for each in itertools.islice(frames, self._options.watch - 1):
-                watched.append(each)
-                for track in tracks:
-                    track.follow(each)
-        hw = (frame.shape[0], frame.shape[1])
-        tracks = _distinct(sorted(tracks, key=lambda track: -track.score(hw)))
-        self.people = People(watched[-1], tuple(track.last for track in tracks))
-        if not 1 <= self._person <= len(tracks):
-            raise PosecastError(
-                f"person {self._person} was asked for, {len(tracks)} found: give 1 to "
-                f"{len(tracks)}, or say where the person is in the first frame (box)"
-            )
-        return watched, tracks[self._person - 1]
 
     def _find_again(self, frame: Frame, track: Track) -> Pose | None:
         """Whoever resembles the lost person most; after a while anybody."""
@@ -194,6 +219,12 @@ class _Follower:
         pose = min(people, key=lambda each: unlike[id(each)])
         track.take(frame, pose)
         return pose
+
+
+def _is_as_good(known: Pose, pose: Pose) -> bool:
+    """Whether it is the same person, not much less sure: half a person may be found first."""
+    is_surer = pose.confidence.mean() > _MUCH_SURER * known.confidence.mean()
+    return distance(known, pose) <= SAME and not is_surer
 
 
 def _distinct(tracks: list[Track]) -> list[Track]:

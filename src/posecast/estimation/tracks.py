@@ -63,13 +63,20 @@ class Track:
         """Whether it is time to search the whole frame."""
         return self.missed > self._options.patience
 
+    @property
+    def sureness(self) -> float:
+        """Of the surest of its poses."""
+        return max(pose.sureness for pose in self.poses if pose is not None)
+
     def follow(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
         """The person in the next frame; None where it is not found."""
-        pose = self._look(frame, self._box, self._options.room)
-        if not self._is_same(frame, pose):
-            again = self._look_again(frame, pose) if self.missed % _LOOK_TWICE_EVERY == 0 else []
-            again = [each for each in again if self._is_same(frame, each)]
-            pose = max(again, key=lambda each: each.sureness) if again else None
+        looks = [self._look(frame, self._box, self._options.room)]
+        is_same = self._is_same(frame, looks[0])
+        is_well = is_same and looks[0].sureness >= self._options.find_from
+        if not is_well and (len(self.poses) if is_same else self.missed) % _LOOK_TWICE_EVERY == 0:
+            looks += self._look_again(frame, looks[0])
+        same = [each for each in looks if self._is_same(frame, each)]
+        pose = max(same, key=lambda each: each.sureness) if same else None
         self.poses.append(pose)
         self.missed += 1
         if pose is not None:
@@ -80,15 +87,14 @@ class Track:
         """Go on from this pose, which is surely the person's."""
         self.missed, self.last = 0, pose
         self._box = self._next_box(pose.extent)
-        if self.looks.difference(frame, pose) <= self._options.another / 2:
-            self.looks.learn(frame, pose)
+        self.looks.learn(frame, pose)
 
     def score(self, hw: tuple[int, int]) -> float:
         """How likely a video is about this person: prominent, there all the time, and moving."""
         there = [pose for pose in self.poses if pose is not None]
         middle = there[len(there) // 2]
         moves = [distance(pose, middle) for pose in there]
-        motion = np.mean([min(move / _MOVES, 1.0) for move in moves])
+        motion = np.mean([min(move / _MOVES, 1.0) for move in moves if np.isfinite(move)])
         share = len(there) / len(self.poses)
         return share * float(np.mean([prominence(pose, hw) for pose in there]) * (1 + motion))
 

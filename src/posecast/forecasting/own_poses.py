@@ -10,7 +10,8 @@ import numpy as np
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.estimation import Box, FollowOptions, JointFinder, follow
+from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
+from posecast.estimation.onnx_files import OnnxEstimator
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, keypoints_in_video
@@ -68,6 +69,8 @@ class EstimatedPoses:
     box: Box | None = None
     """Where the person is in the first frame: x, y, width, height in pixels of the upright video;
     without it the frame is searched."""
+    person: int = 1
+    """Which of several people found: 1 is the one whom the video is most likely about."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class FoundPoses:
     """Spans of frames in which the person was not found."""
     note: str = ""
     """What was guessed or filled in a file of keypoints."""
+    people: People | None = None
+    """Several people, where an estimator found them."""
 
 
 def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
@@ -139,11 +144,12 @@ def _estimate_poses(
     if stop is not None and source.box is None:  # a box is one in the first frame
         skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
-    found = follow(frames, source.estimator, source.follow, source.box, on_frame)
+    found = follow(frames, source.estimator, source.follow, source.box, on_frame, source.person)
     if not np.any(found.visible):
         raise PosecastError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
             "first frame with --box x,y,w,h, or give poses of another program with --poses"
+            f"{_may_read_other_pixels(source.estimator)}"
         )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
@@ -154,7 +160,13 @@ def _estimate_poses(
         confidence=np.pad(found.confidence, rows),
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
-    return FoundPoses(seen, tuple(lost))
+    return FoundPoses(seen, tuple(lost), people=found.people)
+
+
+def _may_read_other_pixels(estimator: JointFinder) -> str:
+    if not isinstance(estimator, OnnxEstimator):
+        return ""
+    return f". The ONNX file was fed pixels as {estimator.pixels}: if it reads others, say --pixels"
 
 
 def _read_poses(

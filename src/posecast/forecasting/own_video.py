@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
+from posecast.forecasting.own_people import tell_of_people
 from posecast.forecasting.own_pictures import View, read_pictures, video_goes_on, with_poses
 from posecast.forecasting.own_poses import (
     OwnVideoConfig,
@@ -40,7 +41,8 @@ def forecast_video(
     Args:
         video: a video file, or a folder of frames (at `config.folder_fps`).
         poses: an estimator that follows a person, or a file of keypoints of this video.
-        out: video to write, .mp4 or .gif; its joints go beside it as .npz. None writes nothing.
+        out: video to write, .mp4 or .gif; its joints go beside it as .npz, and a numbered picture
+            of the people where there are several. None writes nothing.
         from_s: forecast from this second on; what is shown later is not looked at.
         on_frame: called after each frame of the estimation, for a progress bar.
 
@@ -61,13 +63,15 @@ def forecast_video(
     view = View.of(found.seen.image_hw, config.view_height)
     shown, pictures = read_pictures(video, frames, config.fps, view)
     seen = found.seen.take(frames, config.fps, pictures)
+    people = tell_of_people(found.people, Path(out) if out else None, forecaster.skeleton)
+    notes = (rates.describe(), found.note, people)
     result = OwnForecast(
         seen=seen,
         forecast=forecaster.forecast_video(seen, rates, config.steps, config.samples),
         past_frames=frames,
         fps=config.fps,
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(note for note in (rates.describe(), found.note) if note),
+        note="\n".join(note for note in notes if note),
     )
     if out is not None:
         movie = video_goes_on(video, result, view)

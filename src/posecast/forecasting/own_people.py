@@ -1,0 +1,39 @@
+"""A numbered picture of the people that were found in a video, so that one can choose."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from posecast.estimation import People
+from posecast.media.picture_files import write_picture
+from posecast.media.pictures import draw_pose
+from posecast.skeletons import Skeleton
+
+
+def draw_people(people: People, skeleton: Skeleton) -> UInt8[np.ndarray, "h w 3"]:
+    """The frame with everybody's pose, and the number above it."""
+    picture = people.frame
+    for pose in people.poses:
+        picture = draw_pose(picture, pose.joints_px, pose.seen, skeleton)
+    image = Image.fromarray(picture)
+    size = max(round(min(picture.shape[:2]) / 14), 10)
+    font, pen = ImageFont.load_default(size), ImageDraw.Draw(image)
+    for number, pose in enumerate(people.poses, start=1):
+        x1, y1, x2, _ = pose.extent
+        place = ((x1 + x2) / 2, max(y1 - size / 2, size))
+        pen.text(place, str(number), "white", font, "mb", stroke_width=2, stroke_fill="black")
+    return np.asarray(image).copy()
+
+
+def tell_of_people(people: People | None, out: Path | None, skeleton: Skeleton) -> str:
+    """Where there are several, write their picture beside `out` (NAME-people.png) and say so."""
+    if people is None:
+        return ""
+    text = f"{len(people.poses)} people found, number {people.followed} followed"
+    if out is None:
+        return text
+    path = out.with_name(f"{out.stem}-people.png")
+    write_picture(path, draw_people(people, skeleton))
+    return f"{text}: see {path}; --person N or --box chooses"

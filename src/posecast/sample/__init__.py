@@ -1,0 +1,6 @@
+"""A video of a real person that ships with posecast, to try it on: see CREDITS.md."""
+
+from pathlib import Path
+
+SAMPLE = Path(__file__).with_name("squats.mp4")
+"""Squats, 3.3 s, 640 x 360 pixels, 30 frames a second."""
