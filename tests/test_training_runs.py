@@ -135,6 +135,15 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str, text: s
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_fresh_moves_no_folder_that_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "papers.txt").write_text("years of work")
+    before = contents(tmp_path)
+    fresh = training_run(tmp_path, Config(), "pose", DATA, fresh=True)
+    with pytest.raises(RunError, match="holds files but no run"), fresh:
+        pass
+    assert contents(tmp_path) == before
+
+
 def test_half_written_files_of_a_killed_process_are_ignored_and_cleared(run: Run) -> None:
     partial = run.path / "checkpoints" / "step-00000002.pt.partial"
     partial.write_bytes(b"half")

@@ -18,7 +18,7 @@ from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
-from posecast.errors import PosecastError
+from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
 from posecast.geometry import Crop, px_to_crop
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.networks.carrying import CarryingNetwork, LayerBatch, refined
@@ -26,8 +26,6 @@ from posecast.skeletons import Skeleton
 
 LARGEST = 512
 """Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
-LOOKED_AT = 32
-"""So many last seen frames are looked at, a second at the usual rate."""
 BATCH = 16
 
 
@@ -51,7 +49,7 @@ class CarriedDrawer:
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
-        return seen.person_crop
+        return crop_to_draw(seen)
 
     @torch.inference_mode()
     def draw_frames(
@@ -60,12 +58,10 @@ class CarriedDrawer:
         joints_px: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """As `FrameDrawer`, in as many pixels as the seen frames have."""
-        if seen.frames is None:
-            raise PosecastError("there are poses but no frames: forecast poses only")
+        """As `FrameDrawer`, in as many pixels as the seen frames have, LARGEST at most."""
         crop, own_video = self.crop_of(seen), seen.crop is None
-        side = min(max(crop.hw), LARGEST) if own_video else seen.frames.shape[1]
-        seen = seen.last(min(LOOKED_AT, len(seen.frames)))
+        side = min(max(crop.hw), LARGEST) if own_video else seen.pictures.shape[1]
+        seen = seen.last(min(MOST_PICTURES, len(seen.pictures)))
         frames = seen.cut(crop, side)
         past = px_to_crop(seen.joints_px, crop).astype(np.float32)
         size = body_size(past, seen.visible, self.skeleton)

@@ -20,7 +20,7 @@ from posecast.forecasting.frame_rates import (
     to_video_rate,
 )
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
-from posecast.forecasting.protocols import FrameDrawer, Needs, TrainedPoseForecaster
+from posecast.forecasting.protocols import MOST_PICTURES, FrameDrawer, Needs, TrainedPoseForecaster
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
@@ -160,7 +160,7 @@ class Forecaster:
         rates = FrameRates.of_arrays(self.needs, fps)
         used = self._used_frames(rates, len(frames), num_seen)
         height, width = frames[used[-1]].shape[:2]
-        pictures = np.stack([frames[number] for number in used])
+        pictures = np.stack([frames[number] for number in used[-MOST_PICTURES:]])
         seen = SeenVideo(joints[used], visible[used], rates.video, (height, width), pictures)
         if not np.isfinite(seen.joints_px[seen.visible]).all():
             raise PosecastError(

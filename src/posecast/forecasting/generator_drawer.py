@@ -16,6 +16,7 @@ from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
+from posecast.forecasting.protocols import crop_to_draw
 from posecast.geometry import Crop, px_to_crop
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_bytes, to_network
@@ -64,7 +65,7 @@ class GeneratorDrawer:
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
-        return seen.person_crop
+        return crop_to_draw(seen)
 
     @torch.inference_mode()
     def draw_frames(

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
+from posecast.forecasting.protocols import MOST_PICTURES
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import (
     PREDICTED,
@@ -26,8 +27,6 @@ from posecast.media.pictures import (
 from posecast.media.videos import VideoSource, read_video
 from posecast.skeletons import Skeleton
 
-MOST_PICTURES = 32
-"""So many of the last seen frames are kept in full, for a drawer to look at."""
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""
 

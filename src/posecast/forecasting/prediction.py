@@ -1,4 +1,4 @@
-"""The prediction stage: forecasts for clips of a prepared store, written as `forecasts` says.
+"""The prediction stage: forecasts for clips of a prepared store, written as `forecast_files` says.
 
 Clips are forecast in batches of poses, then drawn and written one at a time. A stopped prediction
 goes on where it was; a clip that cannot be used is reported and left out.
@@ -41,9 +41,6 @@ from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
 from posecast.windows import ClipWindow, read_window, seen_window
-
-__all__ = ["Forecaster", "PredictionConfig", "PredictionReport", "predict_store"]
-
 
 _MOST_LISTED = 20
 _MAY_CHANGE = (

@@ -9,8 +9,9 @@ first, with weights; `PoseForecast.of` fills in the rest. To look at all that wa
 `needs.max_past` to the most frames that are of use: an own video then gives as many as it has.
 
 To add an image model: likewise a class with the members of `FrameDrawer`; see
-`generator_drawer.py`. It is given all seen frames: those of a prepared store are cut and scaled
-already (`SeenVideo.crop`), those of an own video are whole pictures in full resolution.
+`generator_drawer.py`. It is given all seen frames, of a long video of one's own the last
+MOST_PICTURES of them: those of a prepared store are cut and scaled already (`SeenVideo.crop`),
+those of an own video are whole pictures in full resolution.
 `SeenVideo.cut` gives the crop of either at the size that the network draws.
 
 Then give the kind of its weights a row in `loading.py`, by which run folders and weight files find
@@ -28,6 +29,16 @@ from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import Crop
 from posecast.skeletons import Skeleton
+
+MOST_PICTURES = 32
+"""So many of the last seen frames are kept in full for a drawer, a second at the usual rate."""
+
+
+def crop_to_draw(seen: SeenVideo) -> Crop:
+    """The person's crop by the frames that a drawer looks at: where they walked long ago is no
+    matter. PosecastError where no joint was ever visible."""
+    recent = seen.last(MOST_PICTURES)
+    return (recent if recent.visible.any() else seen).person_crop
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,8 @@ class FrameDrawer(Protocol):
         joints_px: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """One frame a pose, showing `crop_of(seen)` in `size` x `size` pixels; `seen` has frames.
+        """One frame a pose, showing `crop_of(seen)` in `size` x `size` pixels (where `size` is
+        None, in as many as the drawer likes); `seen` has frames.
 
         Raises:
             PosecastError: seen frames that were cut or scaled otherwise.

@@ -47,7 +47,7 @@ def training_run(
         config: A dataclass, all settings of the training.
         kind: What is trained, such as "pose".
         data: What it learns from; None where nobody knows, as for weights from elsewhere.
-        fresh: Move what is in the folder aside first, to `path` + ".old-1" and so on.
+        fresh: Move the run that is in the folder aside first, to `path` + ".old-1" and so on.
         may_change: Dotted names of settings, such as "fit.steps", that may differ from the stored
             ones, and are then stored anew. All others may only while nothing has been learned.
         writes: False in processes after the first: nothing on disk is touched.
@@ -59,7 +59,7 @@ def training_run(
     run = Run(Path(path), kind, config_to_dict(config), data, writes)
     with contextlib.ExitStack() as stack:
         if writes:
-            if not fresh:
+            if not (fresh and (run.path / "config.json").is_file()):
                 _refuse_strange_folder(run.path)
             make_folder(run.path)
             in_use = f"another process is training in {run.path}; wait for it or stop it"
@@ -102,6 +102,7 @@ def _refuse_strange_folder(path: Path) -> None:
 
 def _move_aside(path: Path) -> None:
     """Everything but the lock, which is held; config.json first, so that no half run is left."""
+    path = path.resolve()
     entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
     if not entries:
         return

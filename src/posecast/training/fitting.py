@@ -2,9 +2,9 @@
 
 What is trained (`pose.py`, `image.py`, ...) says what is learned: batches, an update of the
 weights, a validation. Resuming, signals, checkpoints, processes, precision, the schedule and
-averaged weights are the business of this module alone. A batch is a pure function of (seed,
-number), so a run that was stopped goes on, with the same command, to the same weights as one that
-was not.
+averaged weights are handled here, once for all trainings, with `records` and `computing`. A batch
+is a pure function of (seed, number), so a run that was stopped goes on, with the same command, to
+the same weights as one that was not.
 """
 
 import contextlib
