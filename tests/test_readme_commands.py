@@ -1,4 +1,6 @@
-"""README's commands do what they promise: run one after the other, as they stand, at toy size."""
+"""README's commands do what they promise: run one after the other, as they stand, at toy size.
+
+All but that of Human3.6M, whose videos have the size that they were published in."""
 
 import shlex
 import shutil
@@ -7,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from human36m_files import track, write_cdf, write_video
 from posecast.cli import COMMANDS, main
 from posecast.forecasting.forecast_files import read_forecasts
 from posecast.media.videos import probe_video
@@ -17,7 +18,6 @@ from test_promises import PAGES, commands_of
 SMALL = "--device cpu --steps 2 --batch-size 2 --validate-every 2"
 TOY = {
     "prepare penn-action": "--size 16 --workers 1",
-    "prepare human36m": "--size 16 --workers 1",
     "train pose": f"{SMALL} --model.hidden 8 --model.encoder 4",
     "train image": f"{SMALL} --generator.width 4 --generator.size 16 --discriminator.width 4 "
     "--discriminator.size 16 --validation-pairs 2",
@@ -39,13 +39,9 @@ def test_the_commands_of_the_readme_run(shared: Path, tmp_path: Path, monkeypatc
     shutil.copy(shared / "data" / "sample" / "squats.mp4", "my.mp4")
     drawn = "synthesize Penn_Action --num-clips 36 --num-frames 24 --image-hw 64 96 --workers 1"
     assert main(drawn.split()) == 0
-    raw, stem = tmp_path / "other" / "Human3.6M", "Walking.54138969"
-    write_cdf(raw, "S1", stem, track(num_frames=30))
-    write_video(raw, "S1", stem, num_frames=30)
     done = []
-    for words in commands_of(PAGES[0]):
+    for words in (each for each in commands_of(PAGES[0]) if "Human3.6M" not in each):
         name = name_of(words)
-        monkeypatch.chdir(raw.parent if "Human3.6M" in words else tmp_path)
         asked = [*words[1:], *shlex.split(TOY.get(name, ""))]
         assert main(asked) == 0, f"{shlex.join(asked)}: {capsys.readouterr().err}"
         done.append(name)

@@ -78,8 +78,12 @@ def other_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by its path."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Every file below a folder, by its path; TensorBoard's writer flushes when it likes."""
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "tensorboard" not in path.parts
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

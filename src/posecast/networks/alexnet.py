@@ -164,7 +164,7 @@ def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
             raise PosecastError(f"it holds a {type(state).__name__}, not a mapping of weights")
         return TorchvisionAlexNet(state)
     except (
-        PosecastError,
+        ValueError,
         OSError,
         RuntimeError,
         EOFError,

@@ -25,7 +25,7 @@ from posecast.store.reading import Poses, Store, StoredClip
 _MOST_LISTED = 20
 _MOST_BEYOND = 50
 """Frames by which Human3.6M estimates may outlast a clip, whose video may be a little shorter."""
-_READ_ERRORS = (OSError, PosecastError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)

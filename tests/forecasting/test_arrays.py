@@ -1,7 +1,9 @@
+"""Arrays of a user: what the Forecaster takes and what it explains."""
+
 import numpy as np
 import pytest
 
-from posecast.clips import check_seen_video
+from posecast.forecasting.forecaster import _check_arrays
 from posecast.skeletons import PENN_ACTION
 
 FRAMES = np.zeros((4, 20, 30, 3), np.uint8)
@@ -14,7 +16,7 @@ def test_frames_with_poses_pass():
     hidden[0, 0] = False
     joints = JOINTS.copy()
     joints[0, 0] = np.nan
-    check_seen_video(FRAMES, joints, hidden, PENN_ACTION)
+    _check_arrays(FRAMES, joints, hidden, PENN_ACTION)
 
 
 @pytest.mark.parametrize(
@@ -28,4 +30,4 @@ def test_frames_with_poses_pass():
 )
 def test_other_arrays_are_explained(frames, joints, visible, message):
     with pytest.raises(ValueError, match=message):
-        check_seen_video(frames, joints, visible, PENN_ACTION)
+        _check_arrays(frames, joints, visible, PENN_ACTION)
