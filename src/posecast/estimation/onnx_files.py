@@ -38,13 +38,13 @@ _SAID: dict[str, Pixels] = {
     "Normalized_0_1": "zero_one",
     "Normalized_1_1": "minus_one_one",
 }
-_MOST_TRIED = 8
-"""Pictures of a call on which ranges are tried."""
+_MOST_TRIED, _ENOUGH_PEOPLE = 8, 48
+"""Pictures of a call on which ranges are tried, and pictures of people after which one is kept."""
 _WORST_MIRRORED = 0.2
 """Distance of the mirrored picture's joints, as a share of the pose's size, that says that nothing
 was understood."""
-_SURELY = 0.3
-"""Confidence times agreement from which a range is kept."""
+_IS_PERSON = 0.3
+"""Confidence times agreement, in the best range, from which a picture shows a person."""
 
 
 @runtime_checkable
@@ -89,6 +89,7 @@ class OnnxEstimator:
         self._is_bgr = said.get("Image.BitmapPixelFormat", "").startswith("Bgr")
         self.pixels: Pixels = _stated(said, entry.type) if pixels == "auto" else pixels
         """How pictures are fed; auto as long as nothing says it surely."""
+        self._tried: list[np.ndarray] = []
 
     @property
     def size(self) -> int:
@@ -99,15 +100,23 @@ class OnnxEstimator:
         """As `JointFinder`; pictures go through the model one by one."""
         if self.pixels != "auto":
             return self._estimate_all(pictures, self.pixels)
-        worth = [self._worth(pictures[:_MOST_TRIED], pixels) for pixels in _RANGES]
-        best: Pixels = _RANGES[int(np.argmax(worth))]
-        if max(worth) >= _SURELY:
-            self.pixels = best
-            logger.warning("the ONNX file does not say what pixels it reads: tried, %s", best)
+        best = self._try(pictures[:: -(-len(pictures) // _MOST_TRIED)])
         return self._estimate_all(pictures, best)
 
-    def _worth(self, pictures: UInt8[np.ndarray, "n s s 3"], pixels: Pixels) -> float:
-        """How sure it is of a picture, times how well the mirrored picture agrees; the best one."""
+    def _try(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Pixels:
+        """The range that is worth most on all people tried so far; kept after enough of them."""
+        worth = np.stack([self._worth(pictures, pixels) for pixels in _RANGES], axis=1)
+        self._tried += list(worth[worth.max(axis=1) >= _IS_PERSON])
+        best = _RANGES[int(np.sum(self._tried, axis=0).argmax())] if self._tried else _RANGES[0]
+        if len(self._tried) >= _ENOUGH_PEOPLE:
+            self.pixels = best
+            logger.warning("the ONNX file does not say what pixels it reads: tried, %s", best)
+        return best
+
+    def _worth(
+        self, pictures: UInt8[np.ndarray, "n s s 3"], pixels: Pixels
+    ) -> Float[np.ndarray, " n"]:
+        """How sure it is of each picture, times how well the mirrored picture agrees."""
         joints, sure = self._estimate_all(pictures, pixels)
         turned, _ = self._estimate_all(np.ascontiguousarray(pictures[:, :, ::-1]), pixels)
         turned = turned[:, list(self.skeleton.mirror)]
@@ -115,7 +124,7 @@ class OnnxEstimator:
         apart = np.median(np.linalg.norm(joints - turned, axis=2), axis=1)
         size = np.ptp(joints, axis=1).max(axis=1).clip(min=1e-6)
         agreement = 1 - np.minimum(apart / size / _WORST_MIRRORED, 1)
-        return float((sure.clip(0, 1).mean(axis=1) * agreement).max())
+        return sure.clip(0, 1).mean(axis=1) * agreement
 
     def _estimate_all(self, pictures: UInt8[np.ndarray, "n s s 3"], pixels: Pixels) -> Joints:
         found = [self._estimate(picture, pixels) for picture in pictures]
