@@ -41,7 +41,7 @@ class RedEstimator:
         low = np.array([columns[0], rows[0]]) / self.size
         high = np.array([columns[-1] + 1, rows[-1] + 1]) / self.size
         # Surer where the person fills the picture, less sure where it may be cut off.
-        sure = 0.4 if low.min() == 0 or high.max() == 1 else 0.5 + 0.4 * red.mean()
+        sure = 0.4 if low.min() == 0 or high.max() == 1 else 0.6 + 0.3 * red.mean()
         return low + SHARES * (high - low), np.full(13, sure)
 
 

@@ -26,9 +26,10 @@ class FindOptions:
 
     room: float = 1.3
     """Side of the crop that is looked at, as a multiple of the longer side of the joints."""
-    find_from: float = 0.5
+    find_from: float = 0.55
     """Mean confidence of the surest 60 % of the joints (others may be hidden), at best in some
-    frames, from which somebody is found."""
+    frames, from which somebody is found. MoveNet is surer of 67 real people (0.61 and more),
+    and less of 62 drawn pictures and 35 real plates without anybody (0.52 at most)."""
     watch_from: float = 0.4
     """The same in one frame, to see what becomes of it."""
     keep_from: float = 0.3
