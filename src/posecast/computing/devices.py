@@ -6,12 +6,14 @@ Fabric starts the processes itself, or joins those that torchrun started.
 import atexit
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from lightning_fabric import Fabric
 from torch import backends, cuda, distributed
 
 from posecast.errors import PosecastError
+
+if TYPE_CHECKING:
+    import lightning_fabric
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
@@ -24,7 +26,7 @@ def build_fabric(
     num_devices: int = 1,
     num_nodes: int = 1,
     precision: Precision = "32-true",
-) -> Fabric:
+) -> "lightning_fabric.Fabric":
     """Fabric, launched: devices, precision, and the processes if there are several.
 
     PosecastError where the machine lacks what was asked for.
@@ -38,6 +40,8 @@ def build_fabric(
         )
     if device == "mps" and not backends.mps.is_available():
         raise PosecastError("no MPS device found; use --device cpu")
+    from lightning_fabric import Fabric  # takes seconds, and only training needs it
+
     several = num_devices * num_nodes > 1
     fabric = Fabric(
         accelerator=device,

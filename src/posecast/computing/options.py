@@ -1,15 +1,17 @@
 """Where and how networks are run."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
-from lightning_fabric import Fabric
 from tyro.conf import arg
 
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.errors import PosecastError
+
+if TYPE_CHECKING:
+    import lightning_fabric
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ComputeConfig:
     """on: torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
     processor cores it gains nothing here. cuda-graphs: besides, whole CUDA graphs."""
 
-    def launch(self) -> Fabric:
+    def launch(self) -> "lightning_fabric.Fabric":
         """The devices, and the processes if there are several; PosecastError where they lack."""
         return build_fabric(self.device, self.num_devices, self.num_nodes, self.precision)
 
