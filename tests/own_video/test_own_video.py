@@ -207,7 +207,7 @@ class LooksBack:
 
 @pytest.mark.parametrize(("count", "used"), [(12, 6), (3, 3)])
 def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used):
-    monkeypatch.setattr("posecast.forecasting.own_pictures.MOST_PICTURES", 4)
+    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 4)
     video = write(tmp_path / "a.mp4", walking(count))
     model = LooksBack()
     config = dataclasses.replace(CONFIG, samples=3)
@@ -334,6 +334,33 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     expected = [joints_of(box_at(t)) for t in (3, 3, 4, 4)]
     # Seconds 0.4 and 0.5 still show frame 3, 0.6 and 0.7 already the one of 0.8.
     assert np.abs(result.seen.joints_px - expected).max() < 3
+
+
+@pytest.mark.parametrize("panels", [True, False])
+def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
+    """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
+    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 3)
+    alive, most = [], []
+    make = videos.show
+
+    def counting(stored, look, shown_hw):
+        picture = make(stored, look, shown_hw).copy()
+        alive.append(weakref.ref(picture))
+        most.append(sum(each() is not None for each in alive))
+        return picture
+
+    monkeypatch.setattr(videos, "show", counting)
+    model = LooksBack()
+    model.needs = dataclasses.replace(model.needs, max_past=40)
+    video = write(tmp_path / "a.mp4", walking(24))
+    config = dataclasses.replace(CONFIG, panels=panels, view_height=0)
+    joints = np.stack([joints_of(box_at(t)) for t in range(24)])
+    write_table(tmp_path / "a.csv", joints, np.ones((24, 13), bool), PENN_ACTION)
+    poses = KeypointFile(tmp_path / "a.csv")
+    result = forecast_video(video, Forecaster(model), poses, tmp_path / "out.mp4", config)
+    assert len(result.past_frames) == 24
+    assert len(result.seen.pictures) == 3
+    assert max(most) <= 3 + 3  # those for the drawer, and those on their way
 
 
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):

@@ -3,27 +3,17 @@ whole frames with the skeleton beside them."""
 
 import dataclasses
 import itertools
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
-from posecast.forecasting.protocols import MOST_PICTURES
-from posecast.geometry import Crop, cut_crop, px_to_crop
-from posecast.media.pictures import (
-    PREDICTED,
-    SEEN,
-    Colour,
-    add_border,
-    add_caption,
-    pose_on_plain,
-    side_by_side,
-)
+from posecast.geometry import Crop, cut_crop
+from posecast.media.pictures import PREDICTED, SEEN, panel, pose_in_crop, side_by_side
 from posecast.media.videos import VideoSource, read_video
 from posecast.skeletons import Skeleton
 
@@ -52,19 +42,16 @@ class View:
 
 
 def read_pictures(
-    video: VideoSource, frames: tuple[int, ...], fps: float, view: View
-) -> tuple[list[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n h2 w2 3"]]:
-    """The seen frames at the size of the view, and the last MOST_PICTURES at their own."""
-    shown, pictures = [], deque(maxlen=MOST_PICTURES)
-    stream = itertools.islice(read_video(video, fps), frames[-1] + 1)
-    wanted = set(frames)
-    for number, picture in enumerate(stream):
+    video: VideoSource, frames: tuple[int, ...], fps: float
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """These frames of the video, streaming; PosecastError where it has them no more."""
+    wanted, count = set(frames), 0
+    for number, picture in enumerate(itertools.islice(read_video(video, fps), frames[-1] + 1)):
         if number in wanted:
-            shown.append(view.resize(picture))
-            pictures.append(picture)
-    if len(shown) != len(frames):
+            count += 1
+            yield picture
+    if count != len(frames):
         raise PosecastError(f"{video}: changed while it was read")
-    return shown, np.stack(pictures)
 
 
 def paste(
@@ -142,41 +129,22 @@ def future_frames(
 
 
 def with_poses(
-    result: OwnForecast,
-    seen_pictures: list[UInt8[np.ndarray, "h w 3"]],
-    view: View,
-    skeleton: Skeleton,
+    video: VideoSource, result: OwnForecast, view: View, skeleton: Skeleton
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """Seen frames, then those of the likeliest future, each with its pose beside it."""
     seen, forecast = result.seen, result.forecast
-    poses = zip(seen.joints_px, seen.visible, strict=True)
-    for picture, (joints, visible) in zip(seen_pictures, poses, strict=True):
-        pose = _pose(joints, visible, forecast.crop, skeleton, view.hw[0])
-        yield side_by_side([_panel(picture, SEEN, "seen"), _panel(pose, SEEN, "pose seen")])
+    pictures = read_pictures(video, result.past_frames, result.fps)
+    for picture, joints, visible in zip(pictures, seen.joints_px, seen.visible, strict=True):
+        shown = view.resize(picture)
+        pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
+        yield side_by_side([panel(shown, SEEN, "seen"), panel(pose, SEEN, "pose seen")])
     frames = zip(future_frames(result, view), forecast.joints_px[0], forecast.visible, strict=True)
     for number, (picture, joints, visible) in enumerate(frames, start=1):
-        pose = _pose(joints, visible, forecast.crop, skeleton, view.hw[0])
+        pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
         panels = (picture, f"forecast +{number}"), (pose, f"pose +{number}")
-        yield side_by_side([_panel(each, PREDICTED, text) for each, text in panels])
+        yield side_by_side([panel(each, PREDICTED, text) for each, text in panels])
 
 
 def _scaled_crop(crop: Crop, scale: float) -> Crop:
     x1, y1, x2, y2 = (round(edge * scale) for edge in dataclasses.astuple(crop))
     return Crop(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))
-
-
-def _pose(
-    joints_px: Float[np.ndarray, "j 2"],
-    visible: Bool[np.ndarray, "j"],
-    crop: Crop,
-    skeleton: Skeleton,
-    side: int,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The pose in the crop, as high as the picture."""
-    return pose_on_plain(px_to_crop(joints_px, crop) * side, visible, skeleton, (side, side))
-
-
-def _panel(
-    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    return add_caption(add_border(picture, colour), text)

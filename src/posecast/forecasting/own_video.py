@@ -1,5 +1,6 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from posecast.forecasting.own_poses import (
     find_poses,
 )
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
+from posecast.forecasting.protocols import MOST_PICTURES
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.videos import VideoSource, gif_writer, mp4_writer, probe_video
@@ -61,8 +63,9 @@ def forecast_video(
     found = find_poses(video, poses, forecaster.skeleton, config, from_s, on_frame)
     frames = choose_frames(found.seen, forecaster.needs, rates, config, str(video), from_s)
     view = View.of(found.seen.image_hw, config.view_height)
-    shown, pictures = read_pictures(video, frames, config.fps, view)
-    seen = found.seen.take(frames, config.fps, pictures)
+    pictures = read_pictures(video, frames, config.fps)
+    kept = np.stack(deque(pictures, maxlen=MOST_PICTURES))
+    seen = found.seen.take(frames, config.fps, kept)
     people = tell_of_people(found.people, Path(out) if out else None, forecaster.skeleton)
     notes = (rates.describe(), found.note, people)
     result = OwnForecast(
@@ -76,7 +79,7 @@ def forecast_video(
     if out is not None:
         movie = video_goes_on(video, result, view)
         if config.panels:
-            movie = with_poses(result, shown, view, forecaster.skeleton)
+            movie = with_poses(video, result, view, forecaster.skeleton)
         files = {
             Path(out).with_suffix(".npz"): arrays_writer(result, forecaster.skeleton),
             # The video last: where it is, all is.
