@@ -68,7 +68,6 @@ def test_every_work_is_measured(results: Results) -> None:
     assert {row.precision for row in results.rows} == {"fp32", "bf16"}
     for row in results.rows:
         assert row.timing.seconds > 0
-        assert row.share == pytest.approx(row.floor_s / row.timing.seconds)
         assert row.floor_s > 0
 
 

@@ -3,19 +3,17 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 
 from posecast.forecasting.forecast_files import StoredForecast
-from posecast.geometry import px_to_crop
 from posecast.media.pictures import (
     PREDICTED,
     SEEN,
     Colour,
-    add_border,
-    add_caption,
     enlarge,
+    panel,
     plain,
-    pose_on_plain,
+    pose_in_crop,
     side_by_side,
 )
 from posecast.skeletons import Skeleton
@@ -47,13 +45,13 @@ def forecast_movie(
     scale = scale or max(1, round(_PANEL_PX / frames.shape[1]))
     num_past, side = forecast.facts.num_past, frames.shape[1] * scale
     for number in range(num_past):
-        seen = _panel(enlarge(true_frames[number], scale), SEEN, "seen")
+        seen = panel(enlarge(true_frames[number], scale), SEEN, "seen")
         yield side_by_side([seen, seen, _past_pose(forecast, number, skeleton, side)])
     for number, frame in enumerate(frames):
-        drawn = _panel(enlarge(frame, scale), PREDICTED, f"forecast +{number + 1}")
+        drawn = panel(enlarge(frame, scale), PREDICTED, f"forecast +{number + 1}")
         truth = _no_truth(side)
         if number < forecast.facts.num_truth:
-            truth = _panel(enlarge(true_frames[num_past + number], scale), TRUTH, "truth")
+            truth = panel(enlarge(true_frames[num_past + number], scale), TRUTH, "truth")
         yield side_by_side([drawn, truth, _predicted_pose(forecast, number, skeleton, side)])
 
 
@@ -67,8 +65,8 @@ def _movie_of_poses(
         truth = _no_truth(side)
         if number < forecast.facts.num_truth:
             joints, visible = forecast.future_joints_px[number], forecast.future_visible[number]
-            picture = _pose(forecast, joints, visible, skeleton, side)
-            truth = _panel(picture, TRUTH, "truth")
+            picture = pose_in_crop(joints, visible, forecast.crop, skeleton, side)
+            truth = panel(picture, TRUTH, "truth")
         yield side_by_side([_predicted_pose(forecast, number, skeleton, side), truth])
 
 
@@ -76,35 +74,17 @@ def _past_pose(
     forecast: StoredForecast, number: int, skeleton: Skeleton, side: int
 ) -> UInt8[np.ndarray, "h w 3"]:
     joints, visible = forecast.past_joints_px[number], forecast.past_visible[number]
-    return _panel(_pose(forecast, joints, visible, skeleton, side), SEEN, "pose seen")
+    return panel(pose_in_crop(joints, visible, forecast.crop, skeleton, side), SEEN, "pose seen")
 
 
 def _predicted_pose(
     forecast: StoredForecast, number: int, skeleton: Skeleton, side: int
 ) -> UInt8[np.ndarray, "h w 3"]:
     joints, visible = forecast.predicted_joints_px[0, number], forecast.predicted_visible[number]
-    picture = _pose(forecast, joints, visible, skeleton, side)
-    return _panel(picture, PREDICTED, f"pose +{number + 1}")
-
-
-def _pose(
-    forecast: StoredForecast,
-    joints_px: Float[np.ndarray, "j 2"],
-    visible: Bool[np.ndarray, "j"],
-    skeleton: Skeleton,
-    side: int,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """A pose in the crop, on an even ground of side x side pixels."""
-    joints = px_to_crop(joints_px, forecast.crop) * side
-    return pose_on_plain(joints, visible, skeleton, (side, side))
-
-
-def _panel(
-    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    return add_caption(add_border(picture, colour), text)
+    picture = pose_in_crop(joints, visible, forecast.crop, skeleton, side)
+    return panel(picture, PREDICTED, f"pose +{number + 1}")
 
 
 def _no_truth(side: int) -> UInt8[np.ndarray, "h w 3"]:
     """What stands for the truth where the clip has ended."""
-    return _panel(plain((side, side), _NOTHING), TRUTH, "the clip has ended")
+    return panel(plain((side, side), _NOTHING), TRUTH, "the clip has ended")

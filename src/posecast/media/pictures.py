@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from posecast.errors import PosecastError
+from posecast.geometry import Crop, px_to_crop
 from posecast.skeletons import JointGroup, Skeleton
 
 Colour = tuple[int, int, int]
@@ -105,6 +106,17 @@ def pose_on_plain(
     return draw_pose(plain(hw, background), joints, visible, skeleton, outline=False)
 
 
+def pose_in_crop(
+    joints_px: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, "j"],
+    crop: Crop,
+    skeleton: Skeleton,
+    side: int,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The pose in a crop of the source, on an even ground of side x side pixels."""
+    return pose_on_plain(px_to_crop(joints_px, crop) * side, visible, skeleton, (side, side))
+
+
 def plain(hw: tuple[int, int], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
     """A picture of one colour."""
     return np.full((*hw, 3), colour, np.uint8)
@@ -137,6 +149,13 @@ def add_caption(
     place = (image.shape[1] / 2, height / 2)
     ImageDraw.Draw(strip).text(place, text, colour, _font(round(0.7 * height)), anchor="mm")
     return np.concatenate([np.asarray(strip), image])
+
+
+def panel(
+    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The picture in a border of that colour, a line of text above it."""
+    return add_caption(add_border(picture, colour), text)
 
 
 def enlarge(image: UInt8[np.ndarray, "h w 3"], times: int) -> UInt8[np.ndarray, "h2 w2 3"]:
