@@ -23,9 +23,9 @@ BASE_FILE = "motion-base.safetensors"
 NUM_NEIGHBOURS = 20
 NUM_FACTS = 4
 
-_LOOKED_AT = (1, 2, 3, 5, 7, 9)  # frames back
-_MOVEMENT_WEIGHT = 4.0
-_FARTHEST = 8.0  # body sizes
+LOOKED_AT = (1, 2, 3, 5, 7, 9)  # frames back
+MOVEMENT_WEIGHT = 4.0
+FARTHEST = 8.0  # body sizes
 _FEATURE_COMPONENTS, _FUTURE_COMPONENTS = 64, 128
 _FORMAT = "posecast motion base 1"
 
@@ -48,7 +48,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class _Packed:
+class Packed:
     """Rows as principal components in bytes."""
 
     mean: Float[np.ndarray, " d"]
@@ -57,7 +57,7 @@ class _Packed:
     codes: Int8[np.ndarray, "n k"]
 
     @classmethod
-    def of(cls, rows: Float[np.ndarray, "n d"], count: int) -> "_Packed":
+    def of(cls, rows: Float[np.ndarray, "n d"], count: int) -> "Packed":
         mean = rows.mean(axis=0)
         _, axes = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
         components = np.ascontiguousarray(axes[:, ::-1][:, :count].T).astype(np.float32)
@@ -75,14 +75,14 @@ class MotionBase:
     """The database; make one with `build` or `load`."""
 
     def __init__(
-        self, features: _Packed, futures: _Packed, mirror: Sequence[int], facts: dict[str, str]
+        self, features: Packed, futures: Packed, mirror: Sequence[int], facts: dict[str, str]
     ) -> None:
         self.facts = facts
         """What it was made from, for people."""
-        self._packed = {"features": features, "futures": futures}
-        self._mirror = np.array(mirror)
+        self.packed = {"features": features, "futures": futures}
+        self.mirror = np.array(mirror)
         self._features = features.rows()
-        self._squares = (self._features**2).reshape(len(self), len(_LOOKED_AT) + 1, -1).sum(axis=-1)
+        self._squares = (self._features**2).reshape(len(self), len(LOOKED_AT) + 1, -1).sum(axis=-1)
         self._futures = futures.rows().reshape(len(self), NUM_COSINES, self.num_joints, 2)
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class MotionBase:
 
     @property
     def num_joints(self) -> int:
-        return len(self._mirror)
+        return len(self.mirror)
 
     @classmethod
     def build(
@@ -109,8 +109,8 @@ class MotionBase:
         features = _features(seen).reshape(len(future), -1)
         futures = future.reshape(len(future), -1)
         return cls(
-            _Packed.of(features, _FEATURE_COMPONENTS),
-            _Packed.of(futures, _FUTURE_COMPONENTS),
+            Packed.of(features, _FEATURE_COMPONENTS),
+            Packed.of(futures, _FUTURE_COMPONENTS),
             mirror,
             facts,
         )
@@ -119,7 +119,7 @@ class MotionBase:
         self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None = None
     ) -> Neighbours:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
-        both = np.stack([_features(seen), _features(seen)[..., self._mirror, :]])
+        both = np.stack([_features(seen), _features(seen)[..., self.mirror, :]])
         both[1, ..., 0] *= -1
         known = np.concatenate(
             [np.ones((len(seen.pose), 1), bool), seen.exists[:, _columns()]], axis=1
@@ -166,13 +166,13 @@ class MotionBase:
         self, points: Float[np.ndarray, "b n *m j 2"], turned: Bool[np.ndarray, "b n"]
     ) -> Float[np.ndarray, "b n *m j 2"]:
         """Those marked, seen in a mirror."""
-        points[turned] = points[turned][..., self._mirror, :] * np.array([-1, 1], np.float32)
+        points[turned] = points[turned][..., self.mirror, :] * np.array([-1, 1], np.float32)
         return points
 
     def save(self, path: str | Path) -> None:
         """One file, read again by `load`."""
-        arrays = {"mirror": self._mirror.astype(np.int32)}
-        for name, packed in self._packed.items():
+        arrays = {"mirror": self.mirror.astype(np.int32)}
+        for name, packed in self.packed.items():
             arrays |= {f"{name}.{key}": value for key, value in vars(packed).items()}
         save_file(arrays, path, {"format": _FORMAT, **self.facts})
 
@@ -190,19 +190,19 @@ class MotionBase:
                     "again with this version"
                 )
             features, futures = (
-                _Packed(*(file.get_tensor(f"{name}.{key}") for key in _Packed.__annotations__))
+                Packed(*(file.get_tensor(f"{name}.{key}") for key in Packed.__annotations__))
                 for name in ("features", "futures")
             )
             return cls(features, futures, file.get_tensor("mirror").tolist(), facts)
 
 
 def _columns() -> list[int]:
-    return [BACK.index(frames) for frames in _LOOKED_AT]
+    return [BACK.index(frames) for frames in LOOKED_AT]
 
 
 def _features(seen: SeenMotion) -> Float[np.ndarray, "b f j 2"]:
     """The last pose and how it came about."""
-    weights = _MOVEMENT_WEIGHT / np.sqrt(np.array(_LOOKED_AT, np.float32))
+    weights = MOVEMENT_WEIGHT / np.sqrt(np.array(LOOKED_AT, np.float32))
     moved = seen.was[:, _columns()] * weights[:, None, None]
     features = np.concatenate([seen.pose[:, None], moved], axis=1)
-    return np.clip(features, -_FARTHEST, _FARTHEST).astype(np.float32)
+    return np.clip(features, -FARTHEST, FARTHEST).astype(np.float32)

@@ -17,15 +17,15 @@ from posecast.motion.seen import fill_hidden
 NUM_MOMENTS = 10
 NUM_FACTS = 8
 
-_COMPARED = 32  # frames
-_FORGETTING = 0.9
-_VELOCITY_WEIGHT = 4.0
-_VELOCITY_FRAMES = 2
-_SHORTEST_PERIOD = 6
-_WARM_UP = 4
-_APART = 4
-_SOFTNESS = 0.5
-_PULL_FRAMES = 30.0
+COMPARED = 32  # frames
+FORGETTING = 0.9
+VELOCITY_WEIGHT = 4.0
+VELOCITY_FRAMES = 2
+SHORTEST_PERIOD = 6
+WARM_UP = 4
+APART = 4
+SOFTNESS = 0.5
+PULL_FRAMES = 30.0
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ def own_past(
     steps: int = HORIZON,
 ) -> OwnPast:
     """Continue a seen motion (at `basis.FPS`) as it went on before."""
-    if len(past_px) < _WARM_UP + _SHORTEST_PERIOD + 1:
+    if len(past_px) < WARM_UP + SHORTEST_PERIOD + 1:
         return _nothing(past_px.shape[1], steps)
     poses = fill_hidden(past_px[None], past_visible[None])[0][0]
     size = float(np.median((poses.max(axis=1) - poses.min(axis=1)).max(axis=-1))) + 1e-6
     misfit = _misfit(poses / size)
     moments = _best_moments(misfit)
     errors = misfit[moments]
-    weights = np.exp(-(errors - errors[0]) / (_SOFTNESS * errors[0] + 1e-9))
+    weights = np.exp(-(errors - errors[0]) / (SOFTNESS * errors[0] + 1e-9))
     weights = (weights / weights.sum()).astype(np.float32)
     moved = _continue(poses, moments, steps)
     return OwnPast(moved, weights, _facts(misfit, moments, weights, moved / size))
@@ -81,27 +81,27 @@ def _misfit(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, " p"]:
     flat = poses.reshape(num_frames, -1)
     centred = (poses - poses.mean(axis=1, keepdims=True)).reshape(num_frames, -1)
     velocity = np.empty_like(flat)
-    velocity[_VELOCITY_FRAMES:] = flat[_VELOCITY_FRAMES:] - flat[:-_VELOCITY_FRAMES]
-    velocity[:_VELOCITY_FRAMES] = velocity[_VELOCITY_FRAMES]
-    features = np.concatenate([centred, velocity * (_VELOCITY_WEIGHT / _VELOCITY_FRAMES)], axis=1)
-    recent = features[-_COMPARED:][::-1]
+    velocity[VELOCITY_FRAMES:] = flat[VELOCITY_FRAMES:] - flat[:-VELOCITY_FRAMES]
+    velocity[:VELOCITY_FRAMES] = velocity[VELOCITY_FRAMES]
+    features = np.concatenate([centred, velocity * (VELOCITY_WEIGHT / VELOCITY_FRAMES)], axis=1)
+    recent = features[-COMPARED:][::-1]
     squares = (features**2).sum(axis=1)
     distances = squares + (recent**2).sum(axis=1)[:, None] - 2 * recent @ features.T
     total, weight = np.zeros(num_frames), np.zeros(num_frames)
     for back, row in enumerate(np.maximum(distances, 0) / num_joints):
-        total[back:] += _FORGETTING**back * row[: num_frames - back]
-        weight[back:] += _FORGETTING**back
+        total[back:] += FORGETTING**back * row[: num_frames - back]
+        weight[back:] += FORGETTING**back
     return total / weight
 
 
 def _best_moments(misfit: Float[np.ndarray, " p"]) -> Int[np.ndarray, " n"]:
     """The moments that fit best, some frames apart."""
     left = misfit.copy()
-    left[:_WARM_UP] = left[len(left) - _SHORTEST_PERIOD :] = np.inf
+    left[:WARM_UP] = left[len(left) - SHORTEST_PERIOD :] = np.inf
     moments = []
     while len(moments) < NUM_MOMENTS and np.isfinite(left.min()):
         moments.append(int(left.argmin()))
-        left[max(moments[-1] - _APART, 0) : moments[-1] + _APART + 1] = np.inf
+        left[max(moments[-1] - APART, 0) : moments[-1] + APART + 1] = np.inf
     return np.array(moments)
 
 
@@ -118,7 +118,7 @@ def _continue(
     moved = poses[moments[:, None] + after] - poses[moments][:, None]
     off = poses[last] - poses[moments]
     off -= off.mean(axis=1, keepdims=True)
-    pull = 1 - np.exp(-ahead / _PULL_FRAMES)
+    pull = 1 - np.exp(-ahead / PULL_FRAMES)
     return (moved - pull[None, :, None, None] * off[:, None]).astype(np.float32)
 
 
@@ -133,7 +133,7 @@ def _facts(
     spread = np.sqrt(variance.mean(axis=-1))
     movement = np.sqrt((mean**2).sum(axis=-1).mean(axis=-1))
     at = [min(frames, len(mean)) - 1 for frames in (16, 32)]
-    usual = np.median(misfit[_WARM_UP : len(misfit) - _SHORTEST_PERIOD])
+    usual = np.median(misfit[WARM_UP : len(misfit) - SHORTEST_PERIOD])
     facts = [
         1.0,
         np.log(misfit[moments[0]] + 1e-6) / 3,

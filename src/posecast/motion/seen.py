@@ -13,7 +13,7 @@ BACK = (*range(1, 10), 11, 13, 16, 19, 23, 28, 34, 41, 50, 60, 75, 90)
 """How many frames back the seen motion is looked at: the last ten one by one, older ones ever more
 sparsely. What lies further back still is left to `own_past`."""
 RECENT = 10
-_LONGEST_UNSEEN = 30
+LONGEST_UNSEEN = 30
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ def see(
     was = (filled[:, np.maximum(back, 0)] - last[:, None]) / unit[:, None]
     recently = num_seen - 1 - np.arange(RECENT)
     visible = past_visible[:, np.maximum(recently, 0)] & (recently >= 0)[None, :, None]
-    unseen = np.where(never, _LONGEST_UNSEEN, num_seen - 1 - last_seen)
+    unseen = np.where(never, LONGEST_UNSEEN, num_seen - 1 - last_seen)
     return SeenMotion(
         pose=((last - last.mean(axis=1, keepdims=True)) / unit).astype(np.float32),
         was=was.astype(np.float32),
         exists=np.repeat((back >= 0)[None], len(past_px), axis=0),
         visible=visible.astype(np.float32),
-        unseen=(np.minimum(unseen, _LONGEST_UNSEEN) / _LONGEST_UNSEEN).astype(np.float32),
+        unseen=(np.minimum(unseen, LONGEST_UNSEEN) / LONGEST_UNSEEN).astype(np.float32),
         never=never,
         num_seen=np.full(len(past_px), num_seen, np.float32),
         size_px=size.astype(np.float32),

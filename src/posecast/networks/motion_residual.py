@@ -212,7 +212,7 @@ class MotionResidual(nn.Module):
 
     def _think(self, inputs: MotionInputs) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
         hidden = self.early(self.read(self.drop_inputs(self._features(inputs))))
-        logits = hidden.new_zeros(len(hidden), 0)
+        logits = hidden.new_zeros(hidden.shape[0], 0)
         if self.tell_action is not None and self.use_action is not None:
             logits = self.tell_action(hidden).float()
             hidden = hidden + self.use_action(logits.softmax(dim=-1))

@@ -90,13 +90,13 @@ class MoveNet(nn.Module):
         features = self._features(images)
         side = features.shape[-1]
         maps = self.joints(features).sigmoid()
-        middle = torch.full((len(maps), 1, 2), float(side // 2), device=maps.device)
+        middle = torch.full((maps.shape[0], 1, 2), float(side // 2), device=maps.device)
         centre = _nearest_peaks(self.centre(features).sigmoid(), middle)
-        way = _at(self.ways, features, centre).view(len(maps), -1, 2)
+        way = _at(self.ways, features, centre).view(maps.shape[0], -1, 2)
         places = _nearest_peaks(maps, _cells(centre, side) + way.flip(2))
         scores = maps.flatten(2).gather(2, places[..., None]).squeeze(2)
         # Every place has offsets for all joints: its own is on the diagonal.
-        offsets = _at(self.offsets, features, places).view(len(maps), -1, 2, places.shape[1])
+        offsets = _at(self.offsets, features, places).view(maps.shape[0], -1, 2, places.shape[1])
         offsets = offsets.diagonal(dim1=1, dim2=3).transpose(1, 2)
         # The published graph multiplies by 1 / 48 as float16 has it.
         cell = torch.tensor(1 / side, dtype=torch.float16, device=maps.device)
