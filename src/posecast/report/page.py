@@ -8,11 +8,9 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from posecast.evaluation.examples import read_examples
@@ -22,7 +20,8 @@ from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report.charts import Line, legend_key, line_chart
 from posecast.report.metric_names import style_of
-from posecast.report.players import Player, longest, write_player
+from posecast.report.players import Player, write_player
+from posecast.report.rendering import render
 from posecast.report.tables import (
     Cell,
     Table,
@@ -82,7 +81,6 @@ class _Chapter:
     players: tuple[Player, ...]
     players_from: str
     """Which clips those are the best and worst of."""
-    longest: int
     command: str
     links: tuple[tuple[str, str], ...]
 
@@ -103,12 +101,7 @@ def write_report(
     paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)
     out_path = Path(out_path)
     chapters = [_chapter(Path(path), out_path, n, config) for n, path in enumerate(paths, start=1)]
-    template = files("posecast.report").joinpath("template.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.from_string(template).render(config=config, chapters=chapters)
-    write_text(out_path / "index.html", page)
+    write_text(out_path / "index.html", render("template.html", config=config, chapters=chapters))
     return out_path / "index.html"
 
 
@@ -140,7 +133,6 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         else (),
         players=players,
         players_from=_players_from(summary, with_frames="psnr" in metrics),
-        longest=longest(players),
         command=facts.get("command", ""),
         links=_write_files(facts, summary, metrics, out_path / FILES, number),
     )

@@ -1,6 +1,5 @@
 """Clips that play side by side: each panel is one picture file with all frames in a grid."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,7 +206,3 @@ def _strip(
             pictures.append(add_caption(np.asarray(picture, np.uint8), label))
     return contact_sheet(pictures, len(moments))
 
-
-def longest(players: Sequence[Player]) -> int:
-    """Frames of the longest clip."""
-    return max((player.num_frames for player in players), default=0)
