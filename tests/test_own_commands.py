@@ -205,3 +205,14 @@ def test_an_estimator_as_feature_network_is_frozen(runs):
     features(torch.rand(4, 3, SIZE, SIZE))
     after = features.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_compare_says_whether_to_trust_it(capsys, here, runs):
+    words = ("forecast", "walk.mp4", *models(runs), "--poses", "walk.csv", "--compare")
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    assert "Frames, PSNR in dB" in out
+    verdict, files = out.splitlines()[-2:]
+    assert verdict.startswith("Verdict: ")
+    assert files == "walk-compare.mp4, walk-compare.html"
+    assert {path.name for path in here.iterdir()} == {"walk.mp4", "walk.csv", *files.split(", ")}

@@ -20,6 +20,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVide
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
+from posecast.report.comparison import compare_video
 
 _USUAL_CONFIDENCE = 0.3
 
@@ -36,6 +37,7 @@ class ForecastVideo:
     Examples:
       posecast forecast my.mp4
       posecast forecast my.mp4 --box 120,40,90,210 --from 2.5 --panels --out future.gif
+      posecast forecast my.mp4 --compare
       posecast forecast my.mp4 --poses openpose_json --steps 128
       posecast forecast my.mp4 --pose-run runs/pose --image-run runs/image
     """
@@ -58,6 +60,10 @@ class ForecastVideo:
     """Video to write, .mp4 or .gif; NAME-forecast.mp4 where you are, if not given."""
     from_s: Annotated[float | None, tyro.conf.arg(name="from")] = None
     """Forecast from this second on."""
+    compare: bool = False
+    """Where the video goes on after --from: truth, forecast and pose side by side, the error over
+    time and a verdict, as NAME-compare.mp4 and .html (with --out as that .mp4). Without --from up
+    to --steps frames, at most half of the video, are left as truth."""
     box: str = ""
     """Where the person is in the first frame: x,y,width,height in pixels of the video as shown."""
     person: int = 1
@@ -91,11 +97,17 @@ def forecast(words: list[str], program: str) -> int:
         asked.pose_run, asked.image_run if asked.frames else None, asked.options
     )
     source = _source(asked, forecaster, box)
-    out = asked.out or Path(f"{_stem(asked.video)}-forecast.mp4")
+    out = asked.out or Path(
+        f"{_stem(asked.video)}-{'compare' if asked.compare else 'forecast'}.mp4"
+    )
+    video = (asked.video, forecaster, source, out, asked.config, asked.from_s)
+    if asked.compare:
+        with _progress() as on_frame:
+            text = compare_video(*video, on_frame)
+        print(f"{text}\n{out}, {out.with_suffix('.html')}")
+        return 0
     with _progress() as on_frame:
-        result = forecast_video(
-            asked.video, forecaster, source, out, asked.config, asked.from_s, on_frame
-        )
+        result = forecast_video(*video, on_frame)
     print(f"{out}: {result.summary()}")
     return 0
 

@@ -116,16 +116,22 @@ class Forecaster:
         """
         return self.draw(seen, self.forecast_poses([seen], steps, samples)[0], drawn)
 
-    def forecast_video(
-        self, seen: SeenVideo, rates: FrameRates, steps: int = 64, samples: int = 1, drawn: int = 1
-    ) -> Forecast:
-        """As `forecast`, of a stretch of video at another frame rate than the pose model's.
+    def forecast_poses_of_video(
+        self, seen: SeenVideo, rates: FrameRates, steps: int, samples: int = 1
+    ) -> PoseForecast:
+        """Futures of a stretch of video at another frame rate than the pose model's.
 
         Both `seen` and the answer are at the rate of the video.
         """
         past = to_model_rate(seen, rates, self.needs.max_past)
         poses = self.forecast_poses([past], steps_of_model(rates, steps), samples)[0]
-        return self.draw(seen, to_video_rate(poses, seen, steps), drawn)
+        return to_video_rate(poses, seen, steps)
+
+    def forecast_video(
+        self, seen: SeenVideo, rates: FrameRates, steps: int = 64, samples: int = 1, drawn: int = 1
+    ) -> Forecast:
+        """As `forecast`, at the rates of `forecast_poses_of_video`."""
+        return self.draw(seen, self.forecast_poses_of_video(seen, rates, steps, samples), drawn)
 
     def predict(
         self,

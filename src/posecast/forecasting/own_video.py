@@ -53,9 +53,7 @@ def forecast_video(
             models of different skeletons.
     """
     config = config or OwnVideoConfig()
-    if not isinstance(video, FrameFolder):
-        rate = config.folder_fps or forecaster.needs.fps or USUAL_FPS
-        video = FrameFolder(Path(video), rate) if Path(video).is_dir() else Path(video)
+    video = video_source(video, forecaster, config)
     if out is not None:
         _check_out(Path(out), video)
     rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
@@ -87,6 +85,15 @@ def forecast_video(
         }
         write_together(files)
     return result
+
+
+def video_source(
+    video: VideoSource, forecaster: Forecaster, config: OwnVideoConfig
+) -> Path | FrameFolder:
+    """The video; a folder of frames at `config.folder_fps`, else at the pose model's rate."""
+    if isinstance(video, FrameFolder) or not Path(video).is_dir():
+        return video if isinstance(video, FrameFolder) else Path(video)
+    return FrameFolder(Path(video), config.folder_fps or forecaster.needs.fps or USUAL_FPS)
 
 
 def _writer(

@@ -27,10 +27,10 @@ def _metric_text(summary: Summary, metric: str) -> str:
     style, table = style_of(metric), horizon_table(summary, metric)
     unit = f" ({style.unit})" if style.unit else ""
     title = f"{style.title}{unit}, frames after the last seen one; {style.direction}"
-    return "\n".join([title, *_lines(table)])
+    return "\n".join([title, *text_lines(table)])
 
 
-def _lines(table: Table) -> list[str]:
+def text_lines(table: Table) -> list[str]:
     """The table in columns of text, those of _SHOWN and the last one, without the intervals."""
     last = len(table.columns) - 1
     places = [n for n, name in enumerate(table.columns) if name in _SHOWN or n == last]

@@ -214,7 +214,7 @@ def _figure(summary: Summary, metric: str) -> _Figure:
             lines.append(Line(name, number, x, *(tuple(row) for row in rows)))
     longest_curve = summary.curve(methods_with(summary, metric)[0], metric)
     counts = dict(zip(longest_curve.frames.tolist(), longest_curve.num_clips.tolist(), strict=True))
-    frames = horizons_of(summary, int(longest_curve.frames.max()))
+    frames = horizons_of(int(longest_curve.frames.max()))
     ticks = [(float(frame), f"+{frame}", str(counts.get(frame, 0))) for frame in frames]
     unit = f" ({style.unit})" if style.unit else ""
     svg = line_chart(

@@ -28,7 +28,7 @@ class Panel:
 
     title: str
     file: str
-    """Grid of frames, relative to the page."""
+    """Grid of frames: its address, relative to the page."""
     num_frames: int
     rows: int
     hw: tuple[int, int]
@@ -48,9 +48,9 @@ class Player:
     """Seen and future frames."""
     fps: float
     panels: tuple[Panel, ...]
-    strip: str
-    """A still picture of a few moments of all panels, for print."""
-    strip_hw: tuple[int, int]
+    strip: str = ""
+    """A still picture of a few moments of all panels, for print; "" for none."""
+    strip_hw: tuple[int, int] = (0, 0)
 
 
 def write_player(example: Example, skeleton: Skeleton, folder: Path, name: str) -> Player:
@@ -60,7 +60,8 @@ def write_player(example: Example, skeleton: Skeleton, folder: Path, name: str) 
     panels = []
     for number, (title, frames) in enumerate(movies.items()):
         file = f"{name}-{number}.jpg"
-        rows = _write_grid(folder / file, frames)
+        grid, rows = grid_of(frames)
+        _write_jpeg(folder / file, grid)
         hw = (frames.shape[1], frames.shape[2])
         panels.append(
             Panel(title, f"{folder.name}/{file}", len(frames), rows, hw, title == "truth")
@@ -156,23 +157,27 @@ def _overlay(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A forecast pose over a faint true one."""
     scale = np.array([hw[1], hw[0]])
-    ghost = pose_on_plain(
-        example.future_joints_crop[number] * scale, example.future_visible[number], skeleton, hw
-    )
-    ground = pose_on_plain(joints_crop * scale, _nothing(example.past_visible[0]), skeleton, hw)
-    faint = cv2.addWeighted(ghost, _GHOST_STRENGTH, ground, 1 - _GHOST_STRENGTH, 0)
+    true = example.future_joints_crop[number] * scale, example.future_visible[number]
     shown = np.any(example.past_visible, axis=0)
-    return draw_pose(
-        np.asarray(faint, np.uint8), joints_crop * scale, shown, skeleton, outline=False
-    )
+    return pose_over_faint((joints_crop * scale, shown), true, skeleton, hw)
 
 
-def _nothing(visible: Bool[np.ndarray, " j"]) -> Bool[np.ndarray, " j"]:
-    return np.zeros_like(visible)
+_Pose = tuple[Float[np.ndarray, "j 2"], Bool[np.ndarray, " j"]]
+"""Joints in pixels of a picture, and which of them to show."""
 
 
-def _write_grid(path: Path, frames: UInt8[np.ndarray, "t h w 3"]) -> int:
-    """Write all frames as one JPEG, COLUMNS a row; returns the number of rows."""
+def pose_over_faint(
+    pose: _Pose, faint: _Pose, skeleton: Skeleton, hw: tuple[int, int]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A pose over a faint other one, on an even ground."""
+    ghost = pose_on_plain(*faint, skeleton, hw)
+    ground = pose_on_plain(faint[0], np.zeros_like(faint[1]), skeleton, hw)
+    both = cv2.addWeighted(ghost, _GHOST_STRENGTH, ground, 1 - _GHOST_STRENGTH, 0)
+    return draw_pose(np.asarray(both, np.uint8), *pose, skeleton, outline=False)
+
+
+def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> tuple[UInt8[np.ndarray, "h2 w2 3"], int]:
+    """All frames in one picture, COLUMNS a row, and the number of rows."""
     num_rows = -(-len(frames) // COLUMNS)
     missing = num_rows * COLUMNS - len(frames)
     padded = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
@@ -180,8 +185,7 @@ def _write_grid(path: Path, frames: UInt8[np.ndarray, "t h w 3"]) -> int:
         np.concatenate(list(padded[first : first + COLUMNS]), axis=1)
         for first in range(0, len(padded), COLUMNS)
     ]
-    _write_jpeg(path, np.concatenate(rows))
-    return num_rows
+    return np.concatenate(rows), num_rows
 
 
 def _write_jpeg(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -205,4 +209,3 @@ def _strip(
             picture = cv2.resize(frames[moment], (width, height))
             pictures.append(add_caption(np.asarray(picture, np.uint8), label))
     return contact_sheet(pictures, len(moments))
-

@@ -34,7 +34,7 @@ class Table:
     """Name of the row and its cells."""
 
 
-def horizons_of(summary: Summary, num_frames: int) -> list[int]:
+def horizons_of(num_frames: int) -> list[int]:
     """The paper's horizons up to the last frame, and the last frame itself."""
     chosen = [frame for frame in PAPER_HORIZONS if frame <= num_frames]
     if num_frames not in chosen:
@@ -149,7 +149,7 @@ def horizon_table(summary: Summary, metric: str) -> Table:
     """One metric: methods by frames, with intervals, and the clips behind each column."""
     style = style_of(metric)
     curves = [summary.curve(name, metric) for name in methods_with(summary, metric)]
-    frames = horizons_of(summary, max(int(curve.frames.max()) for curve in curves))
+    frames = horizons_of(max(int(curve.frames.max()) for curve in curves))
     rows = [
         (curve.method, tuple(_with_interval(curve, each, style) for each in frames))
         for curve in curves

@@ -1,0 +1,111 @@
+"""What really came after the last seen frame of one's own video, where it goes on.
+
+Looked at after the forecast is made: nothing of it can reach the forecast. An estimator goes on
+from where the person was seen last; of a file of keypoints the person is taken who was seen.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.errors import PosecastError
+from posecast.estimation import Box, follow
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, PoseSource
+from posecast.forecasting.own_result import OwnForecast
+from posecast.keypoints import KeypointTrack, keypoints_in_video
+from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
+from posecast.skeletons import Skeleton
+
+_ROOM = 0.1
+"""Room around the last seen joints, as a share of their extent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Poses that came, from the first frame after the seen ones on, at the forecast's rate."""
+
+    joints_px: Float[np.ndarray, "t j 2"]
+    visible: Bool[np.ndarray, "t j"]
+
+
+def second_to_compare_from(video: VideoSource, fps: float, steps: int) -> float:
+    """The second that leaves `steps` frames as truth, or half of the video where it is short."""
+    num_frames = len(nearest_frames(read_timeline(video).seconds, fps))
+    return (num_frames - min(steps, num_frames // 2)) / fps
+
+
+def find_truth(
+    video: VideoSource,
+    source: PoseSource,
+    result: OwnForecast,
+    skeleton: Skeleton,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Truth:
+    """At most as many poses as were forecast; PosecastError where the person is in none of them."""
+    look = _read if isinstance(source, KeypointFile) else _estimate
+    truth = look(video, source, result, skeleton, on_frame)  # pyright: ignore[reportArgumentType]
+    if not truth.visible.any():
+        raise PosecastError(
+            f"{video}: nothing to compare with: the person is not found after second "
+            f"{(result.past_frames[-1] + 1) / result.fps:.2f}; give an earlier --from"
+        )
+    return truth
+
+
+def true_pictures(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Frames of the video after the seen ones, at most as many as were forecast."""
+    first = result.past_frames[-1] + 1
+    frames = read_video(video, result.fps)
+    yield from itertools.islice(frames, first, first + len(result.forecast.visible))
+
+
+def _estimate(
+    video: VideoSource,
+    source: EstimatedPoses,
+    result: OwnForecast,
+    skeleton: Skeleton,
+    on_frame: Callable[[], None],
+) -> Truth:
+    """Followed from the last seen frame on, where the person is known to be."""
+    last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)
+    frames = itertools.islice(last, 1 + len(result.forecast.visible))
+    found = follow(frames, source.estimator, source.follow, _last_box(result), on_frame)
+    return Truth(found.joints_px[1:], found.visible[1:])
+
+
+def _last_box(result: OwnForecast) -> Box:
+    joints = result.seen.joints_px[-1][result.seen.visible[-1]]
+    low, high = joints.min(axis=0), joints.max(axis=0)
+    room = _ROOM * (high - low).max() + 1
+    x, y = (low - room).tolist()
+    width, height = (high - low + 2 * room).tolist()
+    return x, y, width, height
+
+
+def _read(
+    video: VideoSource,
+    source: KeypointFile,
+    result: OwnForecast,
+    skeleton: Skeleton,
+    on_frame: Callable[[], None],
+) -> Truth:
+    timeline = read_timeline(video)
+    frames = np.array(nearest_frames(timeline.seconds, result.fps))
+    files = (source.path, timeline, skeleton, source.options)
+    tracks = [keypoints_in_video(*files, source.person)]
+    tracks += [keypoints_in_video(*files, n) for n in range(1, tracks[0].num_people + 1)]
+    past = frames[list(result.past_frames)]
+    track = min(tracks, key=lambda each: _apart(each, past, result))
+    first = result.past_frames[-1] + 1
+    came = frames[first : first + len(result.forecast.visible)]
+    return Truth(track.joints_px[came], track.visible[came])
+
+
+def _apart(track: KeypointTrack, past: np.ndarray, result: OwnForecast) -> float:
+    """Mean distance from what was seen; infinite where nothing is seen of both."""
+    both = track.visible[past] & result.seen.visible
+    off = np.linalg.norm(track.joints_px[past] - result.seen.joints_px, axis=-1)
+    return float(off[both].mean()) if both.any() else np.inf

@@ -1,0 +1,153 @@
+"""`posecast forecast --compare`: where a video goes on, its forecast beside what came.
+
+Writes a video (truth, forecast and pose side by side) and a page of one file with the same to play,
+the errors over time and a verdict.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from markupsafe import Markup
+
+from posecast import __version__
+from posecast.errors import PosecastError
+from posecast.evaluation.comparison import Comparison, compare_poses
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.frame_rates import FrameRates
+from posecast.forecasting.own_poses import OwnVideoConfig, PoseSource
+from posecast.forecasting.own_result import OwnForecast
+from posecast.forecasting.own_truth import find_truth, second_to_compare_from
+from posecast.forecasting.own_video import forecast_video, video_source
+from posecast.media.videos import VideoSource, mp4_writer, probe_video
+from posecast.records.files import write_together
+from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.compared_pictures import compare_pictures, movie_of, player_of
+from posecast.report.headline import text_lines
+from posecast.report.metric_names import MetricStyle
+from posecast.report.rendering import render
+from posecast.report.tables import Cell, Table, horizons_of
+
+_DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
+_PSNR = MetricStyle("frames", "PSNR in dB", 1)
+_FORECAST = "forecast"
+_STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """Two curves over time: a chart and its numbers."""
+
+    title: str
+    meaning: str
+    svg: Markup
+    table: Table
+
+
+def compare_video(
+    video: VideoSource,
+    forecaster: Forecaster,
+    poses: PoseSource,
+    out: str | Path,
+    config: OwnVideoConfig | None = None,
+    from_s: float | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> str:
+    """Forecast a video from a second of it on, and hold the forecast beside what came.
+
+    Args:
+        out: the video to write, .mp4; the page goes beside it, .html.
+        from_s: None leaves `config.steps` frames (at most half of the video) as truth.
+        on_frame: called after each frame in which the person was looked for.
+
+    Returns:
+        Tables of the errors and a verdict, for a terminal.
+
+    Raises:
+        PosecastError: as `forecast_video`; or nothing to compare with after that second.
+    """
+    out, config = Path(out), config or OwnVideoConfig()
+    if out.suffix.lower() != ".mp4":
+        raise PosecastError(f"{out}: a comparison is written as .mp4, with a page beside it")
+    source = video_source(video, forecaster, config)
+    rates = FrameRates.of_video(probe_video(source).fps, forecaster.needs, config.fps)
+    if from_s is None:
+        from_s = second_to_compare_from(source, rates.video, config.steps)
+    result = forecast_video(source, forecaster, poses, None, config, from_s, on_frame)
+    truth = find_truth(source, poses, result, forecaster.skeleton, on_frame)
+    errors = compare_poses(forecaster, rates, result, truth)
+    pictures = compare_pictures(source, result, truth, forecaster.skeleton)
+    psnr = None if pictures.psnr is None else np.array(pictures.psnr)
+    comparison = Comparison(rates.video, *errors, psnr)
+    figures = _figures(comparison)
+    page = render(
+        "comparison.html",
+        title=f"{Path(str(video)).name}: forecast and what came",
+        verdict=comparison.verdict(),
+        player=player_of(pictures, rates.video, "Side by side", _where(result)),
+        legend=[(_FORECAST, Markup(legend_key(0))), ("nothing moves", Markup(legend_key(1)))],
+        figures=figures,
+        note=result.note,
+        version=__version__,
+    )
+    movie = mp4_writer(out, movie_of(pictures), rates.video)
+    write_together({out.with_suffix(".html"): lambda path: _fill(path, page), out: movie})
+    tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
+    return "\n\n".join([_where(result), *tables, comparison.verdict()])
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _where(result: OwnForecast) -> str:
+    first = result.past_frames[-1] + 1
+    return (
+        f"Seen from {result.seen_from_s:.2f} s to {result.seen_to_s:.2f} s, forecast from "
+        f"{first / result.fps:.2f} s on, {result.fps:g} frames a second."
+    )
+
+
+def _figures(comparison: Comparison) -> list[_Figure]:
+    shown, pooled, fps = comparison.shown, comparison.pooled, comparison.fps
+    size = "Size: the longer side of the box around the person's joints when last seen."
+    figures = [_figure(_DISTANCE, "at the moment shown", (shown.forecast, shown.still), fps, size)]
+    if pooled.num_moments > 1:
+        where = f"mean over {pooled.num_moments} moments of this video"
+        figures.append(_figure(_DISTANCE, where, (pooled.forecast, pooled.still), fps, size))
+    if comparison.psnr is not None:
+        where, curves = "in the part shown, at the moment shown", comparison.psnr
+        figures.append(_figure(_PSNR, where, (curves[0], curves[1]), fps, "Likeness of pixels."))
+    return figures
+
+
+def _figure(
+    style: MetricStyle,
+    where: str,
+    curves: tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]],
+    fps: float,
+    meaning: str,
+) -> _Figure:
+    """A chart of the forecast beside the trivial one, and its table at a few horizons."""
+    known = np.flatnonzero(np.isfinite(curves[1]))
+    length = int(known[-1]) + 1 if len(known) else 1
+    names, frames = (_FORECAST, _STILL[style]), horizons_of(length)
+    x, none = tuple(float(n) for n in range(1, length + 1)), (np.nan,) * length
+    lines = [
+        Line(name, number, x, tuple(np.where(np.isinf(y), np.nan, y)[:length].tolist()), none, none)
+        for number, (name, y) in enumerate(zip(names, curves, strict=True))
+    ]
+    ticks = [(float(frame), f"+{frame}", f"{frame / fps:.2f}") for frame in frames]
+    title = f"{style.title.capitalize()}, {style.unit}, {where}"
+    svg = line_chart(
+        *(lines, ticks, title, "frames after the last seen one; below, seconds"), style.direction
+    )
+    rows = [
+        (name, tuple(Cell(style.text(float(y[frame - 1]))) for frame in frames))
+        for name, y in zip(names, curves, strict=True)
+    ]
+    columns = ("", *(f"+{frame}" for frame in frames))
+    table = Table(f"{title} ({style.direction})", columns, tuple(rows))
+    return _Figure(f"{title}; {style.direction}", meaning, Markup(svg), table)

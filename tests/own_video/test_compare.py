@@ -1,0 +1,167 @@
+"""A forecast beside what came: right errors, a fitting sentence, nothing of the future seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posecast.errors import PosecastError
+from posecast.evaluation.baselines import ConstantVelocity
+from posecast.evaluation.comparison import Comparison, PoseErrors, frame_psnr
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.protocols import Needs
+from posecast.geometry import Crop
+from posecast.keypoints import write_table
+from posecast.media import videos
+from posecast.report import comparison
+from posecast.report.comparison import compare_video
+from posecast.skeletons import PENN_ACTION
+from red_people import RedEstimator, frame_with, joints_of
+
+STEP, HEIGHT = 2, 48
+SIZE = 0.9 * HEIGHT  # of the joints' box, see red_people.SHARES
+CONFIG = OwnVideoConfig(steps=64)
+
+
+class Steady(ConstantVelocity):
+    """Knows that everything goes on as it moves."""
+
+    needs = Needs(PENN_ACTION, num_past=4, max_past=100, fps=30.0)
+
+
+FORECASTER = Forecaster(Steady())
+
+
+def box_at(t: int, step: float = STEP) -> tuple[int, int, int, int]:
+    return 20 + round(step * t), 30, 24, HEIGHT
+
+
+def walking(num_frames: int, step: float = STEP) -> list[np.ndarray]:
+    return [frame_with(box_at(t, step)) for t in range(num_frames)]
+
+
+@pytest.fixture
+def video(tmp_path) -> Path:
+    """Two seconds of somebody who walks, with exact poses beside it."""
+    videos.write_mp4(tmp_path / "walk.mp4", walking(60), 30.0, crf=4)
+    joints = np.stack([joints_of(box_at(t)) for t in range(60)])
+    write_table(tmp_path / "walk.csv", joints, np.ones((60, 13), bool), PENN_ACTION)
+    return tmp_path / "walk.mp4"
+
+
+@pytest.fixture
+def noted(monkeypatch) -> list:
+    """What was compared: forecaster, rates, result, truth, and the errors."""
+    calls = []
+    true = comparison.compare_poses
+
+    def note(*arguments):
+        calls.append((*arguments, true(*arguments)))
+        return calls[-1][-1]
+
+    monkeypatch.setattr(comparison, "compare_poses", note)
+    return calls
+
+
+def test_errors_have_their_right_values(video, noted):
+    out = video.with_name("compare.mp4")
+    poses = KeypointFile(video.with_suffix(".csv"))
+    text = compare_video(video, FORECASTER, poses, out, CONFIG)
+    _, _, result, truth, (shown, pooled) = noted[0]
+    assert result.past_frames == tuple(range(30))  # half of a short video is left as truth
+    assert len(truth.visible) == 30
+    walked = 100 * STEP * np.arange(1, 31) / SIZE
+    np.testing.assert_allclose(shown.still[:30], walked, rtol=1e-3)
+    np.testing.assert_allclose(shown.forecast[:30], 0, atol=0.1)
+    assert np.isnan(shown.still[30:]).all()
+    assert pooled.num_moments == 3  # after 15, 30 and 45 frames
+    np.testing.assert_allclose(pooled.still[:30], walked, rtol=1e-3)
+    assert "the last pose stays 4.6 37.0 74.1 138.9" in " ".join(text.split())
+    assert text.splitlines()[-1].startswith(
+        "Verdict: the forecast is 100 % nearer to what came than standing still, over 1.0 s"
+    )
+    assert len(list(videos.read_video(out))) == 15 + 30
+    page = out.with_suffix(".html").read_text()
+    assert "Verdict: the forecast is 100 % nearer" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count('class="frame') == 2  # truth and pose: without an image model no frames
+
+
+def test_from_leaves_what_comes_after_as_truth(video, noted):
+    poses = KeypointFile(video.with_suffix(".csv"))
+    compare_video(video, FORECASTER, poses, video.with_name("c.mp4"), OwnVideoConfig(steps=5), 0.5)
+    _, _, result, truth, _ = noted[0]
+    assert result.past_frames[-1] == 14
+    np.testing.assert_allclose(truth.joints_px[:, 0, 0], [32 + STEP * t for t in range(15, 20)])
+
+
+def test_later_frames_change_nothing_of_the_forecast(video, noted, monkeypatch):
+    """All frames after the seen ones are altered; the person is another one, elsewhere."""
+    runner = [frame_with((150 - 3 * t, 20, 30, 60)) for t in range(30)]
+    for frames in (walking(60), walking(30) + runner):
+        for module in ("own_poses", "own_pictures", "own_truth"):
+            name = f"posecast.forecasting.{module}.read_video"
+            monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
+        source = EstimatedPoses(RedEstimator())
+        compare_video(video, FORECASTER, source, video.with_name("c.mp4"), CONFIG, 1.0)
+    (_, _, one, came, _), (_, _, other, otherwise, _) = noted
+    assert one.past_frames == other.past_frames
+    assert one.forecast.crop == other.forecast.crop
+    np.testing.assert_array_equal(one.forecast.joints_px, other.forecast.joints_px)
+    np.testing.assert_array_equal(one.seen.joints_px, other.seen.joints_px)
+    assert np.abs(came.joints_px - otherwise.joints_px).max() > 10
+
+
+def test_the_truth_is_of_the_person_who_was_seen(video, noted):
+    """A larger person who comes later is the first one of the whole file."""
+    table = video.with_suffix(".csv")
+    lines = table.read_text().splitlines()
+    for t in range(32, 60):
+        for name, (x, y) in zip(PENN_ACTION.joints, joints_of((100, 5, 60, 110)), strict=True):
+            lines.append(f"{t},{name},{x},{y},2")
+    table.write_text("\n".join(lines))
+    compare_video(video, FORECASTER, KeypointFile(table), video.with_name("c.mp4"), CONFIG)
+    _, _, _, truth, _ = noted[0]
+    np.testing.assert_allclose(truth.joints_px[:, 0, 0], [32 + STEP * t for t in range(30, 60)])
+
+
+def test_nothing_to_compare_with(video, tmp_path):
+    table = tmp_path / "short.csv"
+    rows = video.with_suffix(".csv").read_text().splitlines()
+    table.write_text("\n".join(row for row in rows if row[:2] not in map(str, range(30, 60))))
+    with pytest.raises(PosecastError, match=r"not found after second 1\.00; give an earlier"):
+        compare_video(video, FORECASTER, KeypointFile(table), tmp_path / "c.mp4", CONFIG, 1.0)
+    assert not (tmp_path / "c.mp4").exists()
+    with pytest.raises(PosecastError, match=r"written as \.mp4"):
+        compare_video(video, FORECASTER, KeypointFile(table), tmp_path / "c.gif", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("forecast", "still", "psnr", "says"),
+    [
+        ([1, 1, 1, 1], [1, 1, 1, 1], None, "hardly moves"),
+        ([2, 4, 6, 8], [4, 8, 12, 16], None, "50 % nearer to what came"),
+        ([1, 1, 9, 30], [4, 8, 9, 10], None, "better than standing still for 0.3 s and not beyond"),
+        ([5, 8, 9, 10], [4, 8, 9, 10], None, "no better than standing still"),
+        ([9, 9, 9, 30], [4, 8, 9, 10], None, "worse than standing still"),
+        ([2, 4], [4, 8], [[20, np.inf], [23, 30]], "3.0 dB farther from the truth"),
+    ],
+)
+def test_one_sentence_fits_the_numbers(forecast, still, psnr, says):
+    errors = PoseErrors(np.array(forecast, float), np.array(still, float), 5)
+    curves = None if psnr is None else np.array(psnr, float)
+    text = Comparison(10.0, errors, errors, curves).verdict()
+    assert says in text
+    assert text.startswith("Verdict: ")
+    assert text.endswith(".")
+    few = PoseErrors(errors.forecast, errors.still, 1)
+    assert Comparison(10.0, few, few).verdict().endswith("so few moments tell little.")
+
+
+def test_psnr_is_of_the_part_of_the_crop_in_the_picture():
+    true = np.zeros((8, 8, 3), np.uint8)
+    other = true.copy()
+    other[:, 4:] = 10
+    assert frame_psnr(true, other, Crop(-4, 0, 4, 8)) == np.inf
+    assert frame_psnr(true, other, Crop(4, 4, 12, 12)) == pytest.approx(20 * np.log10(255 / 10))
