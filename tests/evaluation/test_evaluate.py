@@ -356,5 +356,32 @@ def test_frames_of_several_futures(tmp_path):
     expected = np.tensordot(shares, np.array([psnr[1], psnr[2]]), axes=1)
     assert mean == pytest.approx(expected.tolist(), rel=1e-6)
     (example,) = read_examples(tmp_path / "out")
-    assert example.frames["fan"].shape == (6, 16, 16, 3)
-    assert example.poses["fan"][:, 0, 0] == pytest.approx([(20 + 2 * 3) / 200] * 6)
+    assert example.frames["fan"].shape == (2, 6, 16, 16, 3)
+    assert example.poses["fan"].shape == (3, 6, 13, 2)
+    assert example.poses["fan"][0, :, 0, 0] == pytest.approx([(20 + 2 * 3) / 200] * 6)
+
+
+def test_examples_drawn_by_lot_are_the_same_for_every_method(tmp_path):
+    store = a_store(tmp_path, *(a_clip(name, speed=ord(name) - 96) for name in "abcdefgh"))
+    config = EvaluationConfig(num_past=4, steps=6, examples=1, random_examples=3)
+    drawn = []
+    for name in ("last pose", "constant velocity"):
+        evaluate(baseline_methods([name]), store, tmp_path / name, config)
+        assert len(list(read_examples(tmp_path / name))) == 3
+        lot = read_examples(tmp_path / name, ("random",))
+        drawn.append([each.facts.clip_id for each in lot])
+    assert len(set(drawn[0])) == 3
+    assert drawn[0] == drawn[1]
+
+
+def test_examples_of_56aa31b_have_one_future(tmp_path):
+    store = a_store(tmp_path, a_clip("a", 1.0, has_frames=True))
+    evaluate(baseline_methods(["last pose", "last frame"]), store, tmp_path / "out", CONFIG)
+    (path,) = (tmp_path / "out" / "examples").glob("*.npz")
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    old = {name: array[0] if " of " in name else array for name, array in arrays.items()}
+    np.savez(path, **old)
+    (example,) = read_examples(tmp_path / "out")
+    assert example.poses["last pose"].shape == (1, 6, 13, 2)
+    assert example.frames["last frame"].shape == (1, 6, 16, 16, 3)

@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate
+from posecast.clips import PoseForecast
+from posecast.evaluation import EvaluationConfig, Method, baseline_methods, evaluate
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import Curve, TableWriter
 from posecast.records.files import FileError
 from posecast.report import ReportConfig, write_report
 from posecast.report.charts import Line, line_chart, round_ticks
-from posecast.report.headline import headline_text
+from posecast.report.headline import headline_text, verdicts
 from posecast.report.metric_names import in_order, style_of
 from posecast.report.tables import action_table, headline_tables, horizon_table
-from small_store import a_clip, a_store
+from posecast.skeletons import PENN_ACTION
+from small_store import SIZE, a_clip, a_store
 
 METHODS = ["last pose", "constant velocity", "last frame", "optical flow"]
 
@@ -53,6 +55,7 @@ class Elements(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.source = text
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self.feed(text)
@@ -77,7 +80,8 @@ def test_the_page_stands_alone(page, elements):
     assert not re.search(r"https?://", text)
     files = [attributes["src"] for attributes in elements.named("img")]
     files += [each["href"] for each in elements.named("a") if not each["href"].startswith("#")]
-    files += re.findall(r"url\('(.+?)'\)", text)
+    files += re.findall(r"background-image: url\('(.+?)'\)", text)
+    files += " ".join(re.findall(r'data-files="(.+?)"', text)).split()
     assert len(files) > 10
     for file in files:
         assert not Path(file).is_absolute()
@@ -163,6 +167,78 @@ def test_what_is_no_finished_evaluation_is_said(evaluation, tmp_path):
         write_report(tmp_path / "copy", tmp_path / "page")
 
 
+# --- several futures ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> Path:
+    """Four clips and a forecast of three futures, each two frames of pictures apart."""
+    folder = tmp_path_factory.mktemp("several")
+    store = a_store(folder, *(a_clip(f"c{n}", speed=n, has_frames=True) for n in range(4)))
+    config = EvaluationConfig(num_past=4, steps=6, samples=3, drawn=2)
+    fan = Method("fan", "forecast", poses=Fan(), drawer=Shades())
+    evaluate([fan, *baseline_methods(["last pose"])], store, folder / "out", config)
+    return write_report(folder / "out", folder / "page", ReportConfig(num_draws=20))
+
+
+class Fan:
+    """Joints that slide by 1, 3 and 5 px a frame."""
+
+    def forecast_poses(self, seen, steps, samples=1):
+        slides = np.array([1.0, 3.0, 5.0])[:samples, None] * np.arange(1, steps + 1)
+        moves = np.stack([slides, np.zeros_like(slides)], axis=-1)[:, :, None]
+        return [PoseForecast.of(each, each.joints_px[-1] + moves) for each in seen]
+
+
+class Shades:
+    """Grey pictures, the darker the farther the joints have gone."""
+
+    skeleton, size = PENN_ACTION, SIZE
+
+    def crop_of(self, seen):
+        return seen.crop
+
+    def draw_frames(self, seen, joints_px, visible):
+        grey = joints_px[:, 0, 0].astype(np.uint8)[:, None, None, None]
+        return np.broadcast_to(grey, (len(joints_px), SIZE, SIZE, 3)).copy()
+
+
+def test_what_moves_comes_before_any_table(several, elements):
+    for page in (several.read_text(), elements.source):
+        first, verdict = page.index('class="players"'), page.find('class="verdict"')
+        table = page.index("<table")
+        assert first < table
+        assert verdict == -1 or first < verdict < table
+    titles = re.findall(r"<h3>(\w+): walk</h3>", several.read_text())
+    assert titles == ["Best", "Middle", "Worst"]
+
+
+def test_futures_of_a_clip_can_be_flipped_through(several, browse):
+    script = """<script>addEventListener("load", () => {
+      const player = document.querySelector(".player");
+      const said = () => [...player.querySelectorAll(".frame")].map(panel =>
+        panel.nextElementSibling.textContent + " " + panel.style.backgroundImage).join("|")
+        + "|" + player.querySelector(".line.chosen").dataset.future;
+      const before = said();
+      player.querySelectorAll(".futures button")[1].click();
+      document.title = JSON.stringify([before, said(), player.querySelectorAll(".line").length]);
+    });</script>"""
+    probe = several.with_name("probe.html")
+    probe.write_text(several.read_text() + script)
+    dom = browse("--virtual-time-budget=2000", "--dump-dom", probe.as_uri())
+    title = re.search(r"<title>(.+?)</title>", dom)
+    assert title is not None
+    before, after, num_lines = json.loads(html.unescape(title.group(1)))
+    grids = [f'url("files/clip-1-1-{name}.jpg")' for name in ("0", "1", "2", "1-future-2")]
+    assert before.startswith(f"truth {grids[0]}|fan, future 1 {grids[1]}|")
+    assert before.endswith("|1")
+    assert after.startswith(f"truth {grids[0]}|fan, future 2 {grids[3]}|")
+    assert "fan: pose, future 2 " in after
+    assert after.endswith("|2")
+    assert num_lines > 4  # three futures, the last pose, and their keys
+    assert (several.parent / "files" / "clip-1-1-2-future-3.jpg").is_file()  # a pose
+
+
 # --- tables and charts ----------------------------------------------------------------------------
 
 
@@ -195,6 +271,42 @@ def test_headline_says_what_is_better_beyond_doubt(two_methods):
     assert "best" not in rows["oracle"][1].mark
     by_action = dict(action_table(summarise(two_methods), "distance").rows)["walk"]
     assert [cell.text for cell in by_action] == ["10", "0.0", "2.0", "5.5"]
+
+
+def test_a_sentence_says_how_much_better_than_standing_still(two_methods, evaluation):
+    (sentence,) = verdicts(summarise(two_methods), ["forecast"])
+    assert sentence == (
+        "2 frames ahead the joints of 'forecast' are 21 % nearer to the truth than if the person "
+        "stood still (2.0 against 2.5 % of the box), 8 frames ahead 64 % nearer (2.0 against 5.5 "
+        "% of the box)."
+    )
+    # Of frames by PSNR; where clips disagree it is said.
+    (frames,) = verdicts(summarise(evaluation), ["optical flow"])
+    assert "the pictures of 'optical flow' are" in frames
+    assert "dB" in frames
+    assert verdicts(summarise(evaluation), ["nobody"]) == ()
+
+
+def test_what_the_clips_do_not_tell_is_not_claimed(tmp_path):
+    writer = TableWriter(tmp_path / "rows.csv")
+    frames = np.arange(1, 3)
+    for n in range(10):
+        values = {"forecast": 0.02 + 0.01 * (-1) ** n, "last pose": 0.02}
+        curves = [
+            Curve(name, "distance", frames, np.full(2, each), np.ones(2), "")
+            for name, each in values.items()
+        ]
+        writer.write(f"c{n}", "walk", curves, frames)
+    (sentence,) = verdicts(summarise(tmp_path / "rows.csv"), ["forecast"])
+    assert sentence.count("not certain from these clips") == 1
+
+
+def test_tables_say_what_their_metrics_are(two_methods):
+    for table in (headline_tables, action_table):
+        metric = "distance" if table is action_table else ["distance"]
+        made = table(summarise(two_methods), metric)
+        (meaning,) = (made[0] if isinstance(made, list) else made).meanings
+        assert "the box, the rectangle around the person over the whole clip" in meaning
 
 
 def test_headline_for_a_terminal(two_methods):

@@ -1,4 +1,5 @@
-"""A few clips with all their forecasts, to look at: the best, the middle and the worst ones.
+"""A few clips with all their forecasts, to look at: the best, the middle and the worst ones, and
+as many more, drawn by lot, as were asked for (for `posecast study make`).
 
     OUT/examples/NN-RANK-CLIP.json   facts of the example
     OUT/examples/NN-RANK-CLIP.npz    its arrays
@@ -7,7 +8,7 @@ Ranked by the first forecast's mean over frames, or by the first method's where 
 pose distance where it has poses, else by PSNR.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.evaluation.jobs import ClipVideo, Job, draw, read_video
+from posecast.evaluation.jobs import ClipVideo, EvaluationConfig, Job, draw, read_video
 from posecast.evaluation.methods import Method, stored_poses
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
@@ -24,7 +25,7 @@ from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import read_json, reading, write_json, write_safely
 from posecast.store.reading import Store
 
-Rank = Literal["best", "median", "worst"]
+Rank = Literal["best", "median", "worst", "random"]
 
 _POSES, _FRAMES = "poses of ", "frames of "
 
@@ -59,39 +60,56 @@ class Example:
     future_visible: Bool[np.ndarray, "t j"]
     past_frames: UInt8[np.ndarray, "p h w 3"] | None
     future_frames: UInt8[np.ndarray, "t h w 3"] | None
-    poses: dict[str, Float[np.ndarray, "t j 2"]]
-    """Joints of the likeliest future as shares of the crop, by method."""
-    frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
-    """Of the likeliest future, by method."""
+    poses: dict[str, Float[np.ndarray, "s t j 2"]]
+    """Joints as shares of the crop, by method: one or more futures, the likeliest first."""
+    frames: dict[str, UInt8[np.ndarray, "n t h w 3"]]
+    """Of the first n futures, by method."""
 
 
 def write_examples(
-    methods: Sequence[Method], store: Store, jobs: Sequence[Job], out_path: Path, num_each: int
+    methods: Sequence[Method],
+    store: Store,
+    jobs: Sequence[Job],
+    out_path: Path,
+    config: EvaluationConfig,
 ) -> None:
-    """Choose `num_each` examples of each rank by the table and write them, unless they are there.
+    """Choose the examples that `config` asks for and write them, unless they are there.
 
     Clips with frames go first: where there are any, only those are shown.
     """
     with_frames = [job for job in jobs if job.clip.has_frames]
     by_id = {job.clip.clip_id: job for job in with_frames or jobs}
     folder = out_path / "examples"
-    for number, facts in enumerate(_choose(methods, by_id, out_path, num_each)):
+    for number, facts in enumerate(_choose(methods, by_id, out_path, config)):
         name = f"{number:02d}-{facts.rank}-{facts.clip_id}"
         if not (folder / f"{name}.json").is_file():
-            arrays = _arrays(methods, store, by_id[facts.clip_id])
+            arrays = _arrays(methods, store, by_id[facts.clip_id], config)
             write_safely(folder / f"{name}.npz", lambda path, content=arrays: _save(path, content))
             write_json(folder / f"{name}.json", config_to_dict(facts))
 
 
-def read_examples(out_path: str | Path) -> list[Example]:
-    """The examples of an evaluation, from best to worst; FileError where one is damaged."""
-    return [_read(path) for path in sorted((Path(out_path) / "examples").glob("*.json"))]
+def read_facts(
+    out_path: str | Path, ranks: Collection[Rank] = ("best", "median", "worst")
+) -> dict[Path, ExampleFacts]:
+    """The examples that have these ranks, from best to worst, by the files of their arrays."""
+    paths = (Path(out_path) / "examples").glob("*.json")
+    numbered = sorted(paths, key=lambda path: int(path.name.split("-")[0]))
+    facts = {path: config_from_dict(ExampleFacts, read_json(path)) for path in numbered}
+    return {path.with_suffix(".npz"): each for path, each in facts.items() if each.rank in ranks}
+
+
+def read_examples(
+    out_path: str | Path, ranks: Collection[Rank] = ("best", "median", "worst")
+) -> Iterator[Example]:
+    """As `read_facts`, with the arrays, streaming; FileError where one is damaged."""
+    for path, facts in read_facts(out_path, ranks).items():
+        yield _read(path, facts)
 
 
 def _choose(
-    methods: Sequence[Method], jobs: dict[str, Job], out_path: Path, num_each: int
+    methods: Sequence[Method], jobs: dict[str, Job], out_path: Path, config: EvaluationConfig
 ) -> list[ExampleFacts]:
-    """Examples from best to worst, no clip twice."""
+    """Examples from best to worst, then those drawn by lot; no clip twice in either."""
     main = next((method for method in methods if method.kind == "forecast"), methods[0])
     wanted = (main.name, ("distance", "psnr"))
     rows = read_table(out_path / "rows.csv")
@@ -115,7 +133,10 @@ def _choose(
             fps=jobs[clip_id].clip.fps,
             crop_hw=jobs[clip_id].clip.crop.hw,
         )
-        for rank, clip_id, score in _ranks(ranked, num_each)
+        for rank, clip_id, score in [
+            *_ranks(ranked, config.examples),
+            *_by_lot(ranked, config.random_examples),
+        ]
     ]
 
 
@@ -145,7 +166,16 @@ def _ranks(ranked: list[tuple[str, float]], num_each: int) -> list[tuple[Rank, s
     return [(places[number], *ranked[number]) for number in sorted(places)]
 
 
-def _arrays(methods: Sequence[Method], store: Store, job: Job) -> dict[str, np.ndarray]:
+def _by_lot(ranked: list[tuple[str, float]], num_clips: int) -> list[tuple[Rank, str, float]]:
+    """So many clips, whatever their score; the order of the draw does not depend on methods."""
+    scores = dict(ranked)
+    order = np.random.default_rng(0).permutation(sorted(scores)).tolist()
+    return [("random", clip_id, scores[clip_id]) for clip_id in order[:num_clips]]
+
+
+def _arrays(
+    methods: Sequence[Method], store: Store, job: Job, config: EvaluationConfig
+) -> dict[str, np.ndarray]:
     """All arrays of one example by the names of their fields."""
     window, crop = job.truth.window, job.clip.crop
     length = window.num_truth
@@ -159,23 +189,24 @@ def _arrays(methods: Sequence[Method], store: Store, job: Job) -> dict[str, np.n
     if video is not None:
         arrays |= {"past_frames": video.seen.pictures, "future_frames": video.future}
     for method in methods:
-        arrays |= _forecast_arrays(method, job, video, length)
+        arrays |= _forecast_arrays(method, job, video, config)
     return arrays
 
 
 def _forecast_arrays(
-    method: Method, job: Job, video: ClipVideo | None, length: int
+    method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
-    poses = method.forecast_poses([job.seen], length)[0]
+    length = job.truth.window.num_truth
+    poses = method.forecast_poses([job.seen], length, config.samples)[0]
     if method.stored is not None:
-        poses = stored_poses(method.stored, job.clip.clip_id, 1)
+        poses = stored_poses(method.stored, job.clip.clip_id, config.samples)
     arrays = {}
     if poses is not None and method.kind != "oracle":
-        joints = poses.joints_px[0, :length].astype(np.float32)
+        joints = poses.joints_px[:, :length].astype(np.float32)
         arrays[_POSES + method.name] = px_to_crop(joints, job.clip.crop)
-    frames = None if video is None else draw(method, job, video, poses)
+    frames = None if video is None else draw(method, job, video, poses, config.drawn)
     if frames is not None:
-        arrays[_FRAMES + method.name] = frames[0]
+        arrays[_FRAMES + method.name] = frames
     return arrays
 
 
@@ -184,9 +215,7 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def _read(facts_path: Path) -> Example:
-    facts = config_from_dict(ExampleFacts, read_json(facts_path))
-    path = facts_path.with_suffix(".npz")
+def _read(path: Path, facts: ExampleFacts) -> Example:
     with reading(path), np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     names = ("past_joints_crop", "past_visible", "future_joints_crop", "future_visible")
@@ -199,8 +228,10 @@ def _read(facts_path: Path) -> Example:
 
 
 def _by_method(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those of one kind, with the axis of futures, which 56aa31b and its followers left out."""
+    num_axes = {_POSES: 4, _FRAMES: 5}[prefix]
     return {
-        name.removeprefix(prefix): array
+        name.removeprefix(prefix): array if array.ndim == num_axes else array[None]
         for name, array in arrays.items()
         if name.startswith(prefix)
     }

@@ -43,6 +43,8 @@ class EvaluationConfig:
     examples: int = 1
     """Clips that are kept with all forecasts to look at: so many of the best, of the middle and of
     the worst."""
+    random_examples: int = 0
+    """So many more, drawn by lot, to be judged by people ('posecast study make')."""
     final: bool = False
     """Allow test clips: nothing will be chosen by these numbers any more."""
     allow_trained: bool = False

@@ -135,7 +135,7 @@ def evaluate(
                 f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
             )
         table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
-        write_examples(methods, store, jobs, out_path, config.examples)
+        write_examples(methods, store, jobs, out_path, config)
         close_record(out_path, left_out, uses)
         unknown = tuple(runs_without_record(runs))
         report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)

@@ -24,6 +24,8 @@ class Line:
     y: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    future: int = 0
+    """Which of several futures of one method, from 1; 0: the method has no others in the chart."""
 
 
 def line_chart(
@@ -32,16 +34,19 @@ def line_chart(
     title: str,
     x_label: str,
     description: str,
+    cursor: bool = False,
 ) -> str:
     """An SVG element with bands, lines, y axis of round numbers, and two rows of x labels.
 
     `ticks` are x, label, and a note below it (the number of clips). `description` is for readers
-    who cannot see it.
+    who cannot see it. `cursor` adds an upright line, hidden until the page's script moves it to a
+    frame.
     """
     scale = _Scale.of(lines)
     parts = [_axis(scale, ticks, x_label)]
     parts += [_band(scale, line) for line in lines]
     parts += [_curve(scale, line) for line in lines]
+    parts += [_cursor(scale)] if cursor else []
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(title)}. {escape(description)}">{"".join(parts)}</svg>'
@@ -137,9 +142,19 @@ def _curve(scale: _Scale, line: Line) -> str:
         return ""
     points = _points(scale, xs, ys)
     style = f"s{line.style % NUM_LINE_STYLES}"
+    future = f' data-future="{line.future}"' if line.future else ""
     if len(xs) == 1:
-        return f'<path class="line dot {style}" d="M{points[0]}h.1"/>'
-    return f'<path class="line {style}" d="M{"L".join(points)}"/>'
+        return f'<path class="line dot {style}"{future} d="M{points[0]}h.1"/>'
+    return f'<path class="line {style}"{future} d="M{"L".join(points)}"/>'
+
+
+def _cursor(scale: _Scale) -> str:
+    """At frame 0; the script shifts it by `data-frame` a frame."""
+    start, apart = scale.x(0.0), scale.x(1.0) - scale.x(0.0)
+    return (
+        f'<path class="cursor" data-frame="{apart:.4f}" hidden '
+        f'd="M{start:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+    )
 
 
 def legend_key(style: int) -> str:

@@ -100,7 +100,7 @@ def player_of(pictures: ComparedPictures, fps: float, title: str, subtitle: str)
         grid, rows = grid_of(frames)
         hw = (frames.shape[1], frames.shape[2])
         title_of = _NAMES.get(name, name)
-        panels.append(Panel(title_of, _address(grid), len(frames), rows, hw, name == "truth"))
+        panels.append(Panel(title_of, (_address(grid),), len(frames), rows, hw, name == "truth"))
     count = panels[0].num_frames
     return Player(title, subtitle, pictures.num_seen, count, fps, tuple(panels))
 

@@ -1,8 +1,20 @@
-"""The few numbers to read in a terminal when an evaluation has ended."""
+"""The few numbers to read first: in a terminal when an evaluation has ended, in a sentence above
+the tables of a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from posecast.evaluation.summary import Summary
 from posecast.report.metric_names import is_pose_metric, style_of
-from posecast.report.tables import Table, curve_metrics, horizon_table
+from posecast.report.tables import (
+    FRAME_REFERENCE,
+    POSE_REFERENCE,
+    Table,
+    curve_metrics,
+    headline_horizons,
+    horizon_table,
+    interval_at,
+)
 
 _SHOWN = ("+1", "+8", "+16", "+32", "+64")
 
@@ -38,3 +50,64 @@ def text_lines(table: Table) -> list[str]:
     rows += [(name, [cells[n - 1].text for n in places]) for name, cells in table.rows]
     width = max(len(name) for name, _ in rows)
     return [f"  {name:{width}}" + "".join(f"{text:>8}" for text in texts) for name, texts in rows]
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """How a metric is told beside the trivial forecast."""
+
+    metric: str
+    still: str
+    what: str
+    than: str
+    unit: str
+    relative: bool
+
+
+_WORDINGS = (
+    _Wording(
+        *("distance", POSE_REFERENCE, "joints", "the truth than if the person stood still"),
+        *("% of the box", True),
+    ),
+    _Wording(
+        *("psnr", FRAME_REFERENCE, "pictures", "the true ones than the last seen frame is"),
+        *("dB", False),
+    ),
+)
+
+
+def verdicts(summary: Summary, forecasts: Sequence[str]) -> tuple[str, ...]:
+    """For each forecast a sentence that says how much better it is than that nothing moves.
+
+    Of poses by the mean joint distance, of frames by PSNR, at an early and a late frame; nothing of
+    what was not measured beside the last pose or the last frame.
+    """
+    sentences = []
+    for name in forecasts:
+        parts = []
+        for each in _WORDINGS:
+            if summary.has(name, each.metric) and summary.has(each.still, each.metric):
+                whose = f"its {each.what}" if parts else f"the {each.what} of '{name}'"
+                parts.append(_against_still(summary, name, each, whose))
+        if parts:
+            sentences.append(f"{'; '.join(parts)}.")
+    return tuple(sentences)
+
+
+def _against_still(summary: Summary, name: str, words: _Wording, whose: str) -> str:
+    mine, still = (summary.curve(each, words.metric) for each in (name, words.still))
+    difference = summary.difference(name, words.still, words.metric)
+    style, texts = style_of(words.metric), []
+    for frame in dict.fromkeys(headline_horizons(mine)):
+        a, b = mine.at(frame), still.at(frame)
+        gain = a - b if style.higher_is_better else b - a
+        amount = (
+            f"{abs(100 * gain / b):.0f} %" if words.relative else f"{abs(gain):.1f} {words.unit}"
+        )
+        side = "nearer" if gain >= 0 else "farther"
+        low, high = interval_at(difference, frame)
+        sure = "" if low > 0 or high < 0 else ", not certain from these clips"
+        told = f"{amount} {side}" if texts else f"{whose} are {amount} {side} to {words.than}"
+        numbers = f"{style.text(a)} against {style.text(b)} {words.unit}{sure}"
+        texts.append(f"{frame} frames ahead {told} ({numbers})")
+    return ", ".join(texts)

@@ -33,11 +33,13 @@ class MetricStyle:
         return "higher is better" if self.higher_is_better else "lower is better"
 
 
+_BOX = "the box, the rectangle around the person over the whole clip"
+
 _STYLES = {
     "distance": MetricStyle(
         *("Mean joint distance", "% of box", 1, 100.0, False),
-        "Mean distance of a joint from where it really was, as a share of the longer side of the "
-        "person's box.",
+        "How far a joint is from where it really was, on average, as a share of the longer side "
+        f"of {_BOX}.",
     ),
     "velocity error": MetricStyle(
         *("Velocity error", "% of box a frame", 2, 100.0, False),
@@ -100,14 +102,14 @@ def style_of(metric: str) -> MetricStyle:
         return MetricStyle(
             *(metric.capitalize(), "% of box", 1, 100.0, False),
             "Mean distance between two of the futures of one clip, as a share of the longer side "
-            "of the person's box: what a method thinks possible, not whether it is right.",
+            f"of {_BOX}: what a method thinks possible, not whether it is right.",
         )
     if metric.startswith("pck@"):
         share = 100 * float(metric.removeprefix("pck@"))
         return MetricStyle(
             *(f"PCK@{metric.removeprefix('pck@')}", "%", 1, 100.0),
-            meaning=f"Share of joints nearer to the truth than {share:g} % of the longer side of "
-            "the person's box.",
+            meaning=f"Share of joints that are nearer to the truth than {share:g} % of the longer "
+            f"side of {_BOX} (percentage of correct keypoints).",
         )
     return _STYLES.get(metric, MetricStyle(metric, "", 3))
 

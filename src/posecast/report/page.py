@@ -6,6 +6,7 @@ copied, zipped, opened from disk and printed.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from posecast.evaluation.examples import read_examples
+from posecast.evaluation.examples import read_examples, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.clip_errors import error_chart, read_clip_errors
+from posecast.report.headline import verdicts
 from posecast.report.metric_names import style_of
 from posecast.report.players import Player, write_player
 from posecast.report.rendering import render
@@ -73,6 +76,8 @@ class _Chapter:
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Markup], ...]
+    verdicts: tuple[str, ...]
+    """How much better than standing still, a sentence for each forecast."""
     headline: tuple[Table, ...]
     figures: tuple[_Figure, ...]
     whole: Table | None
@@ -113,7 +118,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         raise FileError(f"{path} is not finished: the command that began it goes on where it was")
     summary = summarise(path, config.num_draws, config.seed)
     metrics = curve_metrics(summary)
-    players = _players(path, facts, out_path / FILES, number)
+    players = _players(path, facts, summary.methods, out_path / FILES, number)
     main = _main_metrics(metrics)
     whole = whole_metrics(summary)
     return _Chapter(
@@ -122,6 +127,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         facts=_facts(facts, summary),
         warnings=_warnings(facts),
         legend=tuple((name, Markup(legend_key(n))) for n, name in enumerate(summary.methods)),
+        verdicts=verdicts(summary, _forecasts(facts)),
         headline=tuple(headline_tables(summary, main)),
         figures=tuple(_figure(summary, metric) for metric in metrics),
         whole=whole_table(summary, whole) if whole else None,
@@ -132,7 +138,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         if len(summary.clips) >= 4
         else (),
         players=players,
-        players_from=_players_from(summary, with_frames="psnr" in metrics),
+        players_from=_players_from(path, summary, with_frames="psnr" in metrics),
         command=facts.get("command", ""),
         links=_write_files(facts, summary, metrics, out_path / FILES, number),
     )
@@ -151,6 +157,10 @@ def _title(facts: dict[str, Any], summary: Summary) -> str:
     split = facts["config"]["clips"]["split"]
     what = "chosen" if facts["config"]["clips"]["clips"] else split
     return f"{facts['store']['dataset'].replace('_', ' ')}: {len(summary.clips)} {what} clips"
+
+
+def _forecasts(facts: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in facts["methods"] if each["kind"] == "forecast"]
 
 
 def _facts(facts: dict[str, Any], summary: Summary) -> tuple[tuple[str, str], ...]:
@@ -255,20 +265,39 @@ def _movement_figure(summary: Summary, metric: str) -> _Figure:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _players(path: Path, facts: dict[str, Any], folder: Path, number: int) -> tuple[Player, ...]:
+def _players(
+    path: Path, facts: dict[str, Any], methods: Sequence[str], folder: Path, number: int
+) -> tuple[Player, ...]:
+    """Of several examples of a rank the first of each rank before the second ones."""
     skeleton = SKELETONS[facts["store"]["skeleton"]]
-    return tuple(
-        write_player(example, skeleton, folder, f"clip-{number}-{place}")
-        for place, example in enumerate(read_examples(path), start=1)
+    errors = read_clip_errors(path, list(read_facts(path).values()))
+    players: list[tuple[int, Player]] = []
+    ranks = Counter[str]()
+    for place, example in enumerate(read_examples(path), start=1):
+        chart = error_chart(example.facts, errors[example.facts.clip_id], methods)
+        name = f"clip-{number}-{place}"
+        player = write_player(example, skeleton, folder, name, chart)
+        players.append((ranks[example.facts.rank], player))
+        ranks[example.facts.rank] += 1
+    return tuple(player for _, player in sorted(players, key=lambda pair: pair[0]))
+
+
+def _players_from(path: Path, summary: Summary, with_frames: bool) -> str:
+    """What the clips are the best and worst of, and by which number.
+
+    Clips with frames are shown where there are any, so the ranks are among them alone.
+    """
+    shown = f"all {len(summary.clips)} clips"
+    if with_frames:
+        shown = f"the {summary.num_clips('psnr')} clips that have frames"
+    text = f"The best, the middle and the worst of {shown}"
+    facts = next(iter(read_facts(path).values()), None)
+    if facts is None:
+        return f"{text}."
+    style = style_of(facts.metric)
+    return (
+        f"{text}, ranked by the '{style.title}' of '{facts.method}'. {style.title}: {style.meaning}"
     )
-
-
-def _players_from(summary: Summary, with_frames: bool) -> str:
-    """Clips with frames are shown where there are any, so the ranks are among them alone."""
-    if not with_frames:
-        return f"The best, the middle and the worst of all {len(summary.clips)} clips."
-    shown = summary.num_clips("psnr")
-    return f"The best, the middle and the worst of the {shown} clips that have frames."
 
 
 def _write_files(

@@ -1,5 +1,6 @@
 """Clips that play side by side: each panel is one picture file with all frames in a grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from posecast.evaluation.examples import Example
 from posecast.evaluation.summary import PAPER_HORIZONS
 from posecast.media.pictures import add_caption, contact_sheet, draw_pose, pose_on_plain
 from posecast.records.files import write_safely
+from posecast.report.clip_errors import ErrorChart
 from posecast.report.metric_names import style_of
 from posecast.skeletons import Skeleton
 
@@ -27,8 +29,8 @@ class Panel:
     """One moving picture of a player."""
 
     title: str
-    file: str
-    """Grid of frames: its address, relative to the page."""
+    files: tuple[str, ...]
+    """Grid of frames of each future: its address, relative to the page."""
     num_frames: int
     rows: int
     hw: tuple[int, int]
@@ -48,64 +50,90 @@ class Player:
     """Seen and future frames."""
     fps: float
     panels: tuple[Panel, ...]
+    """What really came, and the forecast that it is about."""
+    others: tuple[Panel, ...] = ()
+    """Shown when asked for."""
     strip: str = ""
     """A still picture of a few moments of all panels, for print; "" for none."""
     strip_hw: tuple[int, int] = (0, 0)
+    error: ErrorChart | None = None
+    """Of this clip alone, over time."""
+
+    @property
+    def num_futures(self) -> int:
+        """Of the forecast that it is about."""
+        return max(len(panel.files) for panel in self.panels)
 
 
-def write_player(example: Example, skeleton: Skeleton, folder: Path, name: str) -> Player:
+Movies = dict[str, list[UInt8[np.ndarray, "_ _ _ 3"]]]
+"""Title of a panel -> its futures, each with the seen frames before it."""
+
+
+def write_player(
+    example: Example, skeleton: Skeleton, folder: Path, name: str, error: ErrorChart
+) -> Player:
     """Write the picture files of one example into `folder`, named after `name`."""
     facts = example.facts
     movies = _movies(example, skeleton)
-    panels = []
-    for number, (title, frames) in enumerate(movies.items()):
-        file = f"{name}-{number}.jpg"
-        grid, rows = grid_of(frames)
-        _write_jpeg(folder / file, grid)
-        hw = (frames.shape[1], frames.shape[2])
-        panels.append(
-            Panel(title, f"{folder.name}/{file}", len(frames), rows, hw, title == "truth")
-        )
+    panels = [
+        _write_panel(title, futures, folder, f"{name}-{number}")
+        for number, (title, futures) in enumerate(movies.items())
+    ]
+    first = [each for each in panels if each.title in ("truth", facts.method)]
     num_past = len(example.past_visible)
     sheet = _strip(movies, num_past)
-    _write_jpeg(folder / f"{name}-strip.jpg", sheet)
+    write_jpeg(folder / f"{name}-strip.jpg", sheet)
     style = style_of(facts.metric)
-    unit = f" {style.unit}" if style.unit else ""
+    rank = {"median": "middle"}.get(facts.rank, facts.rank).capitalize()
+    score = f"{style.text(facts.score)} {style.unit}".strip()
     return Player(
-        title=f"{facts.rank.capitalize()}: {facts.action.replace('_', ' ') or 'clip'}",
-        subtitle=(
-            f"Clip {facts.clip_id}. {facts.method}: {style.title.lower()} "
-            f"{style.text(facts.score)}{unit}, mean over its frames."
-        ),
+        title=f"{rank}: {facts.action.replace('_', ' ') or 'clip'}",
+        subtitle=f"Clip {facts.clip_id}: {score}, mean over its frames.",
         num_past=num_past,
         num_frames=num_past + len(example.future_visible),
         fps=facts.fps,
-        panels=tuple(panels),
+        panels=tuple(first),
+        others=tuple(each for each in panels if each not in first),
         strip=f"{folder.name}/{name}-strip.jpg",
         strip_hw=(sheet.shape[0], sheet.shape[1]),
+        error=error,
     )
 
 
-def _movies(example: Example, skeleton: Skeleton) -> dict[str, UInt8[np.ndarray, "_ _ _ 3"]]:
+def _write_panel(
+    title: str, futures: Sequence[UInt8[np.ndarray, "_ _ _ 3"]], folder: Path, name: str
+) -> Panel:
+    files, rows = [], 0
+    for number, frames in enumerate(futures, start=1):
+        files.append(f"{name}.jpg" if number == 1 else f"{name}-future-{number}.jpg")
+        grid, rows = grid_of(frames)
+        write_jpeg(folder / files[-1], grid)
+    length, height, width = futures[0].shape[:3]
+    paths = tuple(f"{folder.name}/{file}" for file in files)
+    return Panel(title, paths, length, rows, (height, width), title == "truth")
+
+
+def _movies(example: Example, skeleton: Skeleton) -> Movies:
     """What each panel shows, the truth first, forecast poses right after their frames."""
-    movies: dict[str, UInt8[np.ndarray, "_ _ _ 3"]] = {}
     side = _side(example)
-    seen_poses = [_pose(example, skeleton, side, n) for n in range(len(example.past_visible))]
-    if example.past_frames is not None and example.future_frames is not None:
-        movies["truth"] = _enlarged(np.concatenate([example.past_frames, example.future_frames]))
-    else:
-        length = len(example.past_visible) + len(example.future_visible)
-        true_poses = [_pose(example, skeleton, side, number) for number in range(length)]
-        movies["truth"] = np.stack(true_poses)
+    num_past = len(example.past_visible)
+    length = num_past + len(example.future_visible)
+    true_poses = [_pose(example, skeleton, side, number) for number in range(length)]
+    past, future = example.past_frames, example.future_frames
+    true_frames = None if past is None or future is None else [*past, *future]
+    movies: Movies = {"truth": [np.stack(true_poses)]}
+    if true_frames is not None:
+        movies["truth"] = [enlarged(np.stack(true_frames))]
     for method in dict.fromkeys([*example.frames, *example.poses]):
-        if method in example.frames and example.past_frames is not None:
-            frames = np.concatenate([example.past_frames, example.frames[method]])
-            movies[method] = _enlarged(frames)
+        if method in example.frames and past is not None:
+            shown = example.frames[method]
+            movies[method] = [enlarged(np.concatenate([past, frames])) for frames in shown]
         if method in example.poses and _is_worth_a_panel(method, example):
-            poses = example.poses[method]
-            drawn = [_overlay(example, skeleton, side, pose, n) for n, pose in enumerate(poses)]
             title = f"{method}: pose" if method in movies else method
-            movies[title] = np.stack(seen_poses + drawn)
+            movies[title] = [
+                _pose_movie(example, skeleton, side, true_poses[:num_past], poses)
+                for poses in example.poses[method]
+            ]
     return movies
 
 
@@ -126,7 +154,7 @@ def _side(example: Example) -> tuple[int, int]:
     return round(height * factor), round(width * factor)
 
 
-def _enlarged(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2 3"]:
+def enlarged(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2 3"]:
     """Small frames at twice their size, so that the browser has less to smear."""
     if max(frames.shape[1:3]) >= _LEAST_SIDE:
         return frames
@@ -148,18 +176,18 @@ def _pose(
     return pose_on_plain(joints * np.array([hw[1], hw[0]]), visible, skeleton, hw)
 
 
-def _overlay(
+def _pose_movie(
     example: Example,
     skeleton: Skeleton,
     hw: tuple[int, int],
-    joints_crop: Float[np.ndarray, "j 2"],
-    number: int,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """A forecast pose over a faint true one."""
-    scale = np.array([hw[1], hw[0]])
-    true = example.future_joints_crop[number] * scale, example.future_visible[number]
-    shown = np.any(example.past_visible, axis=0)
-    return pose_over_faint((joints_crop * scale, shown), true, skeleton, hw)
+    seen: list[UInt8[np.ndarray, "h w 3"]],
+    joints_crop: Float[np.ndarray, "t j 2"],
+) -> UInt8[np.ndarray, "_ h w 3"]:
+    """Pictures of the seen poses, then forecast ones over faint true ones."""
+    scale, shown = np.array([hw[1], hw[0]]), np.any(example.past_visible, axis=0)
+    true = zip(example.future_joints_crop * scale, example.future_visible, strict=True)
+    pairs = zip(joints_crop * scale, true, strict=True)
+    return np.stack(seen + [pose_over_faint((p, shown), t, skeleton, hw) for p, t in pairs])
 
 
 _Pose = tuple[Float[np.ndarray, "j 2"], Bool[np.ndarray, " j"]]
@@ -188,21 +216,21 @@ def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> tuple[UInt8[np.ndarray, "h2
     return np.concatenate(rows), num_rows
 
 
-def _write_jpeg(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+def write_jpeg(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """At a quality that can be looked at."""
     image = Image.fromarray(picture)
     write_safely(path, lambda partial: image.save(partial, format="JPEG", quality=88))
 
 
-def _strip(
-    movies: dict[str, UInt8[np.ndarray, "_ _ _ 3"]], num_past: int
-) -> UInt8[np.ndarray, "sheet_h sheet_w 3"]:
+def _strip(movies: Movies, num_past: int) -> UInt8[np.ndarray, "sheet_h sheet_w 3"]:
     """A few moments, one row a panel: the last seen frame, then some horizons."""
-    shortest = min(len(frames) for frames in movies.values())
+    likeliest = {title: futures[0] for title, futures in movies.items()}
+    shortest = min(len(frames) for frames in likeliest.values())
     moments = [num_past - 1]
     moments += [num_past - 1 + k for k in PAPER_HORIZONS[1:] if num_past - 1 + k < shortest]
     pictures = []
-    height, width = next(iter(movies.values())).shape[1:3]
-    for title, frames in movies.items():
+    height, width = likeliest["truth"].shape[1:3]
+    for title, frames in likeliest.items():
         for moment in moments:
             ahead = moment - num_past + 1
             label = title if ahead == 0 else f"+{ahead}"

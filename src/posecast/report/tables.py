@@ -32,6 +32,8 @@ class Table:
     """The first one heads the row names."""
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     """Name of the row and its cells."""
+    meanings: tuple[str, ...] = ()
+    """What its metrics are, where nothing near the table says so."""
 
 
 def horizons_of(num_frames: int) -> list[int]:
@@ -98,10 +100,13 @@ def _headline(summary: Summary, title: str, metrics: Sequence[str]) -> Table:
     caption = f"{title}, at an early and a late frame after the last seen one"
     if reference is not None:
         caption += f"; below, the difference from '{reference}' with its 95 % interval"
-    return Table(
-        caption,
-        *(tuple(columns), tuple((name, tuple(row)) for name, row in rows.items())),
-    )
+    filled = tuple((name, tuple(row)) for name, row in rows.items())
+    return Table(caption, tuple(columns), filled, _meanings(metrics))
+
+
+def _meanings(metrics: Sequence[str]) -> tuple[str, ...]:
+    styles = [style_of(metric) for metric in metrics]
+    return tuple(f"{style.title}: {style.meaning}" for style in styles if style.meaning)
 
 
 def _column(summary: Summary, names: Sequence[str], metric: str, frame: int) -> list[Cell]:
@@ -128,7 +133,7 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
         return "", ""
     style = style_of(metric)
     difference = summary.difference(name, reference, metric)
-    low, high = _bounds(difference, frame)
+    low, high = interval_at(difference, frame)
     if math.isnan(low):
         return "", ""
     note = f"{style.signed(difference.at(frame))} [{style.signed(low)}, {style.signed(high)}]"
@@ -138,7 +143,8 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
     return note, "better" if better else "worse" if worse else ""
 
 
-def _bounds(curve: PooledCurve, frame: int) -> tuple[float, float]:
+def interval_at(curve: PooledCurve, frame: int) -> tuple[float, float]:
+    """Its bounds at a frame; NaN where nothing was measured."""
     places = [place for place, each in enumerate(curve.frames.tolist()) if each == frame]
     if not places:
         return math.nan, math.nan
@@ -167,7 +173,7 @@ def horizon_table(summary: Summary, metric: str) -> Table:
 
 
 def _with_interval(curve: PooledCurve, frame: int, style: MetricStyle) -> Cell:
-    low, high = _bounds(curve, frame)
+    low, high = interval_at(curve, frame)
     note = "" if math.isnan(low) else f"{style.text(low)} to {style.text(high)}"
     return Cell(style.text(curve.at(frame)), note)
 
@@ -181,9 +187,8 @@ def whole_table(summary: Summary, metrics: Sequence[str]) -> Table:
     ]
     titles = [style_of(metric) for metric in metrics]
     columns = [f"{each.title} ({each.unit})" if each.unit else each.title for each in titles]
-    return Table(
-        "One number for each clip or for all clips together", ("Method", *columns), tuple(rows)
-    )
+    caption = "One number for each clip or for all clips together"
+    return Table(caption, ("Method", *columns), tuple(rows), _meanings(metrics))
 
 
 def _whole_cell(summary: Summary, name: str, metric: str) -> Cell:
@@ -209,6 +214,7 @@ def action_table(summary: Summary, metric: str) -> Table:
         f"{style.title}{unit}, {frame} frames after the last seen one ({style.direction})",
         ("Action", "clips", *names),
         tuple(rows),
+        _meanings([metric]),
     )
 
 

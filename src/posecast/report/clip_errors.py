@@ -1,0 +1,63 @@
+"""How far off the forecasts of one clip are, over time: read from the table, drawn as a chart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from posecast.evaluation.examples import ExampleFacts
+from posecast.evaluation.table import read_table
+from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.metric_names import style_of
+from posecast.report.tables import horizons_of
+
+Curves = dict[tuple[str, int], tuple[list[float], list[float]]]
+"""Method and future (from 1) -> frames and values."""
+
+
+@dataclass(frozen=True)
+class ErrorChart:
+    """A chart of one clip."""
+
+    title: str
+    svg: Markup
+    legend: tuple[tuple[str, Markup], ...]
+
+
+def read_clip_errors(path: Path, shown: Sequence[ExampleFacts]) -> dict[str, Curves]:
+    """For each of these clips the metric that it was ranked by, of all methods and futures."""
+    wanted = {(facts.clip_id, facts.metric) for facts in shown}
+    found: dict[str, Curves] = {facts.clip_id: {} for facts in shown}
+    for row in read_table(path / "rows.csv"):
+        if (row.clip, row.metric) in wanted:
+            curve = found[row.clip].setdefault((row.method, row.sample), ([], []))
+            curve[0].append(float(row.frame))
+            curve[1].append(row.value)
+    return found
+
+
+def error_chart(facts: ExampleFacts, curves: Curves, methods: Sequence[str]) -> ErrorChart:
+    """Lines in the colours of the page, those of several futures of the clip's forecast apart;
+    `methods` are all of the page, in their order."""
+    style = style_of(facts.metric)
+    shown = {key: each for key, each in curves.items() if key[1] == 1 or key[0] == facts.method}
+    several = any(sample > 1 for _, sample in shown)
+    lines = []
+    for (method, sample), (frames, values) in shown.items():
+        y = tuple(style.scale * value for value in values)
+        nothing = (float("nan"),) * len(y)
+        future = sample if several and method == facts.method else 0
+        number = methods.index(method)
+        lines.append(Line(method, number, tuple(frames), y, nothing, nothing, future))
+    last = max(line.x[-1] for line in lines)
+    ticks = [(float(k), f"+{k}", "") for k in horizons_of(round(last))]
+    unit = f" ({style.unit})" if style.unit else ""
+    title = f"{style.title}{unit} over time"
+    svg = line_chart(
+        *(lines, ticks, title, "frames after the last seen one"),
+        *(f"{style.direction}; the upright line is the frame shown", True),
+    )
+    names = dict.fromkeys(line.name for line in lines)
+    legend = tuple((name, Markup(legend_key(methods.index(name)))) for name in names)
+    return ErrorChart(f"{title}, {style.direction}", Markup(svg), legend)
