@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from posecast.estimation import PoseEstimator
     from posecast.forecasting.forecast_files import read_forecast
     from posecast.forecasting.forecaster import Forecaster
+    from posecast.forecasting.own_keypoints import forecast_keypoints
     from posecast.forecasting.own_video import forecast_video
     from posecast.forecasting.prediction import PredictionConfig, predict_store
     from posecast.skeletons import SKELETONS, Skeleton
@@ -35,6 +36,7 @@ _HOMES = {
     "PreparationConfig": "store.preparation",
     "Skeleton": "skeletons",
     "Store": "store.reading",
+    "forecast_keypoints": "forecasting.own_keypoints",
     "forecast_video": "forecasting.own_video",
     "predict_store": "forecasting.prediction",
     "prepare": "store.preparation",
@@ -57,6 +59,7 @@ __all__ = [
     "Skeleton",
     "Store",
     "__version__",
+    "forecast_keypoints",
     "forecast_video",
     "predict_store",
     "prepare",

@@ -72,6 +72,10 @@ COMMANDS = {
     "forecast": Command(
         "posecast.cli.forecast:forecast", "forecast a video of your own, in one command"
     ),
+    "forecast-poses": Command(
+        "posecast.cli.forecast_poses:forecast_poses",
+        "forecast keypoints of another program, without pixels",
+    ),
     "predict": Command(
         "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
     ),

@@ -174,8 +174,8 @@ def _errors(sums: Sequence[_Sums]) -> PoseErrors:
     reaching = np.sum([each[2] > 0 for each in sums], axis=0)
     count = np.where(2 * reaching >= len(sums), count, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = (np.where(count > 0, total / count, np.nan) for total in (forecast, still))
-        return PoseErrors(*means, len(sums))
+        forecast, still = (np.where(count > 0, x / count, np.nan) for x in (forecast, still))
+    return PoseErrors(forecast, still, len(sums))
 
 
 def frame_psnr(

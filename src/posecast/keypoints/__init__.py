@@ -10,8 +10,11 @@ from posecast.keypoints.reading import (
     Format,
     KeypointOptions,
     KeypointTrack,
+    PointTrack,
     read_keypoints,
+    read_points,
 )
+from posecast.keypoints.rewriting import write_points
 from posecast.keypoints.table import write_table
 
 __all__ = [
@@ -20,7 +23,10 @@ __all__ = [
     "KeypointError",
     "KeypointOptions",
     "KeypointTrack",
+    "PointTrack",
     "keypoints_in_video",
     "read_keypoints",
+    "read_points",
+    "write_points",
     "write_table",
 ]

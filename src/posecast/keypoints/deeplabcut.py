@@ -49,7 +49,14 @@ def read_deeplabcut(rows: Sequence[Sequence[str]], where: str) -> Detections:
         for name in dict.fromkeys(names[start:]):
             values = _values(row, name, joints, columns, f"{where}, line {line}")
             people.append(Detection(frame, values[:, :2], values[:, 2], person_name(name)))
-    return Detections(joints, tuple(people), _THRESHOLD, tuple(numbers), counts_from=0)
+    labels = {plain_name(part): part for part in reversed(parts[start:])}
+    scorer = heads["scorer"][start] if len(heads["scorer"]) > start else "posecast"
+    return Detections(
+        *(joints, tuple(people), _THRESHOLD, tuple(numbers)),
+        counts_from=0,
+        labels=tuple(labels[joint] for joint in joints),
+        repeated={"scorer": scorer, "has_individuals": "individuals" in heads},
+    )
 
 
 def _frame(cell: str) -> object:

@@ -1,7 +1,8 @@
 """What a keypoint file says: people in frames, each with named points."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -47,6 +48,14 @@ class Detections:
     """Points are shares of the image's width and height instead of pixels."""
     counts_from: int | None = None
     """What this kind of file calls a video's first frame; None where it depends."""
+    labels: tuple[str, ...] = ()
+    """The points' names as the file writes them; () where the format names them."""
+    num_points: int = 0
+    """Points of each person, where the file has more than those named; 0: those named."""
+    fps: float | None = None
+    """Frames a second; None where the file does not say."""
+    repeated: Mapping[str, Any] = field(default_factory=dict)
+    """What a file of the same kind says again when it goes on (`rewriting`)."""
 
 
 def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:

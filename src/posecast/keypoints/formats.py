@@ -70,7 +70,9 @@ def read_openpose(folder: Path) -> Detections:
             if people and len(people[0].points) != len(rows):
                 raise KeypointError(f"{path}: another body model than in the files before it")
             people.append(_detection(number, rows, _openpose_name(person)))
-    return _with_image_shares(Detections(names, tuple(people), 0.1, tuple(numbers)))
+    repeated = {"frame_name": files[-1].name, "number": numbers[-1]}
+    found = Detections(names, tuple(people), 0.1, tuple(numbers), repeated=repeated)
+    return _with_image_shares(found)
 
 
 def _check_one_video(files: list[Path], numbers: list[int]) -> None:
@@ -134,9 +136,10 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
         annotations = [each for each in content["annotations"] if "keypoints" in each]
         numbers = _image_numbers(images, where)
         names = _category_names(content)
-        joints, people = names or COCO.joints, []
+        joints, people, count = names or COCO.joints, [], 0
         for each in annotations:
             rows = triples(each["keypoints"], where)
+            count = len(rows)
             known = {len(names): names} if names else BODY_POINTS
             joints = choose_names(known, len(rows), where, "its category")
             rows[:, 2] = rows[:, 2] >= 2
@@ -145,7 +148,12 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
             people.append(_detection(number, rows[: len(joints)], name))
     except (KeyError, TypeError, AttributeError) as error:
         raise KeypointError(f"{where}: not a COCO keypoint file ({error!r} is missing)") from error
-    return Detections(joints, tuple(people), 0.5, tuple(numbers.values()))
+    last = max(numbers, key=lambda key: numbers[key], default=None)
+    image = next((each for each in content["images"] if each["id"] == last), {})
+    repeated = {"image": image, "number": numbers.get(last, 0)}
+    repeated["categories"] = content.get("categories", ())
+    values = (joints, tuple(people), 0.5, tuple(numbers.values()))
+    return Detections(*values, num_points=count, repeated=repeated)
 
 
 def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
@@ -178,11 +186,12 @@ def is_results(content: Any) -> bool:
 
 def read_results(content: list[dict[str, Any]], where: str) -> Detections:
     """COCO results and AlphaPose, numbered by `image_id`; of 133 or 136 points the body's count."""
-    people = []
+    people, count = [], 0
     names: tuple[str, ...] = COCO.joints
     numbers = frame_numbers([each["image_id"] for each in content], where)
     for number, each in zip(numbers, content, strict=True):
         rows = triples(each["keypoints"], where)
+        count = len(rows)
         names = choose_names(BODY_POINTS, len(rows), where, "COCO or AlphaPose")
         if people and len(people[0].points) != len(names):
             raise KeypointError(f"{where}: people with different numbers of keypoints")
@@ -190,7 +199,8 @@ def read_results(content: list[dict[str, Any]], where: str) -> Detections:
         # AlphaPose writes a list where it does not track.
         name = "" if isinstance(track, list) else person_name(track)
         people.append(_detection(number, rows[: len(names)], name))
-    return Detections(names, tuple(people), 0.2)
+    repeated = {"frame_name": content[-1]["image_id"], "number": numbers[-1]}
+    return Detections(names, tuple(people), 0.2, num_points=count, repeated=repeated)
 
 
 # --- MediaPipe ----------------------------------------------------------------------------------

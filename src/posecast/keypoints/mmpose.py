@@ -41,20 +41,26 @@ def read_mmpose(content: Any, where: str) -> Detections:
     """Read such a file; KeypointError where instances are not as described above."""
     frames = _frames(content)
     numbers = frame_numbers([number for number, _ in frames], where) if frames else []
-    from_one = isinstance(content, dict) and "instance_info" in content and 0 not in numbers
+    is_script = isinstance(content, dict) and "instance_info" in content
+    from_one = is_script and 0 not in numbers
     names: tuple[str, ...] = ()
-    people = []
+    people, count = [], 0
     for number, (_, instances) in zip(numbers, frames, strict=True):
         for each in instances:
             rows = _rows(each, f"{where}: frame {number}")
-            names = _names(content, len(rows), where)
+            count = len(rows)
+            names = _names(content, count, where)
             if people and len(people[0].points) != len(names):
                 raise KeypointError(f"{where}: people with different numbers of keypoints")
             rows = rows[: len(names)]
             name = person_name(each.get("track_id", each.get("instance_id")))
             people.append(Detection(number, rows[:, :2] + 0.5, rows[:, 2], name))
-    counts_from = 1 if from_one else None
-    return Detections(names, tuple(people), _THRESHOLD, tuple(numbers), counts_from=counts_from)
+    return Detections(
+        *(names, tuple(people), _THRESHOLD, tuple(numbers)),
+        counts_from=1 if from_one else None,
+        num_points=count,
+        repeated={"meta_info": content.get("meta_info", {})} if is_script else {},
+    )
 
 
 def _frames(content: Any) -> list[tuple[object, list[Any]]]:

@@ -18,13 +18,15 @@ from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
 from posecast.keypoints.people import Person, find_people
 from posecast.keypoints.table import read_rows, read_table
+from posecast.keypoints.trc import read_trc
+from posecast.records.files import read_text
 from posecast.skeletons import Skeleton
 
 Format = Literal[
-    "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv"
+    "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"
 ]
 FORMATS: tuple[Format, ...] = (
-    *("openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv"),
+    *("openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"),
 )
 _LONGEST_FILLED = 5
 """Frames without the person that are filled between two with it."""
@@ -38,7 +40,7 @@ class KeypointOptions:
     """How keypoint files are read."""
 
     format: Format = "auto"
-    """auto finds out: a folder is OpenPose's, .csv a table, .json one of the others."""
+    """auto finds out: a folder is OpenPose's, .csv a table, .trc OpenSim's, .json the others."""
     min_confidence: float = -1.0
     """Joints below are not seen; -1: what is usual for the format."""
     first_frame: int = -1
@@ -67,6 +69,64 @@ class KeypointTrack:
         return int(self.visible.any(axis=1).sum())
 
 
+@dataclass(frozen=True, eq=False)
+class PointTrack:
+    """One person's points in successive frames, by the names and in the units of a file."""
+
+    points: Float[np.ndarray, "t k 2"]
+    """x right, y down; 0 where not seen."""
+    confidence: Float[np.ndarray, "t k"]
+    """0: not seen."""
+    names: tuple[str, ...]
+    """By the person's own left and right."""
+    first_frame: int = 0
+    """Number of the first frame."""
+    person: str = ""
+    format: str = "csv"
+    """What kind of file it was."""
+    found: Detections | None = None
+    """All that the file says; None where the points come from no file."""
+    num_people: int = 1
+    note: str = ""
+    """What was filled, for people."""
+
+
+def read_points(
+    path: str | Path, options: KeypointOptions | None = None, person: int = 1
+) -> PointTrack:
+    """The points of one person, as the file has them, from its first to its last frame.
+
+    People are numbered, and short gaps filled, as in `read_keypoints`.
+
+    Raises:
+        KeypointError: no such file, an unknown or damaged one, or no such person.
+    """
+    path, options = Path(path), options or KeypointOptions()
+    kind, found, threshold = _open(path, options)
+    people = find_people(found.people, threshold)
+    chosen = _choose(people, person, path, is_cut=False)
+    first = chosen.detections[0].frame
+    moved = [dataclasses.replace(each, frame=each.frame - first) for each in chosen.detections]
+    points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1)
+    seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
+    points, confidence = np.where(seen[..., None], points, 0.0), np.where(seen, confidence, 0.0)
+    filled = _fill_gaps(points, confidence, 0)
+    name = next((each.person for each in reversed(chosen.detections) if each.person), "")
+    note = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
+    values = (points, confidence, found.joints, first, name, kind, found, len(people), note)
+    return PointTrack(*values)
+
+
+def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:
+    """The format, what the file says, and the confidence from which a point is seen."""
+    if not path.exists():
+        raise KeypointError(f"{path}: no such keypoint file or folder")
+    kind, found = _read(path, options.format)
+    if not found.people:
+        raise KeypointError(f"{path}: nobody is in it")
+    return kind, found, found.threshold if options.min_confidence < 0 else options.min_confidence
+
+
 def read_keypoints(
     path: str | Path,
     skeleton: Skeleton,
@@ -89,12 +149,7 @@ def read_keypoints(
             the video has, or points far outside the image.
     """
     path, options = Path(path), options or KeypointOptions()
-    if not path.exists():
-        raise KeypointError(f"{path}: no such keypoint file or folder")
-    kind, found = _read(path, options.format)
-    if not found.people:
-        raise KeypointError(f"{path}: nobody is in it")
-    threshold = found.threshold if options.min_confidence < 0 else options.min_confidence
+    kind, found, threshold = _open(path, options)
     stop = num_frames if until is None else min(until, num_frames)
     detections, note = _on_frames(found, num_frames, numbers, options.first_frame, path)
     seen_early = [each for each in detections if 0 <= each.frame < stop]
@@ -128,6 +183,8 @@ def _read(path: Path, kind: Format) -> tuple[str, Detections]:
         return "openpose", formats.read_openpose(path)
     if kind in ("csv", "deeplabcut") or (kind == "auto" and path.suffix.lower() in _TABLES):
         return _read_csv(path)
+    if kind == "trc" or (kind == "auto" and path.suffix.lower() == ".trc"):
+        return "trc", read_trc(read_text(path), str(path))
     return _read_json(path, kind)
 
 
@@ -153,7 +210,7 @@ def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
     raise KeypointError(
         f"{path}: not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
         "keypoint annotations or results, AlphaPose's results, MMPose's predictions, MediaPipe "
-        "landmarks, and CSV (posecast's or DeepLabCut's)"
+        "landmarks, CSV (posecast's or DeepLabCut's), and OpenSim's .trc"
     )
 
 

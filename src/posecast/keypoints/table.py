@@ -14,7 +14,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -87,7 +87,8 @@ def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
         _parse(f"{where}, line {line}", dict(zip(head, row, strict=False)))
         for line, row in enumerate(rows[1:], start=2)
     ]
-    return _collect(lines)
+    columns = {plain_name(row[head.index("joint")]): row[head.index("joint")] for row in rows[1:]}
+    return _collect(lines, columns)
 
 
 _Line = tuple[int, str, str, tuple[float, float, float]]
@@ -114,7 +115,7 @@ def _parse(where: str, row: dict[str, str]) -> _Line:
     return int(frame), person_name(row.get("person", "")), joint, values
 
 
-def _collect(lines: Sequence[_Line]) -> Detections:
+def _collect(lines: Sequence[_Line], labels: Mapping[str, str]) -> Detections:
     joints = tuple(sorted({joint for _, _, joint, _ in lines}))
     place = {joint: column for column, joint in enumerate(joints)}
     rows: dict[tuple[int, str, int], np.ndarray] = {}
@@ -125,7 +126,8 @@ def _collect(lines: Sequence[_Line]) -> Detections:
         Detection(frame, each[:, :2], each[:, 2], person)
         for (frame, person, _), each in rows.items()
     )
-    return Detections(joints, people, THRESHOLD, counts_from=0)
+    names = tuple(labels[joint] for joint in joints)
+    return Detections(joints, people, THRESHOLD, counts_from=0, labels=names)
 
 
 def _twins(lines: Sequence[_Line]) -> list[int]:

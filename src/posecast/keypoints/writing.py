@@ -19,6 +19,7 @@ from posecast.skeletons import Skeleton
 _HALF_PIXEL = 0.5
 _NOT_LABELLED, _VISIBLE = 0, 2
 """COCO's flags of a keypoint."""
+_EMPTY = ("", "", "")
 _TRC_HEAD = (
     *("DataRate", "CameraRate", "NumFrames", "NumMarkers"),
     *("Units", "OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"),
@@ -94,31 +95,42 @@ def write_trc(
 ) -> None:
     """OpenSim's marker file, as Sports2D writes it for pixels: y points up (it is minus the
     image's y), z is 0, joints that are not visible are left empty."""
-    names = _names(skeleton)
+    flipped = np.concatenate([joints_px * [1.0, -1.0], np.zeros((*visible.shape, 1))], axis=-1)
+    write_text(path, trc_text(path.name, flipped, visible, _names(skeleton), fps, first_frame))
+
+
+def trc_text(
+    file_name: str,
+    points: Float[np.ndarray, "t k 3"],
+    known: Bool[np.ndarray, "t k"],
+    names: Sequence[str],
+    fps: float,
+    first_frame: int = 0,
+    units: str = "px",
+) -> str:
+    """The text of a .trc file; y points up."""
     numbers = range(1, len(names) + 1)
-    count = len(joints_px)
-    rate = f"{fps:.6g}"
+    count, rate = len(points), f"{fps:.6g}"
+    digits = 3 if units == "px" else 6
     lines = [
-        ["PathFileType", "4", "(X/Y/Z)", path.name],
+        ["PathFileType", "4", "(X/Y/Z)", file_name],
         list(_TRC_HEAD),
-        [rate, rate, str(count), str(len(names)), "px", rate, str(first_frame), str(count)],
+        [rate, rate, str(count), str(len(names)), units, rate, str(first_frame), str(count)],
         ["Frame#", "Time", *(cell for name in names for cell in (name, "", ""))],
         ["", "", *(f"{axis}{number}" for number in numbers for axis in "XYZ")],
         [""],
         *(
-            [str(number), f"{number / fps:.6f}", *_cells(joints, seen)]
-            for number, (joints, seen) in enumerate(
-                zip(joints_px, visible, strict=True), start=first_frame
-            )
+            [str(number), f"{number / fps:.6f}", *_cells(row, seen, digits)]
+            for number, (row, seen) in enumerate(zip(points, known, strict=True), first_frame)
         ),
     ]
-    write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
+    return "\n".join("\t".join(line) for line in lines) + "\n"
 
 
-def _cells(joints: Float[np.ndarray, "j 2"], visible: Bool[np.ndarray, " j"]) -> Sequence[str]:
-    rows = zip(joints.tolist(), visible.tolist(), strict=True)
+def _cells(
+    points: Float[np.ndarray, "k 3"], known: Bool[np.ndarray, " k"], digits: int
+) -> list[str]:
+    rows = [[f"{value:.{digits}f}" for value in row] for row in points.tolist()]
     return [
-        cell
-        for (x, y), seen in rows
-        for cell in ((f"{x:.3f}", f"{-y:.3f}", "0.000") if seen else ("", "", ""))
+        cell for row, seen in zip(rows, known, strict=True) for cell in (row if seen else _EMPTY)
     ]

@@ -1,0 +1,81 @@
+"""`posecast forecast-poses`: keypoints alone, without pixels."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_keypoints import forecast_keypoints
+from posecast.keypoints import Format, KeypointOptions
+from posecast.pretrained import DEFAULT_FORECASTER
+
+
+@dataclass(frozen=True)
+class ForecastPoses:
+    """Forecast keypoints that another program found: how the person's joints go on.
+
+    Reads the formats that 'posecast forecast --poses' reads (docs/own-videos.md lists them) and
+    writes the future in the same format, frame numbers going on. No pixels are needed.
+
+    Examples:
+      posecast forecast-poses poses.csv
+      posecast forecast-poses openpose_json --fps 25 --seconds 2
+      posecast forecast-poses walk.trc --samples 3 --out future.trc
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """Keypoints: CSV, COCO, AlphaPose, MMPose or MediaPipe JSON, OpenPose's folder, DeepLabCut's
+    CSV, or .trc."""
+    out: Path | None = None
+    """File to write (of OpenPose a folder); NAME-future where you are, if not given. Further
+    futures are NAME-future-2 and so on."""
+    steps: int = 64
+    """Future frames."""
+    seconds: float = 0.0
+    """Seconds to forecast, in place of --steps."""
+    fps: float = 0.0
+    """Frames a second of the file; 0: what it says (.trc), else 30."""
+    samples: int = 1
+    """Futures, where the pose model knows several; the likeliest comes first."""
+    person: int = 1
+    """Which of several people: 1 is the one who is largest and longest seen."""
+    pose_run: Path = Path(DEFAULT_FORECASTER)
+    """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
+    format: Format = "auto"
+    """Format of the file."""
+    min_confidence: float = -1.0
+    """Points at least so sure count as seen; -1: what is usual for the format."""
+    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
+        default_factory=ForecasterOptions
+    )
+
+
+def forecast_poses(words: list[str], program: str) -> int:
+    """`posecast forecast-poses FILE`."""
+    asked = parse(ForecastPoses, words, program)
+    if asked.seconds < 0 or asked.fps < 0:
+        raise PosecastError("--seconds and --fps must be 0 or more")
+    out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
+    if out.exists() and asked.file.exists() and out.samefile(asked.file):
+        raise PosecastError(f"{out} is the file to forecast: give another name with --out")
+    forecaster = Forecaster.load(asked.pose_run, None, asked.options)
+    options = KeypointOptions(asked.format, asked.min_confidence)
+    future = forecast_keypoints(
+        *(asked.file, forecaster, asked.steps, asked.samples),
+        *(asked.fps or None, options, asked.person, asked.seconds or None),
+    )
+    paths = future.write(out)
+    first = future.futures[0]
+    last = first.first_frame + len(first.points) - 1
+    print(
+        f"{', '.join(map(str, paths))}: frames {first.first_frame} to {last} "
+        f"({len(first.points) / future.fps:.2f} s)"
+    )
+    if future.note:
+        print(future.note)
+    return 0

@@ -1,0 +1,226 @@
+"""Points of one person, written in the format in which they were read, to go on from there.
+
+Names, people, numbers, images and units are those of the file that was read; points that the reader
+passes over (face and hands) are written as not found. `reading.read_points` gives them back.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecast.keypoints.detections import Detections, KeypointError
+from posecast.keypoints.reading import PointTrack
+from posecast.keypoints.writing import trc_text
+from posecast.records.files import PARTIAL, make_folder, write_text, writing
+
+_HALF_PIXEL = 0.5
+_FOUND = 0.99
+"""Confidence of a point, where formats have one: what is known of it is in the forecast."""
+
+
+def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
+    """Write a file (of OpenPose a folder) of the track's format; `fps` is for those that say it.
+
+    Raises:
+        KeypointError: a folder that is there already and holds something.
+        WriteError: the disk refuses.
+    """
+    path = Path(path)
+    if track.format == "openpose":
+        _write_openpose(path, track)
+    elif track.format == "trc":
+        write_text(path, _trc(path.name, track, fps))
+    elif track.format in _TABLES:
+        write_text(path, _csv_text(_TABLES[track.format](track)))
+    else:
+        write_text(path, json.dumps(_JSON[track.format](track)) + "\n")
+
+
+def _source(track: PointTrack) -> Detections:
+    return track.found or Detections(track.names, (), 0.3)
+
+
+def _labels(track: PointTrack) -> tuple[str, ...]:
+    return _source(track).labels or track.names
+
+
+def _numbered(track: PointTrack) -> list[tuple[int, np.ndarray]]:
+    """Frame numbers, and x, y, confidence of each point that the file has; 0 where not seen."""
+    count = max(_source(track).num_points, len(track.names))
+    seen = track.confidence > 0
+    rows = np.zeros((len(seen), count, 3))
+    rows[:, : len(track.names), :2] = np.where(seen[..., None], track.points, 0).round(6)
+    rows[:, : len(track.names), 2] = np.where(seen, _FOUND, 0)
+    return list(enumerate(rows, start=track.first_frame))
+
+
+def _centres(rows: np.ndarray) -> np.ndarray:
+    """Places of pixels' centres counted from 0, as other programs have them."""
+    seen = rows[:, 2] > 0
+    return np.column_stack([np.where(seen[:, None], rows[:, :2] - _HALF_PIXEL, 0), rows[:, 2]])
+
+
+def _next_name(name: Any, number: int, new: int) -> Any:
+    """What a frame is called, from the name of frame `number`: "a_0012.jpg" -> "a_0013.jpg"."""
+    if isinstance(name, int | float):
+        return new
+    places = [each for each in re.finditer(r"\d+", str(name)) if int(each[0]) == number]
+    if not places:
+        return f"{new:012d}.jpg"
+    last = places[-1]
+    return f"{name[: last.start()]}{new:0{len(last[0])}d}{name[last.end() :]}"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _csv_text(rows: list[list[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def _table(track: PointTrack) -> list[list[Any]]:
+    lines: list[list[Any]] = [["frame", "joint", "x", "y", "confidence", "person"]]
+    for frame, rows in _numbered(track):
+        for label, (x, y, sure) in zip(_labels(track), rows.tolist(), strict=True):
+            place = [f"{x:.3f}", f"{y:.3f}"] if sure else ["", ""]
+            lines.append([frame, label, *place, sure, track.person])
+    return lines
+
+
+def _deeplabcut(track: PointTrack) -> list[list[Any]]:
+    facts, labels = _source(track).repeated, _labels(track)
+    width = 3 * len(labels)
+    heads = [["scorer", *[facts.get("scorer", "posecast")] * width]]
+    if facts.get("has_individuals"):
+        heads.append(["individuals", *[track.person or "person"] * width])
+    heads.append(["bodyparts", *(label for label in labels for _ in range(3))])
+    heads.append(["coords", *("x", "y", "likelihood") * len(labels)])
+    lines = []
+    for frame, rows in _numbered(track):
+        cells = [row if row[2] else ["", "", ""] for row in rows.tolist()]
+        lines.append([frame, *(cell for row in cells for cell in row)])
+    return [*heads, *lines]
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def _coco(track: PointTrack) -> dict[str, Any]:
+    facts = _source(track).repeated
+    image, last = facts["image"], facts["number"]
+    images, annotations = [], []
+    for frame, rows in _numbered(track):
+        name = _next_name(image.get("file_name", ""), last, frame)
+        images.append({**image, "id": frame, "file_name": name})
+        if rows[:, 2].any():
+            annotations.append(_annotation(frame, rows, track))
+    categories = facts["categories"] or [
+        {"id": 1, "name": "person", "keypoints": list(track.names), "skeleton": []}
+    ]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _annotation(frame: int, rows: np.ndarray, track: PointTrack) -> dict[str, Any]:
+    points = _centres(rows)
+    seen = points[points[:, 2] > 0, :2]
+    low, size = seen.min(axis=0), np.ptp(seen, axis=0)
+    points[:, 2] = np.where(points[:, 2] > 0, 2, 0)
+    named = {"track_id": _whole(track.person)} if track.person else {}
+    return {
+        "id": frame + 1,
+        "image_id": frame,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": len(seen),
+        "keypoints": points.ravel().tolist(),
+        "bbox": [*low.tolist(), *size.tolist()],
+        "area": float(size.prod()),
+        **named,
+    }
+
+
+def _whole(person: str) -> int | str:
+    return int(person) if person.isdecimal() else person
+
+
+def _results(track: PointTrack) -> list[dict[str, Any]]:
+    facts = _source(track).repeated
+    return [
+        {
+            "image_id": _next_name(facts["frame_name"], facts["number"], frame),
+            "category_id": 1,
+            "keypoints": _centres(rows).ravel().tolist(),
+            "score": _FOUND,
+            **({"idx": _whole(track.person)} if track.person else {}),
+        }
+        for frame, rows in _numbered(track)
+        if rows[:, 2].any()
+    ]
+
+
+def _mmpose(track: PointTrack) -> Any:
+    frames = []
+    for frame, rows in _numbered(track):
+        points = _centres(rows)
+        named = {"track_id": _whole(track.person)} if track.person else {}
+        scores = points[:, 2].tolist()
+        one = {"keypoints": points[:, :2].tolist(), "keypoint_scores": scores, **named}
+        frames.append({"frame_id": frame, "instances": [one]})
+    facts = _source(track).repeated
+    return {**facts, "instance_info": frames} if facts else frames
+
+
+def _mediapipe(track: PointTrack) -> list[dict[str, Any]]:
+    return [
+        {
+            "frame": frame,
+            "landmarks": [{"x": x, "y": y, "visibility": sure} for x, y, sure in rows.tolist()],
+        }
+        for frame, rows in _numbered(track)
+    ]
+
+
+def _write_openpose(path: Path, track: PointTrack) -> None:
+    """A folder of one file a frame, whole or not there."""
+    source = _source(track)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise KeypointError(f"{path} is there already: name a new folder with --out")
+    partial = path.with_name(path.name + PARTIAL)
+    make_folder(partial)
+    for frame, rows in _numbered(track):
+        points = rows if source.shares else _centres(rows)
+        person = {"person_id": [_whole(track.person) if track.person else -1]}
+        person["pose_keypoints_2d"] = points.ravel().tolist()
+        name = _next_name(source.repeated["frame_name"], source.repeated["number"], frame)
+        write_text(partial / name, json.dumps({"version": 1.3, "people": [person]}) + "\n")
+    with writing(path):
+        partial.replace(path)
+
+
+def _trc(file_name: str, track: PointTrack, fps: float) -> str:
+    source = _source(track)
+    rows = np.stack([each for _, each in _numbered(track)])
+    depth = np.broadcast_to(source.repeated["depth"], rows.shape[:2])
+    points = np.stack([rows[..., 0], -rows[..., 1], depth], axis=-1)
+    facts = (_labels(track), fps, track.first_frame, source.repeated["units"])
+    return trc_text(file_name, points, rows[..., 2] > 0, *facts)
+
+
+_TABLES: dict[str, Callable[[PointTrack], list[list[Any]]]] = {
+    "csv": _table,
+    "deeplabcut": _deeplabcut,
+}
+_JSON: dict[str, Callable[[PointTrack], Any]] = {
+    "coco": _coco,
+    "coco or alphapose": _results,
+    "mmpose": _mmpose,
+    "mediapipe": _mediapipe,
+}

@@ -1,0 +1,196 @@
+"""Keypoints without pixels: a squat goes on as it went, in the format in which it came."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import posecast
+from posecast.cli import main
+from posecast.errors import PosecastError
+from posecast.keypoints import PointTrack, read_points
+from posecast.keypoints.names import own_side_name
+from posecast.motion.rigid import carry
+from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION, Skeleton
+
+PERIOD, SEEN = 40, 120
+
+# x, y of somebody who stands, and how far down and aside each goes in the middle of a squat.
+_BODY = {
+    "head": (0, 10, 70, 20),
+    "neck": (0, 40, 70, 15),
+    "shoulder": (25, 45, 70, 15),
+    "elbow": (35, 85, 40, 30),
+    "wrist": (35, 125, 0, 60),
+    "pelvis": (0, 110, 60, -15),
+    "hip": (15, 110, 60, -15),
+    "knee": (15, 160, 10, 25),
+    "ankle": (15, 210, 0, 0),
+    "toe_base": (25, 215, 0, 0),
+}
+_NEAREST = {
+    **dict.fromkeys(("nose", "eye", "ear", "head_top"), "head"),
+    **dict.fromkeys(("spine", "collar"), "neck"),
+    **dict.fromkeys(("hand", "hand_end", "thumb", "thumb_end"), "wrist"),
+    "spine_base": "pelvis",
+    "toe_end": "toe_base",
+}
+
+
+def squats(name: str, frames: np.ndarray) -> np.ndarray:
+    """Where a joint is, (t, 2)."""
+    part = name.rpartition("left_" if name.startswith("left_") else "right_")[2] or name
+    x, y, down, aside = _BODY[_NEAREST.get(part, part)]
+    sign = -1 if name.startswith("left_") else 1
+    offset = len(part) % 5 if part in _NEAREST else 0
+    depth = (1 - np.cos(2 * np.pi * frames / PERIOD)) / 2
+    return np.stack([300 + sign * x + offset + aside * depth, 60 + y + down * depth], axis=-1)
+
+
+def track_of(names, frames=SEEN) -> PointTrack:
+    points = np.stack([squats(name, np.arange(frames)) for name in names], axis=1)
+    return PointTrack(points, np.ones(points.shape[:2]), tuple(names))
+
+
+def names_of(skeleton: Skeleton) -> list[str]:
+    return [own_side_name(joint, skeleton) for joint in skeleton.joints]
+
+
+@pytest.mark.parametrize("skeleton", [PENN_ACTION, COCO, HUMAN36M], ids=lambda each: each.name)
+def test_a_squat_goes_on_with_its_period(skeleton):
+    names = names_of(skeleton)
+    future = posecast.forecast_keypoints(track_of(names), steps=64, fps=30.0)
+    assert future.points.shape == (1, 64, len(names), 2)
+    assert future.visible.all()
+    truth = np.stack([squats(name, np.arange(SEEN, SEEN + 64)) for name in names], axis=1)
+    last = truth[-1:] * 0 + np.stack([squats(name, np.array([SEEN - 1])) for name in names], axis=1)
+    error, still = (np.linalg.norm(x - truth, axis=-1).mean() for x in (future.points[0], last))
+    assert error < 0.35 * still
+    hip = future.points[0, :, names.index("left_hip"), 1]
+    lowest = [int(np.argmax(hip[:PERIOD])), int(np.argmax(hip[PERIOD:])) + PERIOD]
+    assert abs(lowest[0] - (PERIOD // 2)) <= 3
+    assert np.ptp(hip) > 45
+
+
+def test_what_is_no_joint_is_carried_with_its_limb():
+    """A racket in the hand: where it is in the lower arm's frame it stays."""
+    names = names_of(PENN_ACTION)
+    track = track_of(names)
+    elbow, wrist = (track.points[:, names.index(f"left_{part}")] for part in ("elbow", "wrist"))
+    arm = wrist - elbow
+    racket = wrist + 0.5 * arm + 0.2 * arm[:, ::-1] * [-1, 1]
+    points = np.concatenate([track.points, racket[:, None]], axis=1)
+    with_racket = PointTrack(points, np.ones(points.shape[:2]), (*names, "racket"))
+    future = posecast.forecast_keypoints(with_racket, steps=40)
+    assert future.carried == ("racket",)
+    assert "carried with a limb: racket" in future.note
+    elbow, wrist, racket = (
+        future.points[0, :, [*names, "racket"].index(name)]
+        for name in ("left_elbow", "left_wrist", "racket")
+    )
+    # The arm may come to be a little longer or shorter, the racket does not.
+    along = (wrist - elbow) / np.linalg.norm(wrist - elbow, axis=1, keepdims=True)
+    angle = np.arctan2(*(racket - wrist).T[::-1]) - np.arctan2(*along.T[::-1])
+    np.testing.assert_allclose(np.angle(np.exp(1j * (angle - angle[0]))), 0, atol=0.15)
+    alone = posecast.forecast_keypoints(track, steps=40)
+    np.testing.assert_allclose(future.points[:, :, :-1], alone.points, atol=1e-6)
+
+
+def test_carry_turns_with_the_limb_and_goes_with_the_rest_where_there_is_none():
+    joints = np.array([[[0.0, 0.0], [10.0, 0.0]]] * 3)
+    points = np.array([[[12.0, 1.0], [0.0, 0.0]]] * 3)
+    seen = np.array([[True, False]] * 3)
+    future = np.array([[[5.0, 5.0], [5.0, 15.0]]])  # a quarter of a turn, and moved
+    visible = np.ones((3, 2), bool)
+    moved = carry(points, seen, joints, visible, future, [((0,), (1,))])
+    np.testing.assert_allclose(moved, [[[4.0, 17.0], [0.0, 0.0]]], atol=1e-9)
+    moved = carry(points, seen, joints, visible, future, [])
+    np.testing.assert_allclose(
+        moved[0, 0], [12.0, 11.0]
+    )  # the mean joint goes from (5, 0) to (5, 10)
+
+
+def test_units_and_place_change_nothing():
+    names = names_of(PENN_ACTION)
+    pixels = posecast.forecast_keypoints(track_of(names), steps=20)
+    track = track_of(names)
+    metres = PointTrack(track.points / 120 - 3, track.confidence, track.names)
+    np.testing.assert_allclose(
+        (posecast.forecast_keypoints(metres, steps=20).points + 3) * 120, pixels.points, atol=1e-3
+    )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A folder with a squat as a table of COCO's joints, hidden ones among them."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)  # nobody repeats himself to the pixel
+    with Path("squat.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["frame", "joint", "x", "y", "person"])
+        for t in range(SEEN):
+            for name in COCO.joints:
+                if name != "left_ear":
+                    x, y = (squats(name, np.array([t]))[0] + rng.normal(0, 1, 2)).tolist()
+                    rows.writerow([t + 7, name, x, y, "anna"])
+                    rows.writerow([t + 7, name, 40 + x / 9, 50 + y / 9, "far away"])
+            rows.writerow([t + 7, "left_ear", "", "", "anna"])
+    return tmp_path
+
+
+def test_the_command_writes_the_future_in_the_same_format(here, capsys):
+    assert main(["forecast-poses", "squat.csv", "--seconds", "1", "--samples", "3"]) == 0
+    said = capsys.readouterr()
+    first, *notes = said.out.splitlines()
+    assert first == (
+        "squat-future.csv, squat-future-2.csv, squat-future-3.csv: "
+        f"frames {SEEN + 7} to {SEEN + 36} (1.00 s)"
+    )
+    assert notes == [
+        "30 frames a second assumed (--fps)",
+        "2 people; one is forecast (--person)",
+        "no joints of the pose model, carried with a limb: left_eye, nose, right_ear, right_eye",
+        "not forecast, written as not found: left_ear",
+    ]
+    futures = [read_points(f"squat-future{n}.csv") for n in ("", "-2", "-3")]
+    assert [each.first_frame for each in futures] == [SEEN + 7] * 3
+    assert {each.person for each in futures} == {"anna"}
+    assert len({each.points.tobytes() for each in futures}) == 3
+    whole = posecast.forecast_keypoints("squat.csv", steps=30, fps=30.0)
+    np.testing.assert_allclose(futures[0].points, whole.points[0], atol=1e-3)
+
+
+def test_which_person(here):
+    """The one who is asked for is forecast, where she is."""
+    second = posecast.forecast_keypoints("squat.csv", steps=5, person=2)
+    assert second.futures[0].person == "far away"
+    assert second.points[..., 0].max() < 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("missing.csv", "no such keypoint file"),
+        ("squat.csv --person 3", "no person 3, it has 2"),
+        ("squat.csv --steps 0", "give 1 or more"),
+        ("squat.csv --fps 400", "the pose model needs"),
+        ("squat.csv --out squat.csv", "is the file to forecast"),
+        ("squat.csv --seconds -1", "must be 0 or more"),
+        ("tail.csv", "none of the points"),
+    ],
+)
+def test_errors_say_what_to_do(here, capsys, words, message):
+    Path("tail.csv").write_text("frame,joint,x,y\n0,tail,3,4\n")
+    if "400" in words:
+        Path("squat.csv").write_text("\n".join(Path("squat.csv").read_text().splitlines()[:900]))
+    assert main(["forecast-poses", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(here.glob("*-future*"))
+
+
+def test_tracks_of_no_frames_or_joints_are_refused():
+    track = track_of(names_of(PENN_ACTION))
+    hidden = PointTrack(track.points, 0 * track.confidence, track.names)
+    with pytest.raises(PosecastError, match="not one joint"):
+        posecast.forecast_keypoints(hidden)
