@@ -1,5 +1,10 @@
 """The commands around own videos and estimated poses, as they are typed."""
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +131,67 @@ def test_of_several_people_a_numbered_picture_is_written(capsys, here, runs, mon
     assert (status, "person 3 was asked for, 2 found" in err) == (2, True)
 
 
+def test_many_videos_go_on_past_bad_ones(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    Path("empty.mp4").touch()
+    Path("bad.mp4").write_bytes(Path("walk.mp4").read_bytes()[:900])
+    videos.write_mp4("nobody.mp4", [frame_with(None)] * 12, 30.0)
+    names = ("bad.mp4", "walk.mp4", "empty.mp4", "nobody.mp4")
+    status, out, err = run(capsys, "forecast", *names, *models(runs), "--out", "made")
+    assert status == 1
+    assert out.startswith("made/walk-forecast.mp4: seen from")
+    *reasons, last = err.splitlines()
+    assert last == "posecast: 3 of 4 videos failed"
+    for reason, name in zip(reasons, (names[0], *names[2:]), strict=True):
+        assert reason.startswith(f"posecast: left out: {name}: ")
+    assert sorted(p.name for p in Path("made").iterdir()) == [
+        "walk-forecast.mp4",
+        "walk-forecast.npz",
+    ]
+    status, out, err = run(capsys, "forecast", "bad.mp4", "empty.mp4", *models(runs), "--json")
+    assert (status, json.loads(out)["videos"]) == (2, [])
+    assert [each["video"] for each in json.loads(out)["failed"]] == ["bad.mp4", "empty.mp4"]
+
+
+def test_forecast_for_a_program(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    words = ("forecast", "walk.mp4", *models(runs), "--json", "--futures", "2")
+    status, out, err = run(capsys, *words)
+    assert (status, err) == (0, "")
+    (said,) = json.loads(out)["videos"]
+    assert said["files"] == ["walk-forecast.npz", "walk-forecast.mp4"]
+    assert (said["forecast_frames"], said["lost_s"], said["weights"]) == (3, [], [1.0])
+    assert {"loading", "finding", "drawing", "writing"} <= set(said["stages_s"])
+    assert "30 poses a second assumed" in said["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give a video to forecast, or --sample"),
+        (("walk.mp4", "b.mp4", "--out", "a.mp4"), "is one video, 2 are asked for: name a folder"),
+        (("walk.mp4", "b/walk.mov"), "walk-forecast.mp4 would be written twice"),
+        (("walk.mp4", "b.mp4", "--box", "1,2,3,4"), "are of one video"),
+    ],
+)
+def test_what_cannot_be_asked_of_many(capsys, here, words, message):
+    status, out, err = run(capsys, "forecast", *words)
+    assert (status, out, message in err) == (2, "", True)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing(here):
+    """A real process, stopped while it writes the video."""
+    command = [sys.executable, "-m", "posecast.cli", "forecast", "--sample", "--out", "out"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(here.glob("out/*.mp4.partial")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "posecast: stopped; 0 of 1 videos were done\n")
+    assert not list(here.glob("out/*"))
+
+
 def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
     words = ("forecast", "walk.mp4", *models(runs), "--estimator-run", str(runs / "estimator"))
     status, _, err = run(capsys, *words, "--min-confidence", "0.9")
@@ -212,7 +278,8 @@ def test_compare_says_whether_to_trust_it(capsys, here, runs):
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     assert "Frames, PSNR in dB" in out
-    verdict, files = out.splitlines()[-2:]
+    verdict, files, took = out.splitlines()[-3:]
+    assert "comparing" in took
     assert verdict.startswith("Verdict: ")
     assert files == "walk-compare.mp4, walk-compare.html"
     assert {path.name for path in here.iterdir()} == {"walk.mp4", "walk.csv", *files.split(", ")}

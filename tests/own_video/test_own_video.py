@@ -12,6 +12,7 @@ import torch
 
 from posecast.clips import PoseForecast
 from posecast.computing.options import ForecasterOptions
+from posecast.computing.stages import Stages
 from posecast.estimation import FollowOptions
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
@@ -76,10 +77,13 @@ def check_same(a, b) -> None:
 
 def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     video = write(tmp_path / "walk.mp4", walking())
-    looked = []
+    told = []
+    stages = Stages(lambda *stage: told.append(stage))
     out = tmp_path / "made" / "forecast.mp4"
-    result = forecast_video(video, forecaster, RED, out, CONFIG, on_frame=lambda: looked.append(1))
-    assert len(looked) == 12
+    result = forecast_video(video, forecaster, RED, out, CONFIG, stages=stages)
+    assert [each for each in told if each[0] == "finding"][-1] == ("finding", 12, 12)
+    assert list(stages.seconds) == ["finding", "reading", "forecasting", "drawing", "writing"]
+    assert result.files == (out.with_suffix(".npz"), out)
     assert result.past_frames == (8, 9, 10, 11)
     first, rate = result.summary().splitlines()
     assert first == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
@@ -210,7 +214,7 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
     monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 4)
     video = write(tmp_path / "a.mp4", walking(count))
     model = LooksBack()
-    config = dataclasses.replace(CONFIG, samples=3)
+    config = dataclasses.replace(CONFIG, futures=3)
     result = forecast_video(video, Forecaster(model), RED, tmp_path / "out.mp4", config)
     assert result.past_frames == tuple(range(count - used, count))
     assert len(model.seen) == used
@@ -231,7 +235,7 @@ def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):
     config = OwnVideoConfig(steps=5)
     result = forecast_video(video, forecaster, RED, tmp_path / "out.mp4", config)
     frames = np.stack(list(videos.read_video(video)))
-    futures = np.stack(list(future_frames(result, View.of((120, 200), 0))))
+    futures = np.stack(list(future_frames(result, View.of((120, 200), 0), PENN_ACTION)))
     crop = result.forecast.crop
     inside = (slice(None), slice(crop.y1, crop.y2), slice(crop.x1, crop.x2))
     still = np.stack([frames[-1]] * 5)
@@ -256,6 +260,56 @@ def test_what_the_drawer_left_alone_stays_to_the_bit():
     np.testing.assert_array_less([5 + 13, 10 + 13], changed.min(axis=0))
     np.testing.assert_array_less(changed.max(axis=0), [5 + 26, 10 + 26])
     np.testing.assert_array_equal(paste(picture, still, crop, still), picture)
+
+
+def test_several_futures_go_on_side_by_side_or_apart(forecaster, tmp_path):
+    """One goes right, one left, one stays: each is in its place of the grid, or in its file."""
+
+    class ThreeWays(LooksBack):
+        def forecast_poses(self, seen, steps, samples=1):
+            last = np.repeat(seen[0].joints_px[None, -1:], steps, axis=1)
+            ways = np.array([20.0, -20.0, 0.0])[:samples, None, None, None] * [1, 0]
+            return [PoseForecast.of(seen[0], last + ways, np.array([0.5, 0.3, 0.2])[:samples])]
+
+    video = write(tmp_path / "a.mp4", walking(12))
+    poses_only = Forecaster(ThreeWays())
+    config = OwnVideoConfig(steps=5, futures=3)
+    result = forecast_video(video, poses_only, RED, tmp_path / "grid.mp4", config)
+    assert "3 futures, how likely each is: 50 %, 30 %, 20 %" in result.summary()
+    grid = np.stack(list(videos.read_video(tmp_path / "grid.mp4")))
+    # 2 x 2 cells of 120 x 200 with border and caption, 2 apart.
+    assert grid.shape == (12 + 5, 2 * (120 + 6 + 16) + 2, 2 * (200 + 6) + 2, 3)
+    apart = dataclasses.replace(config, separate=True)
+    result = forecast_video(video, poses_only, RED, tmp_path / "one.mp4", apart)
+    assert [path.name for path in result.files] == [
+        "one.npz",
+        "one-1.mp4",
+        "one-2.mp4",
+        "one-3.mp4",
+    ]
+    cells = [(16 + 3, 3), (16 + 3, 208 + 3), (144 + 16 + 3, 3)]
+    shown = []
+    for path, (y, x) in zip(result.files[1:], cells, strict=True):
+        alone = np.stack(list(videos.read_video(path))).astype(int)
+        assert alone.shape == (12 + 5, 120, 200, 3)
+        assert np.abs(grid[:, y : y + 120, x : x + 200] - alone)[12:].mean() < 3
+        shown.append(alone[-1])
+    assert np.abs(shown[0] - shown[1]).mean() > 0.5
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 30000 / 1001, 50.0, 60.0, 120.0])
+def test_a_video_goes_on_at_its_own_rate(tmp_path, fps):
+    """Of fast ones each forecast frame is shown as long as it lasts."""
+    frames = [frame_with(box_at(t // 4)) for t in range(48)]
+    video = write(tmp_path / "a.mp4", frames, fps)
+    forecaster = Forecaster(LooksBack())
+    out = tmp_path / "out.mp4"
+    result = forecast_video(video, forecaster, RED, out, OwnVideoConfig(steps=6))
+    seen, shown = videos.probe_video(video), videos.probe_video(out)
+    assert shown.fps == pytest.approx(seen.fps, abs=1e-3)
+    until = min(round(result.seen_to_s * fps) + 1, 48)
+    assert 48 - until < fps / 24
+    assert shown.num_frames == until + 6 * round(fps / result.fps)
 
 
 # --- pasting --------------------------------------------------------------------------------------
@@ -450,10 +504,11 @@ def test_seconds_outside_of_the_video(forecaster, tmp_path):
 
 def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
     video = write(tmp_path / "a.mp4", walking(30))
-    looked = []
+    told = []
     config = dataclasses.replace(CONFIG, lead_s=0.2)
-    result = forecast_video(*(video, forecaster, RED, None, config, 0.9), lambda: looked.append(1))
-    assert len(looked) == 6
+    stages = Stages(lambda *stage: told.append(stage))
+    result = forecast_video(video, forecaster, RED, None, config, 0.9, stages)
+    assert max(done for name, done, _ in told if name == "finding") == 6
     assert result.past_frames == (23, 24, 25, 26)
     assert np.abs(result.seen.joints_px[-1] - joints_of(box_at(26))).max() < 4
     assert result.lost == ()

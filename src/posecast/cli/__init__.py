@@ -2,19 +2,23 @@
 
 Every command is one row of COMMANDS and one function that takes the rest of the arguments and
 returns an exit status; it is imported when it is called, so that help comes at once. Exit status:
-0 done, 1 done but some clips were left out where that counts (--strict), 2 wrong input, 130
-stopped by Ctrl-C.
+0 done, 1 done but some clips or videos were left out where that counts, 2 wrong input, 130 stopped
+by Ctrl-C.
 """
 
 import difflib
 import importlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from posecast import __version__
 from posecast.errors import PosecastError
+
+STARTED = time.monotonic()
+"""When the program began."""
 
 Run = Callable[[list[str], str], int]
 """A command: its arguments and the name it was called by -> exit status."""
@@ -70,7 +74,7 @@ COMMANDS = {
         "posecast.cli.estimate:estimate", "find poses in a store's frames, beside its labels"
     ),
     "forecast": Command(
-        "posecast.cli.forecast:forecast", "forecast a video of your own, in one command"
+        "posecast.cli.forecast:forecast", "forecast videos of your own, in one command"
     ),
     "forecast-poses": Command(
         "posecast.cli.forecast_poses:forecast_poses",
@@ -116,8 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(words)
-    except KeyboardInterrupt:
-        print("posecast: stopped; the same command goes on where it was", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        what = str(stop) or "the same command goes on where it was"
+        print(f"posecast: stopped; {what}", file=sys.stderr)
         return 130
     except PosecastError as error:
         print(f"posecast: error: {error}", file=sys.stderr)

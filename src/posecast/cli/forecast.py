@@ -1,49 +1,66 @@
-"""`posecast forecast`: a video of one's own."""
+"""`posecast forecast`: videos of one's own."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 
+from posecast.cli import STARTED
 from posecast.cli.parsing import parse
+from posecast.cli.stages import shown
 from posecast.computing.options import ForecasterOptions
+from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
 from posecast.estimation.estimator import Pixels
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_files import MOVIES
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
+from posecast.records.files import WriteError
 from posecast.report.comparison import compare_video
+from posecast.sample import SAMPLE
 
 _USUAL_CONFIDENCE = 0.3
+_KNOWS = (
+    "one person at a time is forecast; after the last seen frame the camera is taken to stand still"
+)
 
 
 @dataclass(frozen=True)
 class ForecastVideo:
-    """Forecast a video of your own: how the person in it goes on.
+    """Forecast videos of your own: how the person in each goes on.
 
     Finds the person, follows it, and forecasts what comes after the last frames in which it is
     seen well, or after --from. Nothing that is shown later is looked at. Writes the video as it
     goes on, in its own size and rate, and the joints as .npz beside it. Needs nothing but the
-    video: the weights that ship with posecast do it ('posecast models' lists them).
+    video: the weights that ship with posecast do it ('posecast models' lists them). Of several
+    videos those that cannot be forecast are left out, and named at the end (exit status 1; 2 where
+    none could).
 
     Examples:
+      posecast forecast --sample
       posecast forecast my.mp4
+      posecast forecast my.mp4 --futures 4
+      posecast forecast *.mp4 --out forecasts
       posecast forecast my.mp4 --box 120,40,90,210 --from 2.5 --panels --out future.gif
       posecast forecast my.mp4 --compare
       posecast forecast my.mp4 --poses openpose_json --steps 128
       posecast forecast my.mp4 --pose-run runs/pose --image-run runs/image
     """
 
-    video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
-    """Any video file, or a folder of frames."""
+    videos: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="VIDEO")] = ()
+    """Video files of any kind, or folders of frames."""
+    sample: bool = False
+    """Forecast the video of a real person that ships with posecast, to see what it does."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
     """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
     image_run: Path = Path(DEFAULT_DRAWER)
@@ -57,7 +74,10 @@ class ForecastVideo:
     """Poses of another program, in place of an estimator: OpenPose's folder; JSON of COCO,
     AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
     out: Path | None = None
-    """Video to write, .mp4 or .gif; NAME-forecast.mp4 where you are, if not given."""
+    """Video to write, .mp4 or .gif, or the folder to write to; NAME-forecast.mp4 where you are, if
+    not given."""
+    json: bool = False
+    """Print one JSON object in place of lines for people: files, person, stages, warnings."""
     from_s: Annotated[float | None, tyro.conf.arg(name="from")] = None
     """Forecast from this second on."""
     compare: bool = False
@@ -89,32 +109,84 @@ class ForecastVideo:
     follow: FollowOptions = field(default_factory=FollowOptions)
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """How it went with one video."""
+
+    video: Path
+    stages: Stages
+    problem: str = ""
+    """Why there is no forecast; "" where there is one."""
+    text: str = ""
+    """What people are told."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What programs are told."""
+
+
 def forecast(words: list[str], program: str) -> int:
-    """`posecast forecast VIDEO`."""
+    """`posecast forecast VIDEO ...`."""
     asked = parse(ForecastVideo, words, program)
-    box = _parse_box(asked.box)
-    forecaster = Forecaster.load(
-        asked.pose_run, asked.image_run if asked.frames else None, asked.options
-    )
-    source = _source(asked, forecaster, box)
-    out = asked.out or Path(
-        f"{_stem(asked.video)}-{'compare' if asked.compare else 'forecast'}.mp4"
-    )
-    video = (asked.video, forecaster, source, out, asked.config, asked.from_s)
-    if asked.compare:
-        with _progress() as on_frame:
-            text = compare_video(*video, on_frame)
-        print(f"{text}\n{out}, {out.with_suffix('.html')}")
+    outs = _outs(asked)
+    outcomes: list[_Outcome] = []
+    try:
+        with shown("") as show, Stages(show).stage("loading"):
+            forecaster, source = _load(asked)
+        loading = {"loading": time.monotonic() - STARTED}
+        for video, out in outs.items():
+            with shown(video.name if len(outs) > 1 else "") as show:
+                stages = Stages(show, {} if outcomes else loading)
+                outcomes.append(_attempt(asked, forecaster, source, video, out, stages))
+            if not asked.json and not outcomes[-1].problem:
+                print(outcomes[-1].text, outcomes[-1].stages.summary(), sep="\n", flush=True)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{len(outcomes)} of {len(outs)} videos were done") from None
+    if asked.json:
+        print(json.dumps(_facts(outcomes), indent=2))
+    failed = [each for each in outcomes if each.problem]
+    if len(outs) == 1 and failed:
+        raise PosecastError(failed[0].problem)
+    for each in failed:
+        print(f"posecast: left out: {each.problem}", file=sys.stderr)
+    if not failed:
         return 0
-    with _progress() as on_frame:
-        result = forecast_video(*video, on_frame)
-    print(f"{out}: {result.summary()}")
-    return 0
+    print(f"posecast: {len(failed)} of {len(outs)} videos failed", file=sys.stderr)
+    return 1 if len(failed) < len(outs) else 2
+
+
+def _outs(asked: ForecastVideo) -> dict[Path, Path]:
+    """Where the forecast of each video goes; PosecastError where that is not clear."""
+    videos = list(dict.fromkeys([*([SAMPLE] if asked.sample else []), *asked.videos]))
+    if not videos:
+        raise PosecastError("give a video to forecast, or --sample")
+    if len(videos) > 1 and (asked.box or asked.poses):
+        raise PosecastError("--box and --poses are of one video; forecast one at a time")
+    out = asked.out or Path()
+    if out.suffix.lower() in MOVIES and not out.is_dir():
+        if len(videos) > 1:
+            raise PosecastError(
+                f"--out {out} is one video, {len(videos)} are asked for: name a folder"
+            )
+        return {videos[0]: out}
+    if out.suffix and not out.is_dir() and len(videos) == 1:
+        return {videos[0]: out}  # the message about it says which endings there are
+    ending = "compare" if asked.compare else "forecast"
+    outs = {video: out / f"{_stem(video)}-{ending}.mp4" for video in videos}
+    twice = [path for path, count in Counter(outs.values()).items() if count > 1]
+    if twice:
+        raise PosecastError(f"{twice[0]} would be written twice: forecast videos of one name apart")
+    return outs
 
 
 def _stem(video: Path) -> str:
     """The name without suffix; of a folder all of its name."""
     return video.resolve().name if video.is_dir() else video.stem
+
+
+def _load(asked: ForecastVideo) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
+    box = _parse_box(asked.box)
+    image_run = asked.image_run if asked.frames else None
+    forecaster = Forecaster.load(asked.pose_run, image_run, asked.options)
+    return forecaster, _source(asked, forecaster, box)
 
 
 def _parse_box(text: str) -> Box | None:
@@ -144,11 +216,42 @@ def _source(
     return EstimatedPoses(estimator, asked.follow, box, asked.person)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[], None]]:
-    """A function to call after each frame; counts them in a terminal."""
-    console = Console(stderr=True)
-    column = TextColumn("looking for the person: {task.completed:.0f} frames")
-    with Progress(column, console=console, transient=True, disable=not console.is_terminal) as bar:
-        row = bar.add_task("", total=None)
-        yield lambda: bar.advance(row)
+def _attempt(
+    asked: ForecastVideo,
+    forecaster: Forecaster,
+    source: EstimatedPoses | KeypointFile,
+    video: Path,
+    out: Path,
+    stages: Stages,
+) -> _Outcome:
+    """Forecast one video; what is wrong with it is noted, a full disk raises."""
+    given = (video, forecaster, source, out, asked.config, asked.from_s, stages)
+    try:
+        if asked.compare:
+            text = compare_video(*given)
+            files = [str(out), str(out.with_suffix(".html"))]
+            return _Outcome(video, stages, "", f"{text}\n{', '.join(files)}", {"files": files})
+        result = forecast_video(*given)
+    except WriteError:
+        raise
+    except PosecastError as error:
+        return _Outcome(video, stages, str(error))
+    text = f"{out}: {result.summary()}\n{_KNOWS}"
+    return _Outcome(video, stages, "", text, result.facts())
+
+
+def _facts(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
+    """What --json prints."""
+    done = [
+        {
+            "video": str(each.video),
+            **each.facts,
+            "stages_s": {name: round(seconds, 3) for name, seconds in each.stages.seconds.items()},
+        }
+        for each in outcomes
+        if not each.problem
+    ]
+    failed = [
+        {"video": str(each.video), "problem": each.problem} for each in outcomes if each.problem
+    ]
+    return {"videos": done, "failed": failed}

@@ -20,7 +20,13 @@ from posecast.forecasting.frame_rates import (
     to_video_rate,
 )
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
-from posecast.forecasting.protocols import MOST_PICTURES, FrameDrawer, Needs, TrainedPoseForecaster
+from posecast.forecasting.protocols import (
+    MOST_PICTURES,
+    FrameDrawer,
+    Needs,
+    SaysHowSure,
+    TrainedPoseForecaster,
+)
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
@@ -132,6 +138,12 @@ class Forecaster:
     ) -> Forecast:
         """As `forecast`, at the rates of `forecast_poses_of_video`."""
         return self.draw(seen, self.forecast_poses_of_video(seen, rates, steps, samples), drawn)
+
+    def radii_px(self, seen: SeenVideo, rates: FrameRates) -> Float[np.ndarray, "q t j"] | None:
+        """As `SaysHowSure`, of such a stretch; None where the pose model does not say."""
+        if not isinstance(self.poses, SaysHowSure):
+            return None
+        return self.poses.radii_px(to_model_rate(seen, rates, self.needs.max_past))
 
     def predict(
         self,

@@ -7,7 +7,6 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from posecast.estimation import People
-from posecast.media.picture_files import write_picture
 from posecast.media.pictures import draw_pose
 from posecast.skeletons import Skeleton
 
@@ -27,13 +26,14 @@ def draw_people(people: People, skeleton: Skeleton) -> UInt8[np.ndarray, "h w 3"
     return np.asarray(image).copy()
 
 
-def tell_of_people(people: People | None, out: Path | None, skeleton: Skeleton) -> str:
-    """Where there are several, write their picture beside `out` (NAME-people.png) and say so."""
+def people_path(out: Path) -> Path:
+    """Where their picture goes, beside the video OUT: NAME-people.png."""
+    return out.with_name(f"{out.stem}-people.png")
+
+
+def tell_of_people(people: People | None, out: Path | None) -> str:
+    """A line that says so where there are several, and how to choose; "" where not."""
     if people is None:
         return ""
     text = f"{len(people.poses)} people found, number {people.followed} followed"
-    if out is None:
-        return text
-    path = out.with_name(f"{out.stem}-people.png")
-    write_picture(path, draw_people(people, skeleton))
-    return f"{text}: see {path}; --person N or --box chooses"
+    return text if out is None else f"{text}: see {people_path(out)}; --person N or --box chooses"

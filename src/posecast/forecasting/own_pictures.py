@@ -1,9 +1,10 @@
-"""The pictures of a forecast of one's own video: its frames go on in its own size and rate, or
-whole frames with the skeleton beside them."""
+"""The pictures of a forecast of one's own video: its frames go on in its own size and rate, in
+several futures side by side, or whole frames with the skeleton beside them."""
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -13,12 +14,21 @@ from jaxtyping import Float, UInt8
 from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
 from posecast.geometry import Crop, cut_crop
-from posecast.media.pictures import PREDICTED, SEEN, panel, pose_in_crop, side_by_side
+from posecast.media.pictures import (
+    PREDICTED,
+    SEEN,
+    contact_sheet,
+    draw_pose,
+    panel,
+    pose_in_crop,
+    side_by_side,
+)
 from posecast.media.videos import VideoSource, read_video
 from posecast.skeletons import Skeleton
 
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""
+_LONGEST_GRID_PX = 1920
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,15 @@ class View:
         """Of this height, but no larger than the video; 0 is the video's own size."""
         scale = min(1.0, height / image_hw[0]) if height else 1.0
         return cls((max(round(image_hw[0] * scale), 2), max(round(image_hw[1] * scale), 2)), scale)
+
+    @classmethod
+    def of_grid(cls, image_hw: tuple[int, int], height: int, count: int) -> "View":
+        """Of each of several pictures in a grid: of this height; 0: so that the grid is no larger
+        than a usual screen."""
+        columns = _columns(count)
+        whole = max(image_hw[1] * columns, image_hw[0] * math.ceil(count / columns))
+        fitting = math.floor(image_hw[0] * min(1.0, _LONGEST_GRID_PX / whole))
+        return cls.of(image_hw, height or fitting)
 
     def resize(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """Scale a frame of the video to it."""
@@ -103,25 +122,56 @@ def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
     return weights.astype(np.float32)
 
 
+def seen_frames(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The video at its own rate, up to the last seen frame."""
+    count = round(result.seen_to_s * result.shown_fps) + 1
+    return itertools.islice(read_video(video, result.shown_fps), count)
+
+
 def video_goes_on(
-    video: VideoSource, result: OwnForecast, view: View, sample: int = 0
+    seen: Iterable[UInt8[np.ndarray, "h w 3"]],
+    result: OwnForecast,
+    view: View,
+    skeleton: Skeleton,
+    sample: int = 0,
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The video up to the last seen frame, at the forecast's rate, and one of its futures."""
-    fps = result.forecast.fps
-    num_seen = round(result.seen_to_s * fps) + 1
-    for picture in itertools.islice(read_video(video, fps), num_seen):
-        yield view.resize(picture)
-    yield from future_frames(result, view, sample)
+    """The video up to the last seen frame and one of its futures, at the video's rate."""
+    yield from (view.resize(picture) for picture in seen)
+    for picture in future_frames(result, view, skeleton, sample):
+        yield from itertools.repeat(picture, result.repeats)
+
+
+def futures_side_by_side(
+    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View, skeleton: Skeleton
+) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
+    """As `video_goes_on`, all futures in a grid, each with its probability; green borders: seen,
+    red: forecast."""
+    weights = result.forecast.weights
+    columns, strip = _columns(len(weights)), max(view.hw[0] // 14, 16)
+    for picture in seen:
+        shown = panel(view.resize(picture), SEEN, "seen", strip)
+        yield contact_sheet([shown] * len(weights), columns)
+    texts = [f"future {n}: {100 * weight:.0f} %" for n, weight in enumerate(weights, start=1)]
+    futures = (future_frames(result, view, skeleton, sample) for sample in range(len(weights)))
+    for pictures in zip(*futures, strict=True):
+        labelled = zip(pictures, texts, strict=True)
+        panels = [panel(picture, PREDICTED, text, strip) for picture, text in labelled]
+        yield from itertools.repeat(contact_sheet(panels, columns), result.repeats)
+
+
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
 
 
 def future_frames(
-    result: OwnForecast, view: View, sample: int = 0
+    result: OwnForecast, view: View, skeleton: Skeleton, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Whole frames of one future; without an image model the last seen frame, again and again."""
+    """Whole frames of one future; without an image model its poses on the last seen frame."""
     forecast, last = result.forecast, result.seen.pictures[-1]
     picture, crop = view.resize(last), _scaled_crop(forecast.crop, view.scale)
     if forecast.frames is None:
-        yield from itertools.repeat(picture, len(forecast.visible))
+        for joints, visible in zip(forecast.joints_px[sample], forecast.visible, strict=True):
+            yield draw_pose(picture, joints * view.scale, visible, skeleton)
         return
     still = cut_crop(last, forecast.crop, forecast.frames.shape[2], "area")
     for patch in forecast.frames[sample]:
@@ -129,16 +179,19 @@ def future_frames(
 
 
 def with_poses(
-    video: VideoSource, result: OwnForecast, view: View, skeleton: Skeleton
+    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
+    result: OwnForecast,
+    view: View,
+    skeleton: Skeleton,
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """Seen frames, then those of the likeliest future, each with its pose beside it."""
     seen, forecast = result.seen, result.forecast
-    pictures = read_pictures(video, result.past_frames, result.fps)
     for picture, joints, visible in zip(pictures, seen.joints_px, seen.visible, strict=True):
         shown = view.resize(picture)
         pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
         yield side_by_side([panel(shown, SEEN, "seen"), panel(pose, SEEN, "pose seen")])
-    frames = zip(future_frames(result, view), forecast.joints_px[0], forecast.visible, strict=True)
+    futures = future_frames(result, view, skeleton)
+    frames = zip(futures, forecast.joints_px[0], forecast.visible, strict=True)
     for number, (picture, joints, visible) in enumerate(frames, start=1):
         pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
         panels = (picture, f"forecast +{number}"), (pose, f"pose +{number}")

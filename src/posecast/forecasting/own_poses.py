@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from posecast.clips import SeenVideo
+from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.onnx_files import OnnxEstimator
@@ -25,8 +25,11 @@ class OwnVideoConfig:
 
     steps: int = 64
     """Future frames; any number, whatever the models were trained on."""
-    samples: int = 1
-    """Futures to forecast, where the pose model knows several; the likeliest is drawn."""
+    futures: int = 1
+    """Futures to forecast and draw, where the pose model knows several, the likeliest first. The
+    video shows them side by side, each with its probability."""
+    separate: bool = False
+    """Of several futures write each as a video of its own (NAME-1.mp4, NAME-2.mp4, ...)."""
     fps: float = 0.0
     """Frames a second at which the video is looked at and forecast; 0: its own, of a fast video
     every n-th so that about 30 are left. Poses are brought to the pose model's rate and back."""
@@ -47,8 +50,8 @@ class OwnVideoConfig:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
-        if self.samples < 1:
-            raise PosecastError(f"samples is {self.samples}; it must be 1 or more")
+        if self.futures < 1:
+            raise PosecastError(f"futures is {self.futures}; it must be 1 or more")
         if not 0 <= self.fps < math.inf:
             raise PosecastError(f"fps is {self.fps}; it must be 0 or more")
         if not 0 <= self.folder_fps < math.inf:
@@ -117,11 +120,11 @@ def find_poses(
     skeleton: Skeleton,
     config: OwnVideoConfig,
     from_s: float | None = None,
-    on_frame: Callable[[], None] = lambda: None,
+    stages: Stages | None = None,
 ) -> FoundPoses:
     """Poses `config.fps` a second, up to the second to forecast from.
 
-    `on_frame` is called after each frame that an estimator has looked at.
+    `stages` is told of each frame that an estimator has looked at.
     """
     if isinstance(source, KeypointFile):
         return _read_poses(video, source, skeleton, config, from_s)
@@ -130,7 +133,7 @@ def find_poses(
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
             f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
-    return _estimate_poses(video, source, config, from_s, on_frame)
+    return _estimate_poses(video, source, config, from_s, stages or Stages())
 
 
 def _estimate_poses(
@@ -138,13 +141,16 @@ def _estimate_poses(
     source: EstimatedPoses,
     config: OwnVideoConfig,
     from_s: float | None,
-    on_frame: Callable[[], None],
+    stages: Stages,
 ) -> FoundPoses:
     stop, skipped = _num_seen(config, from_s), 0
     if stop is not None and source.box is None:  # a box is one in the first frame
         skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
-    found = follow(frames, source.estimator, source.follow, source.box, on_frame, source.person)
+    found = follow(
+        stages.each("reading", frames),
+        *(source.estimator, source.follow, source.box, stages.advance, source.person),
+    )
     if not np.any(found.visible):
         raise PosecastError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "

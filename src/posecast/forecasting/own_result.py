@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from posecast.clips import Forecast, SeenVideo
+from posecast.estimation import People
 from posecast.skeletons import Skeleton
 
 ARRAYS = (
@@ -28,6 +30,11 @@ futures, the likeliest first, with their weights (s,); frames (n, t, h, w, 3) of
 seconds of all frames; the crop (x1, y1, x2, y2) that `predicted_frames` show."""
 
 
+Sureness = tuple[tuple[float, float], ...]
+"""Seconds after the last seen frame, and how far a joint is off at most in nine of ten cases, as a
+share of the person's size (the longer side of the seen joints)."""
+
+
 @dataclass(frozen=True, eq=False)
 class OwnForecast:
     """A forecast and where it comes from."""
@@ -37,10 +44,23 @@ class OwnForecast:
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
     fps: float
+    """At which the video was looked at, and is forecast."""
+    shown_fps: float
+    """Of the video that is written: its own, of fast ones a multiple of `fps`."""
     lost: tuple[tuple[int, int], ...] = ()
     note: str = ""
     """What people should know of how frame rates were brought together, and of what was guessed or
     filled in a file of keypoints."""
+    sureness: Sureness = ()
+    people: People | None = None
+    """Several people, where an estimator found them."""
+    files: tuple[Path, ...] = ()
+    """What was written."""
+
+    @property
+    def repeats(self) -> int:
+        """How often each forecast frame is shown in a video of `shown_fps`."""
+        return max(round(self.shown_fps / self.fps), 1)
 
     @property
     def seen_from_s(self) -> float:
@@ -51,15 +71,53 @@ class OwnForecast:
         return self.past_frames[-1] / self.fps
 
     def summary(self) -> str:
-        """A line or two for people."""
+        """Some lines for people."""
         count = len(self.forecast.visible)
-        text = (
+        first = (
             f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
             f"({count / self.fps:.2f} s) forecast"
         )
+        return "\n".join([first, *self.warnings(), *self.chances()])
+
+    def warnings(self) -> list[str]:
+        """Where the person was lost, and `note`, a line each."""
         spans = [f"{a / self.fps:.2f} to {b / self.fps:.2f} s" for a, b in self.lost]
-        text += f"\nthe person was not found from {', '.join(spans)}" if spans else ""
-        return text + (f"\n{self.note}" if self.note else "")
+        lost = [f"the person was not found from {', '.join(spans)}"] if spans else []
+        return lost + self.note.splitlines()
+
+    def chances(self) -> list[str]:
+        """How likely futures are, and how far off the likeliest may be, a line each."""
+        lines = []
+        if len(self.forecast.weights) > 1:
+            shares = ", ".join(f"{100 * weight:.0f} %" for weight in self.forecast.weights)
+            lines.append(f"{len(self.forecast.weights)} futures, how likely each is: {shares}")
+        if self.sureness:
+            parts = (f"{100 * share:.0f} % after {at:g} s" for at, share in self.sureness)
+            lines.append(
+                f"how sure: in nine of ten cases joints are off by at most {', '.join(parts)} "
+                "(of the person's size)"
+            )
+        return lines
+
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        count, people = len(self.forecast.visible), self.people
+        return {
+            "files": [str(path) for path in self.files],
+            "seen_s": [self.seen_from_s, self.seen_to_s],
+            "forecast_frames": count,
+            "forecast_s": count / self.fps,
+            "fps": self.fps,
+            "crop": list(dataclasses.astuple(self.forecast.crop)),
+            "person": people.followed if people else 1,
+            "num_people": len(people.poses) if people else 1,
+            "weights": [float(weight) for weight in self.forecast.weights],
+            "nine_tenths_within": [
+                {"after_s": at, "share_of_person": share} for at, share in self.sureness
+            ],
+            "lost_s": [[first / self.fps, again / self.fps] for first, again in self.lost],
+            "warnings": self.warnings(),
+        }
 
 
 def arrays_writer(result: OwnForecast, skeleton: Skeleton) -> Callable[[Path], None]:

@@ -94,6 +94,17 @@ class TrainedPoseForecaster(PoseForecaster, Protocol):
 
 
 @runtime_checkable
+class SaysHowSure(Protocol):
+    """A pose forecaster that says how far off it may be."""
+
+    def radii_px(self, seen: SeenVideo) -> Float[np.ndarray, "q t j"]:
+        """Distances from the first future, in pixels, that hold each joint in half (0) and in nine
+        tenths (1) of the cases, for as many frames ahead, at the rate that was trained on, as it
+        knows of."""
+        ...
+
+
+@runtime_checkable
 class FrameDrawer(Protocol):
     """What draws a person in poses that are given, from seen frames."""
 

@@ -152,10 +152,10 @@ def add_caption(
 
 
 def panel(
-    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str
+    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str, height: int = 16
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The picture in a border of that colour, a line of text above it."""
-    return add_caption(add_border(picture, colour), text)
+    """The picture in a border of that colour, a line of text above it, `height` pixels high."""
+    return add_caption(add_border(picture, colour), text, height)
 
 
 def enlarge(image: UInt8[np.ndarray, "h w 3"], times: int) -> UInt8[np.ndarray, "h2 w2 3"]:

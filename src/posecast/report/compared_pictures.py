@@ -48,7 +48,7 @@ def compare_pictures(
     panels = {"truth": list(past), "forecast": list(past)}
     panels["pose"] = [pose_in_crop(*pose, crop, skeleton, _SIDE_PX) for pose in poses]
     psnr: tuple[list[float], list[float]] = ([], [])
-    drawn = future_frames(result, View.of(seen.image_hw, 0))
+    drawn = future_frames(result, View.of(seen.image_hw, 0), skeleton)
     pairs = zip(true_pictures(video, result), drawn, strict=False)  # the video may end before
     for number, (true, made) in enumerate(pairs):
         for values, other in zip(psnr, (made, last), strict=True):

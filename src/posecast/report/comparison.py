@@ -4,7 +4,6 @@ Writes a video (truth, forecast and pose side by side) and a page of one file wi
 the errors over time and a verdict.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 
 from posecast import __version__
+from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.evaluation.comparison import Comparison, compare_poses
 from posecast.forecasting.forecaster import Forecaster
@@ -53,14 +53,14 @@ def compare_video(
     out: str | Path,
     config: OwnVideoConfig | None = None,
     from_s: float | None = None,
-    on_frame: Callable[[], None] = lambda: None,
+    stages: Stages | None = None,
 ) -> str:
     """Forecast a video from a second of it on, and hold the forecast beside what came.
 
     Args:
         out: the video to write, .mp4; the page goes beside it, .html.
         from_s: None leaves `config.steps` frames (at most half of the video) as truth.
-        on_frame: called after each frame in which the person was looked for.
+        stages: a clock that is told of the stages of `forecast_video`, comparing and writing.
 
     Returns:
         Tables of the errors and a verdict, for a terminal.
@@ -68,17 +68,18 @@ def compare_video(
     Raises:
         PosecastError: as `forecast_video`; or nothing to compare with after that second.
     """
-    out, config = Path(out), config or OwnVideoConfig()
+    out, config, stages = Path(out), config or OwnVideoConfig(), stages or Stages()
     if out.suffix.lower() != ".mp4":
         raise PosecastError(f"{out}: a comparison is written as .mp4, with a page beside it")
     source = video_source(video, forecaster, config)
     rates = FrameRates.of_video(probe_video(source).fps, forecaster.needs, config.fps)
     if from_s is None:
         from_s = second_to_compare_from(source, rates.video, config.steps)
-    result = forecast_video(source, forecaster, poses, None, config, from_s, on_frame)
-    truth = find_truth(source, poses, result, forecaster.skeleton, on_frame)
-    errors = compare_poses(forecaster, rates, result, truth)
-    pictures = compare_pictures(source, result, truth, forecaster.skeleton)
+    result = forecast_video(source, forecaster, poses, None, config, from_s, stages)
+    with stages.stage("comparing", len(result.forecast.visible)):
+        truth = find_truth(source, poses, result, forecaster.skeleton, stages.advance)
+        errors = compare_poses(forecaster, rates, result, truth)
+        pictures = compare_pictures(source, result, truth, forecaster.skeleton)
     psnr = None if pictures.psnr is None else np.array(pictures.psnr)
     comparison = Comparison(rates.video, *errors, psnr)
     figures = _figures(comparison)
@@ -92,8 +93,9 @@ def compare_video(
         note=result.note,
         version=__version__,
     )
-    movie = mp4_writer(out, movie_of(pictures), rates.video)
-    write_together({out.with_suffix(".html"): lambda path: _fill(path, page), out: movie})
+    with stages.stage("writing"):
+        movie = mp4_writer(out, movie_of(pictures), rates.video)
+        write_together({out.with_suffix(".html"): lambda path: _fill(path, page), out: movie})
     tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
     return "\n\n".join([_where(result), *tables, comparison.verdict()])
 

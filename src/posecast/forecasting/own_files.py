@@ -1,0 +1,111 @@
+"""The files of a forecast of one's own video, each by what fills it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from posecast.computing.stages import Stages
+from posecast.errors import PosecastError
+from posecast.forecasting.own_people import draw_people, people_path
+from posecast.forecasting.own_pictures import (
+    View,
+    futures_side_by_side,
+    read_pictures,
+    seen_frames,
+    video_goes_on,
+    with_poses,
+)
+from posecast.forecasting.own_poses import OwnVideoConfig
+from posecast.forecasting.own_result import OwnForecast, arrays_writer
+from posecast.media.frame_folders import FrameFolder
+from posecast.media.sound import add_sound
+from posecast.media.videos import gif_writer, mp4_writer
+from posecast.skeletons import Skeleton
+
+MOVIES = (".mp4", ".gif")
+"""Endings of the videos that are written."""
+Write = Callable[[Path], None]
+"""Fills a temporary file."""
+
+
+def check_out(out: Path, video: Path | FrameFolder) -> None:
+    """PosecastError where the forecast cannot be written under this name."""
+    if out.suffix.lower() not in MOVIES:
+        raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
+    if out.exists() and isinstance(video, Path) and video.exists() and out.samefile(video):
+        raise PosecastError(f"{out} is the video to forecast: give another name with --out")
+
+
+def forecast_files(
+    video: Path | FrameFolder,
+    result: OwnForecast,
+    out: Path,
+    config: OwnVideoConfig,
+    skeleton: Skeleton,
+    stages: Stages,
+) -> dict[Path, Write]:
+    """What is written beside OUT, and OUT last: where it is, all is."""
+    files: dict[Path, Write] = {out.with_suffix(".npz"): arrays_writer(result, skeleton)}
+    if result.people is not None:
+        people = Image.fromarray(draw_people(result.people, skeleton))
+        files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
+    movies = _movies(video, result, out, config, skeleton, stages)
+    fps = result.fps if config.panels else result.shown_fps
+    heard = None if config.panels else video
+    return files | {
+        path: _movie_writer(path, stages.steps(movie), fps, result, heard)
+        for path, movie in movies.items()
+    }
+
+
+def _movies(
+    video: Path | FrameFolder,
+    result: OwnForecast,
+    out: Path,
+    config: OwnVideoConfig,
+    skeleton: Skeleton,
+    stages: Stages,
+) -> dict[Path, Iterator[UInt8[np.ndarray, "h w 3"]]]:
+    """Pictures of each video that is written."""
+
+    def seen() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        return stages.each("reading", seen_frames(video, result))
+
+    hw, count = result.seen.image_hw, len(result.forecast.joints_px)
+    view = View.of(hw, config.view_height)
+    if config.panels:
+        pictures = stages.each("reading", read_pictures(video, result.past_frames, result.fps))
+        return {out: with_poses(pictures, result, view, skeleton)}
+    if config.separate and count > 1:
+        paths = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
+        return {
+            path: video_goes_on(seen(), result, view, skeleton, sample)
+            for sample, path in enumerate(paths)
+        }
+    if count > 1:
+        view = View.of_grid(hw, config.view_height, count)
+        return {out: futures_side_by_side(seen(), result, view, skeleton)}
+    return {out: video_goes_on(seen(), result, view, skeleton)}
+
+
+def _movie_writer(
+    out: Path,
+    movie: Iterator[UInt8[np.ndarray, "h w 3"]],
+    fps: float,
+    result: OwnForecast,
+    heard: Path | FrameFolder | None,
+) -> Write:
+    """What fills the file of the movie, with the sound of the seen part where there is some."""
+    if out.suffix.lower() == ".gif":
+        return gif_writer(out, movie, fps)
+    write = mp4_writer(out, movie, fps)
+
+    def write_with_sound(path: Path) -> None:
+        write(path)
+        if isinstance(heard, Path):
+            add_sound(path, heard, result.seen_to_s + 1 / result.fps)
+
+    return write_with_sound
