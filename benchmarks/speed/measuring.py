@@ -13,6 +13,8 @@ from statistics import median
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from posecast.computing.recording import PLAIN_CALLS
+
 Work = Callable[[], object]
 """Something to be timed; what it returns is not looked at."""
 
@@ -34,8 +36,10 @@ class Timing:
 
 
 def time_work(work: Work, device: torch.device, repeats: int, at_least_s: float) -> Timing:
-    """Do it once to warm up, then `repeats` times, and on until `at_least_s` have passed."""
-    work()
+    """Do it once to warm up (on a GPU until it is recorded), then `repeats` times, and on until
+    `at_least_s` have passed."""
+    for _ in range(1 if device.type == "cpu" else PLAIN_CALLS + 2):
+        work()
     _wait(device)
     gc.collect()
     times: list[float] = []

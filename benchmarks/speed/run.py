@@ -36,8 +36,8 @@ class BenchConfig:
     """And at least so long."""
     memory: bool = True
     """Measure the peak memory of image training too, in a process of its own."""
-    compile: Compile = "off"
-    """Measure with torch.compile; compiling takes minutes and is not counted."""
+    compile: Compile = "auto"
+    """on: measure with torch.compile; compiling takes minutes and is not counted."""
     quick: bool = False
     """Tiny sizes: shows in seconds that all runs, and measures nothing worth knowing."""
 

@@ -11,9 +11,10 @@ from torch import nn
 
 from benchmarks.speed.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch, SeenVideo
-from posecast.computing.compilation import Compile
+from posecast.computing.compilation import Compile, is_recorded
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.computing.options import ForecasterOptions
+from posecast.computing.recording import recorded
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -24,15 +25,15 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store, StoredClip, StoreInfo
 from posecast.store.writing import StoreWriter, write_clip
+from posecast.training.fitting import FitConfig, build_optimizer
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
     ready_network,
     train_iteration,
 )
-from posecast.training.image_inputs import ImagePairTensors, image_tensors
+from posecast.training.image_inputs import image_tensors
 from posecast.training.image_steps import FeatureNetworks
-from posecast.training.optimizers import TFRMSProp
 from posecast.training.pose import pose_step
 from posecast.windows import ImagePairs, ImagePairSampler
 
@@ -60,7 +61,7 @@ class Sizes:
     """Clips in the store and in the joint forecast."""
     features: bool = True
     """With both feature networks."""
-    compile: Compile = "off"
+    compile: Compile = "auto"
     """See the settings of image training."""
 
 
@@ -76,7 +77,7 @@ def write_random_store(path: Path, sizes: Sizes) -> Store:
         for number in range(sizes.clips):
             clip = StoredClip(
                 clip_id=f"{number:04d}",
-                action="noise",
+                action=("noise", "hiss")[number % 2],
                 split="train",
                 official_split="train",
                 fps=30.0,
@@ -110,20 +111,22 @@ def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callabl
     torch.manual_seed(0)
     fabric = build_fabric(_name(device), precision=MODES[precision])
     model = PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)).to(device)
-    optimizer = TFRMSProp([each for each in model.parameters() if each.requires_grad])
+    fit = FitConfig(optimizer="rmsprop", learning_rate=1e-3)
+    optimizer = build_optimizer(model, fit, is_recorded(sizes.compile, device))
     shape = (sizes.pose_batch, sizes.num_past + sizes.num_future, PENN_ACTION.num_joints)
     batch = PoseBatch(torch.rand(*shape, 2) * 2 - 1, torch.rand(*shape) < 0.9, sizes.num_past)
     batch = batch.to(device)
 
-    def step() -> None:
+    def step(batch: PoseBatch) -> torch.Tensor:
         with fabric.autocast():
-            loss, _ = pose_step(model, batch)
+            loss, metrics = pose_step(model, batch)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 25.0)
         optimizer.step()
+        return metrics["loss"]
 
-    return step
+    return functools.partial(recorded(step, sizes.compile, device), batch)
 
 
 def lstm_flop(sizes: Sizes, num_frames: int, batch: int, training: bool) -> int:
@@ -135,8 +138,8 @@ def lstm_flop(sizes: Sizes, num_frames: int, batch: int, training: bool) -> int:
 
 def image_iteration(
     sizes: Sizes, precision: str, device: torch.device
-) -> tuple[Callable[[ImagePairTensors], object], ImageTrainingConfig]:
-    """One iteration with all losses in which both networks learn, and the settings."""
+) -> Callable[[ImageBatch], object]:
+    """One iteration, heat maps included, with all losses, in which both networks learn."""
     mode = MODES[precision]
     config = ImageTrainingConfig(
         generator=GeneratorConfig(width=sizes.width, size=sizes.side),
@@ -149,14 +152,18 @@ def image_iteration(
     networks = FeatureNetworks(*(ready_network(network, device, config) for network in networks))
     fabric = build_fabric(_name(device), precision=mode)
     training = ImageTraining.start(config, device)
-    return lambda pairs: train_iteration(training, pairs, networks, config, fabric), config
+
+    def iteration(batch: ImageBatch) -> object:
+        pairs = image_tensors(batch, PENN_ACTION, config.sigma_px)
+        return train_iteration(training, pairs, networks, config, fabric)
+
+    return recorded(iteration, sizes.compile, device)
 
 
 def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
-    """One iteration of image training, heat maps included, always on the same pairs."""
-    iteration, config = image_iteration(sizes, precision, device)
+    """One iteration of image training, always on the same pairs."""
     batch = _random_pairs(sizes).to(device)
-    return lambda: iteration(image_tensors(batch, PENN_ACTION, config.sigma_px))
+    return functools.partial(image_iteration(sizes, precision, device), batch)
 
 
 def image_training_memory(sizes: Sizes, precision: str) -> Callable[[], object]:

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -103,6 +104,11 @@ def mirror_joints(
     mirrored = joints_crop[..., order, :]  # indexing by a list copies
     mirrored[..., 0] = 1 - mirrored[..., 0]  # pyright: ignore[reportArgumentType]
     return mirrored, visible[..., order]
+
+
+def swap_sides(values: Tensor, skeleton: Skeleton, dim: int) -> Tensor:
+    """Left joints' values for right ones and the other way round; a GPU need not wait for it."""
+    return torch.stack([values.select(dim, joint) for joint in skeleton.mirror], dim)
 
 
 def union_crop(

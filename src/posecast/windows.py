@@ -8,11 +8,12 @@ places step * batch_size ... of that endless list. Of several processes, process
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
 
 from posecast.clips import ClipError, ImageBatch, PoseBatch, SeenVideo
 from posecast.errors import PosecastError
@@ -61,6 +62,28 @@ class ImagePairs:
         _check_positive("max_gap", self.max_gap)
 
 
+class WindowChoice(NamedTuple):
+    """Windows before they are cut."""
+
+    frames: Int[Tensor, "b t"]
+    """Rows of the sampler's `poses`."""
+    exists: Bool[Tensor, "b t"]
+    """False past the end of a clip, where that counts as invisible."""
+
+
+class PoseTensors(NamedTuple):
+    """Poses of all clips, one after the other, 0 where invisible."""
+
+    joints_norm: Float[Tensor, "n j 2"]
+    visible: Bool[Tensor, "n j"]
+
+    def cut(self, choice: WindowChoice, num_past: int) -> PoseBatch:
+        """The windows, on the device that holds both."""
+        visible = self.visible[choice.frames] & choice.exists[..., None]
+        joints = self.joints_norm[choice.frames] * choice.exists[..., None, None]
+        return PoseBatch(joints, visible, num_past)
+
+
 class PoseWindowSampler:
     """Batches of pose windows, cut from the poses of all clips, which are held in memory."""
 
@@ -73,25 +96,33 @@ class PoseWindowSampler:
         num_ranks: int = 1,
     ) -> None:
         self._poses = _Poses.of(clips)
-        self._config = config
+        norm = np.where(self._poses.visible[..., None], crop_to_norm(self._poses.joints_crop), 0)
+        self.poses = PoseTensors(
+            torch.from_numpy(norm.astype(np.float32)), torch.from_numpy(self._poses.visible)
+        )
+        self.config = config
         self._stream = _ClipStream(len(clips), batch_size, rank, num_ranks)
 
-    def batch(self, seed: int, step: int) -> PoseBatch:
-        """Batch number `step`; coordinates of invisible joints are 0.
+    def choose(self, seed: int, step: int) -> WindowChoice:
+        """The windows of batch number `step`.
 
         A window starts at any frame from which stride * length frames follow; shorter clips
         start at frame 0 (deviations.md 3).
         """
         clips, rng = self._stream.draw(seed, step)
-        span = self._config.stride * self._config.length
+        span = self.config.stride * self.config.length
         starts = rng.integers(0, np.maximum(self._poses.lengths[clips] - span, 0) + 1)
         clips, starts = self._stream.share(clips), self._stream.share(starts)
-        frames = starts[:, None] + self._config.stride * np.arange(self._config.length)
-        joints, visible = self._poses.at(clips, frames)
-        if self._config.short_clips == "mask":
-            exists = frames < self._poses.lengths[clips, None]
-            visible &= exists[..., None]
-        return _to_batch(joints, visible, self._config.num_past)
+        frames = starts[:, None] + self.config.stride * np.arange(self.config.length)
+        exists = frames < self._poses.lengths[clips, None]
+        if self.config.short_clips == "repeat":
+            exists = np.ones_like(exists)
+        rows = torch.from_numpy(self._poses.rows(clips, frames))
+        return WindowChoice(rows, torch.from_numpy(exists))
+
+    def batch(self, seed: int, step: int) -> PoseBatch:
+        """Batch number `step`; coordinates of invisible joints are 0."""
+        return self.poses.cut(self.choose(seed, step), self.config.num_past)
 
 
 class ImagePairSampler:
@@ -259,13 +290,6 @@ def _first_frame(clip: StoredClip, needed: int, start: Start) -> int:
     return start
 
 
-def _to_batch(
-    joints_crop: Float[np.ndarray, "b t j 2"], visible: Bool[np.ndarray, "b t j"], num_past: int
-) -> PoseBatch:
-    norm = np.where(visible[..., None], crop_to_norm(joints_crop), 0).astype(np.float32)
-    return PoseBatch(torch.from_numpy(norm), torch.from_numpy(visible), num_past)
-
-
 @dataclass(frozen=True, eq=False)
 class _Poses:
     """Poses of all clips, one after the other; a clip's frames begin at its offset."""
@@ -289,10 +313,16 @@ class _Poses:
     def at(
         self, clips: Int[np.ndarray, " b"], frames: Int[np.ndarray, "b t"]
     ) -> tuple[Float[np.ndarray, "b t j 2"], Bool[np.ndarray, "b t j"]]:
-        """Joints and visibility at frames of clips; past its end a clip repeats its last frame."""
+        """Joints and visibility at frames of clips."""
+        rows = self.rows(clips, frames)
+        return self.joints_crop[rows], self.visible[rows]
+
+    def rows(
+        self, clips: Int[np.ndarray, " b"], frames: Int[np.ndarray, "b t"]
+    ) -> Int[np.ndarray, "b t"]:
+        """Where frames of clips lie; past its end a clip repeats its last frame."""
         inside = np.minimum(frames, self.lengths[clips, None] - 1)
-        places = self.offsets[clips, None] + inside
-        return self.joints_crop[places], self.visible[places]
+        return self.offsets[clips, None] + inside
 
 
 class _ClipStream:

@@ -73,7 +73,8 @@ class Iterations:
             metrics = train_iteration(
                 self.training, self.pairs, self.networks, self.config, self.fabric
             )
-            losses.append(metrics)
+            self.training.decide(metrics, self.config)
+            losses.append(metrics.read())
             gates.append(list(self.training.gate))
             pairs = zip(self._parameters(), start, strict=True)
             changes[iteration] = [(now - before).detach() for now, before in pairs]

@@ -173,7 +173,7 @@ def test_overfits_one_batch(pairs: ImagePairTensors, fabric: Fabric) -> None:
     )
     training = ImageTraining.start(config, fabric.device)
     losses = [
-        train_iteration(training, pairs, NO_NETWORKS, config, fabric)["pixel_loss"]
+        train_iteration(training, pairs, NO_NETWORKS, config, fabric).read()["pixel_loss"]
         for _ in range(120)
     ]
     copy = 0.5 * (pairs.source - pairs.target).square().mean().item()
@@ -186,7 +186,7 @@ def test_resting_networks_do_not_move(pairs: ImagePairTensors, fabric: Fabric) -
         training = ImageTraining.start(TINY, fabric.device)
         training.gate = gate
         before = _tensors(training.state_dict())
-        metrics = train_iteration(training, pairs, NO_NETWORKS, TINY, fabric)
+        metrics = train_iteration(training, pairs, NO_NETWORKS, TINY, fabric).read()
         after = _tensors(training.state_dict())
         changed = {name.split("_")[0].split(".")[0] for name in after.keys() - before.keys()}
         changed |= {
@@ -203,7 +203,10 @@ def test_the_gate_follows_the_losses_after_the_updates(
 ) -> None:
     """A margin that every loss is below lets both rest, and so wakes both; 1 rests one."""
     training = ImageTraining.start(TINY, fabric.device)
-    metrics = train_iteration(training, pairs, NO_NETWORKS, TINY.but(gate_margin=0.0), fabric)
+    wide = TINY.but(gate_margin=0.0)
+    told = train_iteration(training, pairs, NO_NETWORKS, wide, fabric)
+    training.decide(told, wide)
+    metrics = told.read()
     with torch.no_grad():
         drawn = training.generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
         _, after = discriminator_step(training.discriminator, pairs, drawn)
@@ -216,7 +219,7 @@ def test_gating_off_trains_both_always(pairs: ImagePairTensors, fabric: Fabric) 
     config = TINY.but(gating="off", gate_margin=0.49)
     training = ImageTraining.start(config, fabric.device)
     for _ in range(3):
-        train_iteration(training, pairs, NO_NETWORKS, config, fabric)
+        training.decide(train_iteration(training, pairs, NO_NETWORKS, config, fabric), config)
     assert training.gate == Gate(True, True)
 
 
@@ -238,7 +241,7 @@ def test_without_an_adversarial_weight_the_generator_alone_learns(
     training = ImageTraining.start(config, fabric.device)
     training.gate = Gate(generator=False, discriminator=True)
     before = {name: value.clone() for name, value in _tensors(training.state_dict()).items()}
-    metrics = train_iteration(training, pairs, FeatureNetworks(), config, fabric)
+    metrics = train_iteration(training, pairs, FeatureNetworks(), config, fabric).read()
     after = _tensors(training.state_dict())
     moved = {
         name.split(".")[0]
@@ -267,7 +270,7 @@ def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric:
     networks = FeatureNetworks(_Features(), _Features())
     before = [network.convolution.weight.clone() for network in networks]
     training = ImageTraining.start(config, fabric.device)
-    metrics = train_iteration(training, pairs, networks, config, fabric)
+    metrics = train_iteration(training, pairs, networks, config, fabric).read()
     for network, weight in zip(networks, before, strict=True):
         assert torch.equal(network.convolution.weight, weight)
         assert network.convolution.weight.grad is None

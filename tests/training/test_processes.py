@@ -21,12 +21,15 @@ SCRIPT = Path(__file__).with_name("two_processes.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def _run(tmp_path: Path, store: Path, num_devices: int, *launcher: str) -> Path:
-    out = tmp_path / f"{num_devices}-{len(launcher)}"
+def _run(
+    tmp_path: Path, store: Path, num_devices: int, *launcher: str, device: str = "cpu"
+) -> Path:
+    out = tmp_path / f"{device}-{num_devices}-{len(launcher)}"
     out.mkdir()
     path = os.pathsep.join(str(SCRIPT.parents[level]) for level in (0, 1))
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, str(SCRIPT), str(store), str(out), str(num_devices)]
+    told = (str(store), str(out), str(num_devices), device)
+    command = [sys.executable, *launcher, str(SCRIPT), *told]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -44,14 +47,25 @@ def _tensors(state: object) -> dict[str, Tensor]:
 @pytest.mark.slow
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     """Losses, both networks and optimisers, in double precision; launched in both ways."""
+    _assert_same(tmp_path, "cpu", (), TORCHRUN)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two CUDA devices")
+def test_two_gpus_compute_what_one_does(tmp_path: Path) -> None:
+    """By nccl."""
+    _assert_same(tmp_path, "cuda", ())
+
+
+def _assert_same(tmp_path: Path, device: str, *launchers: tuple[str, ...]) -> None:
     store = tmp_path / "store"
     write_squares(store)
-    alone = _run(tmp_path, store, 1)
-    expected = _tensors(torch.load(alone / "double.pt", weights_only=True))
+    alone = _run(tmp_path, store, 1, device=device)
+    expected = _tensors(torch.load(alone / "double.pt", weights_only=True, map_location="cpu"))
     assert len(expected) > 100
-    for launcher in ((), TORCHRUN):
-        together = _run(tmp_path, store, 2, *launcher)
-        got = _tensors(torch.load(together / "double.pt", weights_only=True))
+    for launcher in launchers:
+        together = _run(tmp_path, store, 2, *launcher, device=device)
+        got = _tensors(torch.load(together / "double.pt", weights_only=True, map_location="cpu"))
         assert got.keys() == expected.keys()
         for name, value in expected.items():
             torch.testing.assert_close(got[name], value, rtol=1e-6, atol=1e-9, msg=name)
@@ -74,7 +88,8 @@ def test_joined_normalisation_is_the_usual_one_in_one_process() -> None:
 
 
 def test_average_of_one_process_is_its_own() -> None:
-    assert average_metrics({"a": torch.tensor(2.0), "b": torch.tensor(3)}) == {"a": 2.0, "b": 3.0}
+    metrics = average_metrics({"a": torch.tensor(2.0), "b": torch.tensor(3)})
+    assert metrics.read() == {"a": 2.0, "b": 3.0}
 
 
 def test_feature_networks_of_2017_can_be_joined() -> None:

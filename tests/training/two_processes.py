@@ -1,4 +1,4 @@
-"""Run by a test in one or two processes: STORE OUT NUM_DEVICES.
+"""Run by a test in one or two processes: STORE OUT NUM_DEVICES DEVICE.
 
 Two iterations in double precision, each process on its share of the batch, and a whole training
 through `train_image`. The first process writes the weights to OUT/double.pt and a run to OUT/run.
@@ -12,7 +12,7 @@ from drawn_squares import TINY
 from torch import nn
 
 from feature_weights import alexnet_layers
-from posecast.computing.devices import build_fabric
+from posecast.computing.devices import Device, build_fabric
 from posecast.computing.processes import join_batch_moments
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.store.reading import Store
@@ -29,16 +29,16 @@ def _normalised_by_batch() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU()).requires_grad_(False)
 
 
-def main(store_path: Path, out: Path, num_devices: int) -> None:
+def main(store_path: Path, out: Path, num_devices: int, device: Device) -> None:
     torch.set_num_threads(1)
-    fabric = build_fabric("cpu", num_devices)
+    fabric = build_fabric(device, num_devices)
     store = Store.open(store_path)
     config = TINY.but(gating="off", feature_weight=1.0, pose_feature_weight=1.0)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
     sampler = ImagePairSampler(store, store.clips, config.pairs, config.fit.batch_size, **share)
     networks = FeatureNetworks(
-        BvlcAlexNet(alexnet_layers(1)).double(),
-        _normalised_by_batch().double(),
+        BvlcAlexNet(alexnet_layers(1)).double().to(fabric.device),
+        _normalised_by_batch().double().to(fabric.device),
     )
     for network in networks:
         join_batch_moments(network)
@@ -47,13 +47,14 @@ def main(store_path: Path, out: Path, num_devices: int) -> None:
     training.discriminator.double()
     metrics = {}
     for step in range(2):
-        pairs = image_tensors(sampler.batch(0, step), store.skeleton, sigma_px=2.0)
+        batch = sampler.batch(0, step).to(fabric.device)
+        pairs = image_tensors(batch, store.skeleton, sigma_px=2.0)
         wide = ImagePairTensors(**{name: t.double() for name, t in vars(pairs).items()})
-        metrics = train_iteration(training, wide, networks, config, fabric)
+        metrics = train_iteration(training, wide, networks, config, fabric).read()
     if fabric.is_global_zero:
         torch.save({"metrics": metrics, **training.state_dict()}, out / "double.pt")
-    train_image(TINY.but(num_devices=num_devices), store_path, out / "run")
+    train_image(TINY.but(num_devices=num_devices, device=device), store_path, out / "run")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])  # type: ignore

@@ -1,6 +1,8 @@
-"""torch.compile as an option: the same numbers up to rounding, sooner, after minutes of compiling.
+"""Sooner on the same device, with the same numbers up to rounding.
 
-Networks name the parts that are worth it; parts of the same shape are compiled once.
+On a GPU the work of a whole step is recorded and replayed (`recording`), else the processor, which
+starts one small kernel after the other, is the limit. torch.compile joins kernels besides, after a
+minute or more; networks name the parts that are worth it, and those of one shape are compiled once.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,30 +11,40 @@ from typing import Any, Literal
 import torch
 from torch import _dynamo, nn
 
+from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
 
-Compile = Literal["off", "on", "cuda-graphs"]
+Compile = Literal["auto", "off", "on", "cuda-graphs"]
+"""auto: record on a GPU. off: neither. on: torch.compile, and record on a GPU. cuda-graphs: as
+auto, and an error where there is no GPU."""
 
 _MOST_SHAPES = 64
 """torch's own limit of 8 would leave most parts of a network of many shapes uncompiled."""
 
 
-def compile_parts(parts: Iterable[nn.Module], how: Compile, device: torch.device) -> None:
+def compile_parts(parts: Iterable[nn.Module], how: Compile) -> None:
     """Let these modules be compiled when they are first run; weights and their names stay.
 
-    "cuda-graphs" replays what a GPU did as a whole, which saves the time between its kernels.
-    Needs a C++ compiler on a processor. PosecastError for CUDA graphs without a CUDA device.
+    Needs a C++ compiler on a processor.
     """
-    if how == "off":
+    if how != "on":
         return
-    if how == "cuda-graphs" and device.type != "cuda":
-        raise PosecastError("CUDA graphs need a CUDA device; use --compile on, or off")
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, _MOST_SHAPES)
-    mode = "reduce-overhead" if how == "cuda-graphs" else "default"
     for part in parts:
         # torch passes over frames of its own modules, such as nn.Sequential's: hence the lambda.
-        part.forward = torch.compile(_call(part.forward), mode=mode, dynamic=False)
+        part.forward = torch.compile(_call(part.forward), dynamic=False)
 
 
 def _call(forward: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *inputs: forward(*inputs)
+
+
+def is_recorded(how: Compile, device: torch.device) -> bool:
+    """Whether work on this device is recorded and replayed; of several processes none records.
+
+    PosecastError for CUDA graphs without a CUDA device.
+    """
+    on_gpu = device.type == "cuda"
+    if how == "cuda-graphs" and not on_gpu:
+        raise PosecastError("CUDA graphs need a CUDA device; use --compile on, or off")
+    return on_gpu and how != "off" and num_processes() == 1

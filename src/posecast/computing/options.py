@@ -26,9 +26,10 @@ class ComputeConfig:
     """Machines."""
     precision: Precision = "32-true"
     """bf16-mixed is several times faster where the processor has it."""
-    compile: Compile = "off"
-    """on: torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
-    processor cores it gains nothing here. cuda-graphs: besides, whole CUDA graphs."""
+    compile: Compile = "auto"
+    """auto: on a GPU a step's work is recorded and replayed, several times sooner. on: besides,
+    torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
+    processor cores it gains nothing here. off: neither. cuda-graphs: as auto, on a GPU only."""
 
     def launch(self) -> "lightning_fabric.Fabric":
         """The devices, and the processes if there are several; PosecastError where they lack."""
@@ -51,9 +52,10 @@ class ForecasterOptions:
     frames_per_batch: int = 0
     """Future frames drawn together; 0 takes what suits the device."""
 
-    compile: Compile = "off"
-    """on: torch.compile the drawing network, which pays after some hundred clips (needs a C++
-    compiler). cuda-graphs: besides, whole CUDA graphs."""
+    compile: Compile = "auto"
+    """auto: on a GPU the drawing of frames is recorded and replayed. on: besides, torch.compile the
+    drawing network, which pays after some hundred clips (needs a C++ compiler). off: neither.
+    cuda-graphs: as auto, on a GPU only."""
 
     def __post_init__(self) -> None:
         if self.frames_per_batch < 0:

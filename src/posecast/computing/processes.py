@@ -7,7 +7,7 @@ is the gradient of the whole batch, given that batch moments are taken over all 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -53,13 +53,24 @@ def average_moments(module: nn.Module) -> None:
             buffer /= num_processes()
 
 
-def average_metrics(metrics: Mapping[str, Tensor]) -> dict[str, float]:
-    """Means over all processes as plain numbers, so that every process decides alike."""
+class Metrics(NamedTuple):
+    """Named numbers, on the device until somebody reads them: that waits for the device."""
+
+    names: tuple[str, ...]
+    values: Float[Tensor, " n"]
+
+    def read(self) -> dict[str, float]:
+        """As plain numbers."""
+        return dict(zip(self.names, self.values.tolist(), strict=True))
+
+
+def average_metrics(metrics: Mapping[str, Tensor]) -> Metrics:
+    """Means over all processes, so that every process decides alike."""
     values = torch.stack([value.detach().double() for value in metrics.values()])
     if num_processes() > 1:
         distributed.all_reduce(values)
         values /= num_processes()
-    return dict(zip(metrics, values.tolist(), strict=True))
+    return Metrics(tuple(metrics), values)
 
 
 def any_process(flag: bool, device: torch.device) -> bool:

@@ -15,12 +15,13 @@ from torch import Tensor
 from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts
 from posecast.computing.options import ForecasterOptions
+from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.forecasting.protocols import crop_to_draw
 from posecast.geometry import Crop, px_to_crop
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_bytes, to_network
-from posecast.networks.generator import Generator
+from posecast.networks.generator import Generator, SourceFeatures
 from posecast.skeletons import Skeleton
 
 CROP_SIDES_PX = {"penn_action": 248.0, "human36m": 466.0}
@@ -61,7 +62,9 @@ class GeneratorDrawer:
         self._network = (
             network.float().eval().to(self._device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         )
-        compile_parts(network.parts_to_compile(), options.compile, self._device)
+        compile_parts(network.parts_to_compile(), options.compile)
+        self._encode = recorded(self._encode_plainly, options.compile, self._device)
+        self._draw = recorded(self._draw_plainly, options.compile, self._device)
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
@@ -75,17 +78,14 @@ class GeneratorDrawer:
         visible: Bool[np.ndarray, "t j"],
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """As `FrameDrawer`."""
-        crop, last, map_hw = self.crop_of(seen), seen.last(1), self._map_hw(seen)
-        image = to_network(torch.from_numpy(last.cut(crop, self.size)).to(self._device))
-        source_map = self._heatmaps(last.joints_px, last.visible, crop, map_hw)
-        drawn = []
-        with self._autocast():
-            source = self._network.encode_source(image, source_map)
-            for first in range(0, len(joints_px), self._frames_per_batch):
-                part = slice(first, first + self._frames_per_batch)
-                maps = self._heatmaps(joints_px[part], visible[part], crop, map_hw)
-                drawn.append(to_bytes(self._network.draw(source, maps)).cpu().numpy())
-        return np.concatenate(drawn)
+        crop, last = self.crop_of(seen), seen.last(1)
+        map_hw = torch.tensor([self._map_hw(seen)], dtype=torch.float32, device=self._device)
+        picture = torch.from_numpy(last.cut(crop, self.size)).to(self._device)
+        source = self._encode(picture, *self._poses(last.joints_px, last.visible, crop), map_hw)
+        poses = self._poses(joints_px, visible, crop)
+        parts = zip(*(each.split(self._frames_per_batch) for each in poses), strict=True)
+        drawn = [self._draw(source, *part, map_hw) for part in parts]
+        return torch.cat(drawn).cpu().numpy()
 
     def _map_hw(self, seen: SeenVideo) -> tuple[int, int]:
         """Height and width, in source pixels, of the crop that heat maps are drawn for.
@@ -99,18 +99,43 @@ class GeneratorDrawer:
         scale = self._crop_side_px / max(crop.hw)
         return round(crop.height * scale), round(crop.width * scale)
 
+    def _poses(
+        self, joints_px: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], crop: Crop
+    ) -> tuple[Float[Tensor, "t j 2"], Bool[Tensor, "t j"]]:
+        """On the device, joints as shares of the crop."""
+        joints = torch.from_numpy(px_to_crop(joints_px, crop)).float().to(self._device)
+        return joints, torch.from_numpy(visible).to(self._device)
+
+    def _encode_plainly(
+        self,
+        picture: UInt8[Tensor, "1 h w 3"],
+        joints: Float[Tensor, "1 j 2"],
+        visible: Bool[Tensor, "1 j"],
+        map_hw: Float[Tensor, "1 2"],
+    ) -> SourceFeatures:
+        with self._autocast():
+            heatmaps = self._heatmaps(joints, visible, map_hw)
+            return self._network.encode_source(to_network(picture), heatmaps)
+
+    def _draw_plainly(
+        self,
+        source: SourceFeatures,
+        joints: Float[Tensor, "t j 2"],
+        visible: Bool[Tensor, "t j"],
+        map_hw: Float[Tensor, "1 2"],
+    ) -> UInt8[Tensor, "t h w 3"]:
+        with self._autocast():
+            heatmaps = self._heatmaps(joints, visible, map_hw)
+            return to_bytes(self._network.draw(source, heatmaps))
+
     def _heatmaps(
         self,
-        joints_px: Float[np.ndarray, "t j 2"],
-        visible: Bool[np.ndarray, "t j"],
-        crop: Crop,
-        map_hw: tuple[int, int],
+        joints: Float[Tensor, "t j 2"],
+        visible: Bool[Tensor, "t j"],
+        map_hw: Float[Tensor, "1 2"],
     ) -> Float[Tensor, "t c h w"]:
-        joints = torch.from_numpy(px_to_crop(joints_px, crop)).float().to(self._device)
-        shown = torch.from_numpy(visible).to(self._device)
-        hw = joints.new_tensor(map_hw).expand(len(joints), 2)
-        shape = (self.skeleton, self.size, self._sigma_px)
-        return draw_heatmaps(joints, shown, hw, *shape, channels_last=True)
+        hw, shape = map_hw.expand(len(joints), 2), (self.skeleton, self.size, self._sigma_px)
+        return draw_heatmaps(joints, visible, hw, *shape, channels_last=True)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self._precision == "32-true":

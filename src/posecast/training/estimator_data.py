@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from posecast.clips import ImageBatch
 from posecast.errors import PosecastError
-from posecast.geometry import crop_to_norm, norm_to_crop
+from posecast.geometry import crop_to_norm, norm_to_crop, swap_sides
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training.image_inputs import to_network
@@ -149,9 +149,9 @@ def vary(
     matrices, shifts = _placement(draws, config, mirrored)
     images = _recolour(_move(batch.images, matrices, shifts), draws, config)
     joints, visible = batch.joints_crop, batch.visible
-    order = list(skeleton.mirror)
-    joints = torch.where(mirrored[:, None, None], joints[:, order], joints)
-    visible = torch.where(mirrored[:, None], visible[:, order], visible)
+    other, other_visible = (swap_sides(each, skeleton, dim=1) for each in (joints, visible))
+    joints = torch.where(mirrored[:, None, None], other, joints)
+    visible = torch.where(mirrored[:, None], other_visible, visible)
     moved = (matrices[:, None] @ crop_to_norm(joints)[..., None]).squeeze(-1) + shifts[:, None]
     joints = norm_to_crop(moved)
     inside = ((joints >= 0) & (joints <= 1)).all(dim=-1)
@@ -187,10 +187,17 @@ def _move(
     shifts: Float[Tensor, "b 2"],
 ) -> Float[Tensor, "b 3 h w"]:
     """Each pixel of the result looks up where it came from."""
-    back = torch.linalg.inv(matrices)
+    back = _inverse(matrices)
     theta = torch.cat([back, -back @ shifts[..., None]], dim=-1)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _inverse(matrices: Float[Tensor, "b 2 2"]) -> Float[Tensor, "b 2 2"]:
+    """Without waiting for a GPU's word that there is one."""
+    a, b, c, d = matrices.flatten(1).unbind(1)
+    turned = torch.stack([d, -b, -c, a], dim=1).view(-1, 2, 2)
+    return turned / (a * d - b * c)[:, None, None]
 
 
 def _recolour(

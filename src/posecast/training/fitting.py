@@ -9,8 +9,7 @@ the same weights as one that was not.
 
 import contextlib
 import math
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -21,19 +20,29 @@ from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.utils.data import DataLoader, Dataset
 
-from posecast.computing.compilation import Compile, compile_parts
+from posecast.computing.compilation import Compile, compile_parts, is_recorded
+from posecast.computing.feeding import Batches, brought_ahead, prepared
 from posecast.computing.processes import (
+    Metrics,
     any_process,
     average_gradients,
     average_metrics,
     average_moments,
 )
+from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least
 from posecast.records.runs import Run
-from posecast.training.optimizers import TFAdam, TFRMSProp, move_towards
+from posecast.training.optimizers import (
+    TFAdam,
+    TFRMSProp,
+    load_optimizer,
+    make_recordable,
+    move_towards,
+    optimizer_state,
+    set_rate,
+)
 from posecast.training.progress import Progress, check_finite
 
 
@@ -91,15 +100,20 @@ class FitConfig:
         return (1 + math.cos(math.pi * number / self.steps)) / 2
 
 
-def build_optimizer(network: nn.Module, config: FitConfig) -> Optimizer:
-    """Of the network's parameters that are trained."""
+def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool = False) -> Optimizer:
+    """Of the network's parameters that are trained, which are on their device."""
     trained = [param for param in network.parameters() if param.requires_grad]
+    rate, betas, decay = config.learning_rate, (config.beta1, 0.999), config.weight_decay
     if config.optimizer == "rmsprop":
-        return TFRMSProp(trained, config.learning_rate)
-    betas = (config.beta1, 0.999)
-    if config.optimizer == "adam-2017":
-        return TFAdam(trained, config.learning_rate, betas)
-    return AdamW(trained, config.learning_rate, betas, weight_decay=config.weight_decay)
+        optimizer = TFRMSProp(trained, rate)
+    elif config.optimizer == "adam-2017":
+        optimizer = TFAdam(trained, rate, betas)
+    else:
+        on_gpu = {"fused": True, "capturable": True} if recordable else {}
+        optimizer = AdamW(trained, rate, betas, weight_decay=decay, **on_gpu)
+    if recordable:
+        make_recordable(optimizer)
+    return optimizer
 
 
 @dataclass(frozen=True)
@@ -113,8 +127,6 @@ class FitResult:
     ended: Literal["all steps", "patience", "stopped"]
 
 
-Batches = Callable[[int], Any]
-"""Number, from 0 -> this process's share of that batch, on the CPU. Can be pickled."""
 Step = Callable[[Any, Any], tuple[Float[Tensor, ""], dict[str, Tensor]]]
 """(network, batch on its device) -> loss, and what to log."""
 
@@ -154,7 +166,7 @@ class Update(Protocol):
         """Their learning rates follow the schedule."""
         ...
 
-    def __call__(self, batch: Any) -> dict[str, float]:
+    def __call__(self, batch: Any) -> Metrics:
         """Learn from this process's share; metrics, means over all processes."""
         ...
 
@@ -184,13 +196,18 @@ class Descent:
     def __init__(self, network: nn.Module, step: Step, session: Session) -> None:
         config, fabric = session.config, session.fabric
         self.network = network.to(fabric.device).train()
-        compile_parts([network], session.compile, fabric.device)
-        self.optimizers = (build_optimizer(network, config),)
+        compile_parts([network], session.compile)
+        recordable = is_recorded(session.compile, fabric.device)
+        self.optimizers = (build_optimizer(network, config, recordable),)
         self._step, self._fabric = step, fabric
         self._clip_norm = config.clip_norm or math.inf
+        self._learn = recorded(self._plainly, session.compile, fabric.device)
 
-    def __call__(self, batch: Any) -> dict[str, float]:
+    def __call__(self, batch: Any) -> Metrics:
         """One update of the weights."""
+        return self._learn(batch)
+
+    def _plainly(self, batch: Any) -> Metrics:
         with self._fabric.autocast():
             loss, tensors = self._step(self.network, batch)
         self.optimizers[0].zero_grad()
@@ -202,13 +219,13 @@ class Descent:
 
     def state_dict(self) -> dict[str, Any]:
         """Of the network and of its optimiser."""
-        optimizer = self.optimizers[0].state_dict()
+        optimizer = optimizer_state(self.optimizers[0])
         return {"network": self.network.state_dict(), "optimizer": optimizer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
-        self.optimizers[0].load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizers[0], state["optimizer"])
 
 
 def fit(
@@ -228,21 +245,26 @@ def fit(
     training.begin_or_go_on(validation)
     progress = Progress(training.step + 1, config.steps, shown=run.writes)
     left = range(training.step, training.step if training.impatient else config.steps)
-    for batch in _prepared(batches, left, config.workers):
-        metrics = training.learn(batch)
+    for batch in brought_ahead(prepared(batches, left, config.workers), fabric.device):
+        training.learn(batch)
         if training.due(config.log_every):
-            run.log(training.step, metrics)
+            run.log(training.step, training.metrics())
         if sheet is not None and run.writes and training.due(sheet.every):
             training.show(sheet)
+        score = {}
         if validation is not None and training.due(config.validate_every):
-            metrics |= training.validate(validation)
-        progress.update(training.step, metrics)
+            score = training.validate(validation)
+        if progress.is_due(training.step):
+            progress.say(training.step, training.metrics() | score)
         stopped = any_process(run.stop_requested, fabric.device)
         if training.due(config.checkpoint_every) or stopped or training.impatient:
             training.save()
         if stopped or training.impatient:
             break
     return training.result
+
+
+_MOST_UNREAD = 100
 
 
 @dataclass
@@ -258,6 +280,9 @@ class _Training:
     """Validations since the best one."""
     average: dict[str, Tensor] = field(default_factory=dict)
     """Averaged parameters by name; empty where none are asked for."""
+    unread: list[Metrics] = field(default_factory=list)
+    """Of the last steps: a GPU works on while nobody reads them."""
+    newest: dict[str, float] = field(default_factory=dict)
 
     @property
     def impatient(self) -> bool:
@@ -281,7 +306,7 @@ class _Training:
         if state is None and session.initial is not None:
             network.load_state_dict(session.initial)
         for group in self._groups():
-            group.setdefault("initial_lr", group["lr"])
+            group.setdefault("initial_lr", float(group["lr"]))
         if session.config.average:
             self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
         if state is not None:
@@ -298,6 +323,7 @@ class _Training:
 
     def save(self) -> None:
         """Last weights and a checkpoint."""
+        self.metrics()
         average_moments(self.update.network)
         self.session.run.save_weights("last", self._weights(), self.step)
         state = {
@@ -308,21 +334,31 @@ class _Training:
         }
         self.session.run.save_checkpoint(self.step, state)
 
-    def learn(self, batch: Any) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
+        """Of the newest step; DivergedError if one of the last steps gave no finite numbers."""
+        config = self.session.config
+        for number, each in enumerate(self.unread, self.step - len(self.unread)):
+            self.newest = each.read()
+            check_finite(self.newest, number + 1, f"number {number} of seed {config.seed}")
+        self.unread.clear()
+        rate = config.learning_rate * config.rate_factor(self.step - 1)
+        return {**self.newest, "learning_rate": rate}
+
+    def learn(self, batch: Any) -> None:
         config, fabric = self.session.config, self.session.fabric
         # Dropout is a function of (seed, number, process) too.
         torch.manual_seed((config.seed * 1_000_003 + self.step) * 1024 + fabric.global_rank)
         factor = config.rate_factor(self.step)
         for group in self._groups():
-            group["lr"] = group["initial_lr"] * factor
-        metrics = self.update(fabric.to_device(batch))
-        check_finite(metrics, self.step + 1, f"number {self.step} of seed {config.seed}")
+            set_rate(group, group["initial_lr"] * factor)
+        self.unread.append(self.update(batch))
         self.step += 1
+        if len(self.unread) == _MOST_UNREAD:
+            self.metrics()
         if self.average:  # an average of few steps must not remember the random beginning
             decay = min(config.average, self.step / (self.step + 9))
             now = dict(self.update.network.named_parameters())
             move_towards(self.average.values(), [now[name] for name in self.average], 1 - decay)
-        return {**metrics, "learning_rate": config.learning_rate * factor}
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.update.optimizers for group in optimizer.param_groups]
@@ -330,6 +366,7 @@ class _Training:
     def validate(self, validation: Validation) -> dict[str, float]:
         """Score the weights on held-out clips and keep them if they are the best so far."""
         run, fabric = self.session.run, self.session.fabric
+        self.metrics()
         average_moments(self.update.network)
         with self._in_use() as network:
             scores = validation.score(network, fabric.device)
@@ -360,33 +397,3 @@ class _Training:
             yield network
         network.train()
         network.load_state_dict(own, strict=False)
-
-
-def _prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
-    """The batches of these numbers, in order."""
-    if workers == 0 or not numbers:
-        return map(batches, numbers)
-    loader = DataLoader(
-        _Numbered(batches),
-        batch_size=None,
-        sampler=numbers,
-        num_workers=workers,
-        multiprocessing_context="spawn",
-        worker_init_fn=_leave_signals_to_the_first,
-    )
-    return iter(loader)
-
-
-class _Numbered(Dataset[Any]):
-    """Batches as a DataLoader wants them."""
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
-
-    def __getitem__(self, number: int) -> Any:
-        return self._batches(number)
-
-
-def _leave_signals_to_the_first(worker: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

@@ -18,8 +18,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from posecast.clips import ImageBatch
-from posecast.computing.compilation import compile_parts
-from posecast.computing.processes import average_gradients, average_metrics, join_batch_moments
+from posecast.computing.compilation import compile_parts, is_recorded
+from posecast.computing.processes import (
+    Metrics,
+    average_gradients,
+    average_metrics,
+    join_batch_moments,
+)
+from posecast.computing.recording import recorded
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
@@ -37,6 +43,7 @@ from posecast.training.image_setup import (
 )
 from posecast.training.image_steps import FeatureNetworks, discriminator_step, generator_step
 from posecast.training.image_validation import draw_samples, validate
+from posecast.training.optimizers import load_optimizer, optimizer_state
 from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -95,27 +102,39 @@ class ImageTraining:
         discriminator = _fast(Discriminator(config.discriminator), device)
         join_batch_moments(discriminator)
         parts = [*generator.parts_to_compile(), discriminator]
-        compile_parts(parts, config.run_on.compile, device)
+        compile_parts(parts, config.run_on.compile)
+        recordable = is_recorded(config.run_on.compile, device)
         return cls(
             generator,
             discriminator,
-            build_optimizer(generator, config.fit),
-            build_optimizer(discriminator, config.fit),
+            build_optimizer(generator, config.fit, recordable),
+            build_optimizer(discriminator, config.fit, recordable),
         )
 
     def state_dict(self) -> dict[str, Any]:
         """Nested dicts of tensors and plain values."""
-        states = {name: getattr(self, name).state_dict() for name in _STATES}
-        return {**states, "gate": list(self.gate)}
+        networks = {name: getattr(self, name).state_dict() for name in _NETWORKS}
+        optimizers = {name: optimizer_state(getattr(self, name)) for name in _OPTIMIZERS}
+        return {**networks, **optimizers, "gate": list(self.gate)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        for name in _STATES:
+        for name in _NETWORKS:
             getattr(self, name).load_state_dict(state[name])
+        for name in _OPTIMIZERS:
+            load_optimizer(getattr(self, name), state[name])
         self.gate = Gate(*state["gate"])
 
+    def decide(self, metrics: Metrics, config: ImageTrainingConfig) -> None:
+        """Who learns next, by the losses after the updates; this waits for them."""
+        if config.gating == "2017" and config.adversarial_weight > 0:
+            after = metrics.read()
+            fake = after["drawn_error"] + after["mismatched_error"]
+            self.gate = next_gate(self.gate, fake, after["real_error"], config.gate_margin)
 
-_STATES = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
+
+_NETWORKS = ("generator", "discriminator")
+_OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 
 @dataclass
@@ -133,8 +152,15 @@ class _InTurns:
         self.network = training.generator
         self.optimizers = (training.generator_optimizer, training.discriminator_optimizer)
         self.state_dict, self.load_state_dict = training.state_dict, training.load_state_dict
+        self._learn = recorded(self._plainly, self.config.run_on.compile, self.fabric.device)
 
-    def __call__(self, batch: ImageBatch) -> dict[str, float]:
+    def __call__(self, batch: ImageBatch) -> Metrics:
+        metrics = self._learn(batch, self.training.gate)
+        self.training.decide(metrics, self.config)
+        return metrics
+
+    def _plainly(self, batch: ImageBatch, gate: Gate) -> Metrics:
+        """`gate` is the training's; an argument because each one is recorded by itself."""
         pairs = image_tensors(batch, self.skeleton, self.config.sigma_px)
         return train_iteration(self.training, pairs, self.networks, self.config, self.fabric)
 
@@ -145,12 +171,13 @@ def train_iteration(
     networks: FeatureNetworks,
     config: ImageTrainingConfig,
     fabric: Fabric,
-) -> dict[str, float]:
-    """One iteration in the 2017 order; changes `training`, returns metrics over all processes.
+) -> Metrics:
+    """One iteration in the 2017 order; changes the networks, returns metrics over all processes.
 
-    The generator's terms are those before its update (absent if it rested), the discriminator's
-    those after both updates, which the gating rule looks at. With an adversarial weight of 0
-    there is nobody to deceive: the generator alone learns, always.
+    Who learns is `training.gate`, which `ImageTraining.decide` changes afterwards. The generator's
+    terms are those before its update (absent if it rested), the discriminator's those after both
+    updates, which the gating rule looks at. With an adversarial weight of 0 there is nobody to
+    deceive: the generator alone learns, always.
     """
     generator, discriminator, gate = training.generator, training.discriminator, training.gate
     clip_norm, alone = config.fit.clip_norm, config.adversarial_weight == 0
@@ -171,12 +198,9 @@ def train_iteration(
         _update(loss, discriminator, training.discriminator_optimizer, clip_norm)
     with fabric.autocast(), torch.no_grad():
         _, after = discriminator_step(discriminator, pairs, drawn)
-    means = average_metrics({**metrics, **after})
-    if config.gating == "2017":
-        fake = means["drawn_error"] + means["mismatched_error"]
-        training.gate = next_gate(gate, fake, means["real_error"], config.gate_margin)
     learned = {"generator_learned": gate.generator, "discriminator_learned": gate.discriminator}
-    return means | {name: float(flag) for name, flag in learned.items()}
+    flags = {name: drawn.new_full((), float(flag)) for name, flag in learned.items()}
+    return average_metrics({**metrics, **after, **flags})
 
 
 def _update(
@@ -207,7 +231,7 @@ def ready_network(
         if config.run_on.precision == "bf16-mixed":
             _round_once(network)
         if isinstance(network, Hourglass2017):
-            compile_parts(network.parts_to_compile(), config.run_on.compile, device)
+            compile_parts(network.parts_to_compile(), config.run_on.compile)
     return network
 
 

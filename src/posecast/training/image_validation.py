@@ -36,7 +36,7 @@ def validate(
         copy.append(_scores(batch.source_images[:, -1].cpu().numpy(), target))
     means = {name: np.mean([score[name] for score in drawn]) for name in drawn[0]}
     means |= {f"{name}_copy": np.mean([score[name] for score in copy]) for name in copy[0]}
-    scores = average_metrics({name: torch.tensor(mean) for name, mean in means.items()})
+    scores = average_metrics({name: torch.tensor(mean) for name, mean in means.items()}).read()
     scores["skill"] = _skill(scores)
     return {f"validation/{name}": score for name, score in scores.items()}
 

@@ -208,7 +208,8 @@ class MotionStep:
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The loss, and what to log of it."""
         device, known = batch.future.device, batch.num_known
-        said = network(batch.inputs, self._frames.to(device))
+        self._weights, self._frames = self._weights.to(device), self._frames.to(device)
+        said = network(batch.inputs, self._frames)
         further = said.trust[..., None, None] * (said.bold - said.cautious).detach()
         trusted = said.cautious.detach() + further
         shown = batch.future_visible
@@ -221,10 +222,9 @@ class MotionStep:
             "bold": self._mean(bold[:known], shown[:known]),
             "cautious": self._mean(cautious + regret * (cautious - still).clamp_min(0), shown),
         }
-        if said.action_logits.shape[1] and bool((batch.action[:known] >= 0).any()):
-            terms["action"] = self._config.action_weight * functional.cross_entropy(
-                said.action_logits[:known], batch.action[:known], ignore_index=-1
-            )
+        if said.action_logits.shape[1]:
+            telling = _cross_entropy(said.action_logits[:known], batch.action[:known])
+            terms["action"] = self._config.action_weight * telling
         if known < len(shown):  # people whom the bold forecast does not know
             regretted = (moved + regret * (moved - still).clamp_min(0))[known:]
             terms["trust"] = self._mean(regretted, shown[known:])
@@ -237,14 +237,19 @@ class MotionStep:
     def _mean(
         self, error: Float[Tensor, "b f j"], shown: Float[Tensor, "b f j"]
     ) -> Float[Tensor, ""]:
-        weights = self._weights.to(error.device)[None, :, None]
-        return (error * shown * weights).sum() / shown.sum().clamp_min(1)
+        return (error * shown * self._weights[None, :, None]).sum() / shown.sum().clamp_min(1)
 
     @staticmethod
     def _error(moved: Float[Tensor, "b f j 2"], batch: MotionBatch) -> Float[Tensor, "b f j"]:
         """Distances as shares of the box."""
         distance = ((moved - batch.future).square().sum(dim=-1) + 1e-8).sqrt()
         return distance * batch.scale[:, None, None]
+
+
+def _cross_entropy(logits: Float[Tensor, "b a"], action: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Mean over those whose action is known, 0 where none is."""
+    total = functional.cross_entropy(logits, action, ignore_index=-1, reduction="sum")
+    return total / (action >= 0).sum().clamp_min(1)
 
 
 def _pinball(
@@ -254,9 +259,9 @@ def _pinball(
 ) -> Float[Tensor, ""]:
     """Least where the radii are the quantiles of the error."""
     over = torch.log(error.clamp_min(1e-4))[:, None] - log_radius
-    levels = over.new_tensor(QUANTILES)[:, None, None]
-    value = torch.maximum(levels * over, (levels - 1) * over) * shown[:, None]
-    return value.sum() / shown.sum().clamp_min(1)
+    parts = zip(QUANTILES, over.unbind(1), strict=True)
+    value = sum(torch.maximum(level * part, (level - 1) * part) for level, part in parts)
+    return (value * shown).sum() / shown.sum().clamp_min(1)
 
 
 def _validation(tracks: list[MotionTrack], base: MotionBase) -> Validation:

@@ -3,17 +3,58 @@
 They differ from PyTorch's own where epsilon stands and in what the averages start from, which
 changes early steps by orders of magnitude. Written with torch's `_foreach` functions, as torch's
 own optimisers are: all parameters move in one call, on a GPU one launch instead of many.
+
+A step that is recorded on a GPU (`computing.recording`) repeats the numbers that it was recorded
+with, so learning rate and number of steps are then tensors on the GPU.
 """
 # pyright: reportPrivateImportUsage=false
 # ruff: noqa: SLF001
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+_ON_THE_DEVICE = ("lr", "steps_taken")
+_HOW = ("fused", "capturable", "foreach")
+
+
+def make_recordable(optimizer: Optimizer) -> None:
+    """Keep all that changes from step to step on the parameters' device, a GPU."""
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        for name in group.keys() & set(_ON_THE_DEVICE):
+            kind = torch.float64 if name == "steps_taken" else torch.float32
+            group[name] = torch.tensor(group[name], dtype=kind, device=device)
+
+
+def set_rate(group: dict[str, Any], rate: float) -> None:
+    """The learning rate of a group, wherever it is kept."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
+    """What `load_optimizer` goes on from, whether that is recorded or not."""
+    state = optimizer.state_dict()
+    groups = [dict(group) for group in state["param_groups"]]
+    for group in groups:
+        group |= {n: group[n].item() for n in _ON_THE_DEVICE if isinstance(group.get(n), Tensor)}
+    return {**state, "param_groups": groups}
+
+
+def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Go on from what `optimizer_state` gave, computing as this optimiser was told to."""
+    told = [{n: group[n] for n in _HOW if n in group} for group in optimizer.param_groups]
+    recordable = isinstance(optimizer.param_groups[0]["lr"], Tensor)
+    groups = [group | how for group, how in zip(state["param_groups"], told, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    if recordable:
+        make_recordable(optimizer)
 
 
 @torch.no_grad()
@@ -50,7 +91,8 @@ class TFRMSProp(Optimizer):
             torch._foreach_addcmul_(squares, grads, grads, 1 - group["decay"])
             roots = torch._foreach_add(squares, group["eps"])
             torch._foreach_sqrt_(roots)
-            torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
+            torch._foreach_div_(roots, -group["lr"])
+            torch._foreach_addcdiv_(params, grads, roots)
         return loss
 
     def _slot(self, param: Tensor) -> Tensor:
@@ -92,7 +134,8 @@ class TFAdam(Optimizer):
             torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
             roots = torch._foreach_sqrt(squares)
             torch._foreach_add_(roots, group["eps"])
-            torch._foreach_addcdiv_(params, means, roots, -_corrected_rate(group))
+            torch._foreach_div_(roots, -_corrected_rate(group))
+            torch._foreach_addcdiv_(params, means, roots)
         return loss
 
     def _slots(self, param: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,9 +146,10 @@ class TFAdam(Optimizer):
         return state["mean"], state["mean_square"]
 
 
-def _corrected_rate(group: dict[str, Any]) -> float:
+def _corrected_rate(group: dict[str, Any]) -> float | Tensor:
     (beta1, beta2), steps = group["betas"], group["steps_taken"]
-    return group["lr"] * math.sqrt(1 - beta2**steps) / (1 - beta1**steps)
+    rate = group["lr"] * (1 - beta2**steps) ** 0.5 / (1 - beta1**steps)
+    return rate.float() if isinstance(rate, Tensor) else rate
 
 
 def _with_gradients(group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:

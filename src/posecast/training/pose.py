@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.clips import PoseBatch
+from posecast.computing.recording import map_tensors
 from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -23,9 +24,9 @@ from posecast.training.beginning import (
     choose_clips,
 )
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
-from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
+from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
 from posecast.training.pose_validation import PoseValidation
-from posecast.windows import PoseWindows, PoseWindowSampler
+from posecast.windows import PoseTensors, PoseWindows, PoseWindowSampler, WindowChoice
 
 LossName = Literal["squared", "distance"]
 
@@ -78,9 +79,10 @@ def train_pose(
     validation = _validation(config, clips.validation) if clips.validation else None
     fabric = config.run_on.launch()
     batches = PoseBatches.of(config, store, clips.train, fabric)
+    poses = map_tensors(lambda each: each.to(fabric.device), batches.sampler.poses)
 
-    def step(network: nn.Module, batch: PoseBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        return pose_step(network, batch, config.loss)
+    def step(network: nn.Module, drawn: DrawnWindows) -> tuple[Tensor, dict[str, Tensor]]:
+        return pose_step(network, batches.cut(drawn, poses), config.loss)
 
     with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = PoseLSTM(config.model)
@@ -106,6 +108,13 @@ def _validation(config: PoseTrainingConfig, clips: list[StoredClip]) -> Validati
     return Validation(validation.score, "validation_ratio", lowest=True, reference=last_pose)
 
 
+class DrawnWindows(NamedTuple):
+    """All that is random about a batch: little to bring to a GPU, which holds the poses."""
+
+    choice: WindowChoice
+    draws: PoseDraws | None
+
+
 @dataclass(frozen=True)
 class PoseBatches:
     """Varied windows, this process's share of each batch."""
@@ -126,6 +135,12 @@ class PoseBatches:
             config.fit.seed,
         )
 
-    def __call__(self, number: int) -> PoseBatch:
+    def __call__(self, number: int) -> DrawnWindows:
         """Batch number `number`, on the CPU."""
-        return self.augmenter(self.sampler.batch(self.seed, number), self.seed, number)
+        draws = self.augmenter.draw(self.seed, number, self.sampler.config.num_past)
+        return DrawnWindows(self.sampler.choose(self.seed, number), draws)
+
+    def cut(self, drawn: DrawnWindows, poses: PoseTensors) -> PoseBatch:
+        """The batch, on the device that holds the poses and what was drawn."""
+        batch = poses.cut(drawn.choice, self.sampler.config.num_past)
+        return self.augmenter.vary(batch, drawn.draws)

@@ -5,13 +5,16 @@ whole batch's draws, so that resuming and sharing change nothing.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from posecast.clips import PoseBatch
 from posecast.errors import PosecastError
+from posecast.geometry import swap_sides
 from posecast.skeletons import Skeleton
 
 _AUGMENTATION = 2
@@ -44,6 +47,17 @@ class PoseAugmentation:
             raise PosecastError(f"hide is {self.hide}; it must be at least 0 and below 1")
 
 
+class PoseDraws(NamedTuple):
+    """How the windows of a batch are varied."""
+
+    mirrored: Bool[Tensor, " b"]
+    matrices: Float[Tensor, "b 2 2"]
+    shifts: Float[Tensor, "b 1 1 2"]
+    noise: Float[Tensor, "b p j 2"] | None
+    kept: Bool[Tensor, "b p j"] | None
+    """False for seen joints that are hidden."""
+
+
 @dataclass(frozen=True)
 class PoseAugmenter:
     """Applies a `PoseAugmentation` to the batches of one process."""
@@ -57,27 +71,40 @@ class PoseAugmenter:
 
     def __call__(self, batch: PoseBatch, seed: int, step: int) -> PoseBatch:
         """The varied batch number `step`; invisible joints stay at 0."""
+        return self.vary(batch, self.draw(seed, step, batch.num_past))
+
+    def draw(self, seed: int, step: int, num_past: int) -> PoseDraws | None:
+        """For batch number `step`, on the CPU; None where nothing is varied."""
         config = self.config
         if config == PoseAugmentation():
-            return batch
+            return None
         rng = np.random.default_rng((seed, _AUGMENTATION, step))
-        joints, visible = batch.joints_norm, batch.visible
         mirrored = self._rows(rng.random(self.batch_size) < 0.5)
         matrices, shifts = self._rows(self._matrices(rng)), self._rows(self._shifts(rng))
-        if config.mirror:
-            joints, visible = _mirror_rows(joints, visible, mirrored, self.skeleton)
-        joints = torch.einsum("bxy,btjy->btjx", matrices, joints) + shifts
-        past = (slice(None), slice(batch.num_past))
-        shape = (self.batch_size, *joints[past].shape[1:])
+        shape, noise, kept = (self.batch_size, num_past, self.skeleton.num_joints), None, None
         if config.noise:
-            noise = self._rows(rng.standard_normal(shape, dtype=np.float32))
-            joints[past] += config.noise * noise
+            drawn = rng.standard_normal((*shape, 2), dtype=np.float32)
+            noise = self._rows(np.float32(config.noise) * drawn)
         if config.hide:
-            visible = visible.clone()
-            visible[past] &= self._rows(rng.random(shape[:-1]) >= config.hide)
-        return PoseBatch(joints * visible[..., None], visible, batch.num_past)
+            kept = self._rows(rng.random(shape) >= config.hide)
+        return PoseDraws(mirrored & config.mirror, matrices, shifts, noise, kept)
 
-    def _rows(self, drawn: np.ndarray) -> torch.Tensor:
+    def vary(self, batch: PoseBatch, draws: PoseDraws | None) -> PoseBatch:
+        """A batch as it was drawn, on the device that holds both."""
+        if draws is None:
+            return batch
+        joints, visible, past = batch.joints_norm, batch.visible, batch.num_past
+        if self.config.mirror:
+            joints, visible = _mirror_rows(joints, visible, draws.mirrored, self.skeleton)
+        columns = draws.matrices[:, None, None].unbind(-1)
+        joints = joints[..., :1] * columns[0] + joints[..., 1:] * columns[1] + draws.shifts
+        if draws.noise is not None:
+            joints = torch.cat([joints[:, :past] + draws.noise, joints[:, past:]], dim=1)
+        if draws.kept is not None:
+            visible = torch.cat([visible[:, :past] & draws.kept, visible[:, past:]], dim=1)
+        return PoseBatch(joints * visible[..., None], visible, past)
+
+    def _rows(self, drawn: np.ndarray) -> Tensor:
         """This process's rows of what was drawn for the whole batch."""
         return torch.from_numpy(drawn[self.rank :: self.num_ranks])
 
@@ -92,12 +119,11 @@ class PoseAugmenter:
 
 
 def _mirror_rows(
-    joints: torch.Tensor, visible: torch.Tensor, rows: torch.Tensor, skeleton: Skeleton
-) -> tuple[torch.Tensor, torch.Tensor]:
+    joints: Tensor, visible: Tensor, rows: Tensor, skeleton: Skeleton
+) -> tuple[Tensor, Tensor]:
     """The rows where `rows` is True as in a mirror; in [-1, 1] that is x to -x."""
-    order = list(skeleton.mirror)
-    flipped = joints[:, :, order] * torch.tensor([-1.0, 1.0])
+    x, y = swap_sides(joints, skeleton, dim=2).unbind(-1)
     return (
-        torch.where(rows[:, None, None, None], flipped, joints),
-        torch.where(rows[:, None, None], visible[:, :, order], visible),
+        torch.where(rows[:, None, None, None], torch.stack([-x, y], dim=-1), joints),
+        torch.where(rows[:, None, None], swap_sides(visible, skeleton, dim=2), visible),
     )

@@ -39,12 +39,14 @@ class Progress:
                 flush=True,
             )
 
-    def update(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Say where training is, if the last line is old enough or this is the last step."""
-        now = time.monotonic()
-        if not self._shown or (now - self._printed < self._every_s and step < self._last):
-            return
-        self._printed = now
+    def is_due(self, step: int) -> bool:
+        """Whether the last line is old enough, or this is the last step."""
+        waited = time.monotonic() - self._printed
+        return self._shown and (waited >= self._every_s or step >= self._last)
+
+    def say(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Where training is."""
+        now = self._printed = time.monotonic()
         speed = (step - self._first + 1) / max(now - self._start, 1e-9)
         left_s = (self._last - step) / speed
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())

@@ -1,0 +1,77 @@
+"""Batches made ready before they are needed: by other processes, and on the device."""
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, cuda
+from torch.utils.data import DataLoader, Dataset
+
+from posecast.computing.recording import map_tensors, tensors_in
+
+T = TypeVar("T")
+Batches = Callable[[int], Any]
+"""Number, from 0 -> this process's share of that batch, on the CPU. Can be pickled."""
+
+_AHEAD = 3
+
+
+def prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
+    """The batches of these numbers, in order."""
+    if workers == 0 or not numbers:
+        return map(batches, numbers)
+    loader = DataLoader(
+        _Numbered(batches),
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        multiprocessing_context="spawn",
+        worker_init_fn=_leave_signals_to_the_first,
+    )
+    return iter(loader)
+
+
+class _Numbered(Dataset[Any]):
+    """Batches as a DataLoader wants them."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, number: int) -> Any:
+        return self._batches(number)
+
+
+def _leave_signals_to_the_first(worker: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def brought_ahead(batches: Iterable[T], device: torch.device) -> Iterator[T]:
+    """The batches, on the device; a GPU gets them prepared and copied while it works."""
+    if device.type != "cuda":
+        yield from (map_tensors(lambda each: each.to(device), batch) for batch in batches)
+        return
+    stream, waiting = cuda.Stream(device), iter(batches)
+
+    def bring() -> tuple[T, Any] | None:
+        batch = next(waiting, None)
+        if batch is None:
+            return None
+        with cuda.stream(stream):
+            return map_tensors(_bring, batch), stream.record_event()
+
+    def _bring(each: Tensor) -> Tensor:
+        return each if each.is_cuda else each.pin_memory().to(device, non_blocking=True)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = deque(pool.submit(bring) for _ in range(_AHEAD))
+        while (brought := ahead.popleft().result()) is not None:
+            ahead.append(pool.submit(bring))
+            current = cuda.current_stream(device)
+            current.wait_event(brought[1])
+            for each in tensors_in(brought[0]):
+                each.record_stream(current)
+            yield brought[0]

@@ -1,0 +1,235 @@
+"""Steps that a GPU replays compute what plain ones do, and nothing in them makes it wait."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmarks.speed.work import Sizes, write_random_store
+from posecast.computing.recording import PLAIN_CALLS
+from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
+from posecast.networks.conv_lstm import ConvLSTMConfig
+from posecast.networks.discriminator import DiscriminatorConfig
+from posecast.networks.generator import GeneratorConfig
+from posecast.networks.hourglass import HourglassConfig
+from posecast.networks.kinds import resolve
+from posecast.networks.motion_residual import MotionResidualConfig
+from posecast.networks.pose_lstm import PoseLSTMConfig
+from posecast.records.runs import Run
+from posecast.records.weights import read_tensors
+from posecast.training import fitting, image
+from posecast.training.action import (
+    FlowActionTrainingConfig,
+    PoseActionTrainingConfig,
+    train_flow_classifier,
+    train_pose_classifier,
+)
+from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
+from posecast.training.estimator import EstimatorTrainingConfig, train_estimator
+from posecast.training.image import ImageTrainingConfig, train_image
+from posecast.training.motion import MotionTrainingConfig, train_motion
+from posecast.training.motion_windows import WindowChoice
+from posecast.training.optimizers import (
+    TFAdam,
+    TFRMSProp,
+    load_optimizer,
+    make_recordable,
+    optimizer_state,
+    set_rate,
+)
+from posecast.training.pose import PoseTrainingConfig, train_pose
+from posecast.windows import PoseWindows
+
+SIDE = 32
+WINDOWS = PoseWindows(num_past=4, num_future=6)
+IMAGE = ImageTrainingConfig(
+    generator=GeneratorConfig(width=4, size=SIDE),
+    discriminator=DiscriminatorConfig(width=4, size=SIDE),
+    feature_weight=0.0,
+    pose_feature_weight=0.0,
+    sample_every=0,
+)
+KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "pose": (
+        train_pose,
+        PoseTrainingConfig(
+            model=PoseLSTMConfig(
+                hidden=16, encoder=8, output="residual", inputs="motion", dropout=0.3
+            ),
+            windows=WINDOWS,
+            loss="distance",
+        ).but(optimizer="adam"),
+    ),
+    "pose-2017": (
+        train_pose,
+        PoseTrainingConfig(model=PoseLSTMConfig(hidden=16, encoder=8), windows=WINDOWS),
+    ),
+    "image": (train_image, IMAGE),
+    "composite": (
+        train_image,
+        IMAGE.but(generator=GeneratorConfig(width=4, size=SIDE, output="composite")),
+    ),
+    "estimator": (
+        train_estimator,
+        EstimatorTrainingConfig(model=HourglassConfig(stacks=1, width=8, depth=2, size=SIDE)),
+    ),
+    "motion": (
+        train_motion,
+        MotionTrainingConfig(
+            model=MotionResidualConfig(width=16, blocks=2),
+            windows=WindowChoice(rounds_clip=1, first=2, others=4),
+        ).but(average=0.9),
+    ),
+    "conv": (
+        train_conv_lstm,
+        ConvLSTMTrainingConfig(
+            model=ConvLSTMConfig(width=4, layers=1, kernel=3, size=SIDE), num_past=3, num_future=2
+        ),
+    ),
+    "action": (
+        train_pose_classifier,
+        PoseActionTrainingConfig(model=PoseClassifierConfig(width=8, dropout=0.1), num_frames=12),
+    ),
+    "flow": (
+        train_flow_classifier,
+        FlowActionTrainingConfig(model=FlowClassifierConfig(num_flows=3, width=8)),
+    ),
+}
+FEW = {"batch_size": 4, "validate_every": 0, "checkpoint_every": 100, "log_every": 5}
+STEPS = 2 * PLAIN_CALLS + 1
+"""Plain ones, one that is recorded, and some that are only replayed."""
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stores") / "store"
+    write_random_store(path, Sizes(side=SIDE, clips=8))
+    return path
+
+
+class Waits(TorchDispatchMode):
+    """Notes what reads a number, or makes a tensor of numbers of Python's."""
+
+    WAITING = ("_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        masked = name == "index" and any(m.dtype == torch.bool for m in args[1] if m is not None)
+        if name in self.WAITING or masked:
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch) -> tuple[Waits, list[int]]:
+    """Let updates be watched from the second one on."""
+    waits, calls = Waits(), []
+
+    def watched(function: Callable[..., Any], how: str, device: torch.device) -> Any:
+        def call(*inputs: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 1:
+                return function(*inputs)
+            with waits:
+                return function(*inputs)
+
+        return call
+
+    for module in (fitting, image):
+        monkeypatch.setattr(module, "recorded", watched)
+    return waits, calls
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_waits_for_nothing(kind, store_path, tmp_path, monkeypatch):
+    waits, calls = _watch(monkeypatch)
+    train, config = KINDS[kind]
+    train(
+        config.but(**FEW, steps=2, optimizer="adam-2017", device="cpu"),
+        store_path,
+        tmp_path / "run",
+    )
+    assert len(calls) == 2
+    assert waits.found == []
+
+
+def test_waiting_is_noticed():
+    waits, ten = Waits(), torch.arange(10)
+    with waits:
+        ten.sum().item()
+        ten[[1, 2]]
+        ten[ten > 3]
+        ten.new_tensor([1, 2])
+    assert len(waits.found) >= 4, waits.found
+
+
+def _move(optimizer: torch.optim.Optimizer, steps: int, recordable: bool = False) -> list[float]:
+    if recordable:
+        make_recordable(optimizer)
+    weight = optimizer.param_groups[0]["params"][0]
+    for number in range(steps):
+        set_rate(optimizer.param_groups[0], 0.1 / (number + 1))
+        optimizer.zero_grad()
+        (weight**4).sum().backward()
+        optimizer.step()
+    return weight.tolist()
+
+
+@pytest.mark.parametrize("kind", [TFAdam, TFRMSProp])
+def test_numbers_kept_on_the_device_move_weights_alike(kind):
+    plain, recordable = (kind([torch.nn.Parameter(torch.tensor([1.0, -2.0]))]) for _ in range(2))
+    expected = _move(plain, 4)
+    assert _move(recordable, 4, recordable=True) == pytest.approx(expected, rel=1e-6)
+    # And go on with each other's state.
+    load_optimizer(plain, copy.deepcopy(optimizer_state(recordable)))
+    load_optimizer(recordable, copy.deepcopy(optimizer_state(plain)))
+    assert isinstance(recordable.param_groups[0]["lr"], torch.Tensor)
+    assert isinstance(plain.param_groups[0]["lr"], float)
+    assert _move(recordable, 2) == pytest.approx(_move(plain, 2), rel=1e-6)
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    return read_tensors(resolve(path, "last"))
+
+
+def _assert_close(one: Path, other: Path) -> None:
+    expected = _weights(other)
+    for name, weight in _weights(one).items():
+        torch.testing.assert_close(weight, expected[name], rtol=2e-3, atol=2e-4, msg=name)
+    for ours, theirs in zip(
+        Run.open(one).read_metrics(), Run.open(other).read_metrics(), strict=True
+    ):
+        assert ours == pytest.approx(theirs, rel=2e-2, abs=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", KINDS)
+def test_replayed_steps_give_the_weights_of_plain_ones(kind, store_path, tmp_path):
+    train, config = KINDS[kind]
+    config = config.but(**FEW, steps=STEPS, device="cuda")
+    for how in ("off", "cuda-graphs"):
+        train(config.but(compile=how), store_path, tmp_path / how)
+    _assert_close(tmp_path / "cuda-graphs", tmp_path / "off")
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["pose", "image"])
+@pytest.mark.parametrize("order", [("off", "auto"), ("auto", "off")])
+def test_replayed_and_plain_steps_go_on_with_each_other(kind, order, store_path, tmp_path):
+    train, config = KINDS[kind]
+    config = config.but(**FEW, device="cuda", schedule="constant")
+    train(config.but(steps=2 * STEPS, compile="off"), store_path, tmp_path / "straight")
+    for steps, how in zip((STEPS, 2 * STEPS), order, strict=True):
+        train(config.but(steps=steps, compile=how), store_path, tmp_path / "turns")
+    for name, weight in _weights(tmp_path / "straight").items():
+        again = _weights(tmp_path / "turns")[name]
+        torch.testing.assert_close(weight, again, rtol=5e-3, atol=5e-4, msg=name)
