@@ -70,6 +70,8 @@ COMMANDS = {
         "posecast.cli.train:train", "learn to forecast frames without poses (a baseline)"
     ),
     "models": Command("posecast.cli.models:models", "the trained networks that come with posecast"),
+    "models pull": Command("posecast.cli.hub:pull", "fetch a model from the Hugging Face hub"),
+    "models push": Command("posecast.cli.hub:push", "give weights to the Hugging Face hub"),
     "estimate": Command(
         "posecast.cli.estimate:estimate", "find poses in a store's frames, beside its labels"
     ),

@@ -1,4 +1,4 @@
-"""`posecast models`: the weights that ship."""
+"""`posecast models`: the weights that ship, and those that were pulled."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,17 +7,20 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.pretrained import SHIPPED, shipped
+from posecast.pretrained.pulled import CARD, folder_of, is_hub_name, pulled_file, pulled_names
+from posecast.records.files import read_text
 
 
 @dataclass(frozen=True)
 class Models:
-    """List the trained networks that come with posecast, or print the card of one.
+    """List the trained networks that come with posecast or were pulled, or print the card of one.
 
     Every --run and --*-run option takes such a name, a run folder or a .safetensors file.
 
     Examples:
       posecast models
       posecast models movenet-lightning
+      posecast models pull hf:OWNER/NAME
     """
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]")] = ""
@@ -28,10 +31,19 @@ def models(words: list[str], program: str) -> int:
     """`posecast models [NAME]`."""
     asked = parse(Models, words, program)
     if asked.name:
-        print(shipped(asked.name).card, end="")
+        print(_card(asked.name), end="")
         return 0
     width = max(len(name) for name in SHIPPED)
     for name, each in SHIPPED.items():
         size = each.path.stat().st_size / 1e6
         print(f"{name.ljust(width)}  {each.summary}; {size:.1f} MB; {each.licence}")
+    for name in pulled_names():
+        print(f"{name}  pulled; {folder_of(name)}")
     return 0
+
+
+def _card(name: str) -> str:
+    if not is_hub_name(name):
+        return shipped(name).card
+    card = pulled_file(name).with_name(CARD)
+    return read_text(card) if card.is_file() else f"{name} has no card\n"

@@ -13,6 +13,7 @@ from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEst
 from posecast.estimation.mediapipe_files import MediaPipeEstimator, open_landmarker
 from posecast.estimation.onnx_files import OnnxEstimator
 from posecast.pretrained import DEFAULT_ESTIMATOR, is_shipped
+from posecast.pretrained.pulled import is_hub_name
 from posecast.skeletons import Skeleton
 
 
@@ -27,7 +28,7 @@ def load_pose_estimator(
         PosecastError: nothing there, another kind of file, or the extra is not installed.
     """
     path, options = Path(source), options or EstimatorOptions()
-    if is_shipped(source) or path.is_dir():
+    if is_shipped(source) or is_hub_name(source) or path.is_dir():
         return PoseEstimator.load(source, options, skeleton)
     if not path.is_file():
         raise PosecastError(

@@ -193,7 +193,7 @@ def _future(
     ]
     places = (past.points - origin) / unit
     result = carry(places, shown, seen.joints_px, seen.visible, future_px, limbs)
-    known = shown.any(axis=0)
+    known = np.any(shown, axis=0)
     for place, joint in _joints_of(past, seen, skeleton).items():
         result[:, place], known[place] = future_px[:, joint], True
     points = np.where(known[:, None], result * unit + origin, 0.0)

@@ -40,7 +40,7 @@ def read_trc(text: str, where: str) -> Detections:
     points = values.reshape(len(rows), len(labels), 3)
     _check_flat(points, where)
     depths = [float(depth[-1]) if len(depth) else 0.0 for depth in _depths(points)]
-    known = np.isfinite(points[..., :2]).all(axis=-1)
+    known = np.all(np.isfinite(points[..., :2]), axis=-1)
     flat = np.where(known[..., None], points[..., :2] * [1.0, -1.0], 0.0)
     people = tuple(Detection(*each) for each in zip(frames, flat, known.astype(float), strict=True))
     return Detections(

@@ -32,10 +32,10 @@ def carry(
     From the last frame in which both were seen, so that it goes on where it was. Joints that were
     never visible are not looked at. Points never seen are at 0.
     """
-    known = visible.any(axis=0)
+    known = np.any(visible, axis=0)
     whole = np.concatenate([fill_hidden(joints[None], visible[None])[0][0], future])
     rides = [
-        _ride(whole, limb, visible[:, [*limb[0], *limb[1]]].all(axis=1))
+        _ride(whole, limb, np.all(visible[:, [*limb[0], *limb[1]]], axis=1))
         for limb in limbs
         if known[[*limb[0], *limb[1]]].all()
     ]
@@ -45,7 +45,7 @@ def carry(
     result = np.zeros((len(future), points.shape[1], 2))
     for n in np.flatnonzero(seen.any(axis=0)):
         moved = _carried(_complex(points[:, n]), seen[:, n], rides, size)
-        result[:, n] = np.stack([moved.real, moved.imag], axis=-1)[len(joints) :]
+        result[:, n] = np.stack([np.real(moved), np.imag(moved)], axis=-1)[len(joints) :]
     return result
 
 

@@ -1,7 +1,7 @@
 """The one door to trained networks: from a run folder or a weight file to a network.
 
 KINDS                 kind -> the network's configuration and its class
-resolve(source)       name of shipped weights, run folder or .safetensors file -> the weight file
+resolve(source)       name of shipped or pulled weights, run folder or .safetensors file -> the file
 facts_of(source)      what the weight file says of itself, without reading the weights
 load_network(source)  the network, in evaluation mode on the CPU, and its facts
 """
@@ -28,6 +28,7 @@ from posecast.networks.motion_residual import MotionResidual, MotionResidualConf
 from posecast.networks.movenet import MoveNet, MoveNetConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.pretrained import SHIPPED, is_shipped, shipped_file
+from posecast.pretrained.pulled import is_hub_name, pulled_file
 from posecast.records.configs import config_from_dict
 from posecast.records.weights import WeightsError, WeightsFacts, read_facts, read_tensors
 from posecast.skeletons import SKELETONS
@@ -71,13 +72,16 @@ class LoadedNetwork(Generic[Network]):
 
 
 def resolve(source: str | Path, weights: WeightsName = "best") -> Path:
-    """The weight file meant: of shipped weights by their name, a file itself, or in a run folder
-    the best (else the last) weights.
+    """The weight file meant: of shipped weights by their name, of a pulled model by hf:OWNER/NAME,
+    a file itself, or in a run folder the best (else the last) weights.
 
-    WeightsError where there is none, PosecastError where a shipped file is damaged.
+    WeightsError where there is none, PosecastError where a shipped or pulled file is damaged or was
+    not pulled.
     """
     if is_shipped(source):
         return shipped_file(str(source))
+    if is_hub_name(source):
+        return pulled_file(source)
     path = Path(source)
     if not path.is_dir():
         if path.is_file():
