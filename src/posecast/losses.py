@@ -183,3 +183,37 @@ def discriminator_loss(
     drawn = 0.5 * adversarial_loss(drawn_logits, real=False)
     mismatched = 0.5 * adversarial_loss(mismatched_logits, real=False)
     return DiscriminatorLoss(real + drawn + mismatched, real, drawn, mismatched)
+
+
+def gradient_difference(
+    predicted: Float[Tensor, "b c h w"],
+    true: Float[Tensor, "b c h w"],
+    counts: Float[Tensor, "b 1 h w"],
+) -> Float[Tensor, ""]:
+    """Mean absolute difference of neighbouring pixels' differences, at three halved sizes, summed.
+
+    `counts` is how much each pixel counts. It keeps edges where pixel losses would blur them.
+    """
+    error, total = predicted - true, predicted.new_zeros(())
+    for size in range(3):
+        if size:
+            error, counts = functional.avg_pool2d(error, 2), functional.avg_pool2d(counts, 2)
+        right, down = error.diff(dim=3).abs(), error.diff(dim=2).abs()
+        total = total + (right * counts[..., 1:]).mean() + (down * counts[..., 1:, :]).mean()
+    return total
+
+
+def local_dissimilarity(
+    predicted: Float[Tensor, "b c h w"], true: Float[Tensor, "b c h w"], window: int = 7
+) -> Float[Tensor, "b c h w"]:
+    """1 - SSIM at each pixel, of pictures in [-1, 1], in square windows cut off at the border."""
+
+    def mean(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return functional.avg_pool2d(values, window, 1, window // 2, count_include_pad=False)
+
+    mean_x, mean_y = mean(predicted), mean(true)
+    variances = mean(predicted.square() + true.square()) - mean_x.square() - mean_y.square()
+    covariance = mean(predicted * true) - mean_x * mean_y
+    first, second = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    luminance = (2 * mean_x * mean_y + first) / (mean_x.square() + mean_y.square() + first)
+    return 1 - luminance * (2 * covariance + second) / (variances + second)

@@ -12,12 +12,15 @@ from types import MappingProxyType
 
 from posecast.computing.options import ComputeConfig
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
+from posecast.networks.carrying import CarryingConfig
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import HourglassConfig
 from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.store.reading import ClipSelection
+from posecast.training.carrying import CarryingTrainingConfig
+from posecast.training.carrying_stream import StreamConfig
 from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_setup import ImageTrainingConfig
@@ -31,6 +34,7 @@ NOTES: Mapping[str, str] = MappingProxyType(
     {
         "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
         "penn-action-best": "the forecaster that ships, half an hour on a core: see docs/motion.md",
+        "own-videos": "the drawer that ships, minutes on a GPU: see `posecast models`",
         "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
         "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
         "demo": "small networks for the built-in data set, minutes on two cores",
@@ -270,3 +274,15 @@ ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = MappingProxyType(
     }
 )
 """Settings of `posecast train estimator`; the 2017 code had none."""
+
+CARRYING: Mapping[str, CarryingTrainingConfig] = MappingProxyType(
+    {
+        "own-videos": CarryingTrainingConfig(run_on=BF16),
+        "tiny": CarryingTrainingConfig(
+            model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
+            stream=StreamConfig(samples=8, first=4, per_step=4),
+            fit=FitConfig(steps=2, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1),
+        ),
+    }
+)
+"""Settings of `posecast train carrying`."""

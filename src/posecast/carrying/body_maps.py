@@ -20,7 +20,7 @@ _OTHERS = (PARTS[TORSO].name, "head")
 def body_maps(
     joints: Float[Tensor, "b j 2"],
     visible: Bool[Tensor, "b j"],
-    size: float,
+    size: float | Float[Tensor, "b 1 1"],
     skeleton: Skeleton,
     side: int,
 ) -> Float[Tensor, "b m {side} {side}"]:

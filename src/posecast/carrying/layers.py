@@ -54,6 +54,8 @@ AGEING = 0.002
 """Body sizes by which each frame of age counts against a source: light changes."""
 FRONT = 0.15
 """By how much each part wins over the one behind it."""
+SEAM = 0.25
+"""Difference of two parts' claims, as a share of both, below which both show: no hard seams."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +64,26 @@ class Layers:
 
     person: Float[np.ndarray, "s s 3"]
     """Each pixel from the part that owns it, the body's surroundings included."""
+    behind: Float[np.ndarray, "s s 3"]
+    """Each pixel from the part with the next best claim to it."""
     bent: Float[np.ndarray, "s s 3"]
     """The last seen frame, bent by a smooth flow and moved on with the camera."""
     plate: Float[np.ndarray, "s s 3"]
-    shares: Float[np.ndarray, "3 c c"]
+    shares: Float[np.ndarray, "4 c c"]
     """How much of each shows; sums to 1."""
     distance: Float[np.ndarray, "c c"]
     """To the nearest part, wanted or in the last seen frame, in radii."""
+    holes: Bool[np.ndarray, "s s"]
+    """Where no seen frame shows what the plate does."""
+
+    def pictures(self) -> tuple[Float[np.ndarray, "s s 3"], ...]:
+        """In the order of the shares."""
+        return self.person, self.behind, self.bent, self.plate
 
     def frame(self) -> UInt8[np.ndarray, "s s 3"]:
         """The layers put together."""
         shares = [_resized(share, len(self.person))[..., None] for share in self.shares]
-        layers = (self.person, self.bent, self.plate)
-        total = sum(share * layer for share, layer in zip(shares, layers, strict=True))
+        total = sum(share * layer for share, layer in zip(shares, self.pictures(), strict=True))
         return np.clip(np.asarray(total) + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -171,7 +180,7 @@ class CarriedPerson:
     def _one(self, t: int, sources: Int[np.ndarray, "n"]) -> Layers:
         pose = self._wanted[t]
         distances = part_distances(pose, COARSE, self._size)
-        person, covers = self._carried(pose, sources, distances)
+        person, behind, covers = self._carried(pose, sources, distances)
         camera = STILL if self._pace is STILL else camera_ahead(self._pace, t + 1)
         plate = moved_picture(self._plate, self._native(camera))
         near = np.minimum(distances, self._last_distances(camera))
@@ -184,17 +193,17 @@ class CarriedPerson:
         far = np.clip((moved - BENT_PX) / (CARRIED_PX - BENT_PX), 0, 1)
         carried = (np.clip((2.2 - near) / 0.6, 0, 1) * far[:, None, None]).max(axis=0)
         carried = cv2.GaussianBlur(carried.astype(np.float32), (0, 0), 1.5) * (1 - rests)
-        shares = np.stack([covers * carried, 1 - carried, (1 - covers) * carried])
-        person, bent, plate = (each.astype(np.float32) for each in (person, bent, plate))
-        return Layers(person, bent, plate, shares.astype(np.float32), near.min(axis=0))
+        shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
+        pictures = (each.astype(np.float32) for each in (person, behind, bent, plate))
+        return Layers(*pictures, shares.astype(np.float32), near.min(axis=0), self.holes)
 
     def _carried(
         self,
         pose: Pose,
         sources: Int[np.ndarray, "n"],
         distances: Float[np.ndarray, "n c c"],
-    ) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "c c"]]:
-        """The person, each part from its source, and how much the person covers."""
+    ) -> tuple[UInt8[np.ndarray, "s s 3"], UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "2 c c"]]:
+        """The person and what is behind, each part from its source, and how much they cover."""
         covers = np.zeros_like(distances)
         transforms = np.zeros((len(PARTS), 2, 3), np.float32)
         for n in np.flatnonzero(sources >= 0).tolist():
@@ -202,15 +211,21 @@ class CarriedPerson:
             x, y = _moved(transforms[n], self._x, self._y)
             covers[n] = _remapped(self._members[sources[n], n], x - 0.5, y - 0.5)
         front = 1 + FRONT * np.arange(len(PARTS), dtype=np.float32)[:, None, None]
-        owner = (covers * np.exp(-distances) * front).argmax(axis=0)
-        cover = np.take_along_axis(covers, owner[None], axis=0)[0]
-        cover = cv2.GaussianBlur(cover, (0, 0), 0.6)
-        person = self._fetched(owner, transforms, np.maximum(sources, 0))
-        return person, np.clip((cover - 0.1) / 0.8, 0, 1)
+        claims = covers * np.exp(-distances) * front
+        owners, best = _owners(claims)
+        cover = np.take_along_axis(covers, owners[:1], axis=0)[0]
+        cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
+        second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
+        if self._side != COARSE:  # claims are smooth, owners are not
+            claims = np.moveaxis(_resized(np.moveaxis(claims, 0, -1), self._side), -1, 0)
+            owners = _owners(claims)[0]
+        sources = np.maximum(sources, 0)
+        person, behind = (self._fetched(owner, transforms, sources) for owner in owners)
+        return person, behind, np.stack([cover * (1 - second), cover * second])
 
     def _fetched(
         self,
-        owner: Int[np.ndarray, "c c"],
+        owner: Int[np.ndarray, "s s"],
         transforms: Float[np.ndarray, "n 2 3"],
         sources: Int[np.ndarray, "n"],
     ) -> UInt8[np.ndarray, "s s 3"]:
@@ -219,8 +234,6 @@ class CarriedPerson:
         if side != COARSE:
             places = (np.arange(side, dtype=np.float32) + 0.5) * self._scale
             x, y = np.meshgrid(places, places)
-            nearest = np.minimum(places.astype(int), COARSE - 1)
-            owner = owner[nearest[:, None], nearest]
         a = transforms.reshape(len(PARTS), 6).T[:, owner]
         from_x = (a[0] * x + a[1] * y + a[2]) / self._scale - 0.5
         from_y = (a[3] * x + a[4] * y + a[5]) / self._scale - 0.5
@@ -259,6 +272,23 @@ class CarriedPerson:
         pixels = np.arange(self._side, dtype=np.float32)
         x, y = (_resized(each, self._side) / self._scale for each in flow)
         return _remapped(self._frames[-1], pixels + x, pixels[:, None] + y)
+
+
+def _owners(
+    claims: Float[np.ndarray, "n s s"],
+) -> tuple[Int[np.ndarray, "2 s s"], Float[np.ndarray, "2 s s"]]:
+    """The parts with the best and the second best claim to each pixel, and these claims.
+
+    Where one part alone has any, it is both.
+    """
+    first = claims.argmax(axis=0)
+    best = np.take_along_axis(claims, first[None], axis=0)
+    others = claims.copy()
+    np.put_along_axis(others, first[None], -1, axis=0)
+    second = others.argmax(axis=0)
+    next_best = np.maximum(np.take_along_axis(others, second[None], axis=0), 0)
+    second = np.where(next_best[0] > 0, second, first)
+    return np.stack([first, second]), np.concatenate([best, next_best])
 
 
 def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n"]:

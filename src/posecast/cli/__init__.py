@@ -59,6 +59,9 @@ COMMANDS = {
     "train image": Command(
         "posecast.cli.train:train", "learn to draw a pose (seen frame + pose -> frame)"
     ),
+    "train carrying": Command(
+        "posecast.cli.train:train", "learn to carry a person along (own videos, by groups)"
+    ),
     "train estimator": Command("posecast.cli.train:train", "learn to find joints (frame -> pose)"),
     "train pose-action": Command(
         "posecast.cli.train:train", "learn to name the action of poses (a judge)"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from posecast.cli.parsing import parse, split_preset, with_config
-from posecast.presets import ESTIMATOR, IMAGE, MOTION, NOTES, POSE
+from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, POSE
 from posecast.records.configs import config_to_dict
 from posecast.training.action import (
     FlowActionTrainingConfig,
@@ -16,6 +16,7 @@ from posecast.training.action import (
     train_pose_classifier,
 )
 from posecast.training.beginning import TrainingConfig
+from posecast.training.carrying import train_carrying
 from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
 from posecast.training.estimator import train_estimator
 from posecast.training.fitting import FitResult
@@ -84,6 +85,25 @@ Examples:
   posecast train image penn-action --store store --run runs/image \\
     --feature-weight 0 --pose-feature-weight 0 --precision bf16-mixed
   posecast train image demo --store store --run runs/image --dry-run
+""",
+    ),
+    "carrying": Kind(
+        train_carrying,
+        CARRYING,
+        "{:.2f} dB above what was carried",
+        """\
+Train the drawer that carries the person along: from the layers of a future frame to the frame.
+
+The store is of own videos, those of each group of people and places in a folder of its own: every
+fifth folder is held out and chooses the best weights. Samples are made while it trains, by
+--stream.makers processes beside it. The same command again goes on where training stopped. Ctrl-C
+saves first.
+
+Examples:
+  posecast prepare videos videos store --poses keypoints --num-seen 10000 --size 192
+  posecast train carrying own-videos --store store --run runs/carrying --stream.makers 14
+  posecast forecast video.mp4 --image-run runs/carrying
+  posecast train carrying tiny --store store --run runs/carrying --dry-run
 """,
     ),
     "estimator": Kind(

@@ -7,7 +7,6 @@ that, but the person's outline and the composition can be (`networks.carrying`).
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -20,13 +19,18 @@ from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
 from posecast.geometry import Crop, px_to_crop
-from posecast.media.grey_levels import to_bytes, to_network
-from posecast.networks.carrying import CarryingNetwork, LayerBatch, refined
+from posecast.media.grey_levels import to_bytes
+from posecast.networks.carrying import (
+    BATCH,
+    NUM_LAYERS,
+    CarryingNetwork,
+    LayerBatch,
+    person_masks,
+)
 from posecast.skeletons import Skeleton
 
 LARGEST = 512
 """Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
-BATCH = 16
 
 
 class CarriedDrawer:
@@ -67,7 +71,11 @@ class CarriedDrawer:
         size = body_size(past, seen.visible, self.skeleton)
         if not size:  # neither torso nor leg was ever seen whole: nothing to carry
             return np.repeat(frames[-1:], len(joints_px), axis=0)
-        masks = self._masks(frames, past, seen.visible, size)
+        masks = None
+        if self._network.mask is not None:
+            with self._autocast():
+                shown = (seen.visible, self.skeleton)
+                masks = person_masks(self._network.mask, frames, past, *shown)
         future = px_to_crop(joints_px, crop).astype(np.float32)
         joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
         # Around the crop of an own video stays what was seen last: so must the camera.
@@ -77,29 +85,6 @@ class CarriedDrawer:
             return np.stack([each.frame() for each in layers])
         return np.concatenate(list(self._refined(layers, future, visible, size)))
 
-    def _masks(
-        self,
-        frames: UInt8[np.ndarray, "t s s 3"],
-        joints_crop: Float[np.ndarray, "t j 2"],
-        visible: Bool[np.ndarray, "t j"],
-        size: float,
-    ) -> Float[np.ndarray, "t c c"] | None:
-        """How much the person covers of each seen frame; None: not learned."""
-        if self._network.mask is None:
-            return None
-        if frames.shape[1] != COARSE:
-            how = cv2.INTER_AREA if frames.shape[1] > COARSE else cv2.INTER_LINEAR
-            frames = np.stack([cv2.resize(f, (COARSE, COARSE), interpolation=how) for f in frames])
-        masks = []
-        for first in range(0, len(frames), BATCH):
-            part = slice(first, first + BATCH)
-            pictures = to_network(torch.from_numpy(frames[part]).to(self._device))
-            maps = self._maps(joints_crop[part], visible[part], size)
-            with self._autocast():
-                logits = self._network.mask(pictures, maps)
-            masks.append(logits[:, 0].float().sigmoid().cpu().numpy())
-        return np.concatenate(masks)
-
     def _refined(
         self,
         layers: Iterator[Layers],
@@ -107,14 +92,13 @@ class CarriedDrawer:
         visible: Bool[np.ndarray, "t j"],
         size: float,
     ) -> Iterator[UInt8[np.ndarray, "n s s 3"]]:
-        assert self._network.refinement is not None
         for first in range(0, len(joints_crop), BATCH):
             part = slice(first, first + BATCH)
             maps = self._maps(joints_crop[part], visible[part], size)
             tensors = _as_tensors(list(islice(layers, BATCH)), self._device)
             with self._autocast():
-                changes = self._network.refinement(tensors.resized(COARSE), maps)
-            yield to_bytes(refined(tensors, changes)).cpu().numpy()
+                drawn = self._network(tensors, maps)
+            yield to_bytes(drawn).cpu().numpy()
 
     def _maps(
         self, joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], size: float
@@ -129,11 +113,12 @@ class CarriedDrawer:
 
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
     """Layers of several frames at the size of their pictures."""
-    pictures = np.stack([np.concatenate([x.person, x.bent, x.plate], axis=-1) for x in layers])
+    pictures = np.stack([np.concatenate(x.pictures(), axis=-1) for x in layers])
     side = pictures.shape[1]
     coarse = [np.concatenate([x.shares, x.distance[None]]) for x in layers]
+    holes = torch.from_numpy(np.stack([x.holes[None] for x in layers])).to(device).float()
     values = torch.from_numpy(np.stack(coarse)).to(device)
     if side != COARSE:
         values = torch.nn.functional.interpolate(values, (side, side), mode="bilinear")
     scaled = torch.from_numpy(pictures).to(device).movedim(-1, 1) / 127.5 - 1
-    return LayerBatch(scaled, values[:, :3], values[:, 3:])
+    return LayerBatch(scaled, values[:, :NUM_LAYERS], values[:, NUM_LAYERS:], holes)

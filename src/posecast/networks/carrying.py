@@ -10,20 +10,30 @@ Pictures are in [-1, 1], `maps` (b m c/2 c/2) from `body_maps`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
+import cv2
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecast.carrying.body_maps import NUM_MAPS
+from posecast.carrying.body_maps import NUM_MAPS, body_maps
+from posecast.carrying.body_parts import body_size
+from posecast.carrying.layers import COARSE
+from posecast.media.grey_levels import to_network
+from posecast.skeletons import Skeleton
 
-NUM_LAYERS = 3
-"""Person, bent last frame, plate."""
+NUM_LAYERS = 4
+"""Person, what is behind its front parts, bent last frame, plate."""
 FLOW_UNIT = 0.05
 """Flow of 1 moves by so much of half the picture's side: 3.2 of 128 pixels."""
 LEAST_SHARE = 2e-3
 """A layer that does not show can be called for from this share on."""
+BATCH = 16
+"""Frames looked at together."""
+Norm = Literal["groups", "batch"]
 REACH = 3.2
 """Farther from the body, in radii, nothing is changed."""
 
@@ -37,6 +47,8 @@ class CarryingConfig:
     the body's parts are the mask."""
     refinement_widths: tuple[int, ...] = (32, 56, 96, 144)
     """Likewise of the refinement; none: the layers stay as they are."""
+    refinement_norm: Norm = "groups"
+    """How the refinement's features are normalised: in groups of 8 channels, or over the batch."""
 
 
 class CarryingNetwork(nn.Module):
@@ -46,19 +58,28 @@ class CarryingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.mask = PersonMask(config.mask_widths) if config.mask_widths else None
-        self.refinement = Refinement(config.refinement_widths) if config.refinement_widths else None
+        widths, norm = config.refinement_widths, config.refinement_norm
+        self.refinement = Refinement(widths, norm) if widths else None
+
+    def forward(
+        self, layers: "LayerBatch", maps: Float[Tensor, "b m d d"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The frames of layers, refined where that was learned."""
+        if self.refinement is None:
+            return layers.mixed()
+        return refined(layers, self.refinement(layers.resized(COARSE), maps))
 
 
 class _UNet(nn.Module):
-    """A U-net on pictures whose pixels were put together two by two; normalised in groups of 8."""
+    """A U-net on pictures whose pixels were put together two by two."""
 
-    def __init__(self, channels_in: int, widths: tuple[int, ...]) -> None:
+    def __init__(self, channels_in: int, widths: tuple[int, ...], norm: Norm = "groups") -> None:
         super().__init__()
         self.first = nn.Conv2d(channels_in, widths[0], 3, padding=1)
         before = (widths[0], *widths[:-1])
-        self.down = nn.ModuleList(_block(a, b) for a, b in zip(before, widths, strict=True))
+        self.down = nn.ModuleList(_block(a, b, norm) for a, b in zip(before, widths, strict=True))
         pairs = zip(widths[:0:-1], widths[-2::-1], strict=True)
-        self.up = nn.ModuleList(_block(a + b, b) for a, b in pairs)
+        self.up = nn.ModuleList(_block(a + b, b, norm) for a, b in pairs)
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
         x = self.first(x)
@@ -73,10 +94,11 @@ class _UNet(nn.Module):
         return x
 
 
-def _block(channels_in: int, channels: int) -> nn.Sequential:
+def _block(channels_in: int, channels: int, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in (channels_in, channels):
-        layers += [nn.Conv2d(width, channels, 3, padding=1), nn.GroupNorm(8, channels), nn.SiLU()]
+        normed = nn.GroupNorm(8, channels) if norm == "groups" else nn.BatchNorm2d(channels)
+        layers += [nn.Conv2d(width, channels, 3, padding=1), normed, nn.SiLU()]
     return nn.Sequential(*layers)
 
 
@@ -85,6 +107,7 @@ class PersonMask(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
+        self.widths = widths
         self.body = _UNet(4 * 3 + NUM_MAPS, widths)
         self.last = nn.Conv2d(widths[0], 4, 3, padding=1)
 
@@ -96,15 +119,41 @@ class PersonMask(nn.Module):
         return functional.pixel_shuffle(self.last(self.body(_last_in_memory(together))), 2)
 
 
+@torch.inference_mode()
+def person_masks(
+    network: PersonMask,
+    frames: UInt8[np.ndarray, "t s s 3"],
+    joints_crop: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    skeleton: Skeleton,
+) -> Float[np.ndarray, "t c c"]:
+    """How much the person covers of each seen frame."""
+    device = next(network.parameters()).device
+    size = body_size(joints_crop, visible, skeleton)
+    if frames.shape[1] != COARSE:
+        how = cv2.INTER_AREA if frames.shape[1] > COARSE else cv2.INTER_LINEAR
+        frames = np.stack([cv2.resize(f, (COARSE, COARSE), interpolation=how) for f in frames])
+    places, shown = (torch.from_numpy(each).to(device) for each in (joints_crop, visible))
+    masks = []
+    for first in range(0, len(frames), BATCH):
+        part = slice(first, first + BATCH)
+        pictures = to_network(torch.from_numpy(frames[part]).to(device))
+        maps = body_maps(places[part], shown[part], size, skeleton, COARSE // 2)
+        masks.append(network(pictures, maps)[:, 0].float().sigmoid().cpu().numpy())
+    return np.concatenate(masks)
+
+
 @dataclass(frozen=True, eq=False)
 class LayerBatch:
     """Layers of frames (`carrying.layers.Layers`) as tensors."""
 
-    pictures: Float[Tensor, "b 9 h w"]
-    """Person, bent last frame and plate, channels one after the other."""
-    shares: Float[Tensor, "b 3 h w"]
+    pictures: Float[Tensor, "b 12 h w"]
+    """The `NUM_LAYERS`, channels one after the other."""
+    shares: Float[Tensor, "b 4 h w"]
     distance: Float[Tensor, "b 1 h w"]
     """To the nearest part of the body, in radii."""
+    holes: Float[Tensor, "b 1 h w"]
+    """1 where no seen frame shows what the plate does."""
 
     def mixed(self) -> Float[Tensor, "b 3 h w"]:
         """The frame without refinement."""
@@ -117,7 +166,7 @@ class LayerBatch:
             return self
         shrinks = self.pictures.shape[-1] > side
         how = {"mode": "bilinear", "antialias": shrinks}
-        parts = (self.pictures, self.shares, self.distance)
+        parts = (self.pictures, self.shares, self.distance, self.holes)
         return LayerBatch(*(functional.interpolate(part, (side, side), **how) for part in parts))
 
 
@@ -125,20 +174,20 @@ class LayerBatch:
 class Changes:
     """What the refinement says of a frame, at its own size; all zeros change nothing."""
 
-    logits: Float[Tensor, "b 4 c c"]
+    logits: Float[Tensor, "b 5 c c"]
     """How much more or less each layer shows, and what is drawn."""
     drawn: Float[Tensor, "b 3 c c"]
     """What is drawn, less the unrefined frame."""
-    flow: Float[Tensor, "b 6 d d"]
+    flow: Float[Tensor, "b 8 d d"]
     """(x, y) for each layer, in `FLOW_UNIT`."""
 
 
 class Refinement(nn.Module):
     """Looks at the layers of a frame and says what to change."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], norm: Norm = "groups") -> None:
         super().__init__()
-        self.body = _UNet(4 * (3 * NUM_LAYERS + NUM_LAYERS + 3 + 1) + NUM_MAPS, widths)
+        self.body = _UNet(4 * (4 * NUM_LAYERS + 3 + 1 + 1) + NUM_MAPS, widths, norm)
         self.to_shares = nn.Conv2d(widths[0], 4 * (NUM_LAYERS + 1 + 3), 3, padding=1)
         self.to_flow = nn.Conv2d(widths[0], 2 * NUM_LAYERS, 3, padding=1)
         for head in (self.to_shares, self.to_flow):
@@ -148,11 +197,13 @@ class Refinement(nn.Module):
     def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Changes:
         """`layers` at the coarse size, maps of the wanted poses."""
         near = layers.distance.clamp(max=4) / 4
-        seen = torch.cat([layers.pictures, 2 * layers.shares - 1, layers.mixed(), near], dim=1)
+        shares = 2 * layers.shares - 1
+        seen = torch.cat([layers.pictures, shares, layers.mixed(), near, layers.holes], dim=1)
         together = torch.cat([functional.pixel_unshuffle(seen, 2), maps], dim=1)
         features = self.body(_last_in_memory(together))
-        shares = functional.pixel_shuffle(self.to_shares(features), 2).float()
-        return Changes(shares[:, :4], shares[:, 4:], self.to_flow(features).float())
+        said = functional.pixel_shuffle(self.to_shares(features), 2).float()
+        split = NUM_LAYERS + 1
+        return Changes(said[:, :split], said[:, split:], self.to_flow(features).float())
 
 
 def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:

@@ -67,7 +67,7 @@ SHIPPED = {
             DEFAULT_DRAWER,
             "draws a person out of seen pixels, outline and composition learned",
             "for research: trained on footage of unclear terms",
-            "7d83a39b0eb562fb443ed498a681ae14e304daaff0769b0051633443bccf12b6",
+            "95d8eca42a31fd085e3c921f117a7700c39a5a22cd575db2a6a0d4e07128e1db",
         ),
         Shipped(
             DEFAULT_FORECASTER,

@@ -1,0 +1,210 @@
+"""Samples of the carrying networks, made by other processes while the networks learn from them.
+
+All samples stay on the device as bytes. Batch n draws from the first `first + n * per_step` of
+them, waiting until they are there: which samples it holds depends on (seed, n) alone, not on how
+fast they were made.
+"""
+
+import multiprocessing
+import queue
+from dataclasses import dataclass, fields, replace
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from posecast.networks.carrying import NUM_LAYERS, LayerBatch
+from posecast.training.carrying_samples import DISTANCE_STEPS, MixedMaker, Samples
+from posecast.training.fitting import FitConfig
+
+_AHEAD = 8
+"""Windows that each process makes ahead."""
+_PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How many samples there are, and how they are made."""
+
+    samples: int = 24_000
+    """Samples in all, 360 kB each in the device's memory."""
+    first: int = 2_000
+    """Samples that training begins with."""
+    per_step: int = 8
+    """Samples that each step adds."""
+    makers: int = 0
+    """Processes that make samples beside the training; 0: it makes them itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class CarryingBatch:
+    """Layers of frames and the true frames; neighbours in time one after the other."""
+
+    layers: LayerBatch
+    true: Float[Tensor, "b 3 h w"]
+    inside: Float[Tensor, "b 1 h w"]
+    """1 where the video shows something."""
+    joints: Float[Tensor, "b j 2"]
+    visible: Bool[Tensor, "b j"]
+    size: Float[Tensor, "b 1 1"]
+
+    @classmethod
+    def of(cls, samples: "StoredSamples") -> "CarryingBatch":
+        """Bytes to numbers."""
+        pictures = samples.pictures.float() / 127.5 - 1
+        marks = samples.marks.float() / 255
+        shares = samples.shares.float()
+        split = 3 * NUM_LAYERS
+        layers = LayerBatch(
+            pictures[:, :split],
+            shares / shares.sum(dim=1, keepdim=True).clamp(min=1),
+            marks[:, :1] * (255 / DISTANCE_STEPS),
+            marks[:, 1:2],
+        )
+        true = pictures[:, split:]
+        size = samples.size[:, None, None]
+        return cls(layers, true, marks[:, 2:], samples.joints, samples.visible, size)
+
+    def recoloured(self, rng: np.random.Generator) -> "CarryingBatch":
+        """Other light and, in half of the pairs, other colours."""
+        pairs, device = len(self.true) // 2, self.true.device
+        order = np.tile(np.arange(3), (pairs, 1))
+        order = np.where(rng.random((pairs, 1)) < 0.5, rng.permuted(order, axis=1), order)
+        light = np.stack([rng.uniform(0.75, 1.1, pairs), rng.uniform(-0.1, 0.1, pairs)])
+        channels = torch.from_numpy(np.repeat(order, 2, axis=0)).to(device)
+        gain, offset = torch.from_numpy(np.repeat(light, 2, axis=1)).float().to(device)
+        rows = torch.arange(2 * pairs, device=device)[:, None]
+
+        def changed(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+            picked = pictures.unflatten(1, (-1, 3)).movedim(2, 1)[rows, channels]
+            lit = picked * gain[:, None, None, None, None] + offset[:, None, None, None, None]
+            return lit.movedim(1, 2).flatten(1, 2)
+
+        layers = replace(self.layers, pictures=changed(self.layers.pictures))
+        return replace(self, layers=layers, true=changed(self.true))
+
+    def to(self, device: torch.device) -> "CarryingBatch":
+        """Itself: it was made where the samples are."""
+        del device
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSamples:
+    """`Samples` as tensors, channels first."""
+
+    pictures: UInt8[Tensor, "n 15 s s"]
+    shares: UInt8[Tensor, "n 4 s s"]
+    marks: UInt8[Tensor, "n 3 s s"]
+    joints: Float[Tensor, "n j 2"]
+    visible: Bool[Tensor, "n j"]
+    size: Float[Tensor, " n"]
+
+    @classmethod
+    def of(cls, samples: Samples, device: torch.device) -> "StoredSamples":
+        """On the device."""
+        values = []
+        for each in fields(samples):
+            value = torch.from_numpy(getattr(samples, each.name)).to(device)
+            values.append(value.movedim(-1, 1) if value.ndim == 4 else value)
+        return cls(*values)
+
+    @classmethod
+    def empty(cls, num_samples: int, like: "StoredSamples") -> "StoredSamples":
+        """Room for so many."""
+        values = (getattr(like, each.name) for each in fields(like))
+        return cls(*(value.new_empty((num_samples, *value.shape[1:])) for value in values))
+
+    def put(self, first: int, others: "StoredSamples") -> None:
+        """Others in place of those from `first` on."""
+        for each in fields(self):
+            values = getattr(others, each.name)
+            getattr(self, each.name)[first : first + len(values)] = values
+
+    def take(self, rows: Tensor) -> "StoredSamples":
+        """Some of them."""
+        return StoredSamples(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+class SampleStream:
+    """Number -> batch; a context in which samples are made."""
+
+    def __init__(
+        self,
+        maker: MixedMaker,
+        group: int,
+        config: StreamConfig,
+        fit: FitConfig,
+        device: torch.device,
+    ) -> None:
+        """`group` is how many samples the maker makes at a time."""
+        self._maker, self._config, self._device = maker, config, device
+        self._batch_size, self._seed = fit.batch_size, fit.seed
+        self._group = group
+        self._windows = -(-config.samples // group)
+        self._made = 0
+        self._stored: StoredSamples | None = None
+        self._queues: list[Any] = []
+        self._makers: list[Any] = []
+
+    def __enter__(self) -> "SampleStream":
+        context, num = multiprocessing.get_context("spawn"), self._config.makers
+        for first in range(num):
+            self._queues.append(context.Queue(_AHEAD))
+            places = range(first, self._windows, num)
+            work = (self._maker, places, self._queues[-1])
+            self._makers.append(context.Process(target=_make_all, args=work, daemon=True))
+            self._makers[-1].start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for maker in self._makers:
+            maker.kill()  # it may wait for room in its queue
+            maker.join()
+
+    def __call__(self, number: int) -> CarryingBatch:
+        """Batch number `number`."""
+        config = self._config
+        self._fill(-(-min(config.first + number * config.per_step, config.samples) // self._group))
+        assert self._stored is not None
+        rng = np.random.default_rng([self._seed, number])
+        pairs = rng.integers(0, self._made * self._group // 2, self._batch_size // 2)
+        rows = torch.from_numpy(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
+        batch = CarryingBatch.of(self._stored.take(rows.to(self._device)))
+        return batch.recoloured(rng)
+
+    def _fill(self, windows: int) -> None:
+        """Take in the samples of so many windows, in their order."""
+        while self._made < windows:
+            samples = StoredSamples.of(self._next(), self._device)
+            if self._stored is None:
+                self._stored = StoredSamples.empty(self._windows * self._group, samples)
+            self._stored.put(self._made * self._group, samples)
+            self._made += 1
+
+    def _next(self) -> Samples:
+        if not self._makers:
+            return self._maker(self._made)
+        place = self._made % len(self._makers)
+        while True:
+            try:
+                return self._queues[place].get(timeout=_PATIENCE_SECONDS)
+            except queue.Empty:
+                if not self._makers[place].is_alive():
+                    raise RuntimeError("a process that makes samples has ended") from None
+
+
+def _make_all(maker: MixedMaker, numbers: range, made: Any) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    for number in numbers:
+        made.put(maker(number))
