@@ -82,12 +82,13 @@ def test_what_the_refinement_asks_for_happens_near_the_body_only():
     torch.manual_seed(0)
     network = CarryingNetwork(SMALL)
     assert network.refinement is not None
-    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[4 * 4 :], 0.5)
-    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[3 * 4 : 4 * 4], 9.0)
-    pictures = torch.zeros(1, 9, 128, 128)
+    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[5 * 4 :], 0.5)
+    torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[4 * 4 : 5 * 4], 9.0)
+    pictures = torch.zeros(1, 12, 128, 128)
     distance = torch.full((1, 1, 128, 128), 9.0)
     distance[..., :64] = 0
-    layers = LayerBatch(pictures, torch.full((1, 3, 128, 128), 1 / 3), distance)
+    shares = torch.full((1, 4, 128, 128), 1 / 4)
+    layers = LayerBatch(pictures, shares, distance, torch.zeros_like(distance))
     with torch.no_grad():
         drawn = refined(layers, network.refinement(layers, torch.zeros(1, 11, 64, 64)))
     assert drawn[..., :60].min() > 0.4

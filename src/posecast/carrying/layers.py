@@ -344,7 +344,9 @@ def _shrunk(frame: UInt8[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "c c 3"]:
     return cv2.resize(frame, (COARSE, COARSE), interpolation=how)
 
 
-def _resized(values: Float[np.ndarray, "c c"], side: int) -> Float[np.ndarray, "{side} {side}"]:
+def _resized(
+    values: Float[np.ndarray, "c c *n"], side: int
+) -> Float[np.ndarray, "{side} {side} *n"]:
     return values if len(values) == side else cv2.resize(values, (side, side))
 
 
