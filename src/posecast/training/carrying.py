@@ -20,6 +20,7 @@ from posecast.errors import PosecastError
 from posecast.losses import gradient_difference, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
 from posecast.networks.kinds import load_network
+from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -69,7 +70,7 @@ class CarryingTrainingConfig(TrainingConfig):
     model: CarryingConfig = CarryingConfig(
         refinement_widths=(32, 64, 128, 256), refinement_norm="batch"
     )
-    mask: Path = Path("carried-refined")
+    mask: Path = Path(DEFAULT_DRAWER)
     """Shipped weights, run or weight file whose outline of the person is used, and kept."""
     skeleton: str = "penn_action"
     """Skeleton of the store's poses."""
@@ -177,7 +178,7 @@ def _mixed_maker(
         chosen = [clip for clip in other.clips if clip.has_frames and clip.num_frames > 1]
         makers.append(_maker(config, other, chosen, mask))
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
-    return MixedMaker(tuple(makers), (1 - sum(rest), *rest), config.fit.seed)
+    return MixedMaker(tuple(makers), (1.0 - sum(rest), *rest), config.fit.seed)
 
 
 class CarryingStep:

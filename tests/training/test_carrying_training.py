@@ -1,0 +1,193 @@
+"""Training what helps to carry a person: samples, their stream, the loop."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from carrying.scene import picture, pose, wall
+from posecast.errors import PosecastError
+from posecast.forecasting.loading import load_frame_drawer
+from posecast.geometry import Crop
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork, LayerBatch
+from posecast.networks.kinds import load_network
+from posecast.pretrained import CARRIED
+from posecast.skeletons import PENN_ACTION
+from posecast.store.files import StoreInfo
+from posecast.store.reading import Store, StoredClip
+from posecast.store.writing import StoreWriter, write_clip
+from posecast.training.carrying import CarryingStep, CarryingTrainingConfig, train_carrying
+from posecast.training.carrying_samples import (
+    DISTANCE_STEPS,
+    MixedMaker,
+    SampleMaker,
+    View,
+    WindowConfig,
+    disturbed,
+)
+from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig
+
+TINY = CarryingTrainingConfig(
+    model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
+    mask=Path(CARRIED),
+    stream=StreamConfig(samples=16, first=8, per_step=4),
+    hold_out_every=2,
+).but(steps=4, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1, device="cpu")
+
+
+def raised(share: float) -> np.ndarray:
+    """The left arm on its way up."""
+    return pose(
+        left_elbow=(46 - 8 * share, 56 - 12 * share), left_wrist=(42 - 18 * share, 72 - 38 * share)
+    )
+
+
+def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndarray]:
+    """Seen in half its size in the middle of a source picture of 512 x 256."""
+    joints = np.stack([raised(0.5 - 0.5 * np.cos(0.2 * t)) for t in range(frames)])
+    pictures = np.stack([picture(each, wall(64, seed=len(name))) for each in joints])
+    values = (name, group, "train", "train", 30.0, (256, 512), Crop(128, 0, 384, 256))
+    seen = np.ones(joints.shape[:2], bool)
+    clip = StoredClip(
+        *values, (128.0, 0.0, 384.0, 256.0), joints * 2 + np.array([128, 0]), seen, True
+    )
+    return clip, pictures
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "store"
+    info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
+    with StoreWriter(path, info) as writer:
+        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b")):
+            clip, pictures = a_clip(name, group)
+            write_clip(path, replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures)
+        writer.finish({})
+    return path
+
+
+def maker(store_path, **changes) -> MixedMaker:
+    store = Store.open(store_path)
+    clips = tuple(clip for clip in store.clips if clip.action == "b")
+    windows = WindowConfig(**changes)
+    one = SampleMaker(store, clips, np.full(2, 0.5), None, windows, seed=0)
+    return MixedMaker((one,), (1.0,), 0)
+
+
+def test_a_view_shows_the_joints_where_it_says():
+    clip, pictures = a_clip("a1", "a")
+    view = View.around(clip, np.array([0])).varied(0.2, 20.0, np.random.default_rng(3))
+    joints, _ = view.place(clip, np.array([0]), PENN_ACTION)
+    seen = view.cut(clip.crop, pictures[:1])[0]
+    ankle = clip.joints_px[0, PENN_ACTION.index("left_ankle")]
+    # The left shin is red in the picture, and called the right one in a mirror.
+    name = "right" if view.mirrored else "left"
+    knee, foot = (joints[0, PENN_ACTION.index(f"{name}_{part}")] for part in ("knee", "ankle"))
+    red, green, blue = seen[tuple(np.round((knee + foot) / 2 - 0.5).astype(int)[::-1])].tolist()
+    assert red > 1.5 * max(green, blue)
+    assert np.allclose(view.linear @ ankle + view.shift, foot, atol=1e-3)
+
+
+def test_what_lies_outside_of_the_video_does_not_count():
+    clip, _ = a_clip("a1", "a")
+    low = replace(
+        clip, joints_px=clip.joints_px + np.array([0, 100]), crop=Crop(128, 100, 384, 356)
+    )
+    inside = View.around(low, np.array([0])).inside(low)
+    assert inside[10, 64] == 255
+    assert inside[-10, 64] == 0
+
+
+def test_samples_are_of_the_wanted_frames(store_path):
+    one = maker(store_path).makers[0]
+    clip = one.clips[0]
+    samples = one.window(clip, np.arange(10), np.array([13, 20]), None)
+    assert samples is not None
+    true = samples.pictures[..., 12:]
+    view = View.around(clip, np.array([*range(10), 13, 20]))
+    frames = Store.open(store_path).read_frames(clip, [13, 20])
+    assert np.array_equal(true, view.cut(clip.crop, frames))
+    assert samples.shares.astype(int).sum(axis=-1).min() >= 253
+    joints = np.round(samples.joints * 128 - 0.5).astype(int)
+    near = samples.marks[0, joints[0, :, 1], joints[0, :, 0], 0] / DISTANCE_STEPS
+    assert near.max() < 0.3
+
+
+def test_disturbed_poses_are_off_alike_in_all_frames():
+    joints = np.stack([pose()] * 5)
+    off = disturbed(joints, np.ones((5, 13), bool), 40.0, np.random.default_rng(0))[0] - joints
+    assert np.allclose(off, off[:1], atol=1e-4)
+    assert 0.2 < np.abs(off).mean() < 4
+
+
+def test_a_batch_depends_on_its_number_alone(store_path):
+    settings = (4, TINY.stream, TINY.fit, torch.device("cpu"))
+    with SampleStream(maker(store_path), *settings) as stream:
+        first, second = stream(0), stream(1)
+    with SampleStream(maker(store_path), 4, replace(TINY.stream, makers=2), *settings[2:]) as other:
+        again = other(1)
+    assert torch.equal(again.true, second.true)
+    assert torch.equal(again.layers.pictures, second.layers.pictures)
+    assert not torch.equal(first.true, second.true)
+
+
+def test_other_colours_are_those_of_all_layers_of_a_pair():
+    pictures = torch.rand(4, 12, 8, 8)
+    layers = LayerBatch(pictures, torch.ones(4, 4, 8, 8), *torch.ones(2, 4, 1, 8, 8))
+    true = torch.cat([pictures[:1, 3:6], pictures[1:, 6:9]])
+    batch = CarryingBatch(
+        layers,
+        true,
+        torch.ones(4, 1, 8, 8),
+        torch.zeros(4, 13, 2),
+        torch.ones(4, 13, dtype=torch.bool),
+        torch.ones(4, 1, 1),
+    )
+    changed = batch.recoloured(np.random.default_rng(1))
+    assert torch.equal(changed.layers.pictures[:1, 3:6], changed.true[:1])
+    assert torch.equal(changed.layers.pictures[1:, 6:9], changed.true[1:])
+    assert not torch.allclose(changed.true, true)
+
+
+def test_it_learns_one_batch(store_path):
+    torch.manual_seed(0)
+    network = CarryingNetwork(replace(TINY.model, mask_widths=()))
+    settings = (4, TINY.stream, TINY.fit, torch.device("cpu"))
+    with SampleStream(maker(store_path, disturbed=0.0), *settings) as stream:
+        batch = stream(0)
+    step = CarryingStep(PENN_ACTION, TINY.weights)
+    optimizer = torch.optim.Adam(network.parameters(), 5e-3)
+    losses = []
+    for _ in range(25):
+        loss, said = step(network, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(said)
+    assert abs(float(losses[0]["gain_db"])) < 1e-4
+    assert float(losses[-1]["loss"]) < 0.9 * float(losses[0]["loss"])
+    assert float(losses[-1]["gain_db"]) > 0.5
+
+
+def test_a_run_holds_groups_out_and_goes_on_to_the_same_weights(store_path, tmp_path):
+    result = train_carrying(TINY, store_path, tmp_path / "whole")
+    assert (result.step, result.ended) == (4, "all steps")
+    data = json.loads((tmp_path / "whole" / "data.json").read_text())
+    assert (data["train"], data["validation"]) == (["b1", "b2"], ["a1", "a2"])
+    assert load_frame_drawer(tmp_path / "whole").size is None
+    again = train_carrying(TINY, store_path, tmp_path / "again")
+    first, second = (
+        load_network(tmp_path / name, weights="last").network.state_dict()
+        for name in ("whole", "again")
+    )
+    assert again.best_score == result.best_score
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_one_group_cannot_be_trained_and_held_out(store_path, tmp_path):
+    alone = replace(TINY, clips=replace(TINY.clips, actions=("a",)))
+    with pytest.raises(PosecastError, match="are of one group"):
+        train_carrying(alone, store_path, tmp_path / "run")
