@@ -32,10 +32,12 @@ def body_maps(
     places = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
 
     def middle(group: tuple[str, ...]) -> Float[Tensor, "b 2"]:
-        return joints[:, [joint_index(skeleton, name) for name in group]].mean(1)
+        # Slices: a list of numbers would be copied to the device each time.
+        return torch.stack([joints[:, joint_index(skeleton, name)] for name in group]).mean(0)
 
     def shown(group: tuple[str, ...]) -> Bool[Tensor, "b 1 1"]:
-        return visible[:, [joint_index(skeleton, name) for name in group]].all(1)[:, None, None]
+        seen = torch.stack([visible[:, joint_index(skeleton, name)] for name in group]).all(0)
+        return seen[:, None, None]
 
     limbs = [(part.start, part.end, part.radius) for part in PARTS if part.name not in _OTHERS]
     maps = []

@@ -29,10 +29,11 @@ NUM_LAYERS = 4
 """Person, what is behind its front parts, bent last frame, plate."""
 FLOW_UNIT = 0.05
 """Flow of 1 moves by so much of half the picture's side: 3.2 of 128 pixels."""
-LEAST_SHARES = (2e-3, 2e-3, 1e-9, 2e-3, 2e-3)
+LEAST_SHARE = 2e-3
 """A layer that does not show, or the drawing, can be called for from this share on. The bent last
 frame cannot: where the person has moved far it shows a second one, a ghost that pixel errors like.
 """
+BENT, LEAST_BENT = 2, 1e-9
 BATCH = 16
 """Frames looked at together."""
 Norm = Literal["groups", "batch"]
@@ -218,8 +219,9 @@ def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
     plain = layers.mixed()
     layered = torch.cat([layers.pictures, plain + _to_side(changes.drawn, side)], dim=1)
     pictures = layered.unflatten(1, (NUM_LAYERS + 1, 3))
-    least = layers.shares.new_tensor(LEAST_SHARES)[:, None, None]
-    shown = (functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + least).log()
+    shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE
+    shown[:, BENT] = layers.shares[:, BENT] + LEAST_BENT
+    shown = shown.log()
     before = shown.softmax(dim=1)
     after = (shown + 3 * _to_side(changes.logits, side)).softmax(dim=1)
     # The drawing's own share of the unrefined frame is of that frame, not of the drawing.

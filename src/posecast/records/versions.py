@@ -13,7 +13,7 @@ LIBRARIES = ("torch", "lightning-fabric", "torchmetrics", "numpy", "opencv-pytho
 def code_versions() -> dict[str, str]:
     """Name -> version of posecast, its git commit (where it is a checkout), python, libraries."""
     return {
-        "posecast": importlib.metadata.version("posecast"),
+        "posecast": _version("posecast"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
