@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -50,6 +51,23 @@ def test_frames_of_a_store_come_back_in_the_stores_size():
     drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])
     assert drawn.shape == (1, 128, 128, 3)
     assert np.array_equal(drawn[0, :, 108:], stored.frames[-1][:, 108:])
+
+
+def test_a_crop_that_is_no_square_is_carried_upright():
+    wide = Crop(0, 0, 128, 64)
+    frames = np.stack([cv2.resize(each[:64], (128, 128)) for each in seen().frames])
+    shown = ALL & (seen().joints_px[:, :, 1] < 64)
+    stored = seen(frames=frames, crop=wide, visible=shown)
+    up = {"left_wrist": (30.0, 42.0), "left_elbow": (40.0, 40.0)}
+    drawn = drawer().draw_frames(stored, pose(**up)[None], shown[:1])
+    square = seen(frames=seen().frames, crop=Crop(0, 0, 128, 128), visible=shown)
+    whole = drawer().draw_frames(square, pose(**up)[None], shown[:1])
+    assert np.array_equal(drawn[0, :, 110:], frames[-1][:, 110:])
+    moved = np.abs(drawn[0].astype(int) - frames[-1]).mean(axis=-1)
+    wanted = np.abs(whole[0, :64].astype(int) - square.frames[-1][:64]).mean(axis=-1)
+    wanted = cv2.resize(wanted.astype(np.float32), (128, 128))
+    assert moved.max() > 40
+    assert np.abs(moved - wanted).mean() < 0.15 * wanted.mean() + 0.5
 
 
 def test_an_own_video_is_drawn_in_its_own_pixels():

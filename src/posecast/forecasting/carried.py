@@ -7,6 +7,7 @@ that, but the person's outline and the composition can be (`networks.carrying`).
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -18,7 +19,7 @@ from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
-from posecast.geometry import Crop, px_to_crop
+from posecast.geometry import Crop
 from posecast.media.grey_levels import to_bytes
 from posecast.networks.carrying import (
     BATCH,
@@ -67,19 +68,41 @@ class CarriedDrawer:
         side = min(max(crop.hw), LARGEST) if own_video else seen.pictures.shape[1]
         seen = seen.last(min(MOST_PICTURES, len(seen.pictures)))
         frames = seen.cut(crop, side)
-        past = px_to_crop(seen.joints_px, crop).astype(np.float32)
+        if crop.width == crop.height:
+            return self._draw(frames, seen, joints_px, visible, crop)
+        upright = _upright(frames, crop)
+        # What did not change is to stay bit for bit, so the change alone is squashed again.
+        changes = self._draw(upright, seen, joints_px, visible, crop).astype(np.int16) - upright[-1]
+        width, height = _sides(crop, side)
+        back = [cv2.resize(each[:height, :width], (side, side)) for each in changes]
+        return (frames[-1] + np.stack(back)).clip(0, 255).astype(np.uint8)
+
+    def _draw(
+        self,
+        frames: UInt8[np.ndarray, "p s s 3"],
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        crop: Crop,
+    ) -> UInt8[np.ndarray, "t s s 3"]:
+        """Of upright square frames, whose corner is the crop's."""
+        side, longer = frames.shape[1], max(crop.hw)
+        past, future = (
+            ((each - (crop.x1, crop.y1)) / longer).astype(np.float32)
+            for each in (seen.joints_px, joints_px)
+        )
         size = body_size(past, seen.visible, self.skeleton)
         if not size:  # neither torso nor leg was ever seen whole: nothing to carry
             return np.repeat(frames[-1:], len(joints_px), axis=0)
         masks = None
         if self._network.mask is not None:
             with self._autocast():
-                shown = (seen.visible, self.skeleton)
-                masks = person_masks(self._network.mask, frames, past, *shown)
-        future = px_to_crop(joints_px, crop).astype(np.float32)
+                known = (past, seen.visible, self.skeleton)
+                masks = person_masks(self._network.mask, frames, *known)
         joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
         # Around the crop of an own video stays what was seen last: so must the camera.
-        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, own_video)
+        stops = seen.crop is None
+        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops)
         layers = person.layers()
         if self._network.refinement is None:
             return np.stack([each.frame() for each in layers])
@@ -109,6 +132,31 @@ class CarriedDrawer:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
+
+
+def _sides(crop: Crop, side: int) -> tuple[int, int]:
+    """Width and height of a crop whose longer side has so many pixels."""
+    width, height = (
+        max(round(side * each / max(crop.hw)), 1) for each in (crop.width, crop.height)
+    )
+    return width, height
+
+
+def _upright(frames: UInt8[np.ndarray, "n s s 3"], crop: Crop) -> UInt8[np.ndarray, "n s s 3"]:
+    """Frames of a crop that is no square, as the video shows them, their border going on."""
+    side = frames.shape[1]
+    width, height = _sides(crop, side)
+    room = (0, side - height, 0, side - width)
+    return np.stack(
+        [
+            cv2.copyMakeBorder(
+                cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA),
+                *room,
+                cv2.BORDER_REPLICATE,
+            )
+            for each in frames
+        ]
+    )
 
 
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
