@@ -1,69 +1,114 @@
-"""Frames carried to true poses beside the last frame, on clips of real people.
+"""Drawn frames beside the last frame, of real people: how near, how sharp, who, in what pose.
 
-    python benchmarks/carrying_table.py FOLDER --drawer carried-refined
+    python benchmarks/carrying_table.py FOLDER --methods carried carried-refined "optical flow"
+    python benchmarks/carrying_table.py FOLDER --methods carried-refined RUN --poses forecast
+    python benchmarks/carrying_table.py PENN_ACTION --methods carried-refined
 
 FOLDER holds clips/NAME.mp4, poses/NAME.csv (`posecast.keypoints.table`) and clips.csv with columns
-clip and group. Every fifth group in sorted order is the validation. Each clip is cut to the square
-around all of its joints and 10 % on each side, at 128 x 128; its first 10 frames are seen, true
-poses are drawn. What lies outside of the video is left out of every metric. Means are over groups
-of means over clips. Sharpness is the energy of the gradient inside of the person, as a share of the
-true frame's; a ghost is the even mixture with the last frame.
+clip and group; every fifth group in sorted order is the validation. Or it is Penn Action's, and
+all clips that have frames are taken, each a group of its own. Each clip is cut to the square around
+all of its joints and 10 % on each side, at 128 x 128; its first 10 frames are seen. What lies
+outside of the video is left out of every metric. Means are over groups of means over clips.
+
+PSNR, SSIM    of the frame, SSIM in uniform windows of 7 pixels
+person        PSNR within 1.25 radii of the true limbs
+sharpness     gradient energy in there, as a share of the true frame's
+flicker       mean change in grey levels between neighbouring drawn frames, in places farther than
+              3.2 radii from the person in all frames
+shows         % of joints that MoveNet finds in the frame within 0.1 of the body's box of where they
+              were asked to be; of "true frame", of where they are
+other person  distance of the mean features (MoveNet's sixth block) of the person's square in the
+              drawn and in the true frame, as a share of the latter's length, in %
 """
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+import torch
 import tyro
 from jaxtyping import Bool, Float, UInt8
 from skimage.metrics import structural_similarity
 
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.clips import SeenVideo
-from posecast.forecasting.loading import load_frame_drawer
-from posecast.forecasting.protocols import FrameDrawer
+from posecast.datasets.penn_action import PennAction
+from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.evaluation.baselines import OpticalFlow
+from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.keypoints.table import THRESHOLD
+from posecast.media.grey_levels import to_network
 from posecast.media.videos import read_video
+from posecast.networks.kinds import load_network
+from posecast.networks.movenet import MoveNet
+from posecast.pretrained import DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.skeletons import PENN_ACTION
 
 SIZE, SEEN, HORIZONS = 128, 10, (1, 4, 8, 16, 32)
 Numbers = dict[str, float]
+Frames = UInt8[np.ndarray, "f s s 3"]
+Clip = tuple[str, str, Frames, Float[np.ndarray, "f j 2"], Bool[np.ndarray, "f j"]]
+"""Name, group, whole frames, joints in their pixels, visibility."""
+Poses = tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]
 
 
 @dataclass(frozen=True, eq=False)
 class CutClip:
     """A clip at the size of the table."""
 
-    frames: UInt8[np.ndarray, "t s s 3"]
+    frames: Frames
     joints: Float[np.ndarray, "t j 2"]
     visible: Bool[np.ndarray, "t j"]
     inside: Bool[np.ndarray, "s s"]
     """Pixels that the video shows."""
 
+    @property
+    def seen(self) -> SeenVideo:
+        """The first frames."""
+        past = (self.joints[:SEEN], self.visible[:SEEN])
+        box = Crop(0, 0, SIZE, SIZE)
+        return SeenVideo(*past, 30.0, (SIZE, SIZE), self.frames[:SEEN], box)
 
-def validation_clips(folder: Path) -> dict[str, str]:
-    """Clip -> group, of every fifth group."""
+
+def real_clips(folder: Path) -> Iterator[Clip]:
+    """Of every fifth group."""
     with (folder / "clips.csv").open(encoding="utf-8") as file:
         groups = {row["clip"]: row["group"] for row in csv.DictReader(file)}
     chosen = set(sorted(set(groups.values()))[::5])
-    return {clip: group for clip, group in groups.items() if group in chosen}
+    for clip in (clip for clip, group in groups.items() if group in chosen):
+        frames = np.stack(list(read_video(folder / "clips" / f"{clip}.mp4")))
+        joints = np.zeros((len(frames), PENN_ACTION.num_joints, 2), np.float32)
+        visible = np.zeros(joints.shape[:2], bool)
+        with (folder / "poses" / f"{clip}.csv").open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                place = int(row["frame"]), PENN_ACTION.index(row["joint"])
+                joints[place] = float(row["x"]), float(row["y"])
+                visible[place] = float(row["confidence"]) >= THRESHOLD
+        # The files name sides by the person, Penn Action's skeleton the other way round.
+        order = list(PENN_ACTION.mirror)
+        yield clip, groups[clip], frames, joints[:, order], visible[:, order]
 
 
-def read_clip(folder: Path, clip: str) -> CutClip:
-    """Frames and poses of a clip; the poses' sides are named as the skeleton's."""
-    frames = np.stack(list(read_video(folder / "clips" / f"{clip}.mp4")))
-    joints = np.zeros((len(frames), PENN_ACTION.num_joints, 2), np.float32)
-    visible = np.zeros(joints.shape[:2], bool)
-    with (folder / "poses" / f"{clip}.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            place = int(row["frame"]), PENN_ACTION.index(row["joint"])
-            joints[place] = float(row["x"]), float(row["y"])
-            visible[place] = float(row["confidence"]) >= THRESHOLD
+def penn_clips(folder: Path) -> Iterator[Clip]:
+    """Those that have frames."""
+    source = PennAction(folder)
+    for clip in source.clip_ids():
+        frames = source.read_frames(clip)
+        if frames is not None:
+            poses = source.read_poses(clip)
+            yield clip, clip, np.stack(list(frames)), poses.joints_px, poses.visible
+
+
+def cut(
+    frames: Frames, joints: Float[np.ndarray, "f j 2"], visible: Bool[np.ndarray, "f j"]
+) -> CutClip:
+    """The square around all joints, with what was seen outside of the video marked."""
     low, high = joints[visible].min(0), joints[visible].max(0)
     side = max(round(float((high - low).max()) * 1.2), 32)
     x, y = np.round((low + high - side) / 2).astype(int).tolist()
@@ -72,17 +117,41 @@ def read_clip(folder: Path, clip: str) -> CutClip:
     framed = cv2.copyMakeBorder(white, side, side, side, side, cv2.BORDER_CONSTANT)
     shifted = Crop(x + side, y + side, x + 2 * side, y + 2 * side)
     inside = cut_crop(framed, shifted, SIZE, "area")[..., 0] == 255
-    cut = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
-    return CutClip(cut, px_to_crop(joints, crop) * SIZE, visible, inside)
+    pictures = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
+    placed = (px_to_crop(joints, crop) * SIZE).astype(np.float32)
+    return CutClip(pictures, placed, visible, inside)
 
 
-def drawn(drawer: FrameDrawer, clip: CutClip) -> UInt8[np.ndarray, "f s s 3"]:
-    """Frames of the true poses after the seen ones."""
-    box = Crop(0, 0, SIZE, SIZE)
-    past = (clip.joints[:SEEN], clip.visible[:SEEN])
-    seen = SeenVideo(*past, 30.0, (SIZE, SIZE), clip.frames[:SEEN], box)
-    last = SEEN + max(HORIZONS) + 2
-    return drawer.draw_frames(seen, clip.joints[SEEN:last], clip.visible[SEEN:last])
+class Judge:
+    """MoveNet, asked where joints are and what a person looks like."""
+
+    def __init__(self) -> None:
+        self._estimator = PoseEstimator.pretrained(options=EstimatorOptions())
+        network = load_network(DEFAULT_ESTIMATOR, MoveNet).network
+        self._blocks = torch.nn.ModuleList(network.blocks[:6])
+        self._stem = network.stem
+
+    def shows(self, frame: np.ndarray, joints: np.ndarray, visible: np.ndarray) -> float:
+        """Percent of the visible joints that are found where they were asked to be."""
+        size = self._estimator.size
+        found = self._estimator.estimate(cv2.resize(frame, (size, size))[None])[0][0] * SIZE
+        side = float((joints[visible].max(0) - joints[visible].min(0)).max())
+        near = np.linalg.norm(found - joints, axis=-1) < 0.1 * side
+        return float(100 * near[visible].mean())
+
+    @torch.inference_mode()
+    def look(self, frame: np.ndarray, joints: np.ndarray, visible: np.ndarray) -> torch.Tensor:
+        """Mean features of the square around the joints."""
+        low, high = joints[visible].min(0), joints[visible].max(0)
+        side = max(round(1.2 * float((high - low).max())), 16)
+        x, y = np.round((low + high - side) / 2).astype(int).tolist()
+        picture = cut_crop(frame, Crop(x, y, x + side, y + side), 192)
+        images = to_network(torch.from_numpy(picture)[None])
+        padded = torch.nn.functional.pad(images, (0, 1, 0, 1))
+        features = torch.nn.functional.relu6(self._stem(padded))
+        for block in self._blocks:
+            features = block(features)
+        return features.mean(dim=(0, 2, 3))
 
 
 def measured(
@@ -95,7 +164,7 @@ def measured(
     return {
         "PSNR": _psnr(error[inside].mean()),
         "SSIM": float(similar[inside].mean()),
-        "PSNR of the person": _psnr(error[inside & person].mean()),
+        "person": _psnr(error[inside & person].mean()),
         "sharpness": float(energy[0] / energy[1]),
     }
 
@@ -110,43 +179,107 @@ def _gradient_energy(frame: np.ndarray) -> np.ndarray:
     return (down**2 + right**2).sum(-1)
 
 
-def rows_of(drawer: FrameDrawer, clip: CutClip) -> dict[tuple[int, str], Numbers]:
-    """(horizon, method) -> numbers."""
-    size = body_size(clip.joints, clip.visible, PENN_ACTION)
-    poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
-    future, last = drawn(drawer, clip), clip.frames[SEEN - 1]
-    rows = {}
-    for ahead in (k for k in HORIZONS if SEEN - 1 + k < len(clip.frames)):
-        true, frame = clip.frames[SEEN - 1 + ahead], future[ahead - 1]
-        person = part_distances(poses[SEEN - 1 + ahead], SIZE, size).min(0) < 1.25
-        ghost = ((frame.astype(int) + last + 1) // 2).astype(np.uint8)
-        for name, each in (("drawn", frame), ("last frame", last), ("ghost", ghost)):
-            rows[ahead, name] = measured(each, true, clip.inside, person)
-    return rows
+class Table:
+    """Draws the clips by all methods and collects numbers."""
+
+    def __init__(self, methods: tuple[str, ...], poses: Literal["true", "forecast"]) -> None:
+        flow = OpticalFlow()
+        self._methods = {
+            name: flow if name == flow.name else load_frame_drawer(name) for name in methods
+        }
+        self._forecaster = load_pose_forecaster(DEFAULT_FORECASTER) if poses == "forecast" else None
+        self._judge = Judge()
+        self.rows: dict[tuple[int, str], dict[str, list[Numbers]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+
+    def add(self, clip: CutClip, group: str) -> None:
+        """Numbers of one clip."""
+        steps = min(max(HORIZONS) + 2, len(clip.frames) - SEEN)
+        after = slice(SEEN, SEEN + steps)
+        wanted = (clip.joints[after], clip.visible[after])
+        if self._forecaster is not None:
+            said = self._forecaster.forecast_poses([clip.seen], steps)[0]
+            wanted = (said.joints_px[0].astype(np.float32), said.visible)
+        last = clip.frames[SEEN - 1]
+        drawn = {"true frame": clip.frames[after], "last frame": np.repeat(last[None], steps, 0)}
+        for name, method in self._methods.items():
+            if isinstance(method, OpticalFlow):
+                drawn[name] = method.predict_frames(clip.seen, steps)
+                continue
+            drawn[name] = method.draw_frames(clip.seen, *wanted)
+            mixed = (drawn[name].astype(int) + last + 1) // 2
+            drawn[f"ghost of {name}"] = mixed.astype(np.uint8)
+        for name, frames in drawn.items():
+            self._measure(name, frames, clip, wanted, group)
+
+    def _measure(self, name: str, frames: Frames, clip: CutClip, wanted: Poses, group: str) -> None:
+        size = body_size(clip.joints, clip.visible, PENN_ACTION)
+        poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
+        nearest = np.stack(
+            [
+                part_distances(poses[t], SIZE, size).min(0)
+                for t in range(SEEN - 1, SEEN + len(frames))
+            ]
+        )
+        still = clip.inside & (nearest.min(axis=0) > 3.2)
+        for ahead in (k for k in HORIZONS if k <= len(frames)):
+            true, frame = clip.frames[SEEN - 1 + ahead], frames[ahead - 1]
+            joints, seen = clip.joints[SEEN - 1 + ahead], clip.visible[SEEN - 1 + ahead]
+            if seen.sum() < 6:
+                continue
+            numbers = measured(frame, true, clip.inside, nearest[ahead] < 1.25)
+            if ahead > 1 and still.any():
+                change = np.abs(frame.astype(int) - frames[ahead - 2])[still]
+                numbers["flicker"] = float(change.mean())
+            asked = (joints, seen)
+            if name != "true frame":
+                asked = (wanted[0][ahead - 1], wanted[1][ahead - 1] & seen)
+                ours, theirs = (
+                    self._judge.look(*each) for each in ((frame, *asked), (true, joints, seen))
+                )
+                numbers["other person"] = float(100 * (ours - theirs).norm() / theirs.norm())
+            numbers["shows"] = self._judge.shows(frame, *asked)
+            self.rows[ahead, name][group].append(numbers)
+
+
+METRICS = ("PSNR", "SSIM", "person", "sharpness", "flicker", "shows", "other person")
 
 
 def main(
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")],
-    drawer: str = "carried",
+    methods: tuple[str, ...] = ("carried",),
+    poses: Literal["true", "forecast"] = "true",
 ) -> None:
     """Print the table as Markdown.
 
     Args:
-        folder: clips, poses and clips.csv.
-        drawer: shipped weights, a run folder or a weight file that draws frames.
+        folder: clips, poses and clips.csv; or Penn Action.
+        methods: shipped weights, run folders or weight files that draw frames, or "optical flow".
+        poses: which ones are drawn: those that came, or those of the forecaster that ships.
     """
-    loaded, groups = load_frame_drawer(drawer), validation_clips(folder)
-    table: dict[tuple[int, str], dict[str, list[Numbers]]] = defaultdict(lambda: defaultdict(list))
-    for clip, group in groups.items():
-        for key, numbers in rows_of(loaded, read_clip(folder, clip)).items():
-            table[key][group].append(numbers)
-    for (ahead, name), by_group in sorted(table.items()):
-        means = {
-            metric: np.mean([np.mean([n[metric] for n in rows]) for rows in by_group.values()])
-            for metric in next(iter(by_group.values()))[0]
-        }
-        shown = " | ".join(f"{value:.3f}" for value in means.values())
-        print(f"| {ahead} | {name} | {shown} |", flush=True)
+    table = Table(methods, poses)
+    clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
+    for _, group, *clip in clips(folder):
+        table.add(cut(*clip), group)
+    print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")
+    print("|---" * (len(METRICS) + 4) + "|")
+    for (ahead, name), by_group in sorted(table.rows.items()):
+        shown = []
+        for metric in METRICS:
+            means = [[n[metric] for n in rows if metric in n] for rows in by_group.values()]
+            means = [np.mean(values) for values in means if values]
+            shown.append(f"{np.mean(means):.3f}" if means else "")
+        last = table.rows[ahead, "last frame"]
+        better = [
+            ours["PSNR"] > theirs["PSNR"]
+            for group, rows in by_group.items()
+            for ours, theirs in zip(rows, last[group], strict=True)
+        ]
+        share = f"{100 * np.mean(better):.0f}"
+        print(
+            f"| {ahead} | {name:32} | {len(better)} | {' | '.join(shown)} | {share} |", flush=True
+        )
 
 
 if __name__ == "__main__":
