@@ -194,8 +194,10 @@ class CarriedPerson:
         carried = (np.clip((2.2 - near) / 0.6, 0, 1) * far[:, None, None]).max(axis=0)
         carried = cv2.GaussianBlur(carried.astype(np.float32), (0, 0), 1.5) * (1 - rests)
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
-        pictures = (each.astype(np.float32) for each in (person, behind, bent, plate))
-        return Layers(*pictures, shares.astype(np.float32), near.min(axis=0), self.holes)
+        pictures = [each.astype(np.float32) for each in (person, behind, bent, plate)]
+        person, behind, bent, plate = pictures
+        facts = (shares.astype(np.float32), near.min(axis=0), self.holes)
+        return Layers(person, behind, bent, plate, *facts)
 
     def _carried(
         self,
