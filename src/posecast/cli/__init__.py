@@ -97,6 +97,10 @@ COMMANDS = {
     "report": Command(
         "posecast.cli.report:report", "tables of evaluations -> a page with curves and clips"
     ),
+    "study make": Command(
+        "posecast.cli.study:make", "evaluations -> a page on which people choose between forecasts"
+    ),
+    "study read": Command("posecast.cli.study:read", "what people chose, and how far they agree"),
     "benchmark penn-pose": Command(
         "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
     ),

@@ -103,7 +103,7 @@ def read_examples(
 ) -> Iterator[Example]:
     """As `read_facts`, with the arrays, streaming; FileError where one is damaged."""
     for path, facts in read_facts(out_path, ranks).items():
-        yield _read(path, facts)
+        yield read_example(path, facts)
 
 
 def _choose(
@@ -215,7 +215,15 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def _read(path: Path, facts: ExampleFacts) -> Example:
+def shown_methods(path: Path, what: Literal["poses", "frames"]) -> list[str]:
+    """Methods of which an example (one of `read_facts`) has them, without reading the arrays."""
+    prefix = f"{what} of "
+    with reading(path), np.load(path) as stored:
+        return [name.removeprefix(prefix) for name in stored.files if name.startswith(prefix)]
+
+
+def read_example(path: Path, facts: ExampleFacts) -> Example:
+    """One of `read_facts`; FileError where it is damaged."""
     with reading(path), np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     names = ("past_joints_crop", "past_visible", "future_joints_crop", "future_visible")

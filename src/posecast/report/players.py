@@ -115,15 +115,12 @@ def _write_panel(
 
 def _movies(example: Example, skeleton: Skeleton) -> Movies:
     """What each panel shows, the truth first, forecast poses right after their frames."""
-    side = _side(example)
-    num_past = len(example.past_visible)
-    length = num_past + len(example.future_visible)
-    true_poses = [_pose(example, skeleton, side, number) for number in range(length)]
+    seen = pose_pictures(example.past_joints_crop, example.past_visible, example, skeleton)
+    came = pose_pictures(example.future_joints_crop, example.future_visible, example, skeleton)
     past, future = example.past_frames, example.future_frames
-    true_frames = None if past is None or future is None else [*past, *future]
-    movies: Movies = {"truth": [np.stack(true_poses)]}
-    if true_frames is not None:
-        movies["truth"] = [enlarged(np.stack(true_frames))]
+    movies: Movies = {"truth": [np.concatenate([seen, came])]}
+    if past is not None and future is not None:
+        movies["truth"] = [enlarged(np.concatenate([past, future]))]
     for method in dict.fromkeys([*example.frames, *example.poses]):
         if method in example.frames and past is not None:
             shown = example.frames[method]
@@ -131,7 +128,7 @@ def _movies(example: Example, skeleton: Skeleton) -> Movies:
         if method in example.poses and _is_worth_a_panel(method, example):
             title = f"{method}: pose" if method in movies else method
             movies[title] = [
-                _pose_movie(example, skeleton, side, true_poses[:num_past], poses)
+                np.concatenate([seen, _over_truth(example, skeleton, poses)])
                 for poses in example.poses[method]
             ]
     return movies
@@ -167,27 +164,28 @@ def enlarged(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2
     )
 
 
-def _pose(
-    example: Example, skeleton: Skeleton, hw: tuple[int, int], number: int
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The true pose of one frame, seen frames first."""
-    joints = np.concatenate([example.past_joints_crop, example.future_joints_crop])[number]
-    visible = np.concatenate([example.past_visible, example.future_visible])[number]
-    return pose_on_plain(joints * np.array([hw[1], hw[0]]), visible, skeleton, hw)
-
-
-def _pose_movie(
+def pose_pictures(
+    joints_crop: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
     example: Example,
     skeleton: Skeleton,
-    hw: tuple[int, int],
-    seen: list[UInt8[np.ndarray, "h w 3"]],
-    joints_crop: Float[np.ndarray, "t j 2"],
-) -> UInt8[np.ndarray, "_ h w 3"]:
-    """Pictures of the seen poses, then forecast ones over faint true ones."""
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """Poses in an example's crop, on an even ground."""
+    hw = _side(example)
+    scaled = joints_crop * np.array([hw[1], hw[0]])
+    pairs = zip(scaled, visible, strict=True)
+    return np.stack([pose_on_plain(*pair, skeleton, hw) for pair in pairs])
+
+
+def _over_truth(
+    example: Example, skeleton: Skeleton, joints_crop: Float[np.ndarray, "t j 2"]
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """Forecast poses over faint true ones."""
+    hw = _side(example)
     scale, shown = np.array([hw[1], hw[0]]), np.any(example.past_visible, axis=0)
     true = zip(example.future_joints_crop * scale, example.future_visible, strict=True)
     pairs = zip(joints_crop * scale, true, strict=True)
-    return np.stack(seen + [pose_over_faint((p, shown), t, skeleton, hw) for p, t in pairs])
+    return np.stack([pose_over_faint((p, shown), t, skeleton, hw) for p, t in pairs])
 
 
 _Pose = tuple[Float[np.ndarray, "j 2"], Bool[np.ndarray, " j"]]

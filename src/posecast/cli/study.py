@@ -1,0 +1,69 @@
+"""`posecast study make` and `posecast study read`: people say which forecast they prefer."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.errors import PosecastError
+from posecast.report.study import StudyConfig, make_study
+from posecast.report.study_answers import read_study
+
+
+@dataclass(frozen=True)
+class Make:
+    """Make a page on which people say which of two continuations of a clip they prefer.
+
+    Forecasts against the baselines of their evaluation and against other forecasts, sides shuffled,
+    with attention checks. Give raters STUDY/page (a folder, it needs no server); keep
+    STUDY/key.json, which says which side is what.
+
+    Examples:
+      posecast evaluate ... --random-examples 30 --out numbers
+      posecast study make numbers --out study
+      posecast study make numbers other-numbers --out study --against "last frame" --truth
+    """
+
+    evaluations: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of 'posecast evaluate'."""
+    out: Path
+    """Folder for the study."""
+    config: Annotated[StudyConfig, tyro.conf.arg(name="")] = field(default_factory=StudyConfig)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Say what raters preferred: rates with intervals by action, and how far raters agree.
+
+    Examples:
+      posecast study read study answers-*.json
+    """
+
+    study: tyro.conf.Positional[Path]
+    """Folder of 'posecast study make'."""
+    answers: tyro.conf.Positional[tuple[Path, ...]]
+    """Files that the page saved, one a rater."""
+    least_checks: float = 0.8
+    """Share of the attention checks that a rater must have got right to count."""
+
+
+def make(words: list[str], program: str) -> int:
+    """`posecast study make EVALUATION ... --out STUDY`."""
+    asked = parse(Make, words, program)
+    if not asked.evaluations:
+        raise PosecastError(
+            f"{program} needs the folder of an evaluation: {program} NUMBERS --out STUDY"
+        )
+    print(make_study(asked.evaluations, asked.out, asked.config))
+    return 0
+
+
+def read(words: list[str], program: str) -> int:
+    """`posecast study read STUDY ANSWERS ...`."""
+    asked = parse(Read, words, program)
+    if not asked.answers:
+        raise PosecastError(f"{program} needs the files of raters: {program} STUDY ANSWERS.json")
+    print(read_study(asked.study, asked.answers, asked.least_checks).summary())
+    return 0
