@@ -5,17 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
-from posecast.evaluation.baselines import ConstantVelocity
-from posecast.evaluation.comparison import Comparison, PoseErrors, frame_psnr
+from posecast.evaluation.baselines import ConstantVelocity, LastPose
+from posecast.evaluation.comparison import (
+    Comparison,
+    PoseErrors,
+    errors_of_futures,
+    frame_psnr,
+)
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.report import comparison
-from posecast.report.comparison import compare_video
+from posecast.report.comparison import compare_video, write_forecast_page
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
@@ -86,6 +93,46 @@ def test_errors_have_their_right_values(video, noted):
     assert "Verdict: the forecast is 100 % nearer" in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count('class="frame') == 2  # truth and pose: without an image model no frames
+
+
+class Forked(Steady):
+    """Goes on as it moves, or stays."""
+
+    def forecast_poses(self, seen, steps, samples=1):
+        on = super().forecast_poses(seen, steps)
+        stays = LastPose().forecast_poses(seen, steps)
+        pairs = zip(seen, on, stays, strict=True)
+        return [
+            PoseForecast.of(each, np.concatenate([a.joints_px, b.joints_px])[:samples])
+            for each, a, b in pairs
+        ]
+
+
+def test_several_futures_each_with_its_error(video, noted):
+    """The second future stands still: its error is that of standing still."""
+    poses, config = KeypointFile(video.with_suffix(".csv")), OwnVideoConfig(futures=2)
+    out = video.with_name("c.mp4")
+    compare_video(video, Forecaster(Forked()), poses, out, config)
+    _, _, result, truth, (shown, _) = noted[0]
+    errors = errors_of_futures(result, truth)
+    np.testing.assert_array_equal(errors[0], shown.forecast)
+    np.testing.assert_allclose(errors[1], shown.still)
+    page = out.with_suffix(".html").read_text()
+    assert page.count(" data-more=") == 1  # the poses of the second
+    assert page.count("Future 2</button>") == 1
+    assert page.count('" data-future="') == 2
+
+
+def test_a_page_where_the_video_ends(video):
+    poses, config = KeypointFile(video.with_suffix(".csv")), OwnVideoConfig(futures=2, steps=7)
+    forecaster, page = Forecaster(Forked()), video.with_name("page.html")
+    result = forecast_video(video, forecaster, poses, None, config)
+    write_forecast_page(video, result, page, PENN_ACTION)
+    text = page.read_text()
+    assert "nothing to compare with" in text
+    assert 'data-frames="22"' in text  # the last 15 of the seen, and 7 to come
+    assert "what really came: " not in text
+    assert text.count(" data-more=") == 1
 
 
 def test_from_leaves_what_comes_after_as_truth(video, noted):

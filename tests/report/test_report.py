@@ -81,7 +81,7 @@ def test_the_page_stands_alone(page, elements):
     files = [attributes["src"] for attributes in elements.named("img")]
     files += [each["href"] for each in elements.named("a") if not each["href"].startswith("#")]
     files += re.findall(r"background-image: url\('(.+?)'\)", text)
-    files += " ".join(re.findall(r'data-files="(.+?)"', text)).split()
+    files += " ".join(re.findall(r'data-more="(.+?)"', text)).split()
     assert len(files) > 10
     for file in files:
         assert not Path(file).is_absolute()

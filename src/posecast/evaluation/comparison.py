@@ -144,13 +144,21 @@ _Sums = Float[np.ndarray, "3 t"]
 """Distances of the forecast and of the last pose, and joints counted, in each frame."""
 
 
-def _sums(seen: SeenVideo, forecast: PoseForecast, truth: Truth) -> _Sums:
+def errors_of_futures(result: OwnForecast, truth: Truth) -> list[Float[np.ndarray, " t"]]:
+    """Of each future, from the moment that is shown; % of the person's size, NaN where nothing
+    came."""
+    count = len(result.forecast.joints_px)
+    sums = [_sums(result.seen, result.forecast, truth, sample) for sample in range(count)]
+    return [_errors([each]).forecast for each in sums]
+
+
+def _sums(seen: SeenVideo, forecast: PoseForecast, truth: Truth, sample: int = 0) -> _Sums:
     num_true, steps = len(truth.visible), len(forecast.visible)
     counted = counted_joints(seen.visible, truth.visible)
     size = _person_px(seen)
     still = LastPose().forecast_poses([seen], num_true)[0]
     rows = []
-    for predicted in (forecast.joints_px[0, :num_true], still.joints_px[0]):
+    for predicted in (forecast.joints_px[sample, :num_true], still.joints_px[0]):
         distances = 100 * joint_distances(predicted, truth.joints_px, size)
         rows.append(distance_sums(distances, counted)[0])
     rows.append(counted.sum(axis=1))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from posecast.forecasting.own_truth import Truth, true_pictures
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import PREDICTED, SEEN, panel, pose_in_crop, side_by_side
 from posecast.media.videos import VideoSource
+from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
 from posecast.skeletons import Skeleton
 
@@ -31,34 +33,49 @@ _NAMES = {"pose": "forecast pose, the true one faint"}
 class ComparedPictures:
     """Pictures of the person's crop, the seen frames first, as long as the video goes on."""
 
-    panels: dict[str, UInt8[np.ndarray, "t h w 3"]]
-    """truth, forecast (where frames were drawn) and pose."""
+    panels: dict[str, list[UInt8[np.ndarray, "t h w 3"]]]
+    """truth (where there is one), forecast (where frames were drawn) and pose: of each future."""
     num_seen: int
     psnr: tuple[list[float], list[float]] | None
-    """Of the forecast frames and of the last frame; None without an image model."""
+    """Of the likeliest forecast's frames and of the last frame; None without an image model, or
+    without truth."""
 
 
 def compare_pictures(
-    video: VideoSource, result: OwnForecast, truth: Truth, skeleton: Skeleton
+    video: VideoSource, result: OwnForecast, truth: Truth | None, skeleton: Skeleton
 ) -> ComparedPictures:
-    """Whole frames stream through and are measured; small ones are kept."""
+    """Whole frames stream through and are measured; small ones are kept.
+
+    Without truth the pictures of the forecast alone, all of them.
+    """
     seen, crop, last = result.seen, result.forecast.crop, result.seen.pictures[-1]
     past = [_cut(each, crop) for each in seen.pictures[-_SEEN_FRAMES:]]
     poses = zip(seen.joints_px[-len(past) :], seen.visible[-len(past) :], strict=True)
-    panels = {"truth": list(past), "forecast": list(past)}
-    panels["pose"] = [pose_in_crop(*pose, crop, skeleton, _SIDE_PX) for pose in poses]
+    poses = [pose_in_crop(*pose, crop, skeleton, _SIDE_PX) for pose in poses]
+    frames, count = result.forecast.frames, len(result.forecast.joints_px)
+    num_drawn = 0 if frames is None else len(frames)
+    panels = {
+        "truth": [] if truth is None else [list(past)],
+        "forecast": [list(past) for _ in range(num_drawn)],
+        "pose": [list(poses) for _ in range(count)],
+    }
     psnr: tuple[list[float], list[float]] = ([], [])
-    drawn = future_frames(result, View.of(seen.image_hw, 0), skeleton)
-    pairs = zip(true_pictures(video, result), drawn, strict=False)  # the video may end before
-    for number, (true, made) in enumerate(pairs):
-        for values, other in zip(psnr, (made, last), strict=True):
-            values.append(frame_psnr(true, other, crop))
-        panels["truth"].append(_cut(true, crop))
-        panels["forecast"].append(_cut(made, crop))
-        panels["pose"].append(_pose(result, truth, number, skeleton))
-    is_drawn = result.forecast.frames is not None
-    kept = {name: np.stack(each) for name, each in panels.items() if is_drawn or name != "forecast"}
-    return ComparedPictures(kept, len(past), psnr if is_drawn else None)
+    view = View.of(seen.image_hw, 0)
+    drawn = zip(
+        *(future_frames(result, view, skeleton, n) for n in range(max(num_drawn, 1))), strict=True
+    )
+    came = itertools.repeat(None) if truth is None else true_pictures(video, result)
+    for number, (true, made) in enumerate(zip(came, drawn, strict=False)):  # it may end before
+        if true is not None:
+            for values, other in zip(psnr, (made[0], last), strict=True):
+                values.append(frame_psnr(true, other, crop))
+            panels["truth"][0].append(_cut(true, crop))
+        for future, picture in zip(panels["forecast"], made, strict=False):
+            future.append(_cut(picture, crop))
+        for sample, future in enumerate(panels["pose"]):
+            future.append(_pose(result, truth, sample, number, skeleton))
+    kept = {name: [np.stack(each) for each in made] for name, made in panels.items() if made}
+    return ComparedPictures(kept, len(past), psnr if num_drawn and truth is not None else None)
 
 
 def _cut(picture: UInt8[np.ndarray, "h w 3"], crop: Crop) -> UInt8[np.ndarray, "h2 w2 3"]:
@@ -66,20 +83,21 @@ def _cut(picture: UInt8[np.ndarray, "h w 3"], crop: Crop) -> UInt8[np.ndarray, "
 
 
 def _pose(
-    result: OwnForecast, truth: Truth, number: int, skeleton: Skeleton
+    result: OwnForecast, truth: Truth | None, sample: int, number: int, skeleton: Skeleton
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The forecast pose over the true one."""
     crop, forecast = result.forecast.crop, result.forecast
-    said = px_to_crop(forecast.joints_px[0, number], crop) * _SIDE_PX, forecast.visible[number]
+    said = px_to_crop(forecast.joints_px[sample, number], crop) * _SIDE_PX, forecast.visible[number]
     came = said[0], np.zeros_like(said[1])
-    if number < len(truth.visible):
+    if truth is not None and number < len(truth.visible):
         came = px_to_crop(truth.joints_px[number], crop) * _SIDE_PX, truth.visible[number]
     return pose_over_faint(said, came, skeleton, (_SIDE_PX, _SIDE_PX))
 
 
 def movie_of(pictures: ComparedPictures) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The panels side by side, each with a border and a caption."""
-    for number, row in enumerate(zip(*pictures.panels.values(), strict=True)):
+    """The panels of the likeliest future side by side, each with a border and a caption."""
+    likeliest = [futures[0] for futures in pictures.panels.values()]
+    for number, row in enumerate(zip(*likeliest, strict=True)):
         ahead = number - pictures.num_seen + 1
         named = zip(pictures.panels, row, strict=True)
         yield side_by_side([_framed(name, picture, ahead) for name, picture in named])
@@ -93,16 +111,23 @@ def _framed(
     return panel(picture, TRUTH if name == "truth" else PREDICTED, f"{name} +{ahead}")
 
 
-def player_of(pictures: ComparedPictures, fps: float, title: str, subtitle: str) -> Player:
+def player_of(
+    pictures: ComparedPictures, fps: float, title: str, subtitle: str, error: ErrorChart | None
+) -> Player:
     """A player whose pictures are in the page itself."""
     panels = []
-    for name, frames in pictures.panels.items():
-        grid, rows = grid_of(frames)
-        hw = (frames.shape[1], frames.shape[2])
-        title_of = _NAMES.get(name, name)
-        panels.append(Panel(title_of, (_address(grid),), len(frames), rows, hw, name == "truth"))
+    for name, futures in pictures.panels.items():
+        files, rows = [], 0
+        for frames in futures:
+            grid, rows = grid_of(frames)
+            files.append(_address(grid))
+        length, height, width = futures[0].shape[:3]
+        called = "forecast pose" if name == "pose" and "truth" not in pictures.panels else name
+        title_of = _NAMES.get(called, called)
+        size = (length, rows, (height, width))
+        panels.append(Panel(title_of, tuple(files), *size, name == "truth"))
     count = panels[0].num_frames
-    return Player(title, subtitle, pictures.num_seen, count, fps, tuple(panels))
+    return Player(title, subtitle, pictures.num_seen, count, fps, tuple(panels), error=error)
 
 
 def _address(picture: UInt8[np.ndarray, "h w 3"]) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from posecast import __version__
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
-from posecast.evaluation.comparison import Comparison, compare_poses
+from posecast.evaluation.comparison import Comparison, compare_poses, errors_of_futures
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_poses import OwnVideoConfig, PoseSource
@@ -22,13 +22,15 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import find_truth, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video, video_source
 from posecast.media.videos import VideoSource, mp4_writer, probe_video
-from posecast.records.files import write_together
+from posecast.records.files import write_text, write_together
 from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.clip_errors import ErrorChart
 from posecast.report.compared_pictures import compare_pictures, movie_of, player_of
 from posecast.report.headline import text_lines
 from posecast.report.metric_names import MetricStyle
 from posecast.report.rendering import render
 from posecast.report.tables import Cell, Table, horizons_of
+from posecast.skeletons import Skeleton
 
 _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
@@ -76,21 +78,36 @@ def compare_video(
     if from_s is None:
         from_s = second_to_compare_from(source, rates.video, config.steps)
     result = forecast_video(source, forecaster, poses, None, config, from_s, stages)
+    return compare_forecast(source, forecaster, poses, result, out, config, stages)
+
+
+def compare_forecast(
+    video: VideoSource,
+    forecaster: Forecaster,
+    poses: PoseSource,
+    result: OwnForecast,
+    out: Path,
+    config: OwnVideoConfig,
+    stages: Stages,
+) -> str:
+    """As `compare_video`, of a forecast that was made already, with this `config`."""
+    rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
     with stages.stage("comparing", len(result.forecast.visible)):
-        truth = find_truth(source, poses, result, forecaster.skeleton, stages.advance)
+        truth = find_truth(video, poses, result, forecaster.skeleton, stages.advance)
         errors = compare_poses(forecaster, rates, result, truth)
-        pictures = compare_pictures(source, result, truth, forecaster.skeleton)
+        pictures = compare_pictures(video, result, truth, forecaster.skeleton)
     psnr = None if pictures.psnr is None else np.array(pictures.psnr)
     comparison = Comparison(rates.video, *errors, psnr)
     figures = _figures(comparison)
+    error = _error_chart(errors_of_futures(result, truth), comparison.shown.still)
     page = render(
         "comparison.html",
         title=f"{Path(str(video)).name}: forecast and what came",
         verdict=comparison.verdict(),
-        player=player_of(pictures, rates.video, "Side by side", _where(result)),
+        player=player_of(pictures, rates.video, "Side by side", _where(result), error),
         legend=[(_FORECAST, Markup(legend_key(0))), ("nothing moves", Markup(legend_key(1)))],
         figures=figures,
-        note=result.note,
+        notes=[*result.warnings(), *result.chances()],
         version=__version__,
     )
     with stages.stage("writing"):
@@ -98,6 +115,47 @@ def compare_video(
         write_together({out.with_suffix(".html"): lambda path: _fill(path, page), out: movie})
     tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
     return "\n\n".join([_where(result), *tables, comparison.verdict()])
+
+
+def write_forecast_page(
+    video: VideoSource, result: OwnForecast, out: Path, skeleton: Skeleton
+) -> None:
+    """A page of one file to look at a forecast with, where there is nothing to compare with."""
+    pictures = compare_pictures(video, result, None, skeleton)
+    page = render(
+        "comparison.html",
+        title=f"{Path(str(video)).name}: forecast",
+        verdict="The video ends here, so there is nothing to compare with.",
+        player=player_of(pictures, result.fps, "Forecast", _where(result), None),
+        legend=[],
+        figures=[],
+        notes=[*result.warnings(), *result.chances()],
+        version=__version__,
+    )
+    write_text(out, page)
+
+
+def _error_chart(
+    futures: list[Float[np.ndarray, " t"]], still: Float[np.ndarray, " t"]
+) -> ErrorChart:
+    """The moment that is shown: each future, and that the last pose stays."""
+    known = np.flatnonzero(np.isfinite(still))
+    length = int(known[-1]) + 1
+    x, none = tuple(float(n) for n in range(1, length + 1)), (np.nan,) * length
+    lines = [
+        Line(_FORECAST, 0, x, tuple(y[:length].tolist()), none, none, n if len(futures) > 1 else 0)
+        for n, y in enumerate(futures, start=1)
+    ]
+    lines.append(Line(_STILL[_DISTANCE], 1, x, tuple(still[:length].tolist()), none, none))
+    ticks = [(float(frame), f"+{frame}", "") for frame in horizons_of(length)]
+    title = f"{_DISTANCE.title.capitalize()}, {_DISTANCE.unit}, {_DISTANCE.direction}"
+    svg = line_chart(
+        *(lines, ticks, title, "frames after the last seen one"),
+        *("the upright line is the frame shown", True),
+    )
+    names = (_FORECAST, _STILL[_DISTANCE])
+    legend = tuple((name, Markup(legend_key(n))) for n, name in enumerate(names))
+    return ErrorChart(title, Markup(svg), legend)
 
 
 def _fill(path: Path, text: str) -> None:

@@ -220,8 +220,10 @@ def _figure(summary: Summary, metric: str) -> _Figure:
         if summary.has(name, metric):
             curve = summary.curve(name, metric)
             x = tuple(float(frame) for frame in curve.frames)
-            rows = [(style.scale * row).tolist() for row in (curve.values, curve.low, curve.high)]
-            lines.append(Line(name, number, x, *(tuple(row) for row in rows)))
+            y, low, high = (
+                tuple((style.scale * row).tolist()) for row in (curve.values, curve.low, curve.high)
+            )
+            lines.append(Line(name, number, x, y, low, high))
     longest_curve = summary.curve(methods_with(summary, metric)[0], metric)
     counts = dict(zip(longest_curve.frames.tolist(), longest_curve.num_clips.tolist(), strict=True))
     frames = horizons_of(int(longest_curve.frames.max()))

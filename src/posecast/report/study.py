@@ -302,7 +302,7 @@ def _goes_on(
         joints, visible = example.future_joints_crop, example.future_visible
         if method not in (TRUTH, SPOILT):
             joints = example.poses[method][0]
-            visible = np.repeat(example.past_visible.any(axis=0)[None], len(joints), axis=0)
+            visible = np.tile(np.any(example.past_visible, axis=0), (len(joints), 1))
         seen = example.past_joints_crop, example.past_visible
         past = pose_pictures(*seen, example, skeleton)
         future = pose_pictures(joints, visible, example, skeleton)
