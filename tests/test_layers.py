@@ -28,7 +28,7 @@ LAYERS = (
     ("evaluation",),
     ("report",),
     ("presets",),
-    ("demo",),
+    ("demo", "doctor"),
     ("cli", "app"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -104,6 +104,10 @@ COMMANDS = {
     "benchmark penn-pose": Command(
         "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
     ),
+    "doctor": Command("posecast.cli.doctor:doctor", "what works here, for bug reports"),
+    "completion": Command(
+        "posecast.cli.completion:completion", "a script that completes commands in your shell"
+    ),
     "import-2017": Command(
         "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"
     ),
@@ -148,7 +152,7 @@ def _run(words: list[str]) -> int:
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
-            return _load(COMMANDS[name])(words[length:], f"posecast {name}")
+            return load_command(COMMANDS[name])(words[length:], f"posecast {name}")
     return _group(words)
 
 
@@ -170,7 +174,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}? Known: {', '.join(names)}" if near else ""
 
 
-def _load(command: Command) -> Run:
+def load_command(command: Command) -> Run:
+    """Import what runs a command."""
     module, function = command.target.split(":")
     return getattr(importlib.import_module(module), function)
 

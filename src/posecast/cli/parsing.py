@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Annotated, TypeVar
 
 import tyro
@@ -14,12 +15,42 @@ from posecast.errors import PosecastError
 T = TypeVar("T")
 
 
+class _AskedFor(Exception):  # noqa: N818
+    """Carries what a command wants to parse, in place of parsing it."""
+
+    def __init__(self, what: type | tuple[str, ...]) -> None:
+        super().__init__()
+        self.what = what
+
+
+_only_asking = ContextVar("only_asking", default=False)
+
+
+def what_is_parsed(
+    command: Callable[[list[str], str], int], words: list[str], program: str
+) -> type | tuple[str, ...]:
+    """The dataclass whose flags a command takes, or the presets that it wants before them.
+
+    The command is called, up to where it reads its arguments; nothing else in it runs.
+    """
+    token = _only_asking.set(True)
+    try:
+        command(words, program)
+    except _AskedFor as asked:
+        return asked.what
+    finally:
+        _only_asking.reset(token)
+    raise AssertionError(f"{program} does not read its arguments by parse")
+
+
 def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
     """Read flags into a dataclass, whose docstring is the help text.
 
     Wrong flags and --help end the program (SystemExit 2 and 0). PosecastError where the dataclass
     refuses a value.
     """
+    if _only_asking.get():
+        raise _AskedFor(kind)  # pyright: ignore[reportArgumentType]
     return tyro.cli(
         kind,
         args=list(words),
@@ -48,6 +79,8 @@ def split_preset(
     Without a name, --help lists the presets and ends the program. PosecastError for a missing or
     unknown name, with the nearest right one.
     """
+    if _only_asking.get() and not words:
+        raise _AskedFor(tuple(presets))
     names = ", ".join(presets)
     if words and words[0] in ("-h", "--help"):
         rows = [f"  {name.ljust(12)}  {notes[name]}" for name in presets]
