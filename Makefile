@@ -16,7 +16,7 @@ help:  ## show this list
 
 install: .venv/installed  ## install posecast and its developer tools into .venv
 
-demo: .venv/installed  ## draw people, train on them, forecast, write demo/index.html
+demo: .venv/installed  ## forecast a real person, then draw people, train on them and forecast: pages in demo/
 	$(BIN)/posecast demo demo
 
 test: .venv/installed  ## run the tests

@@ -1,7 +1,8 @@
-"""The whole chain on drawn people, in minutes on two processor cores.
+"""The shipped weights on a real person, then the whole chain on drawn people, in minutes.
 
-Draws a data set, prepares it, trains both models, forecasts its test clips, measures the forecasts
-beside the baselines, and writes a page to look at. Every stage picks up where it was stopped.
+Forecasts the video that ships, for a first page to look at. Then draws a data set, prepares it,
+trains both models, forecasts its test clips, measures the forecasts beside the baselines, and
+writes a page of that. Every stage picks up where it was stopped.
 """
 
 import time
@@ -9,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from posecast import __version__
 from posecast.computing.options import ForecasterOptions
 from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 from posecast.datasets.penn_action import PennAction
+from posecast.estimation import PoseEstimator
 from posecast.evaluation import (
     EvaluationConfig,
     baseline_methods,
@@ -20,9 +23,15 @@ from posecast.evaluation import (
     oracle_method,
 )
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_poses import EstimatedPoses
+from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.presets import IMAGE, POSE
+from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
+from posecast.records.files import write_text
 from posecast.report import ReportConfig, write_report
+from posecast.report.rendering import render
+from posecast.sample import SAMPLE, SAMPLE_CREDIT
 from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.image import train_image
@@ -72,20 +81,30 @@ class DemoFolders:
         return self.root / "evaluation"
 
     @property
+    def sample(self) -> Path:
+        return self.root / "sample-forecast.mp4"
+
+    @property
+    def sample_page(self) -> Path:
+        return self.root / "sample.html"
+
+    @property
     def page(self) -> Path:
         return self.root / "index.html"
 
 
 def run_demo(root: Path, workers: int = 2) -> Path:
-    """Run or finish the demo in a folder of its own; returns the page that it wrote."""
+    """Run or finish the demo in a folder of its own; returns the last page."""
     folders = DemoFolders(root)
-    _stage("1/6 draw people", lambda: _draw(folders, workers))
-    _stage("2/6 prepare", lambda: _prepare(folders, workers))
-    _stage("3/6 train the pose model", lambda: _train_pose(folders))
-    _stage("4/6 train the image model", lambda: _train_image(folders))
-    _stage("5/6 forecast", lambda: _forecast(folders))
-    _stage("6/6 measure and write the page", lambda: _report(folders))
-    print(f"\nOpen {folders.page} in a browser.")
+    _stage("1/7 forecast a video of a real person", lambda: show_sample(folders))
+    print(f"   open {folders.sample_page} in a browser")
+    _stage("2/7 draw people", lambda: _draw(folders, workers))
+    _stage("3/7 prepare", lambda: _prepare(folders, workers))
+    _stage("4/7 train the pose model", lambda: _train_pose(folders))
+    _stage("5/7 train the image model", lambda: _train_image(folders))
+    _stage("6/7 forecast", lambda: _forecast(folders))
+    _stage("7/7 measure and write the page", lambda: _report(folders))
+    print(f"\nOpen {folders.sample_page} and {folders.page} in a browser.")
     return folders.page
 
 
@@ -94,6 +113,25 @@ def _stage(title: str, work: Callable[[], None]) -> None:
     start = time.monotonic()
     work()
     print(f"   {time.monotonic() - start:.0f} s", flush=True)
+
+
+def show_sample(folders: DemoFolders) -> None:
+    """The video that ships, forecast by the weights that ship, and a page that shows it."""
+    if folders.sample_page.is_file() and folders.sample.is_file():
+        return
+    forecaster = Forecaster.load(DEFAULT_FORECASTER, DEFAULT_DRAWER)
+    poses = EstimatedPoses(PoseEstimator.pretrained(skeleton=forecaster.skeleton))
+    result = forecast_video(SAMPLE, forecaster, poses, folders.sample)
+    values = {"title": "A forecast of a real person", "version": __version__}
+    lines = [
+        f"The first {result.seen_to_s:.1f} seconds were filmed. What follows is forecast by the "
+        "weights that ship with posecast: how the man goes on, and what that looks like.",
+        *result.summary().splitlines(),
+        "Your own video: posecast forecast my.mp4",
+        SAMPLE_CREDIT,
+    ]
+    page = render("video.html", video=folders.sample.name, lines=lines, **values)
+    write_text(folders.sample_page, page)
 
 
 def _draw(folders: DemoFolders, workers: int) -> None:

@@ -140,7 +140,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_command_writes_the_future_in_the_same_format(here, capsys):
-    assert main(["forecast-poses", "squat.csv", "--seconds", "1", "--samples", "3"]) == 0
+    assert main(["forecast-poses", "squat.csv", "--seconds", "1", "--futures", "3"]) == 0
     said = capsys.readouterr()
     first, *notes = said.out.splitlines()
     assert first == (

@@ -37,13 +37,13 @@ def test_coco_names_sides_as_the_person_does(tmp_path):
 
 def test_trc_has_y_up_and_seconds(tmp_path):
     path = tmp_path / "a.trc"
-    write_trc(path, JOINTS, VISIBLE, PENN_ACTION, fps=25.0, first_frame=50)
+    write_trc(path, JOINTS, VISIBLE, PENN_ACTION, fps=25.0)
     lines = [line.split("\t") for line in path.read_text().splitlines()]
     assert lines[0] == ["PathFileType", "4", "(X/Y/Z)", "a.trc"]
-    assert lines[2] == ["25", "25", "6", "13", "px", "25", "50", "6"]
+    assert lines[2] == ["25", "25", "6", "13", "px", "25", "0", "6"]
     assert [name for name in lines[3][2:] if name][1] == "right_shoulder"
     first, width = lines[6], 2 + 3 * 13
-    assert first[:2] == ["50", "2.000000"]
+    assert [line[:2] for line in lines[6:8]] == [["0", "0.000000"], ["1", "0.040000"]]
     assert {len(line) for line in lines[6:]} == {width}
     joint = int(np.argmax(VISIBLE[0]))
     x, y, z = (float(cell) for cell in first[2 + 3 * joint : 5 + 3 * joint])

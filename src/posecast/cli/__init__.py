@@ -33,7 +33,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("posecast.cli.demo:demo", "the whole chain on drawn people, in minutes"),
+    "demo": Command(
+        "posecast.cli.demo:demo", "a real person forecast, then the whole chain on drawn people"
+    ),
     "synthesize": Command(
         "posecast.cli.synthesize:synthesize",
         "draw the built-in data set: people in motion, labelled",

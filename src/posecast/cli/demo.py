@@ -1,4 +1,4 @@
-"""`posecast demo`: the whole chain on drawn people."""
+"""`posecast demo`: a forecast of a real person, then the whole chain on drawn people."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,12 @@ from posecast.demo import run_demo
 
 @dataclass(frozen=True)
 class Demo:
-    """Draw people, train on them, forecast, and write a page with moving pictures.
+    """Forecast a video of a real person; then draw people, train on them, forecast and measure.
 
-    Takes about ten minutes on two processor cores; the same command again goes on where it
-    stopped. All that it makes lies in the folder, the page is index.html there.
+    The first page, sample.html, is there within a minute: the weights that ship at work on the
+    video that ships. The rest takes about ten minutes on two processor cores; the same command
+    again goes on where it stopped. All that it makes lies in the folder; index.html is the page of
+    what was trained.
 
     Examples:
       posecast demo demo

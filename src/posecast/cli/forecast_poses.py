@@ -25,7 +25,7 @@ class ForecastPoses:
     Examples:
       posecast forecast-poses poses.csv
       posecast forecast-poses openpose_json --fps 25 --seconds 2
-      posecast forecast-poses walk.trc --samples 3 --out future.trc
+      posecast forecast-poses walk.trc --futures 3 --out future.trc
     """
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
@@ -40,7 +40,7 @@ class ForecastPoses:
     """Seconds to forecast, in place of --steps."""
     fps: float = 0.0
     """Frames a second of the file; 0: what it says (.trc), else 30."""
-    samples: int = 1
+    futures: int = 1
     """Futures, where the pose model knows several; the likeliest comes first."""
     person: int = 1
     """Which of several people: 1 is the one who is largest and longest seen."""
@@ -66,7 +66,7 @@ def forecast_poses(words: list[str], program: str) -> int:
     forecaster = Forecaster.load(asked.pose_run, None, asked.options)
     options = KeypointOptions(asked.format, asked.min_confidence)
     future = forecast_keypoints(
-        *(asked.file, forecaster, asked.steps, asked.samples),
+        *(asked.file, forecaster, asked.steps, asked.futures),
         *(asked.fps or None, options, asked.person, asked.seconds or None),
     )
     paths = future.write(out)

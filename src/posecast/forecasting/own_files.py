@@ -1,6 +1,6 @@
 """The files of a forecast of one's own video, each by what fills it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,11 @@ from PIL import Image
 
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
+from posecast.forecasting.own_exports import ENDINGS, Write, load_rerun, pose_writer, rerun_writer
 from posecast.forecasting.own_people import draw_people, people_path
 from posecast.forecasting.own_pictures import (
     View,
+    future_frames,
     futures_side_by_side,
     read_pictures,
     seen_frames,
@@ -27,16 +29,16 @@ from posecast.skeletons import Skeleton
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
-Write = Callable[[Path], None]
-"""Fills a temporary file."""
 
 
-def check_out(out: Path, video: Path | FrameFolder) -> None:
-    """PosecastError where the forecast cannot be written under this name."""
+def check_out(out: Path, video: Path | FrameFolder, config: OwnVideoConfig) -> None:
+    """PosecastError where the forecast cannot be written under this name, or as is asked for."""
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
     if out.exists() and isinstance(video, Path) and video.exists() and out.samefile(video):
         raise PosecastError(f"{out} is the video to forecast: give another name with --out")
+    if config.rrd:
+        load_rerun()
 
 
 def forecast_files(
@@ -52,6 +54,11 @@ def forecast_files(
     if result.people is not None:
         people = Image.fromarray(draw_people(result.people, skeleton))
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
+    files |= _pose_files(result, out, config, skeleton)
+    if config.rrd:
+        files[out.with_suffix(".rrd")] = rerun_writer(
+            result, skeleton, _all_pictures(video, result, skeleton, stages)
+        )
     movies = _movies(video, result, out, config, skeleton, stages)
     fps = result.fps if config.panels else result.shown_fps
     heard = None if config.panels else video
@@ -59,6 +66,29 @@ def forecast_files(
         path: _movie_writer(path, stages.steps(movie), fps, result, heard)
         for path, movie in movies.items()
     }
+
+
+def _pose_files(
+    result: OwnForecast, out: Path, config: OwnVideoConfig, skeleton: Skeleton
+) -> dict[Path, Write]:
+    """NAME.csv and so on, of several futures NAME-1.csv, NAME-2.csv ..."""
+    count = len(result.forecast.weights)
+    files = {}
+    for kind in config.export:
+        for sample in range(count):
+            number = f"-{sample + 1}" if count > 1 else ""
+            path = out.with_name(f"{out.stem}{number}{ENDINGS[kind]}")
+            files[path] = pose_writer(kind, path.name, result, skeleton, sample)
+    return files
+
+
+def _all_pictures(
+    video: Path | FrameFolder, result: OwnForecast, skeleton: Skeleton, stages: Stages
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Every frame of the video up to the last seen one, at `fps`, then the likeliest future."""
+    seen = read_pictures(video, tuple(range(result.past_frames[-1] + 1)), result.fps)
+    yield from stages.each("reading", seen)
+    yield from future_frames(result, View.of(result.seen.image_hw, 0), skeleton)
 
 
 def _movies(

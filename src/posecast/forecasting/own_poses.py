@@ -4,6 +4,7 @@ import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 from posecast.skeletons import Skeleton
 
+Export = Literal["csv", "coco", "trc"]
+"""Poses for other programs."""
+
 
 @dataclass(frozen=True)
 class OwnVideoConfig:
@@ -30,6 +34,12 @@ class OwnVideoConfig:
     video shows them side by side, each with its probability."""
     separate: bool = False
     """Of several futures write each as a video of its own (NAME-1.mp4, NAME-2.mp4, ...)."""
+    export: tuple[Export, ...] = ()
+    """Write the poses, seen and forecast, for other programs too: csv, coco (NAME.json) or trc
+    (OpenSim)."""
+    rrd: bool = False
+    """Write a recording for rerun, NAME.rrd: pictures and poses over time (needs
+    'posecast[rerun]')."""
     fps: float = 0.0
     """Frames a second at which the video is looked at and forecast; 0: its own, of a fast video
     every n-th so that about 30 are left. Poses are brought to the pose model's rate and back."""

@@ -39,15 +39,17 @@ def write_table(
     joints_px: Float[np.ndarray, "t j 2"],
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
+    every: int = 1,
 ) -> None:
-    """Write the visible joints of one person; `read_keypoints` gives them back."""
+    """Write the visible joints of one person, frames numbered 0, `every`, 2 * `every` ...;
+    `read_keypoints` gives them back."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow((*_NEEDED, "person"))
     names = [own_side_name(joint, skeleton) for joint in skeleton.joints]
     for frame, joint in np.argwhere(visible).tolist():
         x, y = joints_px[frame, joint].tolist()
-        writer.writerow((frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1))
+        writer.writerow((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1))
     write_text(path, buffer.getvalue())
 
 

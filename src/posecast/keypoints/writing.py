@@ -32,14 +32,14 @@ def write_coco(
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
     image_hw: tuple[int, int],
-    first_frame: int = 0,
+    every: int = 1,
 ) -> None:
     """COCO keypoint annotations of one person: an image and an annotation a frame.
 
-    Points are centres of pixels counted from 0, as COCO has them; frames are numbered from
-    `first_frame` on. Frames without a visible joint have an image and no annotation.
+    Points are centres of pixels counted from 0, as COCO has them; frames are numbered 0, `every`,
+    2 * `every` ... Frames without a visible joint have an image and no annotation.
     """
-    numbers = range(first_frame, first_frame + len(joints_px))
+    numbers = range(0, every * len(joints_px), every)
     height, width = image_hw
     images = [
         {"id": number, "file_name": f"{number:012d}.jpg", "height": height, "width": width}
@@ -91,12 +91,13 @@ def write_trc(
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
     fps: float,
-    first_frame: int = 0,
+    name: str = "",
 ) -> None:
     """OpenSim's marker file, as Sports2D writes it for pixels: y points up (it is minus the
-    image's y), z is 0, joints that are not visible are left empty."""
+    image's y), z is 0, joints that are not visible are left empty. `name` is what the file calls
+    itself, if not as PATH."""
     flipped = np.concatenate([joints_px * [1.0, -1.0], np.zeros((*visible.shape, 1))], axis=-1)
-    write_text(path, trc_text(path.name, flipped, visible, _names(skeleton), fps, first_frame))
+    write_text(path, trc_text(name or path.name, flipped, visible, _names(skeleton), fps))
 
 
 def trc_text(

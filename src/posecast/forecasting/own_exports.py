@@ -1,0 +1,117 @@
+"""The poses of a forecast for other programs: CSV, COCO, .trc, and recordings for rerun.
+
+All go from the first frame of the video to the last forecast one. CSV and COCO count frames as the
+video that is written does, so that they can be laid over it; .trc and rerun have a rate of their
+own, at which the video was looked at.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from posecast.errors import PosecastError
+from posecast.forecasting.own_poses import Export
+from posecast.forecasting.own_result import OwnForecast
+from posecast.keypoints.table import write_table
+from posecast.keypoints.writing import write_coco, write_trc
+from posecast.media.pictures import PREDICTED, SEEN
+from posecast.skeletons import Skeleton
+
+ENDINGS: dict[Export, str] = {"csv": ".csv", "coco": ".json", "trc": ".trc"}
+_JPEG_QUALITY = 85
+
+Write = Callable[[Path], None]
+"""Fills a temporary file."""
+
+
+def pose_writer(
+    kind: Export, name: str, result: OwnForecast, skeleton: Skeleton, sample: int = 0
+) -> Write:
+    """What fills a file of the seen poses and one of the futures; `name` is what it will be."""
+    joints, visible = _track(result, sample)
+    if kind == "csv":
+        return lambda path: write_table(path, joints, visible, skeleton, result.repeats)
+    if kind == "coco":
+        hw = result.seen.image_hw
+        return lambda path: write_coco(path, joints, visible, skeleton, hw, every=result.repeats)
+    return lambda path: write_trc(path, joints, visible, skeleton, result.fps, name=name)
+
+
+def _track(
+    result: OwnForecast, sample: int
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Poses of the video from its first frame on, then the future's; not visible where the
+    forecaster was not shown the frame."""
+    before = ((result.past_frames[0], 0), (0, 0))
+    seen, forecast = result.seen, result.forecast
+    joints = np.concatenate([np.pad(seen.joints_px, (*before, (0, 0))), forecast.joints_px[sample]])
+    return joints, np.concatenate([np.pad(seen.visible, before), forecast.visible])
+
+
+def load_rerun() -> Any:
+    """The package; PosecastError where it is not installed."""
+    try:
+        import rerun
+    except ImportError:
+        raise PosecastError(
+            "--rrd needs the package rerun: pip install 'posecast[rerun]'"
+        ) from None
+    return rerun
+
+
+def rerun_writer(
+    result: OwnForecast,
+    skeleton: Skeleton,
+    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
+) -> Write:
+    """What fills a recording: `pictures` of the seen and the forecast frames, poses on them, on
+    the timelines `frame` and `seconds`. The poses of further futures are beside the likeliest."""
+    rerun = load_rerun()
+    tracks = [_track(result, sample) for sample in range(len(result.forecast.weights))]
+    num_seen = result.past_frames[-1] + 1
+
+    def write(path: Path) -> None:
+        recording = rerun.RecordingStream("posecast")
+        recording.save(path)
+        for frame, picture in enumerate(pictures):
+            recording.set_time("frame", sequence=frame)
+            recording.set_time("seconds", duration=frame / result.fps)
+            recording.log("video", _picture(rerun, picture))
+            shown = tracks if frame >= num_seen else tracks[:1]
+            for number, (joints, visible) in enumerate(shown, start=1):
+                name = "video/pose" if number == 1 else f"video/future {number}"
+                colour = PREDICTED if frame >= num_seen else SEEN
+                for part, drawn in _pose(rerun, joints[frame], visible[frame], skeleton, colour):
+                    recording.log(f"{name}/{part}", drawn)
+        recording.flush()
+        recording.disconnect()
+
+    return write
+
+
+def _picture(rerun: Any, picture: UInt8[np.ndarray, "h w 3"]) -> Any:
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    assert done
+    return rerun.EncodedImage(contents=encoded.tobytes(), media_type="image/jpeg")
+
+
+def _pose(
+    rerun: Any,
+    joints: Float[np.ndarray, "j 2"],
+    visible: Bool[np.ndarray, " j"],
+    skeleton: Skeleton,
+    colour: tuple[int, int, int],
+) -> Iterable[tuple[str, Any]]:
+    """Joints and limbs; empty where nothing is visible, so that an earlier pose does not stay."""
+    names = [name for name, seen in zip(skeleton.joints, visible, strict=True) if seen]
+    points = rerun.Points2D(joints[visible], colors=colour, labels=names, show_labels=False)
+    yield "joints", points
+    ends = [[[skeleton.index(name) for name in end] for end in limb] for limb in skeleton.limbs]
+    whole = [(a, b) for a, b in ends if visible[a].all() and visible[b].all()]
+    strips = [[joints[a].mean(axis=0), joints[b].mean(axis=0)] for a, b in whole]
+    yield "limbs", rerun.LineStrips2D(np.array(strips).reshape(-1, 2, 2), colors=colour)

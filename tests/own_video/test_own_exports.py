@@ -1,0 +1,112 @@
+"""Poses of a forecast for other programs come back as they were."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posecast.clips import PoseForecast
+from posecast.errors import PosecastError
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
+from posecast.forecasting.own_result import OwnForecast
+from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.protocols import Needs
+from posecast.keypoints import read_keypoints
+from posecast.media import videos
+from posecast.skeletons import PENN_ACTION
+from red_people import RedEstimator, frame_with
+
+STEPS = 5
+CONFIG = OwnVideoConfig(steps=STEPS, export=("csv", "coco", "trc"))
+
+
+class Drifts:
+    """One future goes down, the next one up; the last joint was never seen."""
+
+    needs = Needs(PENN_ACTION, num_past=2, max_past=6)
+
+    def forecast_poses(self, seen, steps, samples=1):
+        ways = np.array([1.5, -1.5])[:samples, None, None, None] * [0.0, 1.0]
+        ahead = np.arange(1, steps + 1)[None, :, None, None]
+        return [PoseForecast.of(seen[0], seen[0].joints_px[None, -1:] + ways * ahead)]
+
+
+def forecast(folder: Path, fps: float = 30.0, **changes) -> OwnForecast:
+    frames = [frame_with((20 + 2 * t, 30, 24, 48)) for t in range(12)]
+    videos.write_mp4(folder / "walk.mp4", frames, fps, crf=4)
+    config = dataclasses.replace(CONFIG, **changes)
+    poses, out = EstimatedPoses(RedEstimator()), folder / "out.mp4"
+    return forecast_video(folder / "walk.mp4", Forecaster(Drifts()), poses, out, config)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".trc"])
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+def test_poses_come_back(tmp_path, ending, fps):
+    result = forecast(tmp_path, fps)
+    every = 1 if ending == ".trc" else result.repeats
+    first, count = result.past_frames[0], len(result.past_frames) + STEPS
+    track = read_keypoints(
+        tmp_path / f"out{ending}", PENN_ACTION, every * (first + count), (120, 200)
+    )
+    numbers = every * (first + np.arange(count))
+    joints = np.concatenate([result.seen.joints_px, result.forecast.joints_px[0]])
+    visible = np.concatenate([result.seen.visible, result.forecast.visible])
+    np.testing.assert_array_equal(track.visible[numbers], visible)
+    np.testing.assert_allclose(track.joints_px[numbers][visible], joints[visible], atol=0.01)
+    assert not track.visible[: every * first].any()
+
+
+def test_frames_are_numbered_as_in_the_video_that_is_written(tmp_path):
+    """Of 60 a second every other one was looked at: poses lie on what is shown."""
+    result = forecast(tmp_path, 60.0)
+    assert result.repeats == 2
+    shown = list(videos.read_video(tmp_path / "out.mp4"))
+    number = 2 * result.past_frames[-1]
+    track = read_keypoints(tmp_path / "out.csv", PENN_ACTION, len(shown), (120, 200))
+    x, y = track.joints_px[number].mean(axis=0).astype(int)
+    red = shown[number].astype(int)
+    assert red[y, x, 0] > red[y, x, 1] + 50
+
+
+def test_each_future_has_its_files(tmp_path):
+    result = forecast(tmp_path, futures=2)
+    names = {path.name for path in result.files}
+    assert names >= {f"out-{n}.{ending}" for n in (1, 2) for ending in ("csv", "json", "trc")}
+    tracks = [
+        read_keypoints(tmp_path / f"out-{n}.csv", PENN_ACTION, 12 + STEPS, (120, 200))
+        for n in (1, 2)
+    ]
+    apart = tracks[0].joints_px[-1] - tracks[1].joints_px[-1]
+    np.testing.assert_allclose(apart, np.tile([0, 3.0 * STEPS], (13, 1)), atol=0.02)
+
+
+def test_without_rerun_it_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(PosecastError, match=r"pip install 'posecast\[rerun\]'"):
+        forecast(tmp_path, rrd=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
+
+
+def test_a_recording_for_rerun(tmp_path):
+    pytest.importorskip("rerun", reason="the extra 'rerun' is not installed")
+    chunk = pytest.importorskip("rerun.chunk", reason="this rerun cannot read its recordings")
+    result = forecast(tmp_path, rrd=True, futures=2)
+    joints, pictures = {}, set()
+    for part in chunk.RrdReader(str(tmp_path / "out.rrd")).stream():
+        rows = part.to_record_batch()
+        if part.entity_path == "/video":
+            pictures |= set(rows.column("frame").to_pylist())
+        if part.entity_path.endswith("/joints"):
+            places = rows.column("Points2D:positions").to_pylist()
+            for frame, place in zip(rows.column("frame").to_pylist(), places, strict=True):
+                joints[part.entity_path, frame] = np.array(place)
+    assert pictures == set(range(12 + STEPS))
+    for sample, name in enumerate(("pose", "future 2")):
+        said = joints[f"/video/{name}/joints".replace(" ", "\\ "), 12 + STEPS - 1]
+        np.testing.assert_allclose(said, result.forecast.joints_px[sample, -1], atol=1e-3)
+    np.testing.assert_allclose(
+        joints["/video/pose/joints", 11], result.seen.joints_px[-1], atol=1e-3
+    )
