@@ -10,7 +10,7 @@ from posecast.estimation import model_files
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.mediapipe_files import MediaPipeEstimator
 from posecast.estimation.model_files import load_pose_estimator
-from posecast.estimation.onnx_files import OnnxEstimator, _scaled
+from posecast.estimation.onnx_files import OnnxEstimator, _scaled, doubt_of_pixels
 from posecast.keypoints.names import MEDIAPIPE
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -249,3 +249,10 @@ def test_a_missing_extra_or_file_says_what_to_do(tmp_path, monkeypatch):
         load_pose_estimator(tmp_path / "pose.txt", PENN_ACTION)
     with pytest.raises(ValueError, match="no such estimator run or model file"):
         load_pose_estimator(tmp_path / "nowhere", PENN_ACTION)
+
+
+def test_of_an_onnx_file_it_is_said_what_it_was_fed():
+    session = Session((1, 3, 48, 48), [heat_maps((12, 12), PLACES)])
+    doubt = doubt_of_pixels(OnnxEstimator(session, PENN_ACTION, pixels="bytes"))
+    assert doubt == ". The ONNX file was fed pixels as bytes: if it reads others, say --pixels"
+    assert doubt_of_pixels(object()) == ""

@@ -95,6 +95,22 @@ def test_estimates_lie_beside_the_labels(store, red_run):
     )
 
 
+class Blind(RedEstimator):
+    """Finds nobody."""
+
+    blind_until = 10**9
+
+    def __init__(self) -> None:
+        self.num_pictures = 0
+
+
+def test_finding_nobody_is_said(store, red_run, monkeypatch):
+    assert "NOBODY" not in estimate_store(store.path, red_run, CPU).summary()
+    monkeypatch.setattr(stored_module, "load_pose_estimator", lambda *_: Blind())
+    said = estimate_store(store.path, red_run, CPU).summary()
+    assert "NOBODY was found: not one joint is as sure as --estimator.min-confidence 0.3" in said
+
+
 def test_scores_are_of_clips_that_were_not_trained_on(store, red_run):
     report = estimate_store(store.path, red_run, CPU)
     fair = report.group("not trained on")

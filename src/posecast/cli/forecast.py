@@ -14,6 +14,7 @@ import tyro
 from posecast.cli import STARTED
 from posecast.cli.parsing import parse
 from posecast.cli.stages import shown
+from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
@@ -127,6 +128,7 @@ def forecast(words: list[str], program: str) -> int:
     """`posecast forecast VIDEO ...`."""
     asked = parse(ForecastVideo, words, program)
     outs = _outs(asked)
+    keep_freed_memory()
     outcomes: list[_Outcome] = []
     try:
         with shown("") as show, Stages(show).stage("loading"):

@@ -202,3 +202,10 @@ def _from_lines(
     places = [(each.argmax(axis=1) + 0.5) / each.shape[1] for each in (x, y)]
     sure = np.minimum(x.max(axis=1), y.max(axis=1))
     return np.stack(places, axis=1), sure.clip(0, 1)
+
+
+def doubt_of_pixels(estimator: object) -> str:
+    """What to add where an estimator finds nobody: an ONNX file may read other pixels."""
+    if not isinstance(estimator, OnnxEstimator):
+        return ""
+    return f". The ONNX file was fed pixels as {estimator.pixels}: if it reads others, say --pixels"

@@ -4,7 +4,7 @@ STORE/estimates.npz    the poses, see `store`
 STORE/estimates.json   which run and settings made them
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from posecast.estimation.estimator import (
     seen_joints,
 )
 from posecast.estimation.model_files import load_pose_estimator
+from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import (
     JointScores,
     VisibilityScores,
@@ -83,6 +84,8 @@ class EstimationReport:
     """Test clips that were not scored."""
     groups: tuple[ClipGroup, ...]
     skeleton: Skeleton
+    nobody: str = ""
+    """What is to be said where not one joint was seen in any frame."""
     test_uses: dict[str, int] = field(default_factory=dict)
     """For the run, how many times test clips have been scored with it, this time included; empty
     without test clips, and for a model file, which has no folder to remember it."""
@@ -95,6 +98,7 @@ class EstimationReport:
         """Tables for people."""
         kept = f", {self.num_kept} were there already" if self.num_kept else ""
         lines = [f"poses of {self.num_estimated} clips estimated{kept}"]
+        lines += [self.nobody] if self.nobody else []
         for each in self.groups:
             lines += ["", f"{each.num_clips} clips, {each.title}:"]
             lines.append(score_table(each.scores, each.mean_pose, self.skeleton))
@@ -146,8 +150,18 @@ def estimate_store(
     data = read_training_data(run_path) if posecasts_own else None
     trained, _ = learned_from(data, store)
     groups = _score(scored, estimates, store, trained)
-    return EstimationReport(
-        len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton, uses
+    counts = len(estimates), len(others), len(clips) - len(scored)
+    nobody = _if_nobody(estimates, estimator)
+    return EstimationReport(*counts, groups, store.skeleton, nobody, uses)
+
+
+def _if_nobody(estimates: Mapping[str, Poses], estimator: JointFinder) -> str:
+    """A warning where not one joint is so sure that it counts as seen."""
+    if any(seen.any() for _, seen in estimates.values()):
+        return ""
+    return (
+        "NOBODY was found: not one joint is as sure as --estimator.min-confidence "
+        f"{estimator.min_confidence:g}{doubt_of_pixels(estimator).replace('--', '--estimator.')}"
     )
 
 

@@ -12,7 +12,7 @@ from posecast.clips import SeenVideo
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
-from posecast.estimation.onnx_files import OnnxEstimator
+from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, keypoints_in_video
@@ -165,7 +165,7 @@ def _estimate_poses(
         raise PosecastError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
             "first frame with --box x,y,w,h, or give poses of another program with --poses"
-            f"{_may_read_other_pixels(source.estimator)}"
+            f"{doubt_of_pixels(source.estimator)}"
         )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
@@ -177,12 +177,6 @@ def _estimate_poses(
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
     return FoundPoses(seen, tuple(lost), people=found.people)
-
-
-def _may_read_other_pixels(estimator: JointFinder) -> str:
-    if not isinstance(estimator, OnnxEstimator):
-        return ""
-    return f". The ONNX file was fed pixels as {estimator.pixels}: if it reads others, say --pixels"
 
 
 def _read_poses(

@@ -34,7 +34,7 @@ LEAST_SHARE = 2e-3
 frame cannot: where the person has moved far it shows a second one, a ghost that pixel errors like.
 """
 BENT, LEAST_BENT = 2, 1e-9
-BATCH = 16
+BATCH = 4
 """Frames looked at together."""
 Norm = Literal["groups", "batch"]
 REACH = 3.2
