@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
-from torch import _dynamo, nn
+from torch import nn
 
 from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
@@ -29,6 +29,8 @@ def compile_parts(parts: Iterable[nn.Module], how: Compile) -> None:
     """
     if how != "on":
         return
+    from torch import _dynamo  # a second or more, which the command line need not wait for
+
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, _MOST_SHAPES)
     for part in parts:
         # torch passes over frames of its own modules, such as nn.Sequential's: hence the lambda.
