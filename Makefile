@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test check lint types format bench clean
+.PHONY: help install demo test check lint types format web bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,8 +35,15 @@ format: .venv/installed  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+onnx/posecast-onnx.json: .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,onnx]'
+	$(BIN)/posecast export onnx --out onnx
+
+web: onnx/posecast-onnx.json  ## build web/dist: poses forecast in a browser (needs node and npm)
+	cd web && npm ci --no-audit --no-fund && node build.mjs ../onnx
+
 bench: .venv/installed  ## measure speed beside the limits of this machine
 	$(BIN)/python -m benchmarks.speed
 
 clean:  ## remove what the commands above made
-	rm -rf .venv demo
+	rm -rf .venv demo onnx web/dist web/node_modules

@@ -25,6 +25,7 @@ LAYERS = (
     ("windows",),
     ("training", "estimation"),
     ("forecasting",),
+    ("export",),
     ("evaluation",),
     ("report",),
     ("presets",),

@@ -103,6 +103,9 @@ COMMANDS = {
         "posecast.cli.study:make", "evaluations -> a page on which people choose between forecasts"
     ),
     "study read": Command("posecast.cli.study:read", "what people chose, and how far they agree"),
+    "export onnx": Command(
+        "posecast.cli.export:export_as_onnx", "the networks as ONNX files, for other programs"
+    ),
     "benchmark penn-pose": Command(
         "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
     ),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -19,7 +19,8 @@ from posecast.computing.options import ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
-from posecast.estimation.estimator import Pixels
+from posecast.estimation.estimator import JointFinder, Pixels
+from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_files import MOVIES
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
@@ -99,6 +100,10 @@ class ForecastVideo:
     then)."""
     pixels: Pixels = "auto"
     """What an .onnx file was trained on; auto takes what it says, or tries on the first frames."""
+    backend: Literal["torch", "onnx"] = "torch"
+    """onnx: run the networks of --onnx with onnxruntime in place of PyTorch."""
+    onnx: Path = Path("onnx")
+    """Folder that 'posecast export onnx' wrote, for --backend onnx."""
     mirror: bool = True
     """Estimate the mirrored picture too and average: twice the work, steadier joints."""
     config: Annotated[OwnVideoConfig, tyro.conf.arg(name="")] = field(
@@ -186,6 +191,8 @@ def _stem(video: Path) -> str:
 
 def _load(asked: ForecastVideo) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
     box = _parse_box(asked.box)
+    if asked.backend == "onnx":
+        return _load_onnx(asked, box)
     image_run = asked.image_run if asked.frames else None
     forecaster = Forecaster.load(asked.pose_run, image_run, asked.options)
     return forecaster, _source(asked, forecaster, box)
@@ -202,19 +209,40 @@ def _parse_box(text: str) -> Box | None:
     return x, y, width, height
 
 
+def _load_onnx(
+    asked: ForecastVideo, box: Box | None
+) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
+    """What was exported; PosecastError where other networks are asked for, too."""
+    for name in ("pose_run", "image_run", "estimator_run", "mirror"):
+        if getattr(asked, name) != ForecastVideo.__dataclass_fields__[name].default:
+            raise PosecastError(
+                f"--{name.replace('_', '-')} is for --backend torch; with onnx, give it to "
+                "'posecast export onnx'"
+            )
+    chain = load_onnx(asked.onnx, asked.frames, _least(asked))
+    return chain.forecaster, _source(asked, chain.forecaster, box, chain.estimator)
+
+
+def _least(asked: ForecastVideo) -> float:
+    """Confidence from which joints found by an estimator count as seen."""
+    return _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
+
+
 def _source(
-    asked: ForecastVideo, forecaster: Forecaster, box: Box | None
+    asked: ForecastVideo,
+    forecaster: Forecaster,
+    box: Box | None,
+    estimator: JointFinder | None = None,
 ) -> EstimatedPoses | KeypointFile:
     if asked.poses is not None:
         if box is not None:
             raise PosecastError("--box is for an estimator; choose among --poses with --person")
         options = KeypointOptions(asked.format, asked.min_confidence, asked.first_frame)
         return KeypointFile(asked.poses, options, asked.person)
-    least = _USUAL_CONFIDENCE if asked.min_confidence < 0 else asked.min_confidence
-    options = EstimatorOptions(
-        asked.mirror, least, asked.options.device, asked.options.precision, pixels=asked.pixels
-    )
-    estimator = load_pose_estimator(asked.estimator_run, forecaster.skeleton, options)
+    if estimator is None:
+        run_on = (asked.options.device, asked.options.precision)
+        options = EstimatorOptions(asked.mirror, _least(asked), *run_on, pixels=asked.pixels)
+        estimator = load_pose_estimator(asked.estimator_run, forecaster.skeleton, options)
     return EstimatedPoses(estimator, asked.follow, box, asked.person)
 
 

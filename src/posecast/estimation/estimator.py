@@ -147,7 +147,7 @@ class PoseEstimator:
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
             images = to_network(part.to(self._device))
             with self._autocast():
-                found = self._find(images)
+                found = self.find(images)
             for results, each in zip((joints, confidence), found, strict=True):
                 results.append(each.float().cpu().numpy())
         found = np.concatenate(joints), np.concatenate(confidence)
@@ -156,7 +156,8 @@ class PoseEstimator:
             return to_skeleton(points, sure, COCO.joints, self.skeleton)
         return found
 
-    def _find(self, images: Float[Tensor, "n 3 s s"]) -> _Found:
+    def find(self, images: Float[Tensor, "n 3 s s"]) -> _Found:
+        """What the network says of pictures in [-1, 1]: of MoveNet the joints of COCO."""
         if isinstance(self._network, MoveNet):
             return _ask_movenet(self._network, images, self.options.mirror)
         mirror = self.skeleton.mirror if self.options.mirror else None
@@ -173,7 +174,8 @@ def _ask_movenet(network: MoveNet, images: Float[Tensor, "n 3 s s"], mirror: boo
     if not mirror:
         return network(images)
     joints, scores = network(torch.cat([images, images.flip(-1)]))
-    (straight, turned), (sure, sure_turned) = joints.chunk(2), scores.chunk(2)
+    half = images.shape[0]
+    straight, turned, sure, sure_turned = joints[:half], joints[half:], scores[:half], scores[half:]
     order = list(COCO.mirror)
     turned, sure_turned = turned[:, order], sure_turned[:, order]
     turned = torch.stack([1 - turned[..., 0], turned[..., 1]], dim=-1)

@@ -21,7 +21,7 @@ from posecast.motion.neighbours import MotionBase, Neighbours
 from posecast.motion.own_past import OwnPast, own_past
 from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, resample, see
 from posecast.networks.motion_residual import MotionInputs, MotionResidual
-from posecast.skeletons import SKELETONS
+from posecast.skeletons import SKELETONS, Skeleton
 
 MAX_PAST = 900
 """Frames that are looked at, half a minute."""
@@ -33,7 +33,7 @@ _FIRST_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """What was seen of one clip, at 30 frames a second."""
 
     joints_px: Float[np.ndarray, "p j 2"]
@@ -51,13 +51,7 @@ class MotionForecaster:
     def __init__(
         self, network: MotionResidual, base: MotionBase, device: torch.device | None = None
     ) -> None:
-        skeleton = SKELETONS[network.config.skeleton]
-        if base.num_joints != skeleton.num_joints:
-            raise PosecastError(
-                f"the database of motion has {base.num_joints} joints, skeleton {skeleton.name} "
-                f"has {skeleton.num_joints}; use the one that the network was trained with"
-            )
-        self.needs = Needs(skeleton, num_past=RECENT, max_past=MAX_PAST, fps=FPS)
+        self.needs = needs_of(SKELETONS[network.config.skeleton], base)
         self._device = device or torch.device("cpu")
         self._network = network.float().eval().to(self._device)
         self.base = base
@@ -70,14 +64,13 @@ class MotionForecaster:
         clips = [_look_at(each) for each in seen]
         motions = _see_all(clips)
         found = self.base.find(motions)
-        said = self._network.both_ways(self._inputs(clips, motions, found))
-        moved, radius = said.moved.cpu().numpy(), said.log_radius[:, 0].exp().cpu().numpy()
+        moved, radius = self._say(clips, motions, found)
         forecasts = []
         for row, (video, clip) in enumerate(zip(seen, clips, strict=True)):
             size, last = float(motions.size_px[row]), motions.last_px[row]
             others = from_cosines(found.cosines[row, : samples - 1])
             apart = _ways_apart(clip.own, size, others, found.weights[row], samples - 1)
-            futures = moved[row] + _as_far_as_errors(apart, radius[row])
+            futures = moved[row] + _as_far_as_errors(apart, radius[row, 0])
             rate = FPS / video.fps
             longer = [
                 self._to_rate(each * size + last, clip, last, steps, rate) for each in futures
@@ -92,11 +85,17 @@ class MotionForecaster:
         `motion.basis`."""
         clip = _look_at(seen)
         motions = _see_all([clip])
-        said = self._network.both_ways(self._inputs([clip], motions, self.base.find(motions)))
-        return said.log_radius[0].exp().cpu().numpy() * motions.size_px[0]
+        return self._say([clip], motions, self.base.find(motions))[1][0] * motions.size_px[0]
+
+    def _say(
+        self, clips: Sequence[Seen], motions: SeenMotion, found: Neighbours
+    ) -> tuple[Float[np.ndarray, "b t j 2"], Float[np.ndarray, "b q t j"]]:
+        """What the network says: displacements and radii, in sizes of the seen bodies."""
+        said = self._network.both_ways(self._inputs(clips, motions, found))
+        return said.moved.cpu().numpy(), said.log_radius.exp().cpu().numpy()
 
     def _inputs(
-        self, clips: Sequence[_Seen], motions: SeenMotion, found: Neighbours
+        self, clips: Sequence[Seen], motions: SeenMotion, found: Neighbours
     ) -> MotionInputs:
         size = motions.size_px[:, None, None, None]
         values = {
@@ -114,7 +113,7 @@ class MotionForecaster:
     def _to_rate(
         self,
         future_px: Float[np.ndarray, "h j 2"],
-        clip: _Seen,
+        clip: Seen,
         last_px: Float[np.ndarray, "j 2"],
         steps: int,
         rate: float,
@@ -129,7 +128,17 @@ class MotionForecaster:
         return poses[before] * (1 - share) + poses[before + 1] * share
 
 
-def _look_at(seen: SeenVideo) -> _Seen:
+def needs_of(skeleton: Skeleton, base: MotionBase) -> Needs:
+    """What has to be seen; PosecastError where the database is of another skeleton."""
+    if base.num_joints != skeleton.num_joints:
+        raise PosecastError(
+            f"the database of motion has {base.num_joints} joints, skeleton {skeleton.name} "
+            f"has {skeleton.num_joints}; use the one that the network was trained with"
+        )
+    return Needs(skeleton, num_past=RECENT, max_past=MAX_PAST, fps=FPS)
+
+
+def _look_at(seen: SeenVideo) -> Seen:
     """PosecastError where no joint is visible."""
     if not seen.visible.any():
         raise PosecastError("no joint is visible in the seen frames: nothing to forecast from")
@@ -139,10 +148,10 @@ def _look_at(seen: SeenVideo) -> _Seen:
     joints, visible = joints[-MAX_PAST:], visible[-MAX_PAST:]
     if not visible.any():  # joints seen in single frames alone
         joints, visible = filled[-1:], np.any(seen.visible, axis=0)[None]
-    return _Seen(joints, visible, own_past(joints, visible))
+    return Seen(joints, visible, own_past(joints, visible))
 
 
-def _see_all(clips: Sequence[_Seen]) -> SeenMotion:
+def _see_all(clips: Sequence[Seen]) -> SeenMotion:
     """Clips of one length at once."""
     lengths = {len(clip.joints_px) for clip in clips}
     if len(lengths) == 1:

@@ -133,6 +133,24 @@ def own_side_name(joint: str, skeleton: Skeleton) -> str:
     return f"{swapped[side]}_{rest}" if side in swapped else joint
 
 
+def joint_sources(names: Sequence[str], skeleton: Skeleton) -> list[list[list[int]]]:
+    """For each joint of the skeleton the columns of the points that it comes from, best first;
+    several columns mean their middle. KeypointError where no joint has a source."""
+    place = {name: index for index, name in enumerate(names)}
+    found = []
+    for joint in skeleton.joints:
+        own = own_side_name(joint, skeleton)
+        sources = _SOURCES.get(own, ((own,),))
+        known = [source for source in sources if all(name in place for name in source)]
+        found.append([[place[name] for name in source] for source in known])
+    if not any(found):
+        raise KeypointError(
+            f"none of the points ({', '.join(names[:8])} ...) is a joint of skeleton "
+            f"{skeleton.name} ({', '.join(skeleton.joints[:4])} ...): name them so"
+        )
+    return found
+
+
 def to_skeleton(
     points: Float[np.ndarray, "t k 2"],
     confidence: Float[np.ndarray, "t k"],
@@ -144,24 +162,12 @@ def to_skeleton(
     Points of confidence 0 are not used; a joint is as sure as the least sure of its points, and a
     joint without a source is at 0, 0 with confidence 0. KeypointError where no joint has a source.
     """
-    place = {name: index for index, name in enumerate(names)}
     joints = np.zeros((len(points), skeleton.num_joints, 2))
     sure = np.zeros((len(points), skeleton.num_joints))
-    has_source = False
-    for number, joint in enumerate(skeleton.joints):
-        own = own_side_name(joint, skeleton)
-        for source in _SOURCES.get(own, ((own,),)):
-            if not all(name in place for name in source):
-                continue
-            has_source = True
-            columns = [place[name] for name in source]
+    for number, sources in enumerate(joint_sources(names, skeleton)):
+        for columns in sources:
             least = confidence[:, columns].min(axis=1)
             use = (least > 0) & (sure[:, number] == 0)
             joints[use, number] = points[use][:, columns].mean(axis=1)
             sure[use, number] = least[use]
-    if not has_source:
-        raise KeypointError(
-            f"none of the points ({', '.join(names[:8])} ...) is a joint of skeleton "
-            f"{skeleton.name} ({', '.join(skeleton.joints[:4])} ...): name them so"
-        )
     return joints, sure

@@ -26,6 +26,8 @@ WARM_UP = 4
 APART = 4
 SOFTNESS = 0.5
 PULL_FRAMES = 30.0
+SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
+NO_FACTS = (0.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _facts(
     variance = np.tensordot(weights, ((moved - mean) ** 2).sum(axis=-1), axes=1)
     spread = np.sqrt(variance.mean(axis=-1))
     movement = np.sqrt((mean**2).sum(axis=-1).mean(axis=-1))
-    at = [min(frames, len(mean)) - 1 for frames in (16, 32)]
+    at = [min(frames, len(mean)) - 1 for frames in SPREAD_FRAMES]
     usual = np.median(misfit[WARM_UP : len(misfit) - SHORTEST_PERIOD])
     facts = [
         1.0,
@@ -147,5 +149,5 @@ def _facts(
 
 
 def _nothing(num_joints: int, steps: int) -> OwnPast:
-    facts = np.array([0, 3, 3, 0, 0, 0, 0, 0], np.float32)
-    return OwnPast(np.zeros((0, steps, num_joints, 2), np.float32), np.zeros(0, np.float32), facts)
+    moved = np.zeros((0, steps, num_joints, 2), np.float32)
+    return OwnPast(moved, np.zeros(0, np.float32), np.array(NO_FACTS, np.float32))

@@ -142,7 +142,7 @@ def estimate_heatmaps(
     if mirror is None:
         return network(images)[-1].float().sigmoid()
     both = network(torch.cat([images, images.flip(-1)]))[-1].float().sigmoid()
-    straight, mirrored = both.chunk(2)
+    straight, mirrored = both[: images.shape[0]], both[images.shape[0] :]
     return (straight + mirrored[:, list(mirror)].flip(-1)) / 2
 
 

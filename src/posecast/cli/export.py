@@ -1,0 +1,37 @@
+"""`posecast export onnx`: the networks for programs without PyTorch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from posecast.cli.parsing import parse
+from posecast.export.writing import OnnxSources, export_onnx
+
+
+@dataclass(frozen=True)
+class ExportOnnx:
+    """Write estimator, forecaster and drawer as ONNX files, for programs without PyTorch.
+
+    Writes OUT/*.onnx, and OUT/posecast-onnx.json, which says what goes in and comes out of each and
+    how they are put together. 'posecast forecast --backend onnx' uses them; so do
+    examples/forecast_onnx.py, which imports no PyTorch, and the page in web/, which runs in a
+    browser. Takes minutes. Needs: pip install 'posecast[onnx]'.
+
+    Examples:
+      posecast export onnx
+      posecast export onnx --out onnx --pose-run runs/motion
+    """
+
+    out: Path = Path("onnx")
+    """Folder for the files."""
+    sources: Annotated[OnnxSources, tyro.conf.arg(name="")] = field(default_factory=OnnxSources)
+
+
+def export_as_onnx(words: list[str], program: str) -> int:
+    """`posecast export onnx [--out OUT]`."""
+    asked = parse(ExportOnnx, words, program)
+    for path in export_onnx(asked.out, asked.sources):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    return 0

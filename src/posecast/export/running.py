@@ -1,0 +1,151 @@
+"""A forecast with onnxruntime in place of PyTorch's networks, from what `export.writing` wrote.
+
+What is no network stays as it is: own past, neighbours, carrying. So everything that posecast does
+with a Forecaster it does with this one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
+from posecast.estimation.estimator import Joints
+from posecast.export.writing import FORMAT, MANIFEST, run, session
+from posecast.forecasting.carried import CarriedDrawer
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.motion import MotionForecaster, Seen, needs_of
+from posecast.motion.neighbours import BASE_FILE, MotionBase, Neighbours
+from posecast.motion.seen import SeenMotion
+from posecast.networks.carrying import LayerBatch
+from posecast.records.files import FileError, read_json
+from posecast.skeletons import SKELETONS, Skeleton
+
+
+class OnnxFinder:
+    """An exported estimator, a `JointFinder`."""
+
+    def __init__(self, model: Any, skeleton: Skeleton, min_confidence: float) -> None:
+        self._session = model
+        self.skeleton = skeleton
+        self.min_confidence = min_confidence
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures that it reads."""
+        return self._session.get_inputs()[0].shape[1]
+
+    def estimate(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Joints:
+        """As `JointFinder`."""
+        joints, sure = self._session.run(None, {"pictures": pictures})
+        return joints, sure
+
+
+class OnnxMotionForecaster(MotionForecaster):
+    """As `MotionForecaster`, the network's part by an exported forecaster."""
+
+    def __init__(self, model: Any, base: MotionBase, skeleton: Skeleton) -> None:
+        self.needs = needs_of(skeleton, base)
+        self.base = base
+        self._session = model
+
+    def _say(
+        self, clips: Sequence[Seen], motions: SeenMotion, found: Neighbours
+    ) -> tuple[Float[np.ndarray, "b t j 2"], Float[np.ndarray, "b q t j"]]:
+        said = [
+            self._session.run(
+                ("moved", "radius_px"),
+                {"past_joints_px": clip.joints_px[None], "past_visible": clip.visible[None]},
+            )
+            for clip in clips
+        ]
+        moved, radii = (np.concatenate(each) for each in zip(*said, strict=True))
+        return moved, radii / motions.size_px[:, None, None, None]
+
+
+class _Exported(nn.Module):
+    """An exported network of one output, called as the network is."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._session = model
+        self._names = [each.name for each in model.get_inputs()]
+
+    def forward(self, *values: Tensor) -> Tensor:
+        found = run(self._session, dict(zip(self._names, values, strict=True)))
+        return torch.from_numpy(found[0])
+
+
+class _ExportedCarrying(nn.Module):
+    """As `CarryingNetwork`; parts that were not learned are absent."""
+
+    def __init__(self, mask: Any, refinement: Any) -> None:
+        super().__init__()
+        self.mask = None if mask is None else _Exported(mask)
+        self.refinement = None if refinement is None else _Exported(refinement)
+
+    def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Tensor:
+        """The frames of layers."""
+        if self.refinement is None:
+            return layers.mixed()
+        return self.refinement(*(getattr(layers, each.name) for each in fields(layers)), maps)
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxChain:
+    """Everything that a forecast of a video needs."""
+
+    forecaster: Forecaster
+    estimator: OnnxFinder
+
+
+def load_onnx(
+    folder: str | Path, draws: bool = True, min_confidence: float | None = None
+) -> OnnxChain:
+    """Read a folder of 'posecast export onnx'.
+
+    Args:
+        folder: what was exported.
+        draws: whether frames are wanted.
+        min_confidence: joints at least so sure count as seen; None: as was exported.
+
+    Raises:
+        PosecastError: no such folder, one of another version, or the extra is not installed.
+    """
+    folder = Path(folder)
+    facts = _facts(folder)
+    skeleton = SKELETONS[facts["skeleton"]["name"]]
+    graphs = {name: session(str(folder / graph["file"])) for name, graph in facts["graphs"].items()}
+    base = MotionBase.load(folder / BASE_FILE)
+    drawer = None
+    if draws:
+        network: Any = _ExportedCarrying(graphs.get("mask"), graphs.get("refinement"))
+        drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
+    least = facts["min_confidence"] if min_confidence is None else min_confidence
+    return OnnxChain(
+        Forecaster(OnnxMotionForecaster(graphs["forecaster"], base, skeleton), drawer),
+        OnnxFinder(graphs["estimator"], skeleton, least),
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What the folder's JSON file says."""
+    try:
+        facts = read_json(folder / MANIFEST)
+    except FileError as error:
+        raise PosecastError(
+            f"no exported networks in {folder} ({error}): make them with 'posecast export onnx "
+            f"--out {folder}'"
+        ) from error
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        raise PosecastError(
+            f"{folder / MANIFEST} is {found!r}; expected {FORMAT!r}: export again with this version"
+        )
+    return facts

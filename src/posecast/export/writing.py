@@ -1,0 +1,287 @@
+"""The networks of a forecast as a folder of ONNX files, and a JSON file that says how to use them.
+
+FORMAT                what the JSON file calls itself
+MANIFEST              its name
+export_onnx(...)      write the folder
+"""
+
+import contextlib
+import importlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from posecast import __version__
+from posecast.errors import PosecastError
+from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.export.motion_graph import MotionGraph
+from posecast.export.network_graphs import Graph, drawer_graphs, estimator_graph
+from posecast.forecasting.motion import MAX_PAST
+from posecast.motion.basis import FPS, HORIZON
+from posecast.motion.neighbours import BASE_FILE, MotionBase
+from posecast.motion.seen import RECENT
+from posecast.networks.carrying import CarryingNetwork
+from posecast.networks.hourglass import Hourglass
+from posecast.networks.kinds import LoadedNetwork, load_network
+from posecast.networks.motion_residual import MotionResidual
+from posecast.networks.movenet import MoveNet
+from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
+from posecast.records.files import write_together
+from posecast.skeletons import SKELETONS, Skeleton
+
+FORMAT = "posecast onnx 1"
+MANIFEST = "posecast-onnx.json"
+_BATCH = "batch"
+_AGREE = 1e-3
+_SMALL = 1024  # numbers that are not worth a conversion
+CHAIN = (
+    "estimator: cut a square around the person out of each frame (the first: the whole frame, "
+    "padded), scale it to the size of 'pictures', and map joints_crop back to pixels of the frame; "
+    "a joint is visible where its confidence reaches min_confidence. Look at the next frame where "
+    "this one had the person, with half as much room again.",
+    "forecaster: the poses of the seen frames, `fps` of them a second (pick or interpolate), the "
+    "last one last, at least `least_past` of them, to the poses of the next `horizon` frames at "
+    "the same rate.",
+    "maps, mask, refinement: what is learned in drawing frames. The layers that refinement reads "
+    "are made of seen pixels by posecast.carrying, which is numpy and OpenCV; whoever wants poses "
+    "alone needs none of these files.",
+)
+"""How the files are put together, step by step."""
+
+
+@dataclass(frozen=True)
+class OnnxSources:
+    """What is exported: shipped weights by name, run folders or .safetensors files."""
+
+    pose_run: Path = Path(DEFAULT_FORECASTER)
+    """Run of 'posecast train motion', or shipped weights by name."""
+    image_run: Path = Path(DEFAULT_DRAWER)
+    """Drawer that carries pixels along: shipped weights by name, or its run."""
+    estimator_run: Path = Path(DEFAULT_ESTIMATOR)
+    """Shipped weights by name, or a run of 'posecast train estimator'."""
+    mirror: bool = True
+    """The estimator looks at the mirrored picture too: twice the work, steadier joints."""
+
+
+def export_onnx(out: str | Path, sources: OnnxSources | None = None) -> list[Path]:
+    """Write the files of a forecast to a folder; each is run once and compared with its network.
+
+    Returns the files, the JSON file last.
+
+    Raises:
+        PosecastError: a run of another kind than can be exported, or the extra is not installed.
+    """
+    sources = sources or OnnxSources()
+    for module in ("onnx", "onnxruntime", "onnxscript"):
+        extra(module)
+    motion = load_network(sources.pose_run, MotionResidual)
+    skeleton = SKELETONS[motion.network.config.skeleton]
+    graphs = {
+        "estimator": _estimator(sources, skeleton),
+        "forecaster": _forecaster(motion),
+        **drawer_graphs(load_network(sources.image_run, CarryingNetwork).network, skeleton),
+    }
+    programs = {f"{name}.onnx": _exported(name, graph) for name, graph in graphs.items()}
+    manifest = _manifest(sources, skeleton, graphs, programs)
+    text = json.dumps(manifest, indent=2) + "\n"
+    writers = {Path(out) / name: _writer(program) for name, program in programs.items()}
+    writers[Path(out) / BASE_FILE] = MotionBase.load(motion.path.with_name(BASE_FILE)).save
+    writers[Path(out) / MANIFEST] = lambda path: _write_text(path, text)
+    write_together(writers)
+    return list(writers)
+
+
+def extra(module: str) -> Any:
+    """A module of the extra; PosecastError where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise PosecastError(
+            f"{module} is not installed ({error}): pip install 'posecast[onnx]'"
+        ) from error
+
+
+def _estimator(sources: OnnxSources, skeleton: Skeleton) -> Graph:
+    network = load_network(sources.estimator_run, (Hourglass, MoveNet)).network
+    options = EstimatorOptions(mirror=sources.mirror, device="cpu")
+    return estimator_graph(network, PoseEstimator(network, skeleton, options))
+
+
+def _forecaster(loaded: LoadedNetwork[MotionResidual]) -> Graph:
+    base = MotionBase.load(loaded.path.with_name(BASE_FILE))
+    joints = torch.rand(2, 37, base.num_joints, 2) * 200
+    count = str(base.num_joints)
+    return Graph(
+        MotionGraph(loaded.network, base).eval(),
+        {"past_joints_px": joints, "past_visible": torch.ones(joints.shape[:3], dtype=torch.bool)},
+        {
+            "past_joints_px": (_BATCH, "past", count, "2"),
+            "past_visible": (_BATCH, "past", count),
+        },
+        ("future_joints_px", "moved", "radius_px"),
+        "Seen joints (x, y) in pixels of any picture, hidden ones ignored, to future ones; moved: "
+        "their displacements from the last seen pose in body sizes, before limbs are kept from "
+        "growing; radius_px: distances from the forecast that hold half (0) and nine tenths (1) "
+        "of the truths, by frame and joint.",
+    )
+
+
+def _exported(name: str, graph: Graph) -> Any:
+    """An ONNX program that says what its function says.
+
+    Constants are folded, nothing is rewritten: the rewriter of onnxscript takes an addition of
+    1e-8 for one of nothing.
+    """
+    auto = torch.export.Dim.AUTO
+    dims = [
+        {place: auto for place, axis in enumerate(graph.free[name]) if not axis.isdigit()}
+        for name in graph.inputs
+    ]
+    takes_any = graph.function.forward.__code__.co_flags & 0x04  # *values
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            graph.function,
+            tuple(graph.inputs.values()),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=(tuple(dims),) if takes_any else tuple(dims),
+            dynamo=True,
+            external_data=False,
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None
+        optimizer = importlib.import_module("onnxscript.optimizer")
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
+    _name_axes(program.model, graph)
+    _make_small(program.model.graph)
+    program.model.producer_name, program.model.producer_version = "posecast", __version__
+    program.model.doc_string = graph.note
+    _check(name, graph, program.model_proto.SerializeToString())
+    return program
+
+
+def _name_axes(model: Any, graph: Graph) -> None:
+    """Free axes by their names in place of the exporter's, in inputs and outputs alike."""
+    named = {}
+    for value in model.graph.inputs:
+        for size, axis in zip(value.shape, graph.free[value.name], strict=True):
+            if not isinstance(size, int):
+                named[size.value] = axis
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        sizes = [size if isinstance(size, int) else size.value for size in value.shape]
+        value.shape = type(value.shape)([named.get(size, size) for size in sizes])
+
+
+def _make_small(graph: Any) -> None:
+    """Numbers in half precision where not a bit is lost, as shipped weights are stored, and none of
+    the exporter's notes on where in the source a node comes from."""
+    ir = importlib.import_module("onnx_ir")
+    for node in graph.all_nodes():
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for name, value in list(graph.initializers.items()):
+        numbers = value.const_value.numpy()
+        if numbers.dtype != np.float32 or numbers.size < _SMALL:
+            continue
+        with np.errstate(over="ignore"):
+            half = numbers.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), numbers):
+            stored = ir.Value(name=f"{name}_half", const_value=ir.tensor(half, name=f"{name}_half"))
+            stored.type, stored.shape = ir.TensorType(ir.DataType.FLOAT16), ir.Shape(half.shape)
+            graph.register_initializer(stored)
+            cast = ir.node("Cast", [stored], {"to": ir.DataType.FLOAT.value})
+            graph.insert_before(graph[0], cast)
+            ir.convenience.replace_all_uses_with(value, cast.outputs[0])
+            del graph.initializers[name]
+
+
+def _check(name: str, graph: Graph, model: bytes) -> None:
+    """RuntimeError unless the file says what the function says of the example."""
+    with torch.no_grad():
+        said = graph.function(*graph.inputs.values())
+    expected = said if isinstance(said, tuple) else (said,)
+    for want, found in zip(expected, run(session(model), graph.inputs), strict=True):
+        scale = max(float(want.abs().max()), 1.0)
+        apart = np.abs(want.numpy() - found).max()
+        if not apart <= _AGREE * scale:
+            raise RuntimeError(f"the exported {name} is {apart} off, of values up to {scale}")
+
+
+def session(model: bytes | str) -> Any:
+    """An onnxruntime session on the processor."""
+    return extra("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, inputs: dict[str, Tensor]) -> list[np.ndarray]:
+    """What a graph says of tensors."""
+    return session.run(None, {name: value.cpu().numpy() for name, value in inputs.items()})
+
+
+def _manifest(
+    sources: OnnxSources, skeleton: Skeleton, graphs: dict[str, Graph], programs: dict[str, Any]
+) -> dict[str, Any]:
+    made = {name: path.name for name, path in vars(sources).items() if name != "mirror"}
+    return {
+        "format": FORMAT,
+        "posecast": __version__,
+        "made_from": {**made, "mirror": sources.mirror},
+        "chain": CHAIN,
+        "fps": FPS,
+        "horizon": HORIZON,
+        "least_past": RECENT,
+        "most_past": MAX_PAST,
+        "min_confidence": EstimatorOptions().min_confidence,
+        "skeleton": {
+            "name": skeleton.name,
+            "joints": skeleton.joints,
+            "limbs": skeleton.limbs,
+            "left_means": skeleton.left_means,
+        },
+        "graphs": {
+            name: {
+                "file": file,
+                "note": graph.note,
+                "inputs": [_described(each) for each in program.model.graph.inputs],
+                "outputs": [_described(each) for each in program.model.graph.outputs],
+            }
+            for (name, graph), (file, program) in zip(graphs.items(), programs.items(), strict=True)
+        },
+    }
+
+
+def _described(value: Any) -> dict[str, Any]:
+    shape = [size if isinstance(size, int) else str(size.value) for size in value.shape]
+    return {"name": value.name, "type": value.dtype.name.lower(), "shape": shape}
+
+
+def _writer(program: Any):
+    return lambda path: path.write_bytes(program.model_proto.SerializeToString())
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

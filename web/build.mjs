@@ -1,0 +1,33 @@
+// Makes dist/: index.html and app.js, which holds the networks, onnxruntime and the sample, so that
+// the page opens from a folder as well as from a server and asks for nothing more.
+// Usage: node build.mjs FOLDER_OF_POSECAST_EXPORT_ONNX
+
+import { copyFile, mkdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const models = resolve(process.argv[2] ?? resolve(here, "../onnx"));
+const dist = resolve(here, "dist");
+const runtime = resolve(here, "node_modules/onnxruntime-web");
+
+await mkdir(dist, { recursive: true });
+await build({
+  entryPoints: [resolve(here, "src/main.js")],
+  outfile: resolve(dist, "app.js"),
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  alias: {
+    "exported": models,
+    "runtime-wasm": resolve(runtime, "dist/ort-wasm-simd-threaded.wasm"),
+    "sample": resolve(here, "../src/posecast/sample"),
+  },
+  loader: { ".onnx": "binary", ".wasm": "binary", ".mp4": "binary" },
+  define: { "import.meta.url": "document.baseURI" },
+  legalComments: "none",
+});
+await copyFile(resolve(here, "src/index.html"), resolve(dist, "index.html"));
+await copyFile(resolve(here, "licences.txt"), resolve(dist, "licences.txt"));
