@@ -23,7 +23,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.motion import MotionForecaster, Seen, needs_of
 from posecast.motion.neighbours import BASE_FILE, MotionBase, Neighbours
 from posecast.motion.seen import SeenMotion
-from posecast.networks.carrying import LayerBatch
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork, LayerBatch
 from posecast.records.files import FileError, read_json
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -82,15 +82,20 @@ class _Exported(nn.Module):
         return torch.from_numpy(found[0])
 
 
-class _ExportedCarrying(nn.Module):
-    """As `CarryingNetwork`; parts that were not learned are absent."""
+class _ExportedCarrying(CarryingNetwork):
+    """As its base; parts that were not learned are absent."""
+
+    mask: nn.Module | None
+    refinement: nn.Module | None
 
     def __init__(self, mask: Any, refinement: Any) -> None:
-        super().__init__()
+        super().__init__(CarryingConfig(mask_widths=(), refinement_widths=()))
         self.mask = None if mask is None else _Exported(mask)
         self.refinement = None if refinement is None else _Exported(refinement)
 
-    def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Tensor:
+    def forward(
+        self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]
+    ) -> Float[Tensor, "b 3 h w"]:
         """The frames of layers."""
         if self.refinement is None:
             return layers.mixed()
@@ -125,7 +130,7 @@ def load_onnx(
     base = MotionBase.load(folder / BASE_FILE)
     drawer = None
     if draws:
-        network: Any = _ExportedCarrying(graphs.get("mask"), graphs.get("refinement"))
+        network = _ExportedCarrying(graphs.get("mask"), graphs.get("refinement"))
         drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
     least = facts["min_confidence"] if min_confidence is None else min_confidence
     return OnnxChain(

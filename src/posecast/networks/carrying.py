@@ -124,14 +124,14 @@ class PersonMask(nn.Module):
 
 @torch.inference_mode()
 def person_masks(
-    network: PersonMask,
+    network: nn.Module,
     frames: UInt8[np.ndarray, "t s s 3"],
     joints_crop: Float[np.ndarray, "t j 2"],
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
 ) -> Float[np.ndarray, "t c c"]:
-    """How much the person covers of each seen frame."""
-    device = next(network.parameters()).device
+    """How much the person covers of each seen frame, by a `PersonMask` or what stands in for it."""
+    device = next((each.device for each in network.parameters()), torch.device("cpu"))
     size = body_size(joints_crop, visible, skeleton)
     if frames.shape[1] != COARSE:
         how = cv2.INTER_AREA if frames.shape[1] > COARSE else cv2.INTER_LINEAR
