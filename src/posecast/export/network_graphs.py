@@ -4,8 +4,9 @@ An example is what an exporter follows the function with; its sizes say nothing 
 are fixed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,7 +111,7 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
     """Of the networks of a carried drawer; none where nothing was learned."""
     drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
     seen = _example(skeleton)
-    shown: dict[str, Sequence[Tensor]] = {}
+    shown: dict[str, tuple[Any, ...]] = {}
     hooks = [network.register_forward_pre_hook(_keep(shown, "refinement"))]
     if network.mask is not None:
         hooks.append(network.mask.register_forward_pre_hook(_keep(shown, "mask")))
@@ -120,7 +121,7 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
     return {**_maps(skeleton, shown), **_mask(network, shown), **_refinement(network, shown)}
 
 
-def _maps(skeleton: Skeleton, shown: dict[str, Sequence[Tensor]]) -> dict[str, Graph]:
+def _maps(skeleton: Skeleton, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
     if not shown:
         return {}
     joints = str(skeleton.num_joints)
@@ -142,10 +143,10 @@ def _maps(skeleton: Skeleton, shown: dict[str, Sequence[Tensor]]) -> dict[str, G
     return {"maps": Graph(MapsGraph(skeleton).eval(), inputs, axes, ("maps",), note)}
 
 
-def _mask(network: CarryingNetwork, shown: dict[str, Sequence[Tensor]]) -> dict[str, Graph]:
+def _mask(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
     if network.mask is None:
         return {}
-    inputs = dict(zip(("pictures", "maps"), shown["mask"], strict=True))
+    inputs: dict[str, Tensor] = dict(zip(("pictures", "maps"), shown["mask"], strict=True))
     axes = {name: ("batch", *map(str, value.shape[1:])) for name, value in inputs.items()}
     note = (
         f"seen pictures, RGB from -1 to 1, channels first, the person's crop at {COARSE} x "
@@ -154,7 +155,7 @@ def _mask(network: CarryingNetwork, shown: dict[str, Sequence[Tensor]]) -> dict[
     return {"mask": Graph(network.mask, inputs, axes, ("mask_logits",), note)}
 
 
-def _refinement(network: CarryingNetwork, shown: dict[str, Sequence[Tensor]]) -> dict[str, Graph]:
+def _refinement(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
     if network.refinement is None:
         return {}
     layers, maps = shown["refinement"]
@@ -170,8 +171,12 @@ def _refinement(network: CarryingNetwork, shown: dict[str, Sequence[Tensor]]) ->
     return {"refinement": Graph(function, {**inputs, "maps": maps}, axes, ("frames",), note)}
 
 
-def _keep(shown: dict[str, Sequence[Tensor]], name: str):
-    def hook(_: nn.Module, inputs: Sequence[Tensor]) -> None:
+def _keep(
+    shown: dict[str, tuple[Any, ...]], name: str
+) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    """What notes the arguments of a network's call."""
+
+    def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
         shown[name] = inputs
 
     return hook
