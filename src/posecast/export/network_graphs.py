@@ -161,7 +161,7 @@ def _refinement(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> 
     layers, maps = shown["refinement"]
     inputs = {each.name: getattr(layers, each.name) for each in fields(LayerBatch)}
     axes = {name: ("batch", str(value.shape[1]), "side", "side") for name, value in inputs.items()}
-    axes["maps"] = ("batch", *map(str, maps.shape[1:]))
+    axes |= {"maps": ("batch", *map(str, maps.shape[1:]))}
     note = (
         "layers of future frames (posecast.carrying.layers, as posecast.networks.carrying."
         "LayerBatch holds them; pictures from -1 to 1) and maps of the wanted poses to frames, RGB "
