@@ -55,7 +55,7 @@ Numbers = dict[str, float]
 Frames = UInt8[np.ndarray, "f s s 3"]
 Clip = tuple[str, str, Frames, Float[np.ndarray, "f j 2"], Bool[np.ndarray, "f j"]]
 """Name, group, whole frames, joints in their pixels, visibility."""
-Poses = tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]
+Poses = tuple[Float[np.ndarray, "*t j 2"], Bool[np.ndarray, "*t j"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +135,17 @@ class Judge:
         """Percent of the visible joints that are found where they were asked to be."""
         size = self._estimator.size
         found = self._estimator.estimate(cv2.resize(frame, (size, size))[None])[0][0] * SIZE
+        if not visible.any():
+            return 0.0
         side = float((joints[visible].max(0) - joints[visible].min(0)).max())
         near = np.linalg.norm(found - joints, axis=-1) < 0.1 * side
         return float(100 * near[visible].mean())
+
+    def numbers(self, frame: np.ndarray, asked: Poses, true: np.ndarray, came: Poses) -> Numbers:
+        """What a frame shows of the pose that was asked for, and of the person who came."""
+        ours, theirs = self.look(frame, *asked), self.look(true, *came)
+        far = float(100 * (ours - theirs).norm() / theirs.norm())
+        return {"shows": self.shows(frame, *asked), "other person": far}
 
     @torch.inference_mode()
     def look(self, frame: np.ndarray, joints: np.ndarray, visible: np.ndarray) -> torch.Tensor:
@@ -235,11 +243,8 @@ class Table:
             asked = (joints, seen)
             if name != "true frame":
                 asked = (wanted[0][ahead - 1], wanted[1][ahead - 1] & seen)
-                ours, theirs = (
-                    self._judge.look(*each) for each in ((frame, *asked), (true, joints, seen))
-                )
-                numbers["other person"] = float(100 * (ours - theirs).norm() / theirs.norm())
-            numbers["shows"] = self._judge.shows(frame, *asked)
+            if not name.startswith("ghost"):
+                numbers |= self._judge.numbers(frame, asked, true, (joints, seen))
             self.rows[ahead, name][group].append(numbers)
 
 

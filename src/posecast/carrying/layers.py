@@ -60,15 +60,15 @@ SEAM = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """One future frame before it is put together; pictures are float, 0 to 255."""
+    """One future frame before it is put together."""
 
-    person: Float[np.ndarray, "s s 3"]
+    person: UInt8[np.ndarray, "s s 3"]
     """Each pixel from the part that owns it, the body's surroundings included."""
-    behind: Float[np.ndarray, "s s 3"]
+    behind: UInt8[np.ndarray, "s s 3"]
     """Each pixel from the part with the next best claim to it."""
-    bent: Float[np.ndarray, "s s 3"]
+    bent: UInt8[np.ndarray, "s s 3"]
     """The last seen frame, bent by a smooth flow and moved on with the camera."""
-    plate: Float[np.ndarray, "s s 3"]
+    plate: UInt8[np.ndarray, "s s 3"]
     shares: Float[np.ndarray, "4 c c"]
     """How much of each shows; sums to 1."""
     distance: Float[np.ndarray, "c c"]
@@ -76,7 +76,7 @@ class Layers:
     holes: Bool[np.ndarray, "s s"]
     """Where no seen frame shows what the plate does."""
 
-    def pictures(self) -> tuple[Float[np.ndarray, "s s 3"], ...]:
+    def pictures(self) -> tuple[UInt8[np.ndarray, "s s 3"], ...]:
         """In the order of the shares."""
         return self.person, self.behind, self.bent, self.plate
 
@@ -194,8 +194,6 @@ class CarriedPerson:
         carried = (np.clip((2.2 - near) / 0.6, 0, 1) * far[:, None, None]).max(axis=0)
         carried = cv2.GaussianBlur(carried.astype(np.float32), (0, 0), 1.5) * (1 - rests)
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
-        pictures = [each.astype(np.float32) for each in (person, behind, bent, plate)]
-        person, behind, bent, plate = pictures
         facts = (shares.astype(np.float32), near.min(axis=0), self.holes)
         return Layers(person, behind, bent, plate, *facts)
 

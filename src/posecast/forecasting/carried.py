@@ -168,5 +168,5 @@ def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
     values = torch.from_numpy(np.stack(coarse)).to(device)
     if side != COARSE:
         values = torch.nn.functional.interpolate(values, (side, side), mode="bilinear")
-    scaled = torch.from_numpy(pictures).to(device).movedim(-1, 1) / 127.5 - 1
+    scaled = torch.from_numpy(pictures).to(device).movedim(-1, 1).contiguous() / 127.5 - 1
     return LayerBatch(scaled, values[:, :NUM_LAYERS], values[:, NUM_LAYERS:], holes)

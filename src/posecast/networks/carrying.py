@@ -160,15 +160,24 @@ class LayerBatch:
 
     def mixed(self) -> Float[Tensor, "b 3 h w"]:
         """The frame without refinement."""
-        layers = self.pictures.unflatten(1, (NUM_LAYERS, 3))
-        return (layers * self.shares[:, :, None]).sum(dim=1)
+        total = self.pictures[:, :3] * self.shares[:, :1]
+        for number in range(1, NUM_LAYERS):
+            total = torch.addcmul(total, self.picture(number), self.share(number))
+        return total
+
+    def picture(self, number: int) -> Float[Tensor, "b 3 h w"]:
+        """One layer."""
+        return self.pictures[:, 3 * number : 3 * number + 3]
+
+    def share(self, number: int) -> Float[Tensor, "b 1 h w"]:
+        """How much of it shows."""
+        return self.shares[:, number : number + 1]
 
     def resized(self, side: int) -> "LayerBatch":
         """At another size; itself if it has that size."""
         if self.pictures.shape[-1] == side:
             return self
-        shrinks = self.pictures.shape[-1] > side
-        how = {"mode": "bilinear", "antialias": shrinks}
+        how = {"mode": "area" if self.pictures.shape[-1] > side else "bilinear"}
         parts = (self.pictures, self.shares, self.distance, self.holes)
         return LayerBatch(*(functional.interpolate(part, (side, side), **how) for part in parts))
 
@@ -217,44 +226,45 @@ def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
     """
     side = layers.pictures.shape[-1]
     plain = layers.mixed()
-    layered = torch.cat([layers.pictures, plain + _to_side(changes.drawn, side)], dim=1)
-    pictures = layered.unflatten(1, (NUM_LAYERS + 1, 3))
     shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE
     shown[:, BENT] = layers.shares[:, BENT] + LEAST_BENT
     shown = shown.log()
     before = shown.softmax(dim=1)
     after = (shown + 3 * _to_side(changes.logits, side)).softmax(dim=1)
     # The drawing's own share of the unrefined frame is of that frame, not of the drawing.
-    unmoved = torch.cat([layers.pictures, plain], dim=1).unflatten(1, (NUM_LAYERS + 1, 3))
-    moved = torch.cat([_moved(pictures[:, :-1], changes.flow), pictures[:, -1:]], dim=1)
-    change = (after[:, :, None] * moved - before[:, :, None] * unmoved).sum(dim=1)
+    drawn = plain + _to_side(changes.drawn, side)
+    change = after[:, -1:] * drawn - before[:, -1:] * plain
+    for number in range(NUM_LAYERS):
+        picture, part = layers.picture(number), slice(number, number + 1)
+        moved = _moved(picture, changes.flow[:, 2 * number : 2 * number + 2])
+        change = torch.addcmul(change, after[:, part], moved)
+        change = torch.addcmul(change, before[:, part], picture, value=-1)
     return plain + change * ((REACH - layers.distance) / 0.6).clamp(0, 1)
 
 
 def _moved(
-    pictures: Float[Tensor, "b l 3 h w"], flow: Float[Tensor, "b f d d"]
-) -> Float[Tensor, "b l 3 h w"]:
-    """Each layer fetched from where its flow points."""
-    batch, _, _, height, width = pictures.shape
+    pictures: Float[Tensor, "b 3 h w"], flow: Float[Tensor, "b 2 d d"]
+) -> Float[Tensor, "b 3 h w"]:
+    """Pixels fetched from where the flow points."""
+    height, width = pictures.shape[-2:]
     flow = functional.interpolate(flow, (height, width), mode="bilinear") * FLOW_UNIT
     rows, columns = (
         (torch.arange(n, device=flow.device, dtype=flow.dtype) + 0.5) * (2 / n) - 1
         for n in (height, width)
     )
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-    grid = grid + flow.unflatten(1, (NUM_LAYERS, 2)).flatten(0, 1).permute(0, 2, 3, 1)
+    grid = grid + flow.permute(0, 2, 3, 1)
     # Bicubic costs too much to train with.
     how = "bilinear" if torch.is_grad_enabled() else "bicubic"
-    fetched = functional.grid_sample(
-        pictures.flatten(0, 1), grid, mode=how, padding_mode="border", align_corners=False
+    return functional.grid_sample(
+        pictures, grid, mode=how, padding_mode="border", align_corners=False
     )
-    return fetched.unflatten(0, (batch, NUM_LAYERS))
 
 
 def _to_side(values: Float[Tensor, "b n c c"], side: int) -> Float[Tensor, "b n s s"]:
     if values.shape[-1] == side:
         return values
-    return functional.interpolate(values, (side, side), mode="bicubic")
+    return functional.interpolate(values, (side, side), mode="bilinear")
 
 
 def _last_in_memory(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:

@@ -202,12 +202,9 @@ def _as_bytes(
         for each in layers
     ]
     shares = [np.moveaxis(each.shares, 0, -1) * 255 for each in layers]
-    as_bytes = [
-        (np.stack(each) + 0.5).clip(0, 255).astype(np.uint8) for each in (pictures, shares, marks)
-    ]
+    second, third = ((np.stack(each) + 0.5).astype(np.uint8) for each in (shares, marks))
     sizes = np.full(len(layers), size, np.float32)
-    first, second, third = as_bytes
-    return Samples(first, second, third, joints.astype(np.float32), visible, sizes)
+    return Samples(np.stack(pictures), second, third, joints.astype(np.float32), visible, sizes)
 
 
 @dataclass(frozen=True)
