@@ -129,10 +129,10 @@ def train_carrying(
             network.mask.requires_grad_(False)
         maker = _mixed_maker(config, store, chosen.train, mask)
         settings = (config.windows.targets, config.stream, config.fit, fabric.device)
-        held_out = _maker(config, store, chosen.validation, mask)
-        validation = _validation(held_out, fabric.device) if chosen.validation else None
         step = CarryingStep(SKELETONS[config.skeleton], config.weights)
-        with SampleStream(maker, *settings) as batches:
+        with SampleStream(maker, *settings) as batches:  # makes samples from here on
+            held_out = _maker(config, store, chosen.validation, mask)
+            validation = _validation(held_out, fabric.device) if chosen.validation else None
             return fit(Descent(network, step, session), batches, validation, session)
 
 
