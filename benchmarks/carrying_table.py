@@ -15,6 +15,7 @@ person        PSNR within 1.25 radii of the true limbs
 sharpness     gradient energy in there, as a share of the true frame's
 flicker       mean change in grey levels between neighbouring drawn frames, in places farther than
               3.2 radii from the person in all frames
+and with forecast poses
 shows         % of joints that MoveNet finds in the frame within 0.1 of the body's box of where they
               were asked to be; of "true frame", of where they are
 other person  distance of the mean features (MoveNet's sixth block) of the person's square in the
@@ -126,7 +127,7 @@ class Judge:
     """MoveNet, asked where joints are and what a person looks like."""
 
     def __init__(self) -> None:
-        self._estimator = PoseEstimator.pretrained(options=EstimatorOptions())
+        self._estimator = PoseEstimator.pretrained(options=EstimatorOptions(mirror=False))
         network = load_network(DEFAULT_ESTIMATOR, MoveNet).network
         self._blocks = torch.nn.ModuleList(network.blocks[:6])
         self._stem = network.stem
@@ -196,7 +197,7 @@ class Table:
             name: flow if name == flow.name else load_frame_drawer(name) for name in methods
         }
         self._forecaster = load_pose_forecaster(DEFAULT_FORECASTER) if poses == "forecast" else None
-        self._judge = Judge()
+        self._judge = Judge() if poses == "forecast" else None
         self.rows: dict[tuple[int, str], dict[str, list[Numbers]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -243,7 +244,7 @@ class Table:
             asked = (joints, seen)
             if name != "true frame":
                 asked = (wanted[0][ahead - 1], wanted[1][ahead - 1] & seen)
-            if not name.startswith("ghost"):
+            if self._judge is not None and not name.startswith("ghost"):
                 numbers |= self._judge.numbers(frame, asked, true, (joints, seen))
             self.rows[ahead, name][group].append(numbers)
 
