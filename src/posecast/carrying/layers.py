@@ -216,12 +216,24 @@ class CarriedPerson:
         cover = np.take_along_axis(covers, owners[:1], axis=0)[0]
         cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
         second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
-        if self._side != COARSE:  # claims are smooth, owners are not
-            claims = np.moveaxis(_resized(np.moveaxis(claims, 0, -1), self._side), -1, 0)
-            owners = _owners(claims)[0]
+        if self._side != COARSE:
+            owners = self._fine(owners, claims)
         sources = np.maximum(sources, 0)
         person, behind = (self._fetched(owner, transforms, sources) for owner in owners)
         return person, behind, np.stack([cover * (1 - second), cover * second])
+
+    def _fine(
+        self, owners: Int[np.ndarray, "2 c c"], claims: Float[np.ndarray, "n c c"]
+    ) -> Int[np.ndarray, "2 s s"]:
+        """Owners in the frames' own pixels: claims are smooth, owners are not."""
+        places = (np.arange(self._side) + 0.5) * self._scale
+        nearest = np.ix_(*[np.minimum(places.astype(int), COARSE - 1)] * 2)
+        both, around = (owners[0] * len(PARTS) + owners[1]).astype(np.uint8), np.ones((3, 3))
+        seams = (cv2.dilate(both, around) != cv2.erode(both, around))[nearest]
+        fine = owners[:, *nearest]
+        resized = _resized(np.moveaxis(claims, 0, -1), self._side)
+        fine[:, seams] = _owners(resized[seams].T)[0]
+        return fine
 
     def _fetched(
         self,
@@ -275,9 +287,9 @@ class CarriedPerson:
 
 
 def _owners(
-    claims: Float[np.ndarray, "n s s"],
-) -> tuple[Int[np.ndarray, "2 s s"], Float[np.ndarray, "2 s s"]]:
-    """The parts with the best and the second best claim to each pixel, and these claims.
+    claims: Float[np.ndarray, "n *p"],
+) -> tuple[Int[np.ndarray, "2 *p"], Float[np.ndarray, "2 *p"]]:
+    """The parts with the best and the second best claim to each place, and these claims.
 
     Where one part alone has any, it is both.
     """

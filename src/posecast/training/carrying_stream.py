@@ -87,11 +87,6 @@ class CarryingBatch:
         layers = replace(self.layers, pictures=changed(self.layers.pictures))
         return replace(self, layers=layers, true=changed(self.true))
 
-    def to(self, device: torch.device) -> "CarryingBatch":
-        """Itself: it was made where the samples are."""
-        del device
-        return self
-
 
 @dataclass(frozen=True, eq=False)
 class StoredSamples:
