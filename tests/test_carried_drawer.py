@@ -113,6 +113,26 @@ def test_what_the_refinement_asks_for_happens_near_the_body_only():
     assert drawn[..., 64:].abs().max() == 0
 
 
+def test_norms_over_the_batch_become_part_of_the_convolutions():
+    torch.manual_seed(0)
+    network = CarryingNetwork(replace(SMALL, refinement_norm="batch"))
+    assert network.refinement is not None
+    for module in network.refinement.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
+            torch.nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2.0)
+    torch.nn.init.normal_(network.refinement.to_shares.weight, std=0.1)
+    shares = torch.full((1, 4, 128, 128), 1 / 4)
+    layers = LayerBatch(torch.rand(1, 12, 128, 128), shares, *torch.rand(2, 1, 1, 128, 128))
+    maps = torch.rand(1, 11, 64, 64)
+    with torch.no_grad():
+        before = network.eval()(layers, maps)
+        after = network.without_norms()(layers, maps)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    assert torch.allclose(before, after, atol=1e-4)
+    assert not torch.allclose(before, layers.mixed(), atol=1e-2)
+
+
 def test_it_ships_under_a_name_and_has_nothing_learned():
     loaded = load_frame_drawer(CARRIED)
     own, future = seen(crop=Crop(0, 0, 128, 128)), pose(**RAISED)[None]

@@ -50,7 +50,7 @@ class CarriedDrawer:
         self.skeleton = skeleton
         self._device = options.pick_device()
         self._half = options.precision != "32-true"
-        self._network = network.float().eval().to(self._device)
+        self._network = network.float().eval().without_norms().to(self._device)
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""

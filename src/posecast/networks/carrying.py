@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from posecast.carrying.body_maps import NUM_MAPS, body_maps
 from posecast.carrying.body_parts import body_size
@@ -63,6 +64,16 @@ class CarryingNetwork(nn.Module):
         self.mask = PersonMask(config.mask_widths) if config.mask_widths else None
         widths, norm = config.refinement_widths, config.refinement_norm
         self.refinement = Refinement(widths, norm) if widths else None
+
+    def without_norms(self) -> "CarryingNetwork":
+        """Itself, to draw with: normalisations over the batch become part of convolutions."""
+        for module in self.modules():
+            if isinstance(module, nn.Sequential):
+                for number, norm in enumerate(module):
+                    if isinstance(norm, nn.BatchNorm2d):
+                        module[number - 1] = fuse_conv_bn_eval(module[number - 1], norm)
+                        module[number] = nn.Identity()
+        return self
 
     def forward(
         self, layers: "LayerBatch", maps: Float[Tensor, "b m d d"]
