@@ -44,10 +44,11 @@ def find_truth(
     skeleton: Skeleton,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Truth:
-    """At most as many poses as were forecast; PosecastError where the person is in none of them."""
+    """At most as many poses as were forecast; PosecastError where no joint that was seen is in
+    them."""
     look = _read if isinstance(source, KeypointFile) else _estimate
     truth = look(video, source, result, skeleton, on_frame)  # pyright: ignore[reportArgumentType]
-    if not truth.visible.any():
+    if not (truth.visible & result.seen.visible.any(axis=0)).any():
         raise PosecastError(
             f"{video}: nothing to compare with: the person is not found after second "
             f"{(result.past_frames[-1] + 1) / result.fps:.2f}; give an earlier --from"

@@ -106,7 +106,8 @@ def compare_forecast(
         verdict=comparison.verdict(),
         player=player_of(pictures, rates.video, "Side by side", _where(result), error),
         legend=[(_FORECAST, Markup(legend_key(0))), ("nothing moves", Markup(legend_key(1)))],
-        figures=figures,
+        numbers=figures[0].table,
+        figures=figures[1:],  # the player has the first
         notes=[*result.warnings(), *result.chances()],
         version=__version__,
     )
@@ -128,6 +129,7 @@ def write_forecast_page(
         verdict="The video ends here, so there is nothing to compare with.",
         player=player_of(pictures, result.fps, "Forecast", _where(result), None),
         legend=[],
+        numbers=None,
         figures=[],
         notes=[*result.warnings(), *result.chances()],
         version=__version__,
