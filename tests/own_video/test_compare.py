@@ -16,6 +16,7 @@ from posecast.evaluation.comparison import (
 )
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_truth import second_to_compare_from
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
@@ -182,6 +183,16 @@ def test_nothing_to_compare_with(video, tmp_path):
     assert not (tmp_path / "c.mp4").exists()
     with pytest.raises(PosecastError, match=r"written as \.mp4"):
         compare_video(video, FORECASTER, KeypointFile(table), tmp_path / "c.gif", CONFIG)
+
+
+@pytest.mark.parametrize(("num_frames", "num_seen"), [(20, 10), (7, 4), (5, 4)])
+def test_short_videos_leave_enough_to_see(tmp_path, num_frames, num_seen):
+    """Half of it is truth, but the pose model sees its four frames."""
+    video = tmp_path / "short.mp4"
+    videos.write_mp4(video, walking(num_frames), 30.0)
+    assert second_to_compare_from(video, 30.0, 64, 4) == pytest.approx(num_seen / 30)
+    with pytest.raises(PosecastError, match="nothing to compare with: give a longer video"):
+        second_to_compare_from(video, 30.0, 64, num_frames)
 
 
 @pytest.mark.parametrize(

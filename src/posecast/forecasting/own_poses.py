@@ -157,8 +157,13 @@ def _estimate_poses(
     if stop is not None and source.box is None:  # a box is one in the first frame
         skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
+    first = list(itertools.islice(frames, 1))
+    if skipped and not first:
+        raise PosecastError(
+            f"{video}: ends before {skipped / config.fps:.2f} s; cannot forecast from {from_s} s on"
+        )
     found = follow(
-        stages.each("reading", frames),
+        stages.each("reading", itertools.chain(first, frames)),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
     )
     if not np.any(found.visible):

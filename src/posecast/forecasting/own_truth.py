@@ -31,10 +31,17 @@ class Truth:
     visible: Bool[np.ndarray, "t j"]
 
 
-def second_to_compare_from(video: VideoSource, fps: float, steps: int) -> float:
-    """The second that leaves `steps` frames as truth, or half of the video where it is short."""
+def second_to_compare_from(video: VideoSource, fps: float, steps: int, least: int) -> float:
+    """The second that leaves `steps` frames as truth, or half of a short video, but `least` frames
+    to be seen; PosecastError where that leaves nothing."""
     num_frames = len(nearest_frames(read_timeline(video).seconds, fps))
-    return (num_frames - min(steps, num_frames // 2)) / fps
+    num_seen = max(num_frames - min(steps, num_frames // 2), least)
+    if num_seen >= num_frames:
+        raise PosecastError(
+            f"{video}: {num_frames} frames at {fps:g} a second; the pose model has to see {least}, "
+            "which leaves nothing to compare with: give a longer video"
+        )
+    return num_seen / fps
 
 
 def find_truth(

@@ -76,7 +76,8 @@ def compare_video(
     source = video_source(video, forecaster, config)
     rates = FrameRates.of_video(probe_video(source).fps, forecaster.needs, config.fps)
     if from_s is None:
-        from_s = second_to_compare_from(source, rates.video, config.steps)
+        least = rates.span(forecaster.needs.num_past)
+        from_s = second_to_compare_from(source, rates.video, config.steps, least)
     result = forecast_video(source, forecaster, poses, None, config, from_s, stages)
     return compare_forecast(source, forecaster, poses, result, out, config, stages)
 
