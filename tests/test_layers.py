@@ -30,7 +30,8 @@ LAYERS = (
     ("report",),
     ("presets",),
     ("demo", "doctor"),
-    ("cli", "app"),
+    ("app",),
+    ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Where two modules that the rows would allow to meet must not.

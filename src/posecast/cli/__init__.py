@@ -87,6 +87,7 @@ COMMANDS = {
         "posecast.cli.forecast_poses:forecast_poses",
         "forecast keypoints of another program, without pixels",
     ),
+    "app": Command("posecast.cli.app:app", "the same in a browser: drop a video, look, download"),
     "predict": Command(
         "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
     ),

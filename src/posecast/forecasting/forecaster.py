@@ -4,7 +4,7 @@ The Forecaster puts a pose forecaster and a frame drawer together (`protocols`);
 network. Poses stay in pixels of the source image all the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,16 +100,22 @@ class Forecaster:
             for forecast in self.poses.forecast_poses(batch, steps, samples)
         ]
 
-    def draw(self, seen: SeenVideo, poses: PoseForecast, drawn: int = 1) -> Forecast:
+    def draw(
+        self,
+        seen: SeenVideo,
+        poses: PoseForecast,
+        drawn: int = 1,
+        on_drawn: Callable[[], None] = lambda: None,
+    ) -> Forecast:
         """Frames of the first `drawn` futures; of none without an image model, or without frames
-        to draw from."""
+        to draw from. `on_drawn` is called after each future."""
         values = (poses.joints_px, poses.visible, poses.weights, poses.fps)
         if self.drawer is None or seen.frames is None:
             return Forecast(*values, None, seen.person_crop)
-        frames = [
-            self.drawer.draw_frames(seen, joints, poses.visible)
-            for joints in poses.joints_px[:drawn]
-        ]
+        frames = []
+        for joints in poses.joints_px[:drawn]:
+            frames.append(self.drawer.draw_frames(seen, joints, poses.visible))
+            on_drawn()
         return Forecast(*values, np.stack(frames), self.drawer.crop_of(seen))
 
     def forecast(

@@ -12,6 +12,7 @@ from posecast.clips import SeenVideo
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
+from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
@@ -153,9 +154,7 @@ def _estimate_poses(
     from_s: float | None,
     stages: Stages,
 ) -> FoundPoses:
-    stop, skipped = _num_seen(config, from_s), 0
-    if stop is not None and source.box is None:  # a box is one in the first frame
-        skipped = max(stop - math.ceil(config.lead_s * config.fps), 0)
+    skipped, stop = _looked_at(source, config, from_s)
     frames = itertools.islice(read_video(video, config.fps), skipped, stop)
     first = list(itertools.islice(frames, 1))
     if skipped and not first:
@@ -182,6 +181,38 @@ def _estimate_poses(
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
     return FoundPoses(seen, tuple(lost), people=found.people)
+
+
+def _looked_at(
+    source: EstimatedPoses, config: OwnVideoConfig, from_s: float | None
+) -> tuple[int, int | None]:
+    """The first frame in which the person is searched, and where the search ends."""
+    stop = _num_seen(config, from_s)
+    if stop is None or source.box is not None:  # a box is one in the first frame
+        return 0, stop
+    return max(stop - math.ceil(config.lead_s * config.fps), 0), stop
+
+
+def people_to_choose_from(
+    video: VideoSource,
+    source: EstimatedPoses,
+    config: OwnVideoConfig,
+    from_s: float | None = None,
+    stages: Stages | None = None,
+) -> People:
+    """Whom `find_poses`, given the same, would choose from, and where: nobody, one or several.
+
+    Looks at the first frames of the search alone; who comes later is not among them.
+    """
+    skipped, stop = _looked_at(source, config, from_s)
+    frames = itertools.islice(read_video(video, config.fps), skipped, stop)
+    watched = list(itertools.islice(frames, source.follow.watch))
+    advance = (stages or Stages()).advance
+    found = follow(watched, source.estimator, source.follow, source.box, advance)
+    if found.people is not None or not found.found[-1]:
+        return found.people or People(watched[-1], ())
+    least = source.estimator.min_confidence
+    return People(watched[-1], (Pose(found.joints_px[-1], found.confidence[-1], least),))
 
 
 def _read_poses(

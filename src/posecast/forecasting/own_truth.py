@@ -23,6 +23,10 @@ _ROOM = 0.1
 """Room around the last seen joints, as a share of their extent."""
 
 
+class NothingToCompareError(PosecastError):
+    """After the moment that is forecast from nobody is found."""
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
     """Poses that came, from the first frame after the seen ones on, at the forecast's rate."""
@@ -51,12 +55,12 @@ def find_truth(
     skeleton: Skeleton,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Truth:
-    """At most as many poses as were forecast; PosecastError where no joint that was seen is in
-    them."""
+    """At most as many poses as were forecast; NothingToCompareError where no joint that was
+    seen is in them."""
     look = _read if isinstance(source, KeypointFile) else _estimate
     truth = look(video, source, result, skeleton, on_frame)  # pyright: ignore[reportArgumentType]
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
-        raise PosecastError(
+        raise NothingToCompareError(
             f"{video}: nothing to compare with: the person is not found after second "
             f"{(result.past_frames[-1] + 1) / result.fps:.2f}; give an earlier --from"
         )

@@ -69,8 +69,8 @@ def forecast_video(
     with stages.stage("forecasting"):
         futures = forecaster.forecast_poses_of_video(seen, rates, config.steps, config.futures)
         sureness = _sureness(forecaster, seen, rates, config.steps)
-    with stages.stage("drawing"):
-        forecast = forecaster.draw(seen, futures, drawn=config.futures)
+    with stages.stage("drawing", len(futures.joints_px)):
+        forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
     notes = (rates.describe(), found.note, tell_of_people(found.people, out))
     result = OwnForecast(
         seen=seen,

@@ -120,14 +120,15 @@ def compare_forecast(
 
 
 def write_forecast_page(
-    video: VideoSource, result: OwnForecast, out: Path, skeleton: Skeleton
+    video: VideoSource, result: OwnForecast, out: Path, skeleton: Skeleton, why: str
 ) -> None:
-    """A page of one file to look at a forecast with, where there is nothing to compare with."""
+    """A page of one file to look at a forecast with, where there is nothing to compare it with;
+    `why` says so."""
     pictures = compare_pictures(video, result, None, skeleton)
     page = render(
         "comparison.html",
         title=f"{Path(str(video)).name}: forecast",
-        verdict="The video ends here, so there is nothing to compare with.",
+        verdict=why,
         player=player_of(pictures, result.fps, "Forecast", _where(result), None),
         legend=[],
         numbers=None,

@@ -1,0 +1,1 @@
+"""`posecast app`: forecasts in a browser, by the same functions as the command line."""

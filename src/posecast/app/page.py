@@ -1,0 +1,253 @@
+"""The app's page in Gradio: what one sees and what each button calls."""
+
+import html
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from posecast.app.work import Asked, Taken, Workshop
+from posecast.computing.stages import Show
+from posecast.errors import PosecastError
+
+TITLE = "posecast: how does the person in this video go on?"
+_WORDS = """\
+# How does the person in this video go on?
+
+Drop a video of a person (or take the sample), choose the moment to forecast from, and press
+Forecast. Where the video goes on after that moment, the forecast is held beside what really came.
+What you drop stays on the machine that runs this app, and is removed when you close the page.
+"""
+_STOPPED = "stopped"
+_FIRST = "first drop a video, or take the sample"
+_PROGRESS = gr.Progress()
+"""By which Gradio knows that a function tells of its progress."""
+
+
+def _local(file: gr.File) -> gr.File:
+    """A file that was dropped; an address in its place is refused, nothing is fetched from there.
+
+    (A class of its own would make Gradio write a stub beside this module.)
+    """
+    move = file.async_move_resource_to_block_cache
+
+    async def move_local(url_or_file_path: Any) -> str | None:
+        if "://" in str(url_or_file_path):
+            raise gr.Error("an address is no file: drop one")
+        return await move(url_or_file_path)
+
+    file.async_move_resource_to_block_cache = move_local
+    return file
+
+
+class _Sessions:
+    """What each open page has given, and whether its work is to stop."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._taken: dict[str, Taken] = {}
+        self._stops: dict[str, threading.Event] = {}
+
+    def taken(self, request: gr.Request) -> Taken | None:
+        return self._taken.get(_name(request))
+
+    def replace(self, request: gr.Request, taken: Taken | None) -> None:
+        """A new video, or none, in place of the one before, which is removed."""
+        before = self._taken.pop(_name(request), None)
+        if before is not None:
+            self._workshop.clear(before)
+        if taken is not None:
+            self._taken[_name(request)] = taken
+
+    def begin(self, request: gr.Request) -> threading.Event:
+        """Set when the work that now begins is to stop."""
+        return self._stops.setdefault(_name(request), threading.Event())
+
+    def end(self, request: gr.Request, taken: Taken) -> None:
+        """The work on a video is over; where its page was closed meanwhile it is removed."""
+        self._stops.pop(_name(request), None)
+        if self.taken(request) is not taken:
+            self._workshop.clear(taken)
+
+    def stop(self, request: gr.Request) -> None:
+        if stop := self._stops.get(_name(request)):
+            stop.set()
+
+
+def _name(request: gr.Request) -> str:
+    return request.session_hash or ""
+
+
+def build_page(workshop: Workshop) -> gr.Blocks:
+    """The page, not yet served."""
+    return _Page(workshop).blocks
+
+
+class _Page:
+    """Its parts, and what happens when they are used."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop, self._sessions = workshop, _Sessions(workshop)
+        limits = workshop.limits
+        self.blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
+        with self.blocks:
+            gr.Markdown(_WORDS)
+            with gr.Row():
+                with gr.Column(scale=1, min_width=300):
+                    limit = f"at most {limits.max_seconds:g} s and {limits.max_mb} MB"
+                    self._video = _local(gr.File(label=f"Video ({limit})", height=160))
+                    self._sample = gr.Button("Take the sample")
+                    self._people = gr.Image(
+                        label="Who was found", interactive=False, format="jpeg", buttons=[]
+                    )
+                    self._person = gr.Radio([1], value=1, label="Person", interactive=True)
+                    self._moment = gr.Slider(
+                        0.1, 1, 1, step=0.01, label="Forecast from second", interactive=True
+                    )
+                    self._ahead = gr.Slider(
+                        *(0.2, limits.max_ahead_s, min(2.0, limits.max_ahead_s)),
+                        step=0.1,
+                        label="Seconds to forecast",
+                    )
+                    self._futures = gr.Slider(
+                        *(1, limits.max_futures, min(3, limits.max_futures)),
+                        step=1,
+                        label="Futures",
+                    )
+                    self._forecast = gr.Button("Forecast", variant="primary", interactive=False)
+                    self._stop = gr.Button("Stop")
+                    self._said = gr.Textbox(label="What is happening", lines=2, interactive=False)
+                with gr.Column(scale=2, min_width=340):
+                    self._shown = gr.HTML()
+                    self._files = gr.Files(label="Download", interactive=False, visible=False)
+            self._connect()
+
+    def _connect(self) -> None:
+        """One job at a time, whoever asks; others wait in a queue and are told their place."""
+        alone: dict[str, Any] = {
+            "concurrency_id": "work",
+            "concurrency_limit": 1,
+            "api_visibility": "private",
+        }
+        shown: dict[str, Any] = {"show_progress_on": self._said}
+        known = [
+            *(self._people, self._person, self._moment, self._forecast),
+            *(self._said, self._shown, self._files),
+        ]
+        given = self._video.upload(self._take, [self._video], known, **alone, **shown)
+        given.then(lambda: None, None, self._video, api_visibility="private", queue=False)
+        sample = self._sample.click(self._take_sample, None, known, **alone, **shown)
+        seen = [self._people, self._person, self._said]
+        look = self._moment.release(self._look, [self._moment], seen, **alone, **shown)
+        asked = [self._moment, self._person, self._futures, self._ahead]
+        done = [self._said, self._shown, self._files]
+        work = self._forecast.click(self._work, asked, done, **alone, **shown)
+        self._stop.click(
+            *(self._ask_to_stop, None, self._said),
+            cancels=[given, sample, look, work],
+            queue=False,
+            api_visibility="private",
+        )
+        self.blocks.unload(self._leave)
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def _take(
+        self, path: str | None, request: gr.Request, progress: gr.Progress = _PROGRESS
+    ) -> list[Any]:
+        if path is None:
+            raise gr.Error("no file came")
+        return self._taken_in(Path(path), request, progress)
+
+    def _take_sample(self, request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
+        return self._taken_in(None, request, progress)
+
+    def _taken_in(self, path: Path | None, request: gr.Request, progress: gr.Progress) -> list[Any]:
+        """A new video in place of the one before."""
+        self._sessions.replace(request, None)
+        empty = ["", gr.Files(visible=False)]
+        try:
+            taken = self._workshop.take(path)
+        except PosecastError as error:
+            nobody = [None, gr.Radio([1], value=1), gr.skip(), gr.Button(interactive=False)]
+            return [*nobody, self._problem(error), *empty]
+        self._sessions.replace(request, taken)
+        picture, choices, said = self._look(taken.start_s, request, progress)
+        moment = gr.Slider(0.1, round(taken.seconds, 2), value=round(taken.start_s, 2))
+        return [picture, choices, moment, gr.Button(interactive=True), said, *empty]
+
+    def _look(
+        self, from_s: float, request: gr.Request, progress: gr.Progress = _PROGRESS
+    ) -> list[Any]:
+        taken = self._sessions.taken(request)
+        if taken is None:
+            return [None, gr.skip(), _FIRST]
+        try:
+            picture, count = self._workshop.look(taken, from_s, self._show(request, progress))
+        except PosecastError as error:
+            return [None, gr.skip(), self._problem(error)]
+        finally:
+            self._sessions.end(request, taken)
+        text = {0: "nobody in these frames; who comes later is looked for", 1: "one person found"}
+        choices = gr.Radio(list(range(1, max(count, 1) + 1)), value=1)
+        said = text.get(count, f"{count} people found: choose one by the number")
+        return [str(picture), choices, f"{taken.path.name}, {taken.seconds:.1f} s: {said}"]
+
+    def _work(
+        self,
+        from_s: float,
+        person: int,
+        futures: int,
+        ahead_s: float,
+        request: gr.Request,
+        progress: gr.Progress = _PROGRESS,
+    ) -> list[Any]:
+        taken = self._sessions.taken(request)
+        if taken is None:
+            return [_FIRST, "", gr.Files(visible=False)]
+        asked = Asked(float(from_s), int(person or 1), int(futures), float(ahead_s))
+        try:
+            done = self._workshop.forecast(taken, asked, self._show(request, progress))
+            page = _framed(done.page)
+        except PosecastError as error:
+            return [self._problem(error), "", gr.Files(visible=False)]
+        finally:
+            self._sessions.end(request, taken)
+        files = [str(path) for path in done.files]
+        return [done.text, page, gr.Files(files, visible=True)]
+
+    def _problem(self, error: PosecastError) -> str:
+        """The message of the command line, also where one looks on a small screen."""
+        text = self._workshop.words(str(error))
+        gr.Warning(html.escape(text))
+        return text
+
+    def _show(self, request: gr.Request, progress: gr.Progress) -> Show:
+        """Tells the page of a stage, and ends the work where somebody asked for that."""
+        stop = self._sessions.begin(request)
+
+        def show(name: str, done: int, total: int) -> None:
+            if stop.is_set():
+                raise PosecastError(_STOPPED)
+            progress((done, total) if total else 0.0, desc=name)
+
+        return show
+
+    def _ask_to_stop(self, request: gr.Request) -> str:
+        self._sessions.stop(request)
+        return _STOPPED
+
+    def _leave(self, request: gr.Request) -> None:
+        """The page was closed: nothing of it stays."""
+        self._sessions.stop(request)
+        self._sessions.replace(request, None)
+
+
+def _framed(page: Path) -> str:
+    """A page within the page, on its own: its styles and scripts do not meet the app's."""
+    text = html.escape(page.read_text(encoding="utf-8"), quote=True)
+    return (
+        '<iframe title="forecast" sandbox="allow-scripts" '
+        f'style="width:100%;height:95vh;min-height:640px;border:0" srcdoc="{text}"></iframe>'
+    )

@@ -1,0 +1,54 @@
+"""`posecast app`: forecasts in a browser."""
+
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from posecast.app.serving import EXPOSED, is_local, serve_app
+from posecast.app.work import Limits
+from posecast.cli.parsing import parse
+from posecast.computing.options import ForecasterOptions
+
+
+@dataclass(frozen=True)
+class App:
+    """Open the app: drop a video of a person into a page, and look at how it goes on.
+
+    Needs the extra 'app' (pip install 'posecast[app]') and no network: it runs on this machine,
+    with the weights that ship, and only this machine can reach it unless --host says otherwise.
+
+    Examples:
+      posecast app
+      posecast app --port 8000 --max-seconds 300
+    """
+
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 lets other machines in: whoever can reach this one can then use
+    the app, without a password, and what they send is not encrypted on its way."""
+    port: int = 7860
+    """Port to listen on; 0 takes a free one."""
+    limits: Annotated[Limits, tyro.conf.arg(name="")] = field(default_factory=Limits)
+    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
+        default_factory=ForecasterOptions
+    )
+
+
+def app(words: list[str], program: str) -> int:
+    """`posecast app`."""
+    asked = parse(App, words, program)
+
+    def tell(address: str) -> None:
+        if not is_local(asked.host):
+            print(EXPOSED.format(address=address), file=sys.stderr)
+        print(f"posecast app: {address} (Ctrl-C ends it)", flush=True)
+
+    # So that an end from outside clears away what the app holds, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        serve_app(asked.host, asked.port, asked.limits, asked.options, tell)
+    except KeyboardInterrupt:
+        print("posecast app: ended", file=sys.stderr)
+    return 0
