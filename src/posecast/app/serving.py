@@ -108,7 +108,7 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     try:
-        import gradio as gr
+        from gradio import themes
         from starlette.middleware import Middleware
 
         from posecast.app.page import build_page
@@ -117,7 +117,7 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
             f"the app needs Gradio ({error}): pip install 'posecast[app]'"
         ) from error
     page = build_page(workshop).queue(max_size=20, api_open=False)
-    plain = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    plain = themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     guard = Middleware(Guard, local=is_local(host))
     try:
         page.launch(
