@@ -64,6 +64,14 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert list(workshop.root.iterdir()) == []
 
 
+def test_of_a_video_too_short_to_compare_its_end_is_forecast(tmp_path):
+    workshop = a_workshop(tmp_path)
+    taken = workshop.take(a_video(tmp_path / "short.mp4", num_frames=4))
+    assert taken.start_s == taken.seconds
+    done = workshop.forecast(taken, Asked(taken.start_s, futures=1, ahead_s=0.2), nothing_shown)
+    assert done.text.endswith("nothing to compare the forecast with.")
+
+
 def test_the_sample_stays(tmp_path):
     workshop = a_workshop(tmp_path)
     with pytest.raises(PosecastError, match="lasts 3 s, at most 3 are taken"):

@@ -27,6 +27,9 @@ from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FOREC
 from posecast.report.comparison import compare_forecast, write_forecast_page
 from posecast.sample import SAMPLE
 
+_AHEAD_S = 2.0
+"""Seconds that are forecast unless somebody asks for others."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -58,7 +61,8 @@ class Taken:
     fps: float
     """At which it is looked at."""
     start_s: float
-    """A second to forecast from that leaves some of the video to compare with."""
+    """A second to forecast from that leaves some of the video to compare with; of a short video its
+    end."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Asked:
     """From this second on; at or past the end: from where the person was seen last."""
     person: int = 1
     futures: int = 3
-    ahead_s: float = 2.0
+    ahead_s: float = _AHEAD_S
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,13 @@ class Workshop:
                 f"{path}: lasts {seconds:.0f} s, at most {limits.max_seconds:g} are taken: cut it, "
                 "or start the app with --max-seconds"
             )
-        fps = FrameRates.of_video(info.fps, self.forecaster.needs).video
-        start = second_to_compare_from(path, fps, round(Asked(0.0).ahead_s * fps))
-        return Taken(path, folder, seconds, fps, start)
+        rates = FrameRates.of_video(info.fps, self.forecaster.needs)
+        steps, least = round(_AHEAD_S * rates.video), rates.span(self.forecaster.needs.num_past)
+        try:
+            start = second_to_compare_from(path, rates.video, steps, least)
+        except NothingToCompareError:
+            start = seconds
+        return Taken(path, folder, seconds, rates.video, start)
 
     def look(self, taken: Taken, from_s: float, show: Show) -> tuple[Path, int]:
         """A picture of everybody whom one can choose before that second, and how many they are."""

@@ -24,7 +24,7 @@ _ROOM = 0.1
 
 
 class NothingToCompareError(PosecastError):
-    """After the moment that is forecast from nobody is found."""
+    """Nobody is found after the moment that is forecast from, or there is no such moment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +37,11 @@ class Truth:
 
 def second_to_compare_from(video: VideoSource, fps: float, steps: int, least: int) -> float:
     """The second that leaves `steps` frames as truth, or half of a short video, but `least` frames
-    to be seen; PosecastError where that leaves nothing."""
+    to be seen; NothingToCompareError where that leaves nothing."""
     num_frames = len(nearest_frames(read_timeline(video).seconds, fps))
     num_seen = max(num_frames - min(steps, num_frames // 2), least)
     if num_seen >= num_frames:
-        raise PosecastError(
+        raise NothingToCompareError(
             f"{video}: {num_frames} frames at {fps:g} a second; the pose model has to see {least}, "
             "which leaves nothing to compare with: give a longer video"
         )
