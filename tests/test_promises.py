@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ import pytest
 from made_runs import make_run
 from penn_files import write_clip_files
 from posecast.cli import COMMANDS, main
+from posecast.cli.train import KINDS
 from posecast.datasets.penn_action import PennAction
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.presets import ESTIMATOR, IMAGE, POSE
 from posecast.store.preparation import PreparationConfig, prepare
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PRESETS = {"train pose": POSE, "train image": IMAGE, "train estimator": ESTIMATOR}
+PRESETS = {
+    f"train {name}": k.presets for name, k in KINDS.items() if isinstance(k.presets, Mapping)
+}
 
 
 def commands_of(page: Path) -> list[list[str]]:
