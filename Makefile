@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test check lint types format web bench clean
+.PHONY: help install demo test check lint types format docs web bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,10 @@ format: .venv/installed  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/installed  ## build the documentation as a site: site/index.html
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,docs]'
+	$(BIN)/zensical build --clean --strict
+
 onnx/posecast-onnx.json: .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,onnx]'
 	$(BIN)/posecast export onnx --out onnx
@@ -46,4 +50,4 @@ bench: .venv/installed  ## measure speed beside the limits of this machine
 	$(BIN)/python -m benchmarks.speed
 
 clean:  ## remove what the commands above made
-	rm -rf .venv demo onnx web/dist web/node_modules
+	rm -rf .venv demo onnx site web/dist web/node_modules
