@@ -21,7 +21,7 @@ from posecast.estimation.estimator import PoseEstimator
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.keypoints.names import joint_sources
 from posecast.media.grey_levels import to_network
-from posecast.networks.carrying import CarryingNetwork, LayerBatch
+from posecast.networks.carrying import CarryingNetwork, Changes, LayerBatch
 from posecast.networks.hourglass import Hourglass
 from posecast.networks.movenet import MoveNet
 from posecast.skeletons import COCO, Skeleton
@@ -82,15 +82,16 @@ class MapsGraph(nn.Module):
 
 
 class RefinementGraph(nn.Module):
-    """The drawer's network with the fields of `LayerBatch` one by one."""
+    """The refinement with the fields of `LayerBatch` and of `Changes` one by one."""
 
-    def __init__(self, network: CarryingNetwork) -> None:
+    def __init__(self, refinement: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.refinement = refinement
 
-    def forward(self, *values: Tensor) -> Float[Tensor, "b 3 h w"]:
-        """Layers and, last, maps to frames."""
-        return self.network(LayerBatch(*values[:-1]), values[-1])
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Layers and, last, maps to changes."""
+        changes = self.refinement(LayerBatch(*values[:-1]), values[-1])
+        return tuple(getattr(changes, each.name) for each in fields(Changes))
 
 
 def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> Graph:
@@ -112,9 +113,12 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
     drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
     seen = _example(skeleton)
     shown: dict[str, tuple[Any, ...]] = {}
-    hooks = [network.register_forward_pre_hook(_keep(shown, "refinement"))]
-    if network.mask is not None:
-        hooks.append(network.mask.register_forward_pre_hook(_keep(shown, "mask")))
+    learned = {"mask": network.mask, "refinement": network.refinement}
+    hooks = [
+        part.register_forward_pre_hook(_keep(shown, name))
+        for name, part in learned.items()
+        if part is not None
+    ]
     drawer.draw_frames(seen, seen.joints_px[-2:] + 4, seen.visible[-2:])
     for hook in hooks:
         hook.remove()
@@ -160,15 +164,17 @@ def _refinement(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> 
         return {}
     layers, maps = shown["refinement"]
     inputs = {each.name: getattr(layers, each.name) for each in fields(LayerBatch)}
-    axes = {name: ("batch", str(value.shape[1]), "side", "side") for name, value in inputs.items()}
-    axes |= {"maps": ("batch", *map(str, maps.shape[1:]))}
+    inputs["maps"] = maps
+    axes = {name: ("batch", *map(str, value.shape[1:])) for name, value in inputs.items()}
     note = (
-        "layers of future frames (posecast.carrying.layers, as posecast.networks.carrying."
-        "LayerBatch holds them; pictures from -1 to 1) and maps of the wanted poses to frames, RGB "
-        "from -1 to 1, channels first."
+        f"layers of future frames (posecast.networks.carrying.LayerBatch, made by posecast."
+        f"carrying.layers; pictures from -1 to 1) at {COARSE} x {COARSE} and maps of the poses to "
+        "what posecast.networks.carrying.refined changes of them, at whatever size they have."
     )
-    function = RefinementGraph(network).eval()
-    return {"refinement": Graph(function, {**inputs, "maps": maps}, axes, ("frames",), note)}
+    outputs = tuple(each.name for each in fields(Changes))
+    return {
+        "refinement": Graph(RefinementGraph(network.refinement).eval(), inputs, axes, outputs, note)
+    }
 
 
 def _keep(

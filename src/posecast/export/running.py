@@ -23,7 +23,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.motion import MotionForecaster, Seen, needs_of
 from posecast.motion.neighbours import BASE_FILE, MotionBase, Neighbours
 from posecast.motion.seen import SeenMotion
-from posecast.networks.carrying import CarryingConfig, CarryingNetwork, LayerBatch
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork, Changes, LayerBatch
 from posecast.records.files import FileError, read_json
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -82,6 +82,15 @@ class _Exported(nn.Module):
         return torch.from_numpy(found[0])
 
 
+class _ExportedRefinement(_Exported):
+    """An exported refinement, called as `Refinement` is."""
+
+    def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Changes:
+        values = (*(getattr(layers, each.name) for each in fields(layers)), maps)
+        found = run(self._session, dict(zip(self._names, values, strict=True)))
+        return Changes(*(torch.from_numpy(each) for each in found))
+
+
 class _ExportedCarrying(CarryingNetwork):
     """As its base; parts that were not learned are absent."""
 
@@ -91,15 +100,7 @@ class _ExportedCarrying(CarryingNetwork):
     def __init__(self, mask: Any, refinement: Any) -> None:
         super().__init__(CarryingConfig(mask_widths=(), refinement_widths=()))
         self.mask = None if mask is None else _Exported(mask)
-        self.refinement = None if refinement is None else _Exported(refinement)
-
-    def forward(
-        self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]
-    ) -> Float[Tensor, "b 3 h w"]:
-        """The frames of layers."""
-        if self.refinement is None:
-            return layers.mixed()
-        return self.refinement(*(getattr(layers, each.name) for each in fields(layers)), maps)
+        self.refinement = None if refinement is None else _ExportedRefinement(refinement)
 
 
 @dataclass(frozen=True, eq=False)
