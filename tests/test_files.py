@@ -10,6 +10,7 @@ from posecast.records.files import (
     FileError,
     WriteError,
     append_line,
+    entries,
     make_folder,
     read_json,
     read_text,
@@ -96,3 +97,41 @@ def test_errors_of_the_system_that_nobody_foresaw_keep_their_traceback(monkeypat
     monkeypatch.setattr("posecast.cli._run", broken)
     with pytest.raises(OSError, match="Input/output"):
         main(["predict"])
+
+
+def test_what_is_in_a_folder(tmp_path: Path, monkeypatch) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in entries(tmp_path)] == ["a", "b"]
+    assert entries(tmp_path / "absent") == entries(tmp_path / "a") == []
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(FileError, match=f"cannot read {tmp_path}: Permission denied"):
+        entries(tmp_path)
+
+
+def refuse(path: Path) -> None:
+    """As the system does; root, who runs many tests, may read everything."""
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("words", [["synthesize"], ["forecast"], ["prepare", "penn-action", "."]])
+def test_folders_that_may_not_be_read_end_commands_in_one_message(
+    tmp_path: Path, monkeypatch, capsys, words
+) -> None:
+    for name in ("labels", "frames"):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "raw")
+    (tmp_path / "raw" / "labels" / "0001.mat").write_bytes(b"")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main([*words, str(folder)]) == 2
+    assert "folder: Permission denied" in capsys.readouterr().err
+
+
+def test_a_file_that_may_not_be_looked_at_ends_a_command_in_one_message(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert main(["prepare", "penn-action", str(tmp_path), str(tmp_path / "store")]) == 2
+    assert f"Permission denied: '{tmp_path}" in capsys.readouterr().err

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.errors import PosecastError
+from posecast.evaluation import EvaluationConfig, Method, evaluate
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import (
     FrameRates,
@@ -16,12 +18,15 @@ from posecast.forecasting.frame_rates import (
 )
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import write_table
 from posecast.media.videos import write_mp4
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
+from posecast.store.reading import ClipSelection, Store
+from small_store import a_clip, a_store
 
 SPEED = 100.0
 """Pixels a second that the person walks to the right."""
@@ -183,3 +188,44 @@ def test_arrays_go_on_at_their_own_rate() -> None:
     np.testing.assert_allclose(shift, SPEED * np.arange(1, 7) / 30)
     with pytest.raises(ValueError, match="4 seen frames at 30 a second, expected at least 6"):
         Forecaster(model).predict(pictures[:4], seen.joints_px[:4], seen.visible[:4], fps=30.0)
+
+
+def test_a_store_of_another_rate_is_refused_and_not_forecast_too_fast(tmp_path: Path) -> None:
+    faster = dataclasses.replace(a_clip("0001", 1.0), fps=60.0)
+    store = a_store(tmp_path, faster)
+    for model, fps in ((Walker(30.0, 1), 30), (Walker(50.0, 1), 50)):
+        message = f"trained at {fps} frames a second, clip 0001 has 60"
+        with pytest.raises(PosecastError, match=message):
+            Forecaster(model).predict_clip(store, faster, 5)
+        config = EvaluationConfig(num_past=3, steps=4)
+        with pytest.raises(PosecastError, match=message):
+            evaluate([Method("walker", "forecast", model)], store, tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict_refuses_a_store_of_another_rate(tmp_path: Path, monkeypatch) -> None:
+    config = PoseLSTMConfig(hidden=4, encoder=3)
+    facts = WeightsFacts("pose", dataclasses.asdict(config), "penn_action", num_past=3, fps=24.0)
+    run, out = tmp_path / "pose.safetensors", tmp_path / "out"
+    write_weights(run, PoseLSTM(config).state_dict(), facts)
+    store = a_store(tmp_path, a_clip("0001", 1.0))
+    monkeypatch.setattr(Store, "open", lambda _path: store)
+    asked = PredictionConfig(ClipSelection("validation"), frames="none", mp4=False, gif=False)
+    with pytest.raises(PosecastError, match="trained at 24 frames a second, clip 0001 has 30"):
+        predict_store(asked, store.path, run, None, out)
+    assert not out.exists()
+    alike = dataclasses.replace(facts, fps=29.97)
+    write_weights(run, PoseLSTM(config).state_dict(), alike)
+    assert predict_store(asked, store.path, run, None, out).num_forecast == 1
+
+
+def test_whom_the_rate_of_a_store_does_not_matter(tmp_path: Path) -> None:
+    """Runs of 56aa31b, of which nobody knows theirs; forecasters that bring any to their own."""
+    faster = dataclasses.replace(a_clip("0001", 1.0), fps=60.0)
+    store = a_store(tmp_path, faster)
+    free = Walker(30.0, 1)
+    free.needs = dataclasses.replace(free.needs, any_fps=True)
+    for model in (Walker(None, 1), free):
+        forecast = Forecaster(model).predict_clip(store, faster, 5)
+        assert (forecast.joints_px.shape, forecast.fps) == ((1, 5, 13, 2), 60.0)
+    assert Forecaster.pretrained().needs.any_fps

@@ -25,6 +25,7 @@ from posecast.media.pictures import PREDICTED, SEEN
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.format_versions import FormatVersionError
 from posecast.report import write_report
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
@@ -470,9 +471,9 @@ def test_forecasts_of_a_newer_posecast_are_refused(predicted, tmp_path):
     shutil.copytree(predicted[0], tmp_path / "out")
     path = tmp_path / "out" / "clips" / "0001" / "facts.json"
     path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3'))
-    with pytest.raises(forecast_files.ForecastError, match="format 3, this posecast knows up to 2"):
+    with pytest.raises(FormatVersionError, match=r"clip 0001 has format version 3, .* up to 2"):
         forecast_files.read_forecast(path.parent)
     index = tmp_path / "out" / "index.jsonl"
     index.write_text(index.read_text().replace('"format_version": 2', '"format_version": 3'))
-    with pytest.raises(forecast_files.ForecastError, match="format 3, this posecast knows up to 2"):
+    with pytest.raises(FormatVersionError, match=r"clip 0001 has format version 3, .* up to 2"):
         forecast_files.read_index(tmp_path / "out")

@@ -8,10 +8,13 @@ import pytest
 from PIL import Image
 
 from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
+from posecast.keypoints import keypoints_in_video, stored_joints, write_table
+from posecast.keypoints.writing import write_coco
 from posecast.media import videos
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.picture_files import write_picture
 from posecast.media.shown import Orientation, place_in, to_shown, to_stored
+from posecast.skeletons import PENN_ACTION
 
 EIGHT = [
     *((a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)),
@@ -176,3 +179,24 @@ def test_a_folder_of_turned_pictures(tmp_path):
     (tmp_path / "1.jpg").unlink()
     with pytest.raises(ValueError, match="a folder without pictures"):
         videos.probe_video(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "matrix"),
+    [(Fraction(4, 3), ()), (None, (0, 1, -1, 0)), (Fraction(2, 1), (0, -1, 1, 0))],
+)
+def test_written_keypoints_come_back_where_the_video_shows_them(tmp_path, aspect, matrix):
+    """COCO and CSV files are in stored pixels."""
+    video = write_odd(tmp_path / "a.mp4", [corners()] * 4, matrix, aspect)
+    timeline = videos.read_timeline(video)
+    pose = np.random.default_rng(0).uniform(5, 40, (13, 2))
+    joints = pose + np.arange(4)[:, None, None]
+    visible = np.ones((4, 13), bool)
+    stored = stored_joints(joints, timeline)
+    write_coco(tmp_path / "a.json", stored, visible, PENN_ACTION, timeline.info.stored_hw)
+    write_table(tmp_path / "a.csv", stored, visible, PENN_ACTION)
+    for name in ("a.json", "a.csv"):
+        track = keypoints_in_video(tmp_path / name, timeline, PENN_ACTION)
+        np.testing.assert_allclose(track.joints_px, joints, atol=0.02)
+    beyond = stored_joints(joints, timeline, first_frame=2)
+    np.testing.assert_allclose(beyond, stored)

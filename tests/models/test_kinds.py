@@ -228,6 +228,8 @@ def test_the_skeleton_must_fit_the_network(tmp_path: Path) -> None:
     path = _pose_file(tmp_path / "a.safetensors", skeleton="human36m")
     with pytest.raises(PosecastError, match="num_joints = 32, but its network has 13"):
         load_network(path)
+    with pytest.raises(WeightsError, match="num_joints = 32, but its network has 13"):
+        load_network(path)
     with pytest.raises(WeightsError, match="skeleton 'octopus', known are penn_action"):
         load_network(_pose_file(path, skeleton="octopus"))
 

@@ -204,3 +204,42 @@ def test_a_batch_that_processes_cannot_share_is_refused(store, tmp_path, monkeyp
     ):
         pass
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_without_a_checkpoint_are_not_overwritten(store, tmp_path):
+    train_pose(TINY, store.path, tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("weights-*")}
+    assert kept.keys() == {"weights-best.safetensors", "weights-last.safetensors"}
+    with pytest.raises(RunError, match=r"weights but no checkpoint.*--init-from .*--fresh"):
+        train_pose(TINY, store.path, tmp_path / "run")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("weights-*")} == kept
+    assert train_pose(TINY, store.path, tmp_path / "run", fresh=True).step == 4
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def killed_after_two(network: nn.Module, batch: Target) -> tuple[Tensor, dict[str, Tensor]]:
+    if int(batch.value) == 2:
+        raise KilledError
+    return step(network, batch)
+
+
+def test_the_first_best_weights_can_be_gone_on_from(store, tmp_path):
+    """Killed after a validation, long before the first checkpoint would be due."""
+    config = TINY.but(steps=6, checkpoint_every=100)
+    clips, path = choose_clips(config, store), tmp_path / "run"
+
+    def start(step):
+        with begin(config, store, clips, path, config.run_on.launch()) as session:
+            descent = Descent(OneNumber(), step, session)
+            return fit(descent, Targets(), Validation(score, "number"), session)
+
+    with pytest.raises(KilledError):
+        start(killed_after_two)
+    assert [each.name for each in (path / "checkpoints").iterdir()] == ["step-00000002.pt"]
+    assert facts_of(path).step == 2
+    assert start(step).step == 6

@@ -146,6 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PosecastError as error:
         print(f"posecast: error: {error}", file=sys.stderr)
         return 2
+    except PermissionError as error:
+        print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
+        return 2
 
 
 def _run(words: list[str]) -> int:

@@ -10,7 +10,7 @@ from posecast.cli.parsing import parse
 from posecast.datasets.videos import OwnVideos
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
-from posecast.forecasting.own_folders import estimate_folder
+from posecast.estimation.folders import estimate_folder
 from posecast.pretrained import DEFAULT_ESTIMATOR
 from posecast.skeletons import SKELETONS
 from posecast.store.preparation import PreparationConfig, prepare

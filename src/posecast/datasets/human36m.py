@@ -25,6 +25,7 @@ from posecast.clips import ClipError, PoseClip
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
 from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
+from posecast.records.files import entries
 from posecast.skeletons import HUMAN36M, Skeleton
 
 TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
@@ -235,7 +236,7 @@ def action_of(name: str) -> str | None:
 def _folder(root: Path, subject: str, places: tuple[str, ...]) -> Path:
     """The first of the places that holds files, else the first."""
     folders = [root / place.format(subject) for place in places]
-    used = [each for each in folders if each.is_dir() and any(map(Path.is_file, each.iterdir()))]
+    used = [each for each in folders if any(map(Path.is_file, entries(each)))]
     return (used or folders)[0]
 
 

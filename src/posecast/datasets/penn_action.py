@@ -22,7 +22,7 @@ from PIL import Image
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
 from posecast.errors import PosecastError
-from posecast.records.files import read_json
+from posecast.records.files import entries, read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
 PAPER_ACTIONS = (
@@ -122,7 +122,7 @@ class PennAction:
         values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
         height, width, num_frames = values["dimensions"].astype(int).tolist()
         files = sorted(
-            (file for file in folder.iterdir() if file.suffix.lower() in _FRAME_SUFFIXES),
+            (file for file in entries(folder) if file.suffix.lower() in _FRAME_SUFFIXES),
             key=lambda file: (len(file.stem), file.stem),
         )
         files = [file for file in files if file.stem.isdecimal()]

@@ -27,6 +27,7 @@ from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
 from posecast.media.videos import Timeline, nearest_frames, read_timeline, read_video
+from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
@@ -186,8 +187,8 @@ def _as_written(folder: Path, names: Sequence[str]) -> Path:
     """The path; where it is absent, one with the same letters in another Unicode form."""
     for name in names:
         path = folder / name
-        if not path.exists() and folder.is_dir():
-            same = [each for each in folder.iterdir() if _composed(each.name) == _composed(name)]
+        if not path.exists():
+            same = [each for each in entries(folder) if _composed(each.name) == _composed(name)]
             path = same[0] if same else path
         folder = path
     return folder

@@ -182,7 +182,7 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
     if not names or len(set(names)) != len(names):
         raise PosecastError(f"give at least one method, each with a name of its own; got {names}")
     for method in methods:
-        method.check_shown(config.num_past, config.stride)
+        method.check_shown(config.num_past, config.stride, store.select(config.clips))
         drawn_size = getattr(method.frames, "size", store.size)
         if drawn_size != store.size:
             raise PosecastError(

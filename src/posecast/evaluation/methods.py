@@ -3,7 +3,7 @@
 A method is given what was seen and nothing else; only the oracle gets true future poses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -68,12 +68,13 @@ class Method:
         if self.name in ("", "truth"):
             raise PosecastError(f"a method cannot be called {self.name!r}; choose another name")
 
-    def check_shown(self, num_past: int, stride: int) -> None:
+    def check_shown(self, num_past: int, stride: int, clips: Iterable[StoredClip]) -> None:
         """PosecastError unless what is shown is what the method was trained to see."""
         # An oracle draws and does not forecast poses: how much it has seen does not matter.
         needs: Needs | None = getattr(self.poses, "needs", None)
         if needs is not None:
             needs.check_shown(self.name, num_past, stride)
+            needs.check_rate(self.name, clips)
 
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.records.configs import config_differences, config_from_dict, config_to_dict
-from posecast.records.files import FileError, read_json, write_json
+from posecast.records.files import FileError, entries, read_json, write_json
 from posecast.records.format_versions import check_format_version
 from posecast.records.versions import code_versions
 
@@ -26,7 +26,7 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
     """
     path = out_path / "evaluation.json"
     if not path.is_file():
-        if out_path.is_dir() and any(out_path.iterdir()):
+        if entries(out_path):
             raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
         stored = {**facts, "command": command, "finished": False, "versions": []}
     else:

@@ -32,7 +32,7 @@ from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json, write_text
 from posecast.records.final_looks import record_test_use
 from posecast.records.versions import code_versions
-from posecast.store.reading import ClipSelection, Store
+from posecast.store.reading import ClipSelection, Store, StoredClip
 
 ESTIMATED = "estimated poses"
 _COLUMNS = ("method", "damage", "amount", "metric", "frame", "value", "low", "high", "joints")
@@ -117,8 +117,8 @@ def study_robustness(
     """
     config, out_path = config or RobustnessConfig(), Path(out_path)
     methods = [method for method in methods if method.poses is not None]
-    _check(methods, config)
     clips = store.select(config.clips)
+    _check(methods, config, clips)
     runs = sorted({run.resolve() for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
@@ -145,13 +145,15 @@ def study_robustness(
     return RobustnessReport(out_path, len(jobs), left_out, trained_on, unknown, tables, summaries)
 
 
-def _check(methods: Sequence[Method], config: RobustnessConfig) -> None:
+def _check(
+    methods: Sequence[Method], config: RobustnessConfig, clips: Sequence[StoredClip]
+) -> None:
     if not methods:
         raise PosecastError(
             "no method forecasts poses: give at least one pose run or pose baseline"
         )
     for method in methods:
-        method.check_shown(config.num_past, config.stride)
+        method.check_shown(config.num_past, config.stride, clips)
 
 
 def _estimated(jobs: Sequence[Job], store: Store, config: RobustnessConfig) -> list[Job]:

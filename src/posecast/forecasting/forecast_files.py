@@ -32,7 +32,8 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.geometry import Crop
 from posecast.media.picture_files import read_picture, write_picture
 from posecast.records.configs import config_differences, config_from_dict, config_to_dict
-from posecast.records.files import FileError, read_json, write_json, write_text, writing
+from posecast.records.files import FileError, entries, read_json, write_json, write_text, writing
+from posecast.records.format_versions import FormatVersionError, check_format_version
 
 FrameFormat = Literal["npy", "png", "none"]
 PoseOrigin = Literal["forecast", "true"]
@@ -135,7 +136,7 @@ def open_forecasts(
                 "give another folder, or delete this one"
             )
         return
-    if out_path.is_dir() and any(out_path.iterdir()):
+    if entries(out_path):
         raise ForecastError(f"{out_path} holds files but no forecasts; give a new or empty folder")
     write_json(stored_path, dict(settings))
 
@@ -184,7 +185,7 @@ def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[
     out_path = Path(out_path)
     for partial in (out_path / "clips").glob(".*.part"):
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    folders = sorted(path for path in (out_path / "clips").glob("*") if path.is_dir())
+    folders = [path for path in entries(out_path / "clips") if path.is_dir()]
     facts = [_read_facts(folder) for folder in folders]
     _write_lines(out_path / "index.jsonl", [config_to_dict(entry) for entry in facts])
     lines = [{"clip_id": clip_id, "problem": why} for clip_id, why in sorted(left_out.items())]
@@ -210,7 +211,7 @@ def read_index(out_path: str | Path) -> list[ForecastFacts]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [_facts(line) for line in lines]
-    except ForecastError:
+    except FormatVersionError:
         raise
     except ValueError as error:
         raise ForecastError(f"{path} is damaged: {error}; predict again") from error
@@ -279,12 +280,9 @@ def _read_facts(folder: Path) -> ForecastFacts:
 
 
 def _facts(stored: dict[str, Any]) -> ForecastFacts:
-    """Of any format; ForecastError where a newer posecast wrote it."""
-    version = stored.get("format_version", 1)
-    if version > FORMAT_VERSION:
-        raise ForecastError(
-            f"forecasts of format {version}, this posecast knows up to {FORMAT_VERSION}: update it"
-        )
+    """Of any format; FormatVersionError where a newer posecast wrote it."""
+    what = f"forecast of clip {stored.get('clip_id')}"
+    check_format_version(stored.get("format_version", 1), FORMAT_VERSION, what)
     added = {"num_samples": 1, "num_drawn": 1, "format_version": 1}
     return config_from_dict(ForecastFacts, added | stored)
 

@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posecast.clips import PoseForecast, SeenVideo
-from posecast.forecasting.protocols import Needs
+from posecast.forecasting.protocols import Needs, same_rate
 
 USUAL_FPS = 30.0
 """Of Penn Action, and assumed of pose runs that do not say (those of 56aa31b); videos are looked at
 about so often a second."""
-_ALIKE = 0.02
-"""Rates that differ by less than this share are taken as the same, as 29.97 and 30 are."""
 _EXACT = 1e-6
 
 
@@ -41,7 +39,7 @@ class FrameRates:
         """
         trained = needs.fps or asked_fps or USUAL_FPS
         video = asked_fps or own_fps / max(1, round(own_fps / USUAL_FPS))
-        if abs(video / trained - 1) < _ALIKE:
+        if same_rate(video, trained):
             video = trained
         return cls(video, trained / needs.stride, needs.fps is None)
 

@@ -18,6 +18,7 @@ from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
+from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
 Export = Literal["csv", "coco", "trc"]
@@ -59,19 +60,11 @@ class OwnVideoConfig:
     """Height of the picture in the video that is written; 0 keeps the size of the video."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise PosecastError(f"steps is {self.steps}; it must be 1 or more")
-        if self.futures < 1:
-            raise PosecastError(f"futures is {self.futures}; it must be 1 or more")
-        if not 0 <= self.fps < math.inf:
-            raise PosecastError(f"fps is {self.fps}; it must be 0 or more")
-        if not 0 <= self.folder_fps < math.inf:
-            raise PosecastError(f"folder_fps is {self.folder_fps}; it must be 0 or more")
+        check_at_least(1, self, "steps", "futures")
+        check_at_least(0, self, "fps", "folder_fps", "lead_s", "view_height")
         for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
-        if self.view_height < 0:
-            raise PosecastError(f"view_height is {self.view_height}; it must be 0 or more")
 
 
 @dataclass(frozen=True, eq=False)

@@ -181,6 +181,8 @@ def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig)
     needs, drawer = forecaster.needs, forecaster.drawer
     if config.num_past and forecaster.poses is not None:
         needs.check_shown("the pose model", config.num_past, needs.stride)
+    if config.poses == "forecast":
+        needs.check_rate("the pose model", store.select(config.clips))
     if drawer is not None and drawer.size not in (None, store.size):
         raise PosecastError(
             f"store {store.path} has frames of {store.size} px, the image model draws "

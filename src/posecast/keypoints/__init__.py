@@ -4,7 +4,7 @@
 """
 
 from posecast.keypoints.detections import KeypointError
-from posecast.keypoints.in_video import keypoints_in_video
+from posecast.keypoints.in_video import keypoints_in_video, stored_joints
 from posecast.keypoints.reading import (
     FORMATS,
     Format,
@@ -27,6 +27,7 @@ __all__ = [
     "keypoints_in_video",
     "read_keypoints",
     "read_points",
+    "stored_joints",
     "write_points",
     "write_table",
 ]

@@ -1,12 +1,13 @@
-"""Keypoints of other programs where a player shows them."""
+"""Keypoints of other programs where a player shows them, and back."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from posecast.keypoints.reading import KeypointOptions, KeypointTrack, read_keypoints
-from posecast.media.shown import to_shown
+from posecast.media.shown import to_shown, to_stored
 from posecast.media.videos import Timeline
 from posecast.skeletons import Skeleton
 
@@ -26,3 +27,12 @@ def keypoints_in_video(
     )
     joints = to_shown(track.joints_px, info.stored_hw, timeline.places)
     return dataclasses.replace(track, joints_px=np.where(track.visible[..., None], joints, 0.0))
+
+
+def stored_joints(
+    joints_px: Float[np.ndarray, "t j 2"], timeline: Timeline, first_frame: int = 0
+) -> Float[np.ndarray, "t j 2"]:
+    """The way back: joints of the shown video, from `first_frame` on, in the stored pixels that
+    files of keypoints are in. Frames after the video's last one count as shown like it."""
+    numbers = np.minimum(np.arange(len(joints_px)) + first_frame, len(timeline.places) - 1)
+    return to_stored(joints_px, timeline.info.stored_hw, timeline.places[numbers])

@@ -36,8 +36,10 @@ def write_coco(
 ) -> None:
     """COCO keypoint annotations of one person: an image and an annotation a frame.
 
-    Points are centres of pixels counted from 0, as COCO has them; frames are numbered 0, `every`,
-    2 * `every` ... Frames without a visible joint have an image and no annotation.
+    Joints and image size are in stored pixels, as all files of keypoints (`in_video.stored_joints`,
+    `VideoInfo.stored_hw`): a player may show others. Points are centres of pixels counted from 0,
+    as COCO has them; frames are numbered 0, `every`, 2 * `every` ... Frames without a visible joint
+    have an image and no annotation.
     """
     numbers = range(0, every * len(joints_px), every)
     height, width = image_hw

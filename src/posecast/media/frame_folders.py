@@ -12,6 +12,7 @@ from PIL import Image
 
 from posecast.errors import PosecastError
 from posecast.media.picture_files import read_picture
+from posecast.records.files import entries
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
@@ -32,7 +33,7 @@ class FrameFolder:
         """The picture files in order; PosecastError where there are none."""
         files = [
             file
-            for file in self.path.iterdir()
+            for file in entries(self.path)
             if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
         ]
         if not files:

@@ -13,7 +13,6 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from torch import nn
 
-from posecast.errors import PosecastError
 from posecast.networks.action_classifier import (
     FlowClassifier,
     FlowClassifierConfig,
@@ -150,7 +149,7 @@ def _check_skeleton(config: Any, facts: WeightsFacts, path: Path) -> None:
     for name in ("num_joints", "num_heatmaps"):
         expected = getattr(SKELETONS[facts.skeleton], name)
         if getattr(config, name, expected) != expected:
-            raise PosecastError(
+            raise WeightsError(
                 f"{path} is for skeleton {facts.skeleton}, which has {name} = {expected}, but its "
                 f"network has {getattr(config, name)}"
             )

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import math
 import types
 import typing
 from collections.abc import Iterable
@@ -64,10 +65,10 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
 
 
 def check_at_least(least: int, config: Any, *names: str) -> None:
-    """PosecastError for the first of these fields that is below `least`, or NaN."""
+    """PosecastError for the first of these fields that is below `least`, infinite or NaN."""
     for name in names:
-        if not getattr(config, name) >= least:
-            value = getattr(config, name)
+        value = getattr(config, name)
+        if not least <= value < math.inf:
             raise PosecastError(f"{name} is {value}; it must be {least} or more")
 
 

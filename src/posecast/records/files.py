@@ -87,6 +87,13 @@ def reading(path: Path) -> Iterator[None]:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, sorted; nothing where there is no such folder. FileError where it may
+    not be read."""
+    with reading(folder):
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """What the system refuses in the block becomes a WriteError that names the file or folder."""

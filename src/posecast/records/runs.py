@@ -141,7 +141,7 @@ class Run:
         write_safely(path, lambda partial: _save_tensors(content, partial))
         if self._tensorboard is not None:
             self._tensorboard.flush()
-        for old in self._checkpoints()[NUM_KEPT_CHECKPOINTS:]:
+        for old in checkpoints_in(self.path)[NUM_KEPT_CHECKPOINTS:]:
             old.unlink()
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -153,7 +153,7 @@ class Run:
         """
         state = None
         damaged = []
-        for path in self._checkpoints():
+        for path in checkpoints_in(self.path):
             try:
                 state = _load_tensors(path)
                 break
@@ -170,10 +170,6 @@ class Run:
                 path.unlink()
             self._drop_records_after(self._resumed_step)
         return state
-
-    def _checkpoints(self) -> list[Path]:
-        """Newest first."""
-        return sorted((self.path / "checkpoints").glob("step-*.pt"), reverse=True)
 
     def _drop_records_after(self, step: int) -> None:
         if (self.path / "metrics.jsonl").is_file():
@@ -199,6 +195,11 @@ class Run:
         if self._tensorboard is not None:
             self._tensorboard.close()
             self._tensorboard = None
+
+
+def checkpoints_in(path: Path) -> list[Path]:
+    """What a run folder can go on from, the newest first."""
+    return sorted(path.glob("checkpoints/step-*.pt"), reverse=True)
 
 
 _DAMAGE = (zipfile.BadZipFile, pickle.UnpicklingError, KeyError)

@@ -16,9 +16,9 @@ from posecast.records.configs import (
     config_from_dict,
     config_to_dict,
 )
-from posecast.records.files import PARTIAL, make_folder, read_json, write_json
+from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
 from posecast.records.locks import LOCK_FILE, locked
-from posecast.records.runs import FORMAT_VERSION, Run, RunError
+from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
 from posecast.records.training_data import DATA_FILE, TrainingData
 from posecast.records.versions import code_versions
 
@@ -92,7 +92,7 @@ def _refuse_strange_folder(path: Path) -> None:
     if (path / "config.json").is_file():
         Run.open(path)
         return
-    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    names = {entry.name for entry in entries(path)}
     if not names <= {"config.json" + PARTIAL, LOCK_FILE}:
         raise RunError(
             f"{path} holds files but no run ({', '.join(sorted(names - {LOCK_FILE})[:5])}); "
@@ -103,14 +103,14 @@ def _refuse_strange_folder(path: Path) -> None:
 def _move_aside(path: Path) -> None:
     """Everything but the lock, which is held; config.json first, so that no half run is left."""
     path = path.resolve()
-    entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
-    if not entries:
+    moved = [entry for entry in entries(path) if entry.name != LOCK_FILE]
+    if not moved:
         return
     number = 1
     while (target := path.with_name(f"{path.name}.old-{number}")).exists():
         number += 1
     target.mkdir()
-    for entry in sorted(entries, key=lambda entry: entry.name != "config.json"):
+    for entry in sorted(moved, key=lambda entry: entry.name != "config.json"):
         entry.rename(target / entry.name)
     logger.warning("what was in %s is now in %s", path, target)
 
@@ -136,8 +136,13 @@ def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
 
 
 def _was_trained(path: Path) -> bool:
-    """Whether there is anything to go on from: a checkpoint or weights."""
-    return any([*path.glob("checkpoints/step-*.pt"), *path.glob("weights-*.safetensors")])
+    """Whether something has been learned, by whomever: a checkpoint or weights."""
+    return bool(checkpoints_in(path)) or has_weights(path)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a run folder holds a network for use."""
+    return any(path.glob("weights-*.safetensors"))
 
 
 def _refuse_another_config(

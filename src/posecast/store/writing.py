@@ -25,7 +25,7 @@ from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_differences, config_to_dict
-from posecast.records.files import PARTIAL, make_folder, write_text
+from posecast.records.files import PARTIAL, entries, make_folder, write_text
 from posecast.records.locks import LOCK_FILE, locked, locked_with_others
 from posecast.store.files import (
     NPY_HEADER_BYTES,
@@ -288,8 +288,8 @@ def _refuse_strange_folder(path: Path) -> None:
     """A folder may be new, empty, a store, or a store that was stopped before it had a name."""
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; name a folder for the store")
-    if path.is_dir() and not (path / "store.json").exists():
-        strange = [each.name for each in path.iterdir() if not each.name.startswith(_OWN_NAMES)]
+    if not (path / "store.json").exists():
+        strange = [each.name for each in entries(path) if not each.name.startswith(_OWN_NAMES)]
         if strange:
             raise StoreError(
                 f"{path} is not a store and not empty (it holds {min(strange)}): name a new folder"

@@ -15,8 +15,8 @@ from posecast.computing.options import ComputeConfig, RunOn
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
 from posecast.records.configs import config_from_dict
-from posecast.records.runs import Run, RunError
-from posecast.records.training_runs import training_run
+from posecast.records.runs import Run, RunError, checkpoints_in
+from posecast.records.training_runs import has_weights, training_run
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.identity import training_data
@@ -141,9 +141,15 @@ def begin(
     clips, or cannot start from `fit.init_from`.
     """
     run_path = Path(run_path)
-    goes_on = not fresh and any(run_path.glob("checkpoints/step-*.pt"))
+    goes_on = not fresh and bool(checkpoints_in(run_path))
     if goes_on:
         _refuse_other_schedule(config.fit, run_path)
+    elif not fresh and has_weights(run_path):
+        raise RunError(
+            f"{run_path} holds weights but no checkpoint to go on from: training would overwrite "
+            f"them. To train further, start a new run from them: --run ANOTHER --init-from "
+            f"{run_path}; or start over with --fresh"
+        )
     initial = None if goes_on else _initial_weights(config)
     size, count = config.fit.batch_size, fabric.world_size
     if size % count:

@@ -259,6 +259,8 @@ def fit(
         stopped = any_process(run.stop_requested, fabric.device)
         if training.due(config.checkpoint_every) or stopped or training.impatient:
             training.save()
+        elif training.best_score is not None and not training.saved:
+            training.save()  # weights that cannot be gone on from would be in the way
         if stopped or training.impatient:
             break
     return training.result
@@ -283,6 +285,8 @@ class _Training:
     unread: list[Metrics] = field(default_factory=list)
     """Of the last steps: a GPU works on while nobody reads them."""
     newest: dict[str, float] = field(default_factory=dict)
+    saved: bool = False
+    """Whether the run has a checkpoint."""
 
     @property
     def impatient(self) -> bool:
@@ -316,7 +320,7 @@ class _Training:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.update.load_state_dict(state["update"])
-        self.step, self.best_score = state["step"], state["best_score"]
+        self.step, self.best_score, self.saved = state["step"], state["best_score"], True
         self.stale_validations = state["stale_validations"]
         for name, kept in self.average.items():
             kept.copy_(state["average"][name])
@@ -333,6 +337,7 @@ class _Training:
             "stale_validations": self.stale_validations,
         }
         self.session.run.save_checkpoint(self.step, state)
+        self.saved = True
 
     def metrics(self) -> dict[str, float]:
         """Of the newest step; DivergedError if one of the last steps gave no finite numbers."""

@@ -31,7 +31,7 @@ from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.human36m import FPS, Human36M
 from posecast.errors import PosecastError
 from posecast.media.videos import write_mp4
-from posecast.records.files import make_folder, read_json, write_json, write_safely
+from posecast.records.files import entries, make_folder, read_json, write_json, write_safely
 from posecast.skeletons import HUMAN36M, PENN_ACTION
 
 _SETTINGS = "drawn.json"
@@ -203,7 +203,7 @@ def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
     if path.is_file():
         if read_json(path) != settings:
             raise PosecastError(f"{out} holds videos drawn with other settings; name a new folder")
-    elif out.is_dir() and any(out.iterdir()):
+    elif entries(out):
         raise PosecastError(f"{out} is not empty and holds no drawn videos; name a new folder")
     else:
         make_folder(out)

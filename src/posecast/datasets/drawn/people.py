@@ -30,7 +30,7 @@ from posecast.datasets.drawn.clips import (
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
 from posecast.errors import PosecastError
-from posecast.records.files import make_folder, read_json, write_json, write_safely
+from posecast.records.files import entries, make_folder, read_json, write_json, write_safely
 
 __all__ = [
     "DrawnClip",
@@ -106,7 +106,7 @@ def _claim(config: SyntheticConfig, root: Path) -> None:
                 f"{root} holds drawn clips with other settings ({', '.join(differing)}); "
                 "draw into an empty folder"
             )
-    elif root.is_dir() and any(root.iterdir()):
+    elif entries(root):
         raise PosecastError(
             f"{root} is not empty and holds no drawn clips; draw into an empty folder"
         )

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from posecast.datasets.videos import poses_path, video_files
-from posecast.estimation import FollowOptions, JointFinder, follow
-from posecast.keypoints import write_table
-from posecast.media.shown import to_stored
+from posecast.estimation.estimator import JointFinder
+from posecast.estimation.following import FollowOptions, follow
+from posecast.keypoints import stored_joints, write_table
 from posecast.media.videos import read_timeline, read_video
 
 
@@ -41,6 +41,6 @@ def estimate_folder(
             continue
         name = video.stem if alone else video.name
         path = poses / video.relative_to(root).parent / f"{name}.csv"
-        stored = to_stored(found.joints_px, timeline.info.stored_hw, timeline.places)
+        stored = stored_joints(found.joints_px, timeline)
         write_table(path, stored, found.visible, estimator.skeleton)
     return left_out
