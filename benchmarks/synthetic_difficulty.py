@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.clips import SyntheticConfig
+from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.geometry import cut_crop, union_crop
 

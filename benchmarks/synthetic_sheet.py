@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posecast.datasets.drawn.people import DrawnClip, SyntheticConfig, draw_clip
+from posecast.datasets.drawn.clips import DrawnClip, SyntheticConfig, draw_clip
 from posecast.media.pictures import contact_sheet
 
 COLUMNS = 6

@@ -10,11 +10,12 @@ from posecast.evaluation.baselines import (
     LastPose,
     MeanPose,
     OpticalFlow,
-    mean_pose,
 )
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.geometry import Crop
 from posecast.metrics.flow import backward_flow
+from posecast.store.reading import mean_joints
+from small_store import a_clip
 
 CROP = Crop(10, 20, 110, 220)
 VISIBLE = np.ones((5, 2), bool)
@@ -83,7 +84,8 @@ def test_mean_pose_leaves_hidden_joints_out(moving):
     joints, visible = moving / 100, VISIBLE.copy()
     visible[1:, 0] = False
     visible[:, 1] = False
-    mean = mean_pose(joints, visible)
+    clip = dataclasses.replace(a_clip("a", 0.0), joints_px=joints * 200, visible=visible)
+    mean = mean_joints([clip])
     assert mean[0] == pytest.approx(joints[0, 0])
     assert mean[1] == pytest.approx(0.5)
     cut, whole = forecast(MeanPose(mean), moving, VISIBLE, steps=2)

@@ -10,11 +10,14 @@ from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.penn_benchmark import (
     PennPoseBenchmark,
     PennPoseProtocol,
-    penn_pose_benchmark,
+    penn_pose_scores,
+    percent,
     run_penn_pose_benchmark,
 )
+from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.records.final_looks import read_test_uses
+from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, store_info
 from posecast.store.reading import Store, StoredClip
 from posecast.training.pose import PoseTrainingConfig
@@ -38,6 +41,12 @@ def a_clip(joints_px: np.ndarray, visible: np.ndarray | None = None) -> StoredCl
     )
 
 
+def shares_and_counts(clip, *protocol):
+    """PCK in percent, and the joints counted, at each step."""
+    hits, counts = penn_pose_scores(LastPose(), [clip], PennPoseProtocol(*protocol))
+    return percent(hits.sum(axis=0), counts.sum(axis=0)), counts.sum(axis=0)
+
+
 def sliding(num_frames: int, speed: float) -> np.ndarray:
     """13 joints spread over 100 px, all sliding to the right."""
     pose = np.linspace([0.0, 0.0], [10.0, 100.0], 13)
@@ -46,10 +55,8 @@ def sliding(num_frames: int, speed: float) -> np.ndarray:
 
 @pytest.mark.parametrize("variant", ["A", "B", "E"])
 def test_a_still_person_is_forecast_perfectly(variant):
-    percent, counts = penn_pose_benchmark(
-        LastPose(), [a_clip(sliding(40, 0.0))], PennPoseProtocol(variant)
-    )
-    assert percent == pytest.approx(np.full(16, 100.0))
+    shares, counts = shares_and_counts(a_clip(sliding(40, 0.0)), variant)
+    assert shares == pytest.approx(np.full(16, 100.0))
     assert (counts > 0).all()
 
 
@@ -57,33 +64,33 @@ def test_known_answer_of_a_sliding_person():
     # 35 frames: targets are 2 frames apart, the box is 100 px high, a hit is nearer than 5 px.
     # At 1.01 px a frame, targets 1 and 2 (about 2 and 4 px away) are hits, later ones are misses.
     clip = a_clip(sliding(35, 1.01))
-    percent, counts = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("E"))
-    assert percent == pytest.approx([100.0] * 2 + [0.0] * 14)
+    shares, counts = shares_and_counts(clip, "E")
+    assert shares == pytest.approx([100.0] * 2 + [0.0] * 14)
     assert counts.tolist() == [13 * (35 - 2 * k) for k in range(1, 17)]
     # With repeated last frames, windows near the end hit at every step.
-    percent, counts = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("B"))
+    shares, counts = shares_and_counts(clip, "B")
     assert counts.tolist() == [13 * 35] * 16
-    assert percent[15] == pytest.approx(100 * 5 / 35)
+    assert shares[15] == pytest.approx(100 * 5 / 35)
 
 
 def test_hidden_joints_count_only_in_the_published_variants():
     visible = np.ones((35, 13), bool)
     visible[:17, 0] = False
     clip = a_clip(sliding(35, 0.0), visible)
-    _, clean = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("E"))
-    _, published = penn_pose_benchmark(LastPose(), [clip], PennPoseProtocol("B"))
+    _, clean = shares_and_counts(clip, "E")
+    _, published = shares_and_counts(clip, "B")
     assert clean[0] == 12 * 33 + 16
     assert published[0] == 12 * 35 + 20
 
 
 def test_too_short_a_clip_is_named():
     with pytest.raises(ClipError, match=r"clip 0001: 17 frames, the benchmark needs 18"):
-        penn_pose_benchmark(LastPose(), [a_clip(sliding(17, 0.0))])
+        shares_and_counts(a_clip(sliding(17, 0.0)))
 
 
 def test_something_must_be_seen():
-    with pytest.raises(ValueError, match="num_seen is 0"):
-        PennPoseProtocol(num_seen=0)
+    with pytest.raises(ValueError, match="seen is 0"):
+        PennPoseProtocol(seen=0)
 
 
 def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
@@ -94,7 +101,9 @@ def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
     info = store_info(PennAction(tmp_path), PreparationConfig())
     store = Store(tmp_path, info, (a_clip(sliding(35, 1.01)),))
     monkeypatch.setattr(penn_benchmark, "read_test_labels", lambda root: (store, {}))
-    monkeypatch.setattr(penn_benchmark, "load_pose_forecaster", lambda *_: LastPose())
+    trained = LastPose()
+    trained.needs = Needs(PENN_ACTION, fps=30.0)
+    monkeypatch.setattr(penn_benchmark, "load_pose_forecaster", lambda *_: trained)
     runs = [make_run(tmp_path / name / "pose", PoseTrainingConfig(), "pose").path for name in "ab"]
     twice = PennPoseBenchmark(pose_run=(runs[0], runs[0]), final=True)
     with pytest.raises(PosecastError, match="the same run twice"):

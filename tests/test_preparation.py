@@ -83,7 +83,6 @@ def test_crop_policies(raw, tmp_path):
         prepared(raw, tmp_path / policy, crop=policy, margin_px=3, num_seen=2, clips=("0002",))
         store = Store.open(tmp_path / policy)
         assert store.clip("0002").crop == crop
-        assert store.info.crop_knows_future == (policy != "seen")
         assert store.read_frames(store.clip("0002")).shape == (6, 16, 16, 3)
 
 
@@ -309,12 +308,12 @@ def test_shares_make_the_same_store(raw, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 4}, "size: expected at least 8"),
+        ({"size": 4}, "size is 4; it must be 8 or more"),
         ({"margin_px": -1}, "margin_px"),
         ({"num_seen": 0}, "num_seen"),
         ({"workers": -1}, "workers"),
         ({"validation_share": 1.0}, "validation_share"),
-        ({"shard_index": 2, "num_shards": 2}, "shard_index: expected 0 to 1, got 2"),
+        ({"shard_index": 2, "num_shards": 2}, "shard_index is 2; it must be 0 to 1"),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -163,7 +163,7 @@ def test_index_files_that_do_not_belong_together_are_reported(store):
 def test_damaged_frames_are_reported_when_read(store):
     path = store.path / "frames" / "0002.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(StoreError, match=r"0002\.npy has the wrong length"):
+    with pytest.raises(StoreError, match=r"0002\.npy: it has the wrong length"):
         store.read_frames(store.clip("0002"), [0])
     path.unlink()
     with pytest.raises(StoreError, match=r"damaged \(0002\.npy: .*No such file"):

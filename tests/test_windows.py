@@ -230,7 +230,7 @@ def test_windows_that_do_not_fit_are_errors(clip, start, message):
 
 
 def test_wrong_settings_are_errors():
-    with pytest.raises(ValueError, match="num_past of at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_past is 0; it must be 1 or more"):
         PoseWindows(num_past=0)
     with pytest.raises(ValueError, match="max_gap"):
         ImagePairs(max_gap=0)

@@ -1,5 +1,8 @@
 """What a user can cause, told from what is wrong in our own code."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class PosecastError(ValueError):
     """Something that a user can mend: a file, a folder, a setting, an array.
@@ -7,3 +10,9 @@ class PosecastError(ValueError):
     The message says what was wrong, what was got and expected, and how to mend it. The command
     line prints it without a traceback; any other error is a bug and shows where it happened.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word, for the end of a message; "" where none is known."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
+    return f"; did you mean {near[0]!r}?" if near else ""

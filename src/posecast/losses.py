@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 
 FeatureNetwork = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b f fh fw"]]
 """A frozen network: pictures in [-1, 1] to features."""
@@ -102,9 +102,7 @@ class ImageLossWeights:
     """Deceiving the discriminator (2017: gamma)."""
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not getattr(self, name) >= 0:
-                raise PosecastError(f"loss weight {name} is {getattr(self, name)}; give 0 or more")
+        check_at_least(0, self, *self.__dataclass_fields__)
 
 
 class GeneratorLoss(NamedTuple):

@@ -45,6 +45,23 @@ NOTES: Mapping[str, str] = MappingProxyType(
 """Name of a preset -> what it is for."""
 
 BF16 = ComputeConfig(precision="bf16-mixed")
+_TWO_STEPS = {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1}
+_PIXELS_ALONE = {"feature_weight": 0.0, "pose_feature_weight": 0.0, "adversarial_weight": 0.0}
+_POSE_DEMO_FIT = FitConfig(
+    steps=800,
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.0,
+    validate_every=100,
+    checkpoint_every=400,
+)
+_IMAGE_DEMO_FIT = replace(
+    ImageTrainingConfig.fit,
+    steps=800,
+    learning_rate=5e-4,
+    validate_every=200,
+    checkpoint_every=200,
+)
 
 POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
     {
@@ -70,13 +87,7 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             windows=PoseWindows(num_past=10, num_future=64),
             augmentation=PoseAugmentation(mirror=True, scale=0.15, shift=0.1, rotation_degrees=6.0),
             loss="distance",
-            fit=FitConfig(
-                steps=1500,
-                batch_size=128,
-                weight_decay=0.01,
-                validate_every=100,
-                checkpoint_every=500,
-            ),
+            fit=FitConfig(steps=1500, batch_size=128, validate_every=100, checkpoint_every=500),
             run_on=BF16,
         ),
         "demo": PoseTrainingConfig(
@@ -84,14 +95,7 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             windows=PoseWindows(num_past=10, num_future=32),
             loss="distance",
             validation_future=32,
-            fit=FitConfig(
-                steps=800,
-                batch_size=64,
-                learning_rate=2e-3,
-                weight_decay=0.0,
-                validate_every=100,
-                checkpoint_every=400,
-            ),
+            fit=_POSE_DEMO_FIT,
         ),
         "human36m-demo": PoseTrainingConfig(
             model=PoseLSTMConfig(num_joints=32, hidden=128, output="residual", inputs="motion"),
@@ -101,28 +105,13 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
             loss="distance",
             validation_future=128,
             validation_windows=8,
-            fit=FitConfig(
-                steps=800,
-                batch_size=64,
-                learning_rate=2e-3,
-                weight_decay=0.0,
-                validate_every=100,
-                checkpoint_every=400,
-            ),
+            fit=_POSE_DEMO_FIT,
         ),
         "tiny": PoseTrainingConfig(
             model=PoseLSTMConfig(hidden=8, encoder=4),
             windows=PoseWindows(num_past=4, num_future=6),
             validation_future=6,
-            fit=replace(
-                PoseTrainingConfig.fit,
-                steps=2,
-                batch_size=4,
-                validate_every=2,
-                checkpoint_every=2,
-                log_every=1,
-            ),
-        ),
+        ).but(batch_size=4, **_TWO_STEPS),
     }
 )
 """Settings of `posecast train pose`."""
@@ -138,7 +127,7 @@ MOTION: Mapping[str, MotionTrainingConfig] = MappingProxyType(
         "tiny": MotionTrainingConfig(
             model=MotionResidualConfig(width=8, blocks=2),
             windows=WindowChoice(rounds_clip=1, first=2, others=2),
-        ).but(steps=2, batch_size=8, validate_every=2, checkpoint_every=2, log_every=1),
+        ).but(batch_size=8, **_TWO_STEPS),
     }
 )
 """Settings of `posecast train motion`."""
@@ -176,34 +165,17 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             generator=GeneratorConfig(width=32, size=128, output="composite"),
             discriminator=DiscriminatorConfig(width=32, size=128),
             pairs=ImagePairs(max_gap=29),
-            feature_weight=0.0,
-            pose_feature_weight=0.0,
-            adversarial_weight=0.0,
             sample_every=250,
-            fit=replace(
-                ImageTrainingConfig.fit,
-                steps=2000,
-                learning_rate=5e-4,
-                validate_every=250,
-                checkpoint_every=250,
-            ),
             run_on=BF16,
-        ),
+            **_PIXELS_ALONE,
+        ).but(steps=2000, learning_rate=5e-4, validate_every=250, checkpoint_every=250),
         "demo": ImageTrainingConfig(
             generator=GeneratorConfig(width=16, size=64, output="composite"),
             discriminator=DiscriminatorConfig(width=16, size=64),
             pairs=ImagePairs(max_gap=29),
-            adversarial_weight=0.0,
             sample_every=200,
-            feature_weight=0.0,
-            pose_feature_weight=0.0,
-            fit=replace(
-                ImageTrainingConfig.fit,
-                steps=800,
-                learning_rate=5e-4,
-                validate_every=200,
-                checkpoint_every=200,
-            ),
+            fit=_IMAGE_DEMO_FIT,
+            **_PIXELS_ALONE,
         ),
         "human36m-demo": ImageTrainingConfig(
             generator=GeneratorConfig(num_heatmaps=32, width=16, size=64, output="composite"),
@@ -212,17 +184,9 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             # Crops are about 600 pixels wide: the paper's 8 would be less than a pixel of 64.
             sigma_px=16.0,
             pairs=ImagePairs(max_gap=128),
-            adversarial_weight=0.0,
             sample_every=200,
-            feature_weight=0.0,
-            pose_feature_weight=0.0,
-            fit=replace(
-                ImageTrainingConfig.fit,
-                steps=800,
-                learning_rate=5e-4,
-                validate_every=200,
-                checkpoint_every=200,
-            ),
+            fit=_IMAGE_DEMO_FIT,
+            **_PIXELS_ALONE,
         ),
         "tiny": ImageTrainingConfig(
             generator=GeneratorConfig(width=4, size=16),
@@ -232,15 +196,7 @@ IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
             validation_pairs=2,
             feature_weight=0.0,
             pose_feature_weight=0.0,
-            fit=replace(
-                ImageTrainingConfig.fit,
-                steps=2,
-                batch_size=2,
-                validate_every=2,
-                checkpoint_every=2,
-                log_every=1,
-            ),
-        ),
+        ).but(batch_size=2, **_TWO_STEPS),
     }
 )
 """Settings of `posecast train image`."""
@@ -250,27 +206,12 @@ ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = MappingProxyType(
         "penn-action": EstimatorTrainingConfig(run_on=BF16),
         "demo": EstimatorTrainingConfig(
             model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
-            fit=FitConfig(
-                steps=1000,
-                batch_size=16,
-                weight_decay=1e-4,
-                validate_every=250,
-                checkpoint_every=250,
-            ),
             run_on=BF16,
-        ),
+        ).but(steps=1000, batch_size=16, validate_every=250, checkpoint_every=250),
         "tiny": EstimatorTrainingConfig(
             model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
             validation_frames=4,
-            fit=FitConfig(
-                steps=2,
-                batch_size=2,
-                weight_decay=1e-4,
-                validate_every=2,
-                checkpoint_every=2,
-                log_every=1,
-            ),
-        ),
+        ).but(batch_size=2, **_TWO_STEPS),
     }
 )
 """Settings of `posecast train estimator`; the 2017 code had none."""

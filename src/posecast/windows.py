@@ -18,6 +18,7 @@ from torch import Tensor
 from posecast.clips import ClipError, ImageBatch, PoseBatch, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm
+from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 
 Start = Literal["first", "middle"] | int
@@ -42,8 +43,7 @@ class PoseWindows:
     invisible, "repeat" repeats the last frame (2017 code)."""
 
     def __post_init__(self) -> None:
-        for name in ("num_past", "num_future", "stride"):
-            _check_positive(name, getattr(self, name))
+        check_at_least(1, self, "num_past", "num_future", "stride")
 
     @property
     def length(self) -> int:
@@ -59,7 +59,7 @@ class ImagePairs:
     """Largest number of frames between source and target (2017 code: its `steps` - 1)."""
 
     def __post_init__(self) -> None:
-        _check_positive("max_gap", self.max_gap)
+        check_at_least(1, self, "max_gap")
 
 
 class WindowChoice(NamedTuple):
@@ -329,8 +329,7 @@ class _ClipStream:
     """Which clips are in a batch: shuffled passes over all clips, one after the other."""
 
     def __init__(self, num_clips: int, batch_size: int, rank: int, num_ranks: int) -> None:
-        _check_positive("batch_size", batch_size)
-        if batch_size % num_ranks:
+        if batch_size < 1 or batch_size % num_ranks:
             raise PosecastError(
                 f"batch of {batch_size} cannot be shared equally by {num_ranks} processes: "
                 f"choose a batch size that is a multiple of {num_ranks}"
@@ -354,8 +353,3 @@ class _ClipStream:
     def share(self, rows: np.ndarray) -> np.ndarray:
         """The rows of this process."""
         return rows[self._rank :: self._num_ranks]
-
-
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise PosecastError(f"expected {name} of at least 1, got {value}")

@@ -75,7 +75,7 @@ def test_a_stopped_drawing_goes_on(raw, drawn, tmp_path):
     ("options", "out", "message"),
     [
         ({"seed": 3}, "drawn", "other settings"),
-        ({}, "raw", "not empty"),
+        ({}, "raw", "holds files but no drawn videos"),
         ({"clips": ("S1_Dancing",)}, "new", "no poses of S1_Dancing"),
     ],
 )

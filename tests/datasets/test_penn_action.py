@@ -6,7 +6,8 @@ from PIL import Image
 
 from penn_files import HEIGHT, WIDTH, label_values, picture, write_clip_files, write_labels
 from posecast.clips import ClipError
-from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.clips import SyntheticConfig
+from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
 
 

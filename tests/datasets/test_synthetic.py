@@ -6,19 +6,13 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from posecast.clips import PoseClip
-from posecast.datasets.drawn import people
 from posecast.datasets.drawn.actions import ACTIONS
+from posecast.datasets.drawn.clips import SyntheticConfig, draw_clip, draw_label_clip
 from posecast.datasets.drawn.drawing import draw_person, hidden_joints
 from posecast.datasets.drawn.figure import moment
 from posecast.datasets.drawn.labels import filled_joints, label_figure
 from posecast.datasets.drawn.motion import View, perform
-from posecast.datasets.drawn.people import (
-    SyntheticConfig,
-    clip_ids,
-    draw_clip,
-    draw_label_clip,
-    write_penn_layout,
-)
+from posecast.datasets.drawn.people import clip_ids, write_penn_layout
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
@@ -39,7 +33,7 @@ def files_of(root):
 def tiny_set(tmp_path_factory):
     root = tmp_path_factory.mktemp("drawn") / "set"
     report = write_penn_layout(TINY, root)
-    assert report.written == ("0001", "0002", "0003")
+    assert report.drawn == ("0001", "0002", "0003")
     return root
 
 
@@ -110,15 +104,15 @@ def test_a_stopped_run_is_finished(tiny_set, tmp_path):
     (root / "labels" / "0002.mat").unlink()
     (root / "frames" / "0002" / "000003.jpg").write_bytes(b"half a frame")
     report = write_penn_layout(TINY, root)
-    assert (report.written, report.kept) == (("0002",), ("0001", "0003"))
+    assert (report.drawn, report.kept) == (("0002",), ("0001", "0003"))
     assert files_of(root) == files_of(tiny_set)
 
 
 def test_folders_with_other_things_are_refused(tiny_set, tmp_path):
-    with pytest.raises(ValueError, match=r"other settings \(seed\); draw into an empty folder"):
+    with pytest.raises(ValueError, match=r"drawn clips of other settings[^;]*seed: 0 -> 1"):
         write_penn_layout(SyntheticConfig(3, 7, (64, 96), 5), tiny_set)
     (tmp_path / "labels").mkdir()
-    with pytest.raises(ValueError, match="not empty and holds no drawn clips"):
+    with pytest.raises(ValueError, match="holds files but no drawn clips"):
         write_penn_layout(TINY, tmp_path)
     with pytest.raises(ValueError, match="is not a folder"):
         clip_ids(SyntheticConfig(poses=tmp_path / "absent"))
@@ -128,7 +122,7 @@ def test_folders_with_other_things_are_refused(tiny_set, tmp_path):
     ("settings", "message"),
     [
         ({"actions": ("juggling",)}, r"actions \['juggling'\] cannot be performed; choose among"),
-        ({"num_clips": 0}, "num_clips must be 1 or more, got 0"),
+        ({"num_clips": 0}, "num_clips is 0; it must be 1 or more"),
         ({"num_frames": 1}, "num_frames must be 2 or more, got 1"),
         ({"image_hw": (20, 200)}, "image_hw must be 48 or more each"),
         ({"test_share": 1.5}, "test_share must be between 0 and 1"),
@@ -288,7 +282,7 @@ def test_real_labels_become_a_set(shared, tmp_path):
     for name in ("1516", "1142"):
         (few / f"{name}.mat").write_bytes((labels / f"{name}.mat").read_bytes())
     report = write_penn_layout(SyntheticConfig(poses=few), tmp_path / "set")
-    assert report.written == ("1142",)
+    assert report.drawn == ("1142",)
     assert list(report.left_out) == ["1516"]
     assert "no joint is visible" in report.left_out["1516"]
     source = PennAction(tmp_path / "set")
@@ -297,7 +291,3 @@ def test_real_labels_become_a_set(shared, tmp_path):
     assert (tmp_path / "set" / "labels" / "1142.mat").read_bytes() == (
         labels / "1142.mat"
     ).read_bytes()
-
-
-def test_public_names_exist():
-    assert all(hasattr(people, name) for name in people.__all__)

@@ -89,9 +89,7 @@ def test_the_store_is_cropped_by_the_seen_frames(folder):
     report = prepare(source(folder), folder / "store", SEEN, QUIET)
     assert (report.num_new, report.left_out) == (3, {})
     store = Store.open(folder / "store")
-    assert (store.info.dataset, store.info.crop, store.info.crop_knows_future) == (
-        *("videos", "seen", False),
-    )
+    assert (store.info.dataset, store.info.crop) == ("videos", "seen")
     assert store.info.source == {"fps": 30.0, "skeleton_name": "penn_action", "person": 1}
     clip = store.clip("squat-a")
     poses = source(folder).read_poses("squat-a")

@@ -5,10 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from posecast.cli import main
+from benchmarks.robustness.__main__ import main
+from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
+from benchmarks.robustness.study import ESTIMATED, RobustnessConfig, study_robustness
 from posecast.evaluation import baseline_methods
-from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
-from posecast.evaluation.robustness import ESTIMATED, RobustnessConfig, study_robustness
 from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
@@ -164,7 +164,7 @@ def test_from_estimated_poses_by_the_command(tmp_path, capsys):
         clip.clip_id: (clip.joints_px + np.float32(20), clip.visible) for clip in store.clips
     }
     store.write_estimates(estimates)
-    words = ["robustness", "--store", str(path), "--out", str(tmp_path / "out"), "--estimated"]
+    words = ["--store", str(path), "--out", str(tmp_path / "out"), "--estimated"]
     words += ["--clips.split", "all", "--steps", "4", "--draws", "1"]
     assert main(words) == 0
     assert f"| {ESTIMATED} |" in capsys.readouterr().out

@@ -6,16 +6,15 @@ returns an exit status; it is imported when it is called, so that help comes at 
 by Ctrl-C.
 """
 
-import difflib
 import importlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from posecast import __version__
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, did_you_mean
 
 STARTED = time.monotonic()
 """When the program began."""
@@ -94,9 +93,6 @@ COMMANDS = {
     "evaluate": Command(
         "posecast.cli.evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
     ),
-    "robustness": Command(
-        "posecast.cli.robustness:robustness", "forecasts from noisy, missing or swapped seen joints"
-    ),
     "report": Command(
         "posecast.cli.report:report", "tables of evaluations -> a page with curves and clips"
     ),
@@ -172,15 +168,9 @@ def _group(words: list[str]) -> int:
         print(_overview(members, f"posecast {words[0]}"))
         return 0 if len(words) > 1 else 2
     wanted = " ".join(words[:2]) if members else words[0]
-    known = members or {name.split()[0] for name in COMMANDS}
-    raise PosecastError(f"unknown command {wanted!r}{did_you_mean(wanted, known)}")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word, for the end of a message, and where to find all of them."""
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.0)
-    return f"; did you mean {near[0]!r}? Known: {', '.join(names)}" if near else ""
+    known = members or dict.fromkeys(name.split()[0] for name in COMMANDS)
+    hint = did_you_mean(wanted, known)
+    raise PosecastError(f"unknown command {wanted!r}{hint} Known: {', '.join(known)}")
 
 
 def load_command(command: Command) -> Run:

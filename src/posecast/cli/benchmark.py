@@ -1,13 +1,14 @@
 """`posecast benchmark ...`: published protocols."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import Flat
 from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
 
 
@@ -26,9 +27,7 @@ class BenchmarkPennPose:
 
     raw: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RAW")]
     """Folder of the data set."""
-    config: Annotated[PennPoseBenchmark, tyro.conf.arg(name="")] = field(
-        default_factory=PennPoseBenchmark
-    )
+    config: Flat[PennPoseBenchmark] = PennPoseBenchmark()
 
 
 def penn_pose(words: list[str], program: str) -> int:

@@ -1,12 +1,13 @@
 """`posecast estimate`: poses from the frames of a store."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import Flat
 from posecast.estimation import EstimationConfig, estimate_store
 from posecast.pretrained import DEFAULT_ESTIMATOR
 
@@ -30,9 +31,7 @@ class Estimate:
     run: Path = Path(DEFAULT_ESTIMATOR)
     """Shipped weights by name ('posecast models'), a run of 'posecast train estimator', or a model
     file (.safetensors, .task or .onnx)."""
-    config: Annotated[EstimationConfig, tyro.conf.arg(name="")] = field(
-        default_factory=EstimationConfig
-    )
+    config: Flat[EstimationConfig] = EstimationConfig()
 
 
 def estimate(words: list[str], program: str) -> int:

@@ -1,14 +1,12 @@
 """`posecast evaluate`: forecasts and baselines against the truth, one table."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from posecast.cli.parsing import parse
 from posecast.computing.devices import Share
+from posecast.computing.options import Flat
 from posecast.evaluation import (
     EvaluationConfig,
     MethodChoice,
@@ -43,11 +41,9 @@ class Evaluate:
     """Prepared store."""
     out: Path
     """Folder for the table."""
-    methods: Annotated[MethodChoice, tyro.conf.arg(name="")] = field(default_factory=MethodChoice)
-    networks: Annotated[NetworkFiles, tyro.conf.arg(name="")] = field(default_factory=NetworkFiles)
-    config: Annotated[EvaluationConfig, tyro.conf.arg(name="")] = field(
-        default_factory=EvaluationConfig
-    )
+    methods: Flat[MethodChoice] = MethodChoice()
+    networks: Flat[NetworkFiles] = NetworkFiles()
+    config: Flat[EvaluationConfig] = EvaluationConfig()
     num_devices: int = 1
     """Processes on each machine, one a device; each evaluates its share of the clips."""
     num_nodes: int = 1

@@ -15,7 +15,7 @@ from posecast.cli import STARTED
 from posecast.cli.parsing import parse
 from posecast.cli.stages import shown
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import Flat, ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
@@ -106,13 +106,9 @@ class ForecastVideo:
     """Folder that 'posecast export onnx' wrote, for --backend onnx."""
     mirror: bool = True
     """Estimate the mirrored picture too and average: twice the work, steadier joints."""
-    config: Annotated[OwnVideoConfig, tyro.conf.arg(name="")] = field(
-        default_factory=OwnVideoConfig
-    )
-    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
-        default_factory=ForecasterOptions
-    )
-    follow: FollowOptions = field(default_factory=FollowOptions)
+    config: Flat[OwnVideoConfig] = OwnVideoConfig()
+    options: Flat[ForecasterOptions] = ForecasterOptions()
+    follow: FollowOptions = FollowOptions()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from posecast.cli import did_you_mean
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, did_you_mean
 
 T = TypeVar("T")
 
@@ -91,5 +90,6 @@ def split_preset(
     if not words or words[0].startswith("-"):
         raise PosecastError(f"{program} needs the name of a preset first: {names}")
     if words[0] not in presets:
-        raise PosecastError(f"unknown preset {words[0]!r}{did_you_mean(words[0], presets)}")
+        hint = did_you_mean(words[0], presets)
+        raise PosecastError(f"unknown preset {words[0]!r}{hint} Known: {names}")
     return words[0], presets[words[0]], words[1:]

@@ -1,13 +1,11 @@
 """`posecast predict`: forecasts for clips of a store."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from posecast.cli.parsing import parse
 from posecast.computing.devices import Share
+from posecast.computing.options import Flat
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 
 
@@ -36,9 +34,7 @@ class Predict:
     """Run of 'posecast train pose'."""
     image_run: Path | None = None
     """Run of 'posecast train image'."""
-    config: Annotated[PredictionConfig, tyro.conf.arg(name="")] = field(
-        default_factory=PredictionConfig
-    )
+    config: Flat[PredictionConfig] = PredictionConfig()
     num_devices: int = 1
     """Processes on each machine, one a device; each forecasts its share of the clips."""
     num_nodes: int = 1

@@ -1,6 +1,6 @@
 """`posecast prepare ...`: a data set -> a store. One function and one row of COMMANDS each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +8,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.clips import ClipSource
+from posecast.computing.options import Flat
 from posecast.datasets.human36m import Human36M
 from posecast.datasets.penn_action import PennAction
 from posecast.store.preparation import PreparationConfig, prepare
@@ -31,9 +32,7 @@ class PreparePennAction:
     """Folder of the data set."""
     store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
     """Folder for the store."""
-    config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
-        default_factory=PreparationConfig
-    )
+    config: Flat[PreparationConfig] = PreparationConfig()
 
 
 def prepare_penn_action(words: list[str], program: str) -> int:
@@ -67,9 +66,7 @@ class PrepareHuman36M:
     """Keep every n-th frame: 4 gives 12.5 frames a second (paper), 1 all 50."""
     poses_only: bool = False
     """Leave the videos alone, even where they are there."""
-    config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: PreparationConfig(crop="tube", margin_px=20)
-    )
+    config: Flat[PreparationConfig] = PreparationConfig(crop="tube", margin_px=20)
 
 
 def prepare_human36m(words: list[str], program: str) -> int:

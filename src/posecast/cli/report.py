@@ -1,12 +1,12 @@
 """`posecast report`: evaluations -> a page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import Flat
 from posecast.errors import PosecastError
 from posecast.report import ReportConfig, write_report
 
@@ -26,7 +26,7 @@ class Report:
     """Folders of 'posecast evaluate'."""
     out: Path
     """Folder for the page: index.html and files/."""
-    config: Annotated[ReportConfig, tyro.conf.arg(name="")] = field(default_factory=ReportConfig)
+    config: Flat[ReportConfig] = ReportConfig()
 
 
 def report(words: list[str], program: str) -> int:

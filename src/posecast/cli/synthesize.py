@@ -1,14 +1,16 @@
 """`posecast synthesize`: the built-in data set, and drawn videos for the poses of another."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import Flat
+from posecast.datasets.drawn.clips import DrawnSet, SyntheticConfig
 from posecast.datasets.drawn.human36m import DrawnVideosConfig, draw_human36m
-from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.people import write_penn_layout
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,7 @@ class Synthesize:
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for frames and labels."""
-    config: Annotated[SyntheticConfig, tyro.conf.arg(name="")] = field(
-        default_factory=SyntheticConfig
-    )
+    config: Flat[SyntheticConfig] = SyntheticConfig()
     workers: int = 1
     """Processes at work."""
 
@@ -36,7 +36,11 @@ def synthesize(words: list[str], program: str) -> int:
     """`posecast synthesize OUT`."""
     asked = parse(Synthesize, words, program)
     done = write_penn_layout(asked.config, asked.out, asked.workers)
-    print(f"{asked.out}: {len(done.written)} clips drawn, {len(done.kept)} were there already")
+    return _tell(asked.out, done, "clips")
+
+
+def _tell(out: Path, done: DrawnSet, what: str) -> int:
+    print(f"{out}: {len(done.drawn)} {what} drawn, {len(done.kept)} were there already")
     for clip_id, problem in done.left_out.items():
         print(f"  left out {clip_id}: {problem}")
     return 0
@@ -60,9 +64,7 @@ class SynthesizeHuman36M:
     """Folder of the data set; only its poses are looked at."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for videos and copied poses."""
-    config: Annotated[DrawnVideosConfig, tyro.conf.arg(name="")] = field(
-        default_factory=DrawnVideosConfig
-    )
+    config: Flat[DrawnVideosConfig] = DrawnVideosConfig()
     workers: int = 1
     """Processes at work; 0 means one per CPU core."""
 
@@ -71,7 +73,4 @@ def synthesize_human36m(words: list[str], program: str) -> int:
     """`posecast synthesize human36m RAW OUT`."""
     asked = parse(SynthesizeHuman36M, words, program)
     done = draw_human36m(asked.raw, asked.out, asked.config, asked.workers)
-    print(f"{asked.out}: {len(done.drawn)} videos drawn, {len(done.kept)} were there already")
-    for clip_id, problem in done.left_out.items():
-        print(f"  left out {clip_id}: {problem}")
-    return 0
+    return _tell(asked.out, done, "videos")

@@ -1,12 +1,13 @@
 """`posecast prepare videos`: a folder of one's own videos -> a store."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.options import Flat
 from posecast.datasets.videos import OwnVideos
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
@@ -48,10 +49,8 @@ class PrepareVideos:
     """Which of several people in --poses: 1 is the largest and longest seen."""
     first_frame: int = -1
     """What the files in --poses call the first frame of a video; -1: 0, or what fits the video."""
-    config: Annotated[PreparationConfig, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: PreparationConfig(crop="seen", resize="area")
-    )
-    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+    config: Flat[PreparationConfig] = PreparationConfig(crop="seen", resize="area")
+    estimator: EstimatorOptions = EstimatorOptions()
 
 
 def prepare_videos(words: list[str], program: str) -> int:

@@ -1,7 +1,7 @@
 """Where and how networks are run."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import torch
 from tyro.conf import arg
@@ -9,6 +9,7 @@ from tyro.conf import arg
 from posecast.computing.compilation import Compile
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 
 if TYPE_CHECKING:
     import lightning_fabric
@@ -36,8 +37,9 @@ class ComputeConfig:
         return build_fabric(self.device, self.num_devices, self.num_nodes, self.precision)
 
 
-RunOn = Annotated[ComputeConfig, arg(name="")]
-"""As a field of other settings: on the command line --device, not --run-on.device."""
+T = TypeVar("T")
+Flat = Annotated[T, arg(name="")]
+"""Settings as a field of others: on the command line --device, not --run-on.device."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,13 @@ class ForecasterOptions:
     differ by a few. Poses are always forecast in full precision."""
     frames_per_batch: int = 0
     """Future frames drawn together; 0 takes what suits the device."""
-
     compile: Compile = "auto"
     """auto: on a GPU the drawing of frames is recorded and replayed. on: besides, torch.compile the
     drawing network, which pays after some hundred clips (needs a C++ compiler). off: neither.
     cuda-graphs: as auto, on a GPU only."""
 
     def __post_init__(self) -> None:
-        if self.frames_per_batch < 0:
-            raise PosecastError(f"frames_per_batch is {self.frames_per_batch}; give 0 or more")
+        check_at_least(0, self, "frames_per_batch")
 
     def pick_device(self) -> torch.device:
         """The device meant; PosecastError where this machine lacks it."""

@@ -25,6 +25,7 @@ from posecast.clips import ClipError, PoseClip
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
 from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
+from posecast.records.configs import check_at_least
 from posecast.records.files import entries
 from posecast.skeletons import HUMAN36M, Skeleton
 
@@ -109,8 +110,7 @@ class Human36M:
     """Leave the videos alone, even where they are there."""
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise PosecastError(f"every is {self.every}; it must be 1 or more")
+        check_at_least(1, self, "every")
         if not self.root.is_dir():
             raise PosecastError(f"Human3.6M: {self.root} is not a folder; {_LAYOUT}")
         if not self._files:

@@ -1,6 +1,5 @@
 """What estimated poses are worth against labels, joint by joint."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,14 +77,6 @@ def score_mean_pose(
     pixels = crop_to_px(mean_joints_crop.astype(float), clip.crop)
     everywhere = np.broadcast_to(pixels, clip.joints_px.shape)
     return score_clip(everywhere, clip, skeleton)
-
-
-def mean_joints(clips: Sequence[StoredClip]) -> Float[np.ndarray, "j 2"]:
-    """Mean place of each joint in its crop; the middle for joints never seen."""
-    joints = np.concatenate([clip.joints_crop for clip in clips]).astype(float)
-    shown = np.concatenate([clip.visible for clip in clips])[..., None]
-    total = np.where(shown, joints, 0).sum(axis=0)
-    return np.where(shown.any(axis=0), total / np.maximum(shown.sum(axis=0), 1), 0.5)
 
 
 @dataclass(frozen=True)

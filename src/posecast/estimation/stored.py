@@ -27,7 +27,6 @@ from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import (
     JointScores,
     VisibilityScores,
-    mean_joints,
     score_clip,
     score_mean_pose,
     score_table,
@@ -42,7 +41,7 @@ from posecast.records.training_data import read_training_data
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.identity import learned_from
-from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError
+from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError, mean_joints
 
 _FACTS = "estimates.json"
 
@@ -51,11 +50,9 @@ _FACTS = "estimates.json"
 class EstimationConfig:
     """Which clips get estimated poses, and how."""
 
-    clips: ClipSelection = field(
-        default_factory=lambda: ClipSelection(split="all", with_frames=True)
-    )
+    clips: ClipSelection = ClipSelection(split="all", with_frames=True)
     """Clips to estimate; those without frames are passed over."""
-    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+    estimator: EstimatorOptions = EstimatorOptions()
     final: bool = False
     """Score test clips too: nothing will be chosen by these numbers any more. The run's folder
     remembers it."""

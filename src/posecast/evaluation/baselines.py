@@ -106,15 +106,6 @@ def _one_future(
     return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
 
 
-def mean_pose(
-    joints_crop: Float[np.ndarray, "n j 2"], visible: Bool[np.ndarray, "n j"]
-) -> Float[np.ndarray, "j 2"]:
-    """Mean place of each joint over the frames in which it is visible; the middle if in none."""
-    counts = visible.sum(axis=0)[:, None]
-    total = np.where(visible[..., None], joints_crop, 0).sum(axis=0)
-    return np.where(counts > 0, total / np.maximum(counts, 1), 0.5)
-
-
 def last_seen_index(visible: Bool[np.ndarray, "b p j"]) -> Int[np.ndarray, "b j"]:
     """The last frame in which each joint is visible; the last frame for joints never seen."""
     return visible.shape[1] - 1 - visible[:, ::-1].argmax(axis=1)

@@ -177,7 +177,7 @@ def _arrays(
     methods: Sequence[Method], store: Store, job: Job, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
     """All arrays of one example by the names of their fields."""
-    window, crop = job.truth.window, job.clip.crop
+    window, crop = job.truth, job.clip.crop
     length = window.num_truth
     arrays: dict[str, np.ndarray] = {
         "past_joints_crop": px_to_crop(window.past.joints_px, crop),

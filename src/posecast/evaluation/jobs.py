@@ -1,7 +1,7 @@
 """What an evaluation works on: its settings, its clips, their windows and their frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,16 +10,16 @@ from jaxtyping import UInt8
 from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation.methods import Method, stored_frames
-from posecast.evaluation.scores import TrueClip
+from posecast.records.configs import check_at_least
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.windows import read_window, seen_window
+from posecast.windows import ClipWindow, read_window, seen_window
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
     """What is evaluated, and how."""
 
-    clips: ClipSelection = field(default_factory=lambda: ClipSelection(split="validation"))
+    clips: ClipSelection = ClipSelection(split="validation")
     """Clips to forecast."""
     num_past: int = 10
     """Frames seen."""
@@ -51,9 +51,7 @@ class EvaluationConfig:
     """Allow clips that a run was trained on; the result says so."""
 
     def __post_init__(self) -> None:
-        for name in ("num_past", "steps", "stride", "samples", "drawn"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        check_at_least(1, self, "num_past", "steps", "stride", "samples", "drawn")
         if not all(threshold > 0 for threshold in self.thresholds):
             raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
 
@@ -65,7 +63,8 @@ class Job:
     clip: StoredClip
     seen: SeenVideo
     """What forecasts start from: labelled or estimated poses."""
-    truth: TrueClip
+    truth: ClipWindow
+    """Labels of the same frames, and what came after them."""
 
 
 def choose_jobs(
@@ -81,7 +80,7 @@ def choose_jobs(
             if clip.clip_id not in estimated:
                 raise ClipError(clip.clip_id, "has no estimated poses; run 'posecast estimate'")
             seen = seen_window(estimated[clip.clip_id], *window).past
-            jobs.append(Job(clip, seen, TrueClip(clip, seen_window(clip, *window))))
+            jobs.append(Job(clip, seen, seen_window(clip, *window)))
         except ClipError as error:
             left_out[clip.clip_id] = str(error)
     return jobs, left_out
@@ -98,7 +97,7 @@ class ClipVideo:
 
 def read_video(job: Job, store: Store) -> ClipVideo:
     """Seen and true future frames, with the poses of the seen ones."""
-    seen, future = read_window(store, job.clip, job.truth.window)
+    seen, future = read_window(store, job.clip, job.truth)
     return ClipVideo(replace(job.seen, frames=seen.frames), future)
 
 
@@ -107,7 +106,7 @@ def draw(
 ) -> UInt8[np.ndarray, "s n h w 3"] | None:
     """The method's frames of its first futures, as many as the clip has; None from a method of
     poses alone."""
-    window = job.truth.window
+    window = job.truth
     length = window.num_truth
     if method.stored is not None:
         frames = stored_frames(method.stored, job.clip.clip_id, drawn)

@@ -38,7 +38,7 @@ class Judges:
         """
         if self.networks.pose_judge is None:
             return []
-        window, past = job.truth.window, job.truth.window.past
+        window, past = job.truth, job.truth.past
         future = window.future_joints_px if predicted_px is None else predicted_px
         shown = counted_joints(past.visible, window.future_visible[: window.num_truth])
         joints = np.concatenate([past.joints_px, future[: window.num_truth]])

@@ -169,7 +169,7 @@ def _write_clips(
         except (ClipError, StoreError, FileError) as error:
             left_out[job.clip.clip_id] = str(error)
             continue
-        clip_frames = job.truth.window.future_frames
+        clip_frames = job.truth.future_frames
         table.write(job.clip.clip_id, job.clip.action, curves, clip_frames)
     return left_out
 
@@ -238,7 +238,7 @@ def _usable_jobs(
     PosecastError where no clip is left, or where stored forecasts are of other windows.
     """
     jobs, left_out = choose_jobs(clips, store, config)
-    windows = {job.clip.clip_id: job.truth.window for job in jobs}
+    windows = {job.clip.clip_id: job.truth for job in jobs}
     for method in methods:
         if method.stored is not None:
             left_out |= missing_forecasts(method.stored, windows, config.stride)
@@ -277,7 +277,7 @@ def _curves(
     """All rows of one clip."""
     video = read_video(job, store) if job.clip.has_frames else None
     last_seen = None if video is None else video.seen.pictures[-1]
-    curves = movement_curves(job.truth, None if video is None else video.future, last_seen)
+    curves = movement_curves(job, None if video is None else video.future, last_seen)
     curves += judges.of_poses(TRUTH, job, None)
     if video is not None:
         curves += judges.of_frames(TRUTH, job, video, video.future)
@@ -300,11 +300,11 @@ def _pose_curves(
     method: str, predicted: PoseForecast, job: Job, config: EvaluationConfig
 ) -> list[Curve]:
     futures = [
-        pose_curves(method, joints, job.truth, config.thresholds) for joints in predicted.joints_px
+        pose_curves(method, joints, job, config.thresholds) for joints in predicted.joints_px
     ]
     curves = curves_of_samples(futures, predicted.weights, config.samples, "distance")
     if config.samples > 1:
-        curves.append(spread_curve(method, predicted.joints_px, job.truth, config.samples))
+        curves.append(spread_curve(method, predicted.joints_px, job, config.samples))
     return curves
 
 

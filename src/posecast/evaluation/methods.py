@@ -20,7 +20,6 @@ from posecast.evaluation.baselines import (
     LastPose,
     MeanPose,
     OpticalFlow,
-    mean_pose,
 )
 from posecast.forecasting.forecast_files import (
     ForecastFacts,
@@ -33,7 +32,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of
 from posecast.store.files import check_names
-from posecast.store.reading import StoredClip
+from posecast.store.reading import StoredClip, mean_joints
 from posecast.windows import ClipWindow
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")
@@ -123,11 +122,8 @@ def _baseline(name: str, train_clips: Sequence[StoredClip], velocity_window: int
         return Method(name, frames=OpticalFlow())
     if not train_clips:
         raise PosecastError("the mean training pose needs training clips, this store has none")
-    mean = mean_pose(
-        np.concatenate([clip.joints_crop for clip in train_clips]),
-        np.concatenate([clip.visible for clip in train_clips]),
-    )
-    return Method(name, poses=MeanPose(mean), origin={"num_training_clips": len(train_clips)})
+    mean = MeanPose(mean_joints(train_clips))
+    return Method(name, poses=mean, origin={"num_training_clips": len(train_clips)})
 
 
 def forecast_method(

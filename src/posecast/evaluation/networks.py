@@ -35,7 +35,7 @@ class MetricNetworks:
     """Says which action frames show."""
     extractor: Extractor | None = None
     """Features for the Frechet video distance."""
-    recipe: VideoRecipe = field(default_factory=VideoRecipe)
+    recipe: VideoRecipe = VideoRecipe()
     """What the extractor is shown."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What evaluation.json says of them: files, runs; plain JSON values."""

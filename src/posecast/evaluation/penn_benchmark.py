@@ -27,7 +27,7 @@ from rich.progress import Progress
 
 from posecast.clips import ClipError, SeenVideo
 from posecast.computing.devices import Device
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import Flat, ForecasterOptions
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
@@ -40,7 +40,7 @@ from posecast.evaluation.guard import (
 from posecast.evaluation.method_names import distinct_names
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
-from posecast.records.configs import config_to_dict
+from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.files import write_json
 from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.versions import code_versions
@@ -57,27 +57,12 @@ class PennPoseProtocol:
 
     variant: Literal["A", "B", "E"] = "E"
     """A as published, B with coordinates paired rightly, E clean; see docs/evaluation.md."""
-    num_seen: int = 1
+    seen: int = 1
     """Frames seen, at the clip's own rate, up to the window's start (published: 1). Frames before
     the clip begins count as not seen."""
 
     def __post_init__(self) -> None:
-        if self.num_seen < 1:
-            raise PosecastError(f"num_seen is {self.num_seen}; at least 1 frame must be seen")
-
-
-def penn_pose_benchmark(
-    predictor: PoseForecaster,
-    clips: Sequence[StoredClip],
-    protocol: PennPoseProtocol = PennPoseProtocol(),
-    on_clip: Callable[[], None] = lambda: None,
-) -> tuple[Float[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """PCK in percent at steps 1 to 16, and the number of joints behind each.
-
-    `on_clip` is called after each clip, for a progress bar.
-    """
-    hits, counts = penn_pose_scores(predictor, clips, protocol, on_clip)
-    return _percent(hits.sum(axis=0), counts.sum(axis=0)), counts.sum(axis=0)
+        check_at_least(1, self, "seen")
 
 
 def penn_pose_scores(
@@ -86,7 +71,10 @@ def penn_pose_scores(
     protocol: PennPoseProtocol = PennPoseProtocol(),
     on_clip: Callable[[], None] = lambda: None,
 ) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
-    """Of each clip the hits and the joints counted, at steps 1 to 16."""
+    """Of each clip the hits and the joints counted, at steps 1 to 16; `percent` makes PCK of sums.
+
+    `on_clip` is called after each clip, for a progress bar.
+    """
     hits = np.zeros((len(clips), NUM_TARGETS))
     counts = np.zeros((len(clips), NUM_TARGETS), np.int64)
     for row, clip in enumerate(clips):
@@ -95,9 +83,10 @@ def penn_pose_scores(
     return hits, counts
 
 
-def _percent(
+def percent(
     hits: Float[np.ndarray, "*rows k"], counts: Num[np.ndarray, "*rows k"]
 ) -> Float[np.ndarray, "*rows k"]:
+    """PCK of hits among the joints counted."""
     return 100 * hits / np.maximum(counts, 1)
 
 
@@ -126,7 +115,7 @@ def _predict(
     predictor: PoseForecaster, clip: StoredClip, protocol: PennPoseProtocol, step: int
 ) -> Float[np.ndarray, "w k j 2"]:
     """Poses in source pixels at the 16 targets of every window."""
-    frames = np.arange(clip.num_frames)[:, None] + np.arange(1 - protocol.num_seen, 1)
+    frames = np.arange(clip.num_frames)[:, None] + np.arange(1 - protocol.seen, 1)
     past = clip.joints_px[np.maximum(frames, 0)]
     past_visible = clip.visible[np.maximum(frames, 0)] & (frames >= 0)[..., None]
     if protocol.variant != "E":
@@ -168,10 +157,7 @@ def _scale(
 class PennPoseBenchmark:
     """What to run of the benchmark."""
 
-    variant: Literal["A", "B", "E"] = "E"
-    """A as published, B with coordinates paired rightly, E clean; see docs/evaluation.md."""
-    seen: int = 1
-    """Frames seen, at the clip's own rate, up to the window's start (published: 1)."""
+    protocol: Flat[PennPoseProtocol] = PennPoseProtocol()
     pose_run: tuple[Path, ...] = ()
     """Runs of 'posecast train pose', beside the trivial forecasts."""
     final: bool = False
@@ -186,14 +172,6 @@ class PennPoseBenchmark:
     """JSON file for the table."""
     device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one."""
-
-    def __post_init__(self) -> None:
-        _ = self.protocol  # checks variant and seen
-
-    @property
-    def protocol(self) -> PennPoseProtocol:
-        """The protocol meant."""
-        return PennPoseProtocol(self.variant, self.seen)
 
 
 @dataclass(frozen=True)
@@ -272,7 +250,7 @@ def run_penn_pose_benchmark(
     config = config or PennPoseBenchmark()
     store, _ = read_test_labels(root)
     predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
-    if config.protocol.num_seen > 1:
+    if config.protocol.seen > 1:
         predictors["constant velocity"] = ConstantVelocity()
     names = distinct_names(config.pose_run, taken=predictors)
     for run, name in zip(config.pose_run, names, strict=True):
@@ -283,7 +261,7 @@ def run_penn_pose_benchmark(
     if config.pose_run:
         check_test_clips(store.clips, config.final)
         check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
-        name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.num_seen}"
+        name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.seen}"
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
         uses = record_test_use(config.pose_run, facts)
     rows, num_joints = [], ()
@@ -291,9 +269,11 @@ def run_penn_pose_benchmark(
         hits, counts = _scores_shown(predictor, store.clips, config.protocol, name)
         rows.append(_row(name, hits, counts, config))
         num_joints = tuple(counts.sum(axis=0).tolist())
-    protocol = (config.protocol.variant, config.protocol.num_seen)
     unknown = tuple(runs_without_record(config.pose_run))
-    table = BenchmarkTable(*protocol, len(store.clips), num_joints, tuple(rows), uses, unknown)
+    table = BenchmarkTable(
+        *(config.protocol.variant, config.protocol.seen, len(store.clips)),
+        *(num_joints, tuple(rows), uses, unknown),
+    )
     if config.out is not None:
         facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
         write_json(config.out, facts)
@@ -318,7 +298,7 @@ def _row(
 ) -> BenchmarkRow:
     shares = np.full(len(hits), 1 / len(hits))
     draws = np.random.default_rng(config.seed).multinomial(len(hits), shares, config.num_draws)
-    drawn = _percent(draws @ hits, draws @ counts)
+    drawn = percent(draws @ hits, draws @ counts)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    percent = _percent(hits.sum(axis=0), counts.sum(axis=0))
-    return BenchmarkRow(name, *(tuple(row.tolist()) for row in (percent, low, high)))
+    pck = percent(hits.sum(axis=0), counts.sum(axis=0))
+    return BenchmarkRow(name, *(tuple(row.tolist()) for row in (pck, low, high)))

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from posecast.evaluation.jobs import EvaluationConfig
-from posecast.records.configs import config_differences, config_from_dict, config_to_dict
+from posecast.records.claims import refuse_differences
+from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json
 from posecast.records.format_versions import check_format_version
-from posecast.records.versions import code_versions
+from posecast.records.versions import with_current
 
 FORMAT_VERSION = 2
 """1 (56aa31b) had no number, one entry of versions, and no without_record."""
@@ -36,16 +37,8 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
                 f"{out_path} is an evaluation of an older posecast, which only reports can read: "
                 "evaluate into another folder"
             )
-        differences = config_differences(stored, facts, ignore=_NOT_COMPARED)
-        if differences:
-            listed = "\n".join(f"  {line[:200]}" for line in differences)
-            raise FileError(
-                f"{out_path} holds another evaluation (stored -> asked):\n{listed}\n"
-                "give another folder, or delete this one"
-            )
-    versions = stored["versions"]
-    if versions[-1:] != [code_versions()]:
-        versions = [*versions, code_versions()]
+        refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
+    versions = with_current(stored["versions"])
     write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
 
 

@@ -1,11 +1,12 @@
 """One clip's numbers: every metric of every method, as curves over the future frames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num, UInt8
 
+from posecast.evaluation.jobs import Job
 from posecast.evaluation.table import TRUTH, Curve
 from posecast.metrics.image import psnr, ssim
 from posecast.metrics.pose import (
@@ -16,8 +17,6 @@ from posecast.metrics.pose import (
     sample_spread,
     velocity_error_sums,
 )
-from posecast.store.reading import StoredClip
-from posecast.windows import ClipWindow
 
 HIGHEST_PSNR_DB = 100.0
 """What equal frames count as: infinity would swallow every mean."""
@@ -29,26 +28,17 @@ FrameMetric = Callable[
 """(predicted, true) frames -> one number a frame."""
 
 
-@dataclass(frozen=True, eq=False)
-class TrueClip:
-    """What a forecast of one clip is compared with."""
-
-    clip: StoredClip
-    window: ClipWindow
-    """Labels."""
-
-
 def pose_curves(
     method: str,
     predicted_px: Float[np.ndarray, "t j 2"],
-    truth: TrueClip,
+    job: Job,
     thresholds: tuple[float, ...],
 ) -> list[Curve]:
     """PCK, mean distance and velocity error of one future, over counted joints (`metrics.pose`).
 
     Distances are in source pixels, divided by the longer side of the clip's annotated box.
     """
-    window, clip = truth.window, truth.clip
+    window, clip = job.truth, job.clip
     length = min(window.num_truth, len(predicted_px))
     true_px, predicted_px = window.future_joints_px[:length], predicted_px[:length]
     counted = counted_joints(window.past.visible, window.future_visible[:length])
@@ -130,17 +120,17 @@ def _mean(curve: Curve) -> float:
 
 
 def spread_curve(
-    method: str, futures_px: Float[np.ndarray, "s t j 2"], truth: TrueClip, samples: int
+    method: str, futures_px: Float[np.ndarray, "s t j 2"], job: Job, samples: int
 ) -> Curve:
     """How far apart the futures of a clip are (see `metrics.pose.sample_spread`)."""
-    window, clip = truth.window, truth.clip
+    window, clip = job.truth, job.clip
     length = min(window.num_truth, futures_px.shape[1])
     counted = counted_joints(window.past.visible, window.future_visible[:length])
     sums = sample_spread(futures_px[:, :length], counted, clip.box_side_px)
     return replace(_mean_curve(method, f"spread of {samples}", *sums), sample=0)
 
 
-def crop_coordinates(frames: UInt8[np.ndarray, "t h w 3"]) -> str:
+def crop_coordinates(frames: Num[np.ndarray, "t h w 3"]) -> str:
     """What numbers of frames of this size are measured in."""
     return f"crop {frames.shape[2]}x{frames.shape[1]}"
 
@@ -161,29 +151,25 @@ def action_curves(
 
 
 def movement_curves(
-    truth: TrueClip, true_frames: UInt8[np.ndarray, "n h w 3"] | None, last_seen: np.ndarray | None
+    job: Job, true_frames: UInt8[np.ndarray, "n h w 3"] | None, last_seen: np.ndarray | None
 ) -> list[Curve]:
     """How much the clip really moves after the seen frames, to sort clips by.
 
     movement: mean distance of a joint from one future frame to the next, as a share of the box.
     pixel movement: mean absolute grey level difference from one frame to the next.
     """
-    window = truth.window
+    window = job.truth
     length, last = window.num_truth, window.past.last(1)
     joints = np.concatenate([last.joints_px, window.future_joints_px[:length]])
     visible = np.concatenate([last.visible, window.future_visible[:length]])
     both = visible[1:] & visible[:-1]
-    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1) / truth.clip.box_side_px
+    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1) / job.clip.box_side_px
     moved = float(steps[both].mean()) if both.any() else 0.0
     curves = [_whole_clip(TRUTH, "movement", moved, POSE_COORDINATES)]
     if true_frames is not None and last_seen is not None:
         frames = np.concatenate([last_seen[None], true_frames]).astype(np.float32)
         changed = float(np.abs(np.diff(frames, axis=0)).mean())
-        curves.append(
-            _whole_clip(
-                TRUTH, "pixel movement", changed, f"crop {frames.shape[2]}x{frames.shape[1]}"
-            )
-        )
+        curves.append(_whole_clip(TRUTH, "pixel movement", changed, crop_coordinates(frames)))
     return curves
 
 

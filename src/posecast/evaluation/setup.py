@@ -1,12 +1,10 @@
 """From run folders and names to methods: what the command line and scripts evaluate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import Flat, ForecasterOptions
 from posecast.evaluation.baselines import TrainedConvLSTM
 from posecast.evaluation.method_names import distinct_names
 from posecast.evaluation.methods import (
@@ -42,13 +40,11 @@ class MethodChoice:
         *("last-frame", "optical-flow"),
     )
     """Trivial forecasts. The mean training pose is that of the store's training clips."""
-    mean_pose_clips: ClipSelection = field(default_factory=ClipSelection)
+    mean_pose_clips: ClipSelection = ClipSelection()
     """Clips that the mean training pose is the mean of."""
     oracle: bool = True
     """Evaluate the image run on true future poses too: what the image stage alone costs."""
-    run_on: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
-        default_factory=ForecasterOptions
-    )
+    run_on: Flat[ForecasterOptions] = ForecasterOptions()
 
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:

@@ -31,7 +31,8 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.geometry import Crop
 from posecast.media.picture_files import read_picture, write_picture
-from posecast.records.configs import config_differences, config_from_dict, config_to_dict
+from posecast.records.claims import claim_folder
+from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json, write_text, writing
 from posecast.records.format_versions import FormatVersionError, check_format_version
 
@@ -118,27 +119,13 @@ ARRAYS = tuple(name for name in StoredForecast.__dataclass_fields__ if name != "
 def open_forecasts(
     out_path: str | Path, settings: Mapping[str, Any], may_change: tuple[str, ...] = ()
 ) -> None:
-    """Make the folder, or go on with one of the same settings (plain JSON values).
-
-    `may_change` has the dotted names of settings that may differ from the stored ones.
+    """Make the folder, or go on with one of the same settings (see `claim_folder`).
 
     Raises:
         ForecastError: it holds forecasts of other settings, or other files.
     """
-    out_path = Path(out_path)
-    stored_path = out_path / "prediction.json"
-    if stored_path.is_file():
-        changed = config_differences(read_json(stored_path), dict(settings), may_change)
-        if changed:
-            listed = "\n".join(f"  {line}" for line in changed)
-            raise ForecastError(
-                f"{out_path} holds forecasts of other settings (stored -> asked):\n{listed}\n"
-                "give another folder, or delete this one"
-            )
-        return
-    if entries(out_path):
-        raise ForecastError(f"{out_path} holds files but no forecasts; give a new or empty folder")
-    write_json(stored_path, dict(settings))
+    file = Path(out_path) / "prediction.json"
+    claim_folder(file, settings, "forecasts", may_change, ForecastError)
 
 
 def is_written(out_path: str | Path, clip_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +72,7 @@ class EstimatedPoses:
     """Poses are found by an estimator that follows one person."""
 
     estimator: JointFinder
-    follow: FollowOptions = field(default_factory=FollowOptions)
+    follow: FollowOptions = FollowOptions()
     box: Box | None = None
     """Where the person is in the first frame: x, y, width, height in pixels of the upright video;
     without it the frame is searched."""
@@ -85,7 +85,7 @@ class KeypointFile:
     """Poses are read from a file or folder of keypoints of the video (see `keypoints`)."""
 
     path: Path
-    options: KeypointOptions = field(default_factory=KeypointOptions)
+    options: KeypointOptions = KeypointOptions()
     person: int = 1
     """Which of several people: 1 is the one who is largest and seen longest."""
 

@@ -5,19 +5,18 @@ goes on where it was; a clip that cannot be used is reported and left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import tyro
 from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 
 from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecast_files import (
     FORMAT_VERSION,
@@ -36,7 +35,7 @@ from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
 from posecast.forecasting.movies import forecast_movie
 from posecast.media.videos import write_gif, write_mp4
 from posecast.networks.kinds import facts_of
-from posecast.records.configs import config_to_dict
+from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
@@ -54,7 +53,7 @@ _MAY_CHANGE = (
 class PredictionConfig:
     """What to forecast and what to write."""
 
-    clips: ClipSelection = field(default_factory=lambda: ClipSelection(split="test"))
+    clips: ClipSelection = ClipSelection(split="test")
     """Clips of the store to forecast."""
     steps: int = 64
     """Future frames; any number, whatever the models were trained on."""
@@ -80,17 +79,11 @@ class PredictionConfig:
     """Write the same as a GIF."""
     view_scale: int = 0
     """How many times MP4 and GIF are enlarged; 0 makes panels of about 256 pixels."""
-    run_on: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
-        default_factory=ForecasterOptions
-    )
+    run_on: Flat[ForecasterOptions] = ForecasterOptions()
 
     def __post_init__(self) -> None:
-        for name in ("steps", "samples", "drawn"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("num_past", "view_scale"):
-            if getattr(self, name) < 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        check_at_least(1, self, "steps", "samples", "drawn")
+        check_at_least(0, self, "num_past", "view_scale")
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
 

@@ -9,6 +9,10 @@ from jaxtyping import Bool, Float
 
 from posecast.errors import PosecastError
 
+HALF_PIXEL = 0.5
+"""From the centre of the top-left pixel, which other programs call (0, 0), to the corner of the
+image, which is that here."""
+
 
 class KeypointError(PosecastError):
     """Keypoints cannot be used; the message says what was expected and how to mend it."""
@@ -56,6 +60,27 @@ class Detections:
     """Frames a second; None where the file does not say."""
     repeated: Mapping[str, Any] = field(default_factory=dict)
     """What a file of the same kind says again when it goes on (`rewriting`)."""
+
+
+class Gathered:
+    """The people of a file that all have the same points, centres of pixels counted from 0."""
+
+    def __init__(self, where: str) -> None:
+        self.people: list[Detection] = []
+        self.joints: tuple[str, ...] = ()
+        self.num_points = 0
+        """Points that the file has of each."""
+        self._where = where
+
+    def add(
+        self, frame: int, rows: Float[np.ndarray, "k 3"], joints: tuple[str, ...], person: str
+    ) -> None:
+        """One person; `joints` name the first of the points, the others are left out."""
+        if self.people and len(joints) != len(self.joints):
+            raise KeypointError(f"{self._where}: people with different numbers of keypoints")
+        self.joints, self.num_points = joints, len(rows)
+        rows = rows[: len(joints)]
+        self.people.append(Detection(frame, rows[:, :2] + HALF_PIXEL, rows[:, 2], person))
 
 
 def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:

@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from posecast.keypoints.detections import (
+    HALF_PIXEL,
     Detection,
     Detections,
+    Gathered,
     KeypointError,
     choose_names,
     person_name,
@@ -31,9 +33,7 @@ from posecast.keypoints.detections import (
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
 from posecast.keypoints.numbering import frame_numbers
-from posecast.skeletons import COCO
 
-_HALF_PIXEL = 0.5
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
 _FRAME_KEYS = ("frame", "frame_id", "frame_index", "frame_number")
 _OPENPOSE = {len(names): names for names in OPENPOSE}
@@ -61,18 +61,15 @@ def read_openpose(folder: Path) -> Detections:
     files = openpose_files(folder)
     numbers = frame_numbers([file.name for file in files], str(folder))
     _check_one_video(files, numbers)
-    names: tuple[str, ...] = OPENPOSE[0]
-    people = []
+    found = Gathered(str(folder))
     for number, path in zip(numbers, files, strict=True):
         for person in _openpose_people(path):
             rows = triples(person["pose_keypoints_2d"], str(path))
             names = choose_names(_OPENPOSE, len(rows), str(path), "OpenPose")
-            if people and len(people[0].points) != len(rows):
-                raise KeypointError(f"{path}: another body model than in the files before it")
-            people.append(_detection(number, rows, _openpose_name(person)))
+            found.add(number, rows, names, _openpose_name(person))
     repeated = {"frame_name": files[-1].name, "number": numbers[-1]}
-    found = Detections(names, tuple(people), 0.1, tuple(numbers), repeated=repeated)
-    return _with_image_shares(found)
+    read = Detections(found.joints, tuple(found.people), 0.1, tuple(numbers), repeated=repeated)
+    return _with_image_shares(read)
 
 
 def _check_one_video(files: list[Path], numbers: list[int]) -> None:
@@ -103,7 +100,7 @@ def _openpose_name(person: dict[str, Any]) -> str:
 
 def _with_image_shares(found: Detections) -> Detections:
     """OpenPose can write shares of the image (--keypoint_scale 3): nobody is a pixel small."""
-    seen = [each.points[each.confidence > 0] - _HALF_PIXEL for each in found.people]
+    seen = [each.points[each.confidence > 0] - HALF_PIXEL for each in found.people]
     points = np.concatenate([np.zeros((0, 2)), *seen])
     if not len(points) or np.abs(points).max() > 1:
         return found
@@ -112,7 +109,7 @@ def _with_image_shares(found: Detections) -> Detections:
             "OpenPose wrote coordinates from -1 to 1: run it with --keypoint_scale 0 or 3"
         )
     people = tuple(
-        Detection(each.frame, each.points - _HALF_PIXEL, each.confidence, each.person)
+        Detection(each.frame, each.points - HALF_PIXEL, each.confidence, each.person)
         for each in found.people
     )
     return dataclasses.replace(found, people=people, shares=True)
@@ -136,24 +133,22 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
         annotations = [each for each in content["annotations"] if "keypoints" in each]
         numbers = _image_numbers(images, where)
         names = _category_names(content)
-        joints, people, count = names or COCO.joints, [], 0
+        found = Gathered(where)
         for each in annotations:
             rows = triples(each["keypoints"], where)
-            count = len(rows)
             known = {len(names): names} if names else BODY_POINTS
             joints = choose_names(known, len(rows), where, "its category")
             rows[:, 2] = rows[:, 2] >= 2
             name = person_name(each.get("track_id", each.get("instance_id")))
-            number = numbers[each["image_id"]]
-            people.append(_detection(number, rows[: len(joints)], name))
+            found.add(numbers[each["image_id"]], rows, joints, name)
     except (KeyError, TypeError, AttributeError) as error:
         raise KeypointError(f"{where}: not a COCO keypoint file ({error!r} is missing)") from error
     last = max(numbers, key=lambda key: numbers[key], default=None)
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
-    values = (joints, tuple(people), 0.5, tuple(numbers.values()))
-    return Detections(*values, num_points=count, repeated=repeated)
+    values = (found.joints, tuple(found.people), 0.5, tuple(numbers.values()))
+    return Detections(*values, num_points=found.num_points, repeated=repeated)
 
 
 def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
@@ -186,21 +181,18 @@ def is_results(content: Any) -> bool:
 
 def read_results(content: list[dict[str, Any]], where: str) -> Detections:
     """COCO results and AlphaPose, numbered by `image_id`; of 133 or 136 points the body's count."""
-    people, count = [], 0
-    names: tuple[str, ...] = COCO.joints
+    found = Gathered(where)
     numbers = frame_numbers([each["image_id"] for each in content], where)
     for number, each in zip(numbers, content, strict=True):
         rows = triples(each["keypoints"], where)
-        count = len(rows)
         names = choose_names(BODY_POINTS, len(rows), where, "COCO or AlphaPose")
-        if people and len(people[0].points) != len(names):
-            raise KeypointError(f"{where}: people with different numbers of keypoints")
         track = each.get("idx", each.get("track_id", ""))
         # AlphaPose writes a list where it does not track.
         name = "" if isinstance(track, list) else person_name(track)
-        people.append(_detection(number, rows[: len(names)], name))
+        found.add(number, rows, names, name)
     repeated = {"frame_name": content[-1]["image_id"], "number": numbers[-1]}
-    return Detections(names, tuple(people), 0.2, num_points=count, repeated=repeated)
+    values = (found.joints, tuple(found.people), 0.2)
+    return Detections(*values, num_points=found.num_points, repeated=repeated)
 
 
 # --- MediaPipe ----------------------------------------------------------------------------------
@@ -253,7 +245,3 @@ def _is_landmarks(person: Any) -> bool:
     return isinstance(person, list) and all(
         isinstance(point, dict) and {"x", "y"} <= set(point) for point in person
     )
-
-
-def _detection(frame: int, rows: np.ndarray, person: str = "") -> Detection:
-    return Detection(frame, rows[:, :2] + _HALF_PIXEL, rows[:, 2], person)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from posecast.keypoints.detections import (
-    Detection,
     Detections,
+    Gathered,
     KeypointError,
     choose_names,
     person_name,
@@ -43,22 +43,16 @@ def read_mmpose(content: Any, where: str) -> Detections:
     numbers = frame_numbers([number for number, _ in frames], where) if frames else []
     is_script = isinstance(content, dict) and "instance_info" in content
     from_one = is_script and 0 not in numbers
-    names: tuple[str, ...] = ()
-    people, count = [], 0
+    found = Gathered(where)
     for number, (_, instances) in zip(numbers, frames, strict=True):
         for each in instances:
             rows = _rows(each, f"{where}: frame {number}")
-            count = len(rows)
-            names = _names(content, count, where)
-            if people and len(people[0].points) != len(names):
-                raise KeypointError(f"{where}: people with different numbers of keypoints")
-            rows = rows[: len(names)]
             name = person_name(each.get("track_id", each.get("instance_id")))
-            people.append(Detection(number, rows[:, :2] + 0.5, rows[:, 2], name))
+            found.add(number, rows, _names(content, len(rows), where), name)
     return Detections(
-        *(names, tuple(people), _THRESHOLD, tuple(numbers)),
+        *(found.joints, tuple(found.people), _THRESHOLD, tuple(numbers)),
         counts_from=1 if from_one else None,
-        num_points=count,
+        num_points=found.num_points,
         repeated={"meta_info": content.get("meta_info", {})} if is_script else {},
     )
 

@@ -19,7 +19,6 @@ from posecast.keypoints.reading import PointTrack
 from posecast.keypoints.writing import trc_text
 from posecast.records.files import PARTIAL, make_folder, write_text, writing
 
-_HALF_PIXEL = 0.5
 _FOUND = 0.99
 """Confidence of a point, where formats have one: what is known of it is in the forecast."""
 
@@ -63,7 +62,7 @@ def _numbered(track: PointTrack) -> list[tuple[int, np.ndarray]]:
 def _centres(rows: np.ndarray) -> np.ndarray:
     """Places of pixels' centres counted from 0, as other programs have them."""
     seen = rows[:, 2] > 0
-    return np.column_stack([np.where(seen[:, None], rows[:, :2] - _HALF_PIXEL, 0), rows[:, 2]])
+    return np.column_stack([np.where(seen[:, None], rows[:, :2] - HALF_PIXEL, 0), rows[:, 2]])
 
 
 def _next_name(name: Any, number: int, new: int) -> Any:

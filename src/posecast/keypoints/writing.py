@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.keypoints.detections import HALF_PIXEL
 from posecast.keypoints.names import own_side_name
 from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
 
-_HALF_PIXEL = 0.5
 _NOT_LABELLED, _VISIBLE = 0, 2
 """COCO's flags of a keypoint."""
 _EMPTY = ("", "", "")
@@ -47,7 +47,7 @@ def write_coco(
         {"id": number, "file_name": f"{number:012d}.jpg", "height": height, "width": width}
         for number in numbers
     ]
-    frames = zip(numbers, joints_px - _HALF_PIXEL, visible, strict=True)
+    frames = zip(numbers, joints_px - HALF_PIXEL, visible, strict=True)
     annotations = [_annotation(*frame) for frame in frames if frame[2].any()]
     content = {"images": images, "annotations": annotations, "categories": [_category(skeleton)]}
     write_text(path, json.dumps(content) + "\n")

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least, check_below_one
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class PoseClassifierConfig:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        if min(self.num_joints, self.num_actions, self.width) < 1 or not 0 <= self.dropout < 1:
-            raise PosecastError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
+        check_at_least(1, self, "num_joints", "num_actions", "width")
+        check_below_one(self, "dropout")
 
 
 class PoseClassifier(nn.Module):
@@ -91,8 +91,8 @@ class FlowClassifierConfig:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        if min(self.num_flows, self.num_actions, self.width) < 1 or not 0 <= self.dropout < 1:
-            raise PosecastError(f"sizes must be 1 or more and dropout in [0, 1), got {self}")
+        check_at_least(1, self, "num_flows", "num_actions", "width")
+        check_below_one(self, "dropout")
 
 
 class FlowClassifier(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 
 STRIDE = 4
 """Pixels of the picture per pixel of the heat maps."""
@@ -42,9 +43,7 @@ class HourglassConfig:
     """Side of the pictures it is trained on, in pixels; heat maps have a quarter of it."""
 
     def __post_init__(self) -> None:
-        for name in ("num_joints", "stacks", "width", "depth"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"hourglass {name} is {getattr(self, name)}; give 1 or more")
+        check_at_least(1, self, "num_joints", "stacks", "width", "depth")
         if self.width % 4:
             raise PosecastError(f"hourglass width is {self.width}; give a multiple of 4")
         if self.size < self.unit or self.size % self.unit:

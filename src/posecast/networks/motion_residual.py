@@ -23,6 +23,7 @@ from posecast.errors import PosecastError
 from posecast.motion import neighbours, own_past
 from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
 from posecast.motion.seen import BACK, RECENT
+from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import SKELETONS
 
 _KNOTS = 6
@@ -60,11 +61,8 @@ class MotionResidualConfig:
     def __post_init__(self) -> None:
         if self.skeleton not in SKELETONS:
             raise PosecastError(f"skeleton {self.skeleton!r}; expected one of {list(SKELETONS)}")
-        for name in ("width", "blocks"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise PosecastError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        check_at_least(1, self, "width", "blocks")
+        check_below_one(self, "dropout", "input_dropout")
 
 
 @dataclass(frozen=True)

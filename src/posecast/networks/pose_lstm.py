@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least, check_below_one
 
 Mask = Bool[Tensor, "b t j"] | Float[Tensor, "b t j"]
 
@@ -41,11 +42,8 @@ class PoseLSTMConfig:
     """Share of encoder and LSTM outputs set to zero in training (paper: none)."""
 
     def __post_init__(self) -> None:
-        for name in ("num_joints", "hidden", "layers", "encoder"):
-            if getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise PosecastError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        check_at_least(1, self, "num_joints", "hidden", "layers", "encoder")
+        check_below_one(self, "dropout")
 
     @property
     def num_inputs(self) -> int:

@@ -1,16 +1,14 @@
 """Configurations as JSON: nested frozen dataclasses to plain dicts and back, checked."""
 
-import difflib
 import logging
 import math
 import types
 import typing
-from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, did_you_mean
 
 T = TypeVar("T")
 
@@ -52,7 +50,11 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
     if not isinstance(values, dict):
         raise ConfigError(f"{where or cls.__name__}: expected an object, got {values!r}")
     known = fields(cls)  # type: ignore[arg-type]
-    check_keys(values, [each.name for each in known], where or cls.__name__)
+    names = [each.name for each in known]
+    for key in values:
+        if key not in names:
+            hint = did_you_mean(str(key), names)
+            raise ConfigError(f"{where or cls.__name__}: unknown key {key!r}{hint}")
     missing = [each for each in known if each.name not in values]
     needed = [each.name for each in missing if each.default is each.default_factory]
     if needed:  # neither kind of default
@@ -72,13 +74,12 @@ def check_at_least(least: int, config: Any, *names: str) -> None:
             raise PosecastError(f"{name} is {value}; it must be {least} or more")
 
 
-def check_keys(given: Iterable[str], known: list[str], where: str) -> None:
-    """ConfigError for the first key that is not known, with the nearest one that is."""
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+def check_below_one(config: Any, *names: str) -> None:
+    """PosecastError for the first of these fields that is not at least 0 and below 1."""
+    for name in names:
+        if not 0 <= getattr(config, name) < 1:
+            value = getattr(config, name)
+            raise PosecastError(f"{name} is {value}; it must be at least 0 and below 1")
 
 
 def _from_plain(kind: Any, value: Any, where: str) -> Any:

@@ -20,7 +20,7 @@ from posecast.records.files import PARTIAL, entries, make_folder, read_json, wri
 from posecast.records.locks import LOCK_FILE, locked
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
 from posecast.records.training_data import DATA_FILE, TrainingData
-from posecast.records.versions import code_versions
+from posecast.records.versions import with_current
 
 logger = logging.getLogger(__name__)
 
@@ -130,9 +130,7 @@ def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
     else:
         write_json(run.path / DATA_FILE, config_to_dict(run.data))
     versions = run.path / "versions.json"
-    entries = read_json(versions) if versions.is_file() else []
-    if not entries or entries[-1] != code_versions():
-        write_json(versions, [*entries, code_versions()])
+    write_json(versions, with_current(read_json(versions) if versions.is_file() else []))
 
 
 def _was_trained(path: Path) -> bool:

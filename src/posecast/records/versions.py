@@ -21,6 +21,11 @@ def code_versions() -> dict[str, str]:
     }
 
 
+def with_current(entries: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One entry for each change of code: these, and today's where it is another."""
+    return entries if entries[-1:] == [code_versions()] else [*entries, code_versions()]
+
+
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)

@@ -19,6 +19,7 @@ from torch import Tensor
 from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import read_json, write_safely
+from posecast.records.format_versions import FormatVersionError, check_format_version
 
 FORMAT_VERSION = 1
 
@@ -118,24 +119,17 @@ def read_facts(path: Path) -> WeightsFacts:
     try:
         if "format_version" not in metadata:
             return _facts_of_first_release(path, metadata)
-        _check_version(path, metadata.pop("format_version"))
+        version = json.loads(metadata.pop("format_version"))
+        check_format_version(version, FORMAT_VERSION, str(path))
         texts = ("kind", "skeleton")
         values = {
             name: text if name in texts else json.loads(text) for name, text in metadata.items()
         }
         return config_from_dict(WeightsFacts, values)
     except (ValueError, KeyError, AttributeError) as error:
-        if isinstance(error, WeightsError):
+        if isinstance(error, WeightsError | FormatVersionError):
             raise
         raise _unreadable(path, error) from error
-
-
-def _check_version(path: Path, version: str) -> None:
-    if not version.isdecimal() or int(version) > FORMAT_VERSION:
-        raise WeightsError(
-            f"{path} has format version {version}, this posecast reads up to {FORMAT_VERSION}: "
-            "use the posecast that made it, or a newer one"
-        )
 
 
 def _facts_of_first_release(path: Path, metadata: Mapping[str, str]) -> WeightsFacts:

@@ -3,7 +3,6 @@
 `store` reads a finished store with these, `store_writer` makes one.
 """
 
-import difflib
 import itertools
 import json
 import zipfile
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, did_you_mean
 from posecast.records.configs import config_from_dict
 from posecast.records.files import write_safely
 from posecast.records.format_versions import check_format_version
@@ -60,19 +59,13 @@ class StoreInfo:
     """Options of the data set reader, such as a frame step."""
     format_version: int = FORMAT_VERSION
 
-    @property
-    def crop_knows_future(self) -> bool:
-        """True where crops were made from whole clips, frames to be forecast included."""
-        return self.crop != "seen"
-
 
 def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
     """PosecastError for the first name that is not known, with the nearest one that is."""
     present = set(known)
     for name in names:
         if name not in present:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise PosecastError(f"unknown {noun} {name!r}{hint} ({len(known)} {noun}s are there)")
 
 
@@ -151,23 +144,14 @@ def read_pictures(path: Path, wanted: list[int], num_frames: int, size: int) -> 
         with path.open("rb", buffering=0) as file:
             length = file.seek(0, 2)
             if length != NPY_HEADER_BYTES + num_frames * frame_bytes:
-                raise damaged(path.parent.parent, f"{path.name} has the wrong length ({length})")
+                raise OSError(f"it has the wrong length ({length})")
             for first, last in _runs(wanted):
                 file.seek(NPY_HEADER_BYTES + wanted[first] * frame_bytes)
-                _read_into(file, pictures[first:last])
+                flat = np.fromfile(file, np.uint8, (last - first) * frame_bytes)
+                pictures[first:last] = flat.reshape(-1, size, size, 3)
     except OSError as error:
         raise damaged(path.parent.parent, f"{path.name}: {error}") from error
     return pictures
-
-
-def _read_into(file: Any, pictures: np.ndarray) -> None:
-    """Fill the array; the system may hand over large reads in parts."""
-    rest = memoryview(pictures.data).cast("B")
-    while rest:
-        count = file.readinto(rest)
-        if not count:
-            raise OSError("the file ends too early")
-        rest = rest[count:]
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

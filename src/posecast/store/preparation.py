@@ -22,6 +22,7 @@ from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
+from posecast.records.configs import check_at_least, check_below_one
 from posecast.store.files import check_names
 from posecast.store.reading import CropPolicy, StoredClip, StoreInfo
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
@@ -64,18 +65,14 @@ class PreparationConfig:
     """Count the preparation as failed when a clip had to be left out."""
 
     def __post_init__(self) -> None:
-        _expect(self.size >= 8, f"size: expected at least 8 pixels, got {self.size}")
-        _expect(self.margin_px >= 0, f"margin_px: expected 0 or more, got {self.margin_px}")
-        _expect(self.num_seen >= 1, f"num_seen: expected at least 1, got {self.num_seen}")
-        _expect(self.workers >= 0, f"workers: expected 0 (all cores) or more, got {self.workers}")
-        _expect(
-            0 <= self.validation_share < 1,
-            f"validation_share: expected 0 or more and below 1, got {self.validation_share}",
-        )
-        _expect(
-            0 <= self.shard_index < self.num_shards,
-            f"shard_index: expected 0 to {self.num_shards - 1}, got {self.shard_index}",
-        )
+        check_at_least(8, self, "size")
+        check_at_least(1, self, "num_seen")
+        check_at_least(0, self, "margin_px", "workers")
+        check_below_one(self, "validation_share")
+        if not 0 <= self.shard_index < self.num_shards:
+            raise PosecastError(
+                f"shard_index is {self.shard_index}; it must be 0 to {self.num_shards - 1}"
+            )
 
 
 @dataclass(frozen=True)
@@ -300,8 +297,3 @@ def _make(
     light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
     heavy = sorted(set(todo) - set(light))
     return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
-
-
-def _expect(condition: bool, expectation: str) -> None:
-    if not condition:
-        raise PosecastError(expectation)

@@ -267,6 +267,15 @@ class Store:
         write_poses(self.path / "estimates.npz", estimates)
 
 
+def mean_joints(clips: Sequence[StoredClip]) -> Float[np.ndarray, "j 2"]:
+    """Mean place of each joint in its crop, as a share of it, over all frames in which it is
+    visible; the middle for a joint that never is."""
+    joints = np.concatenate([clip.joints_crop for clip in clips]).astype(float)
+    shown = np.concatenate([clip.visible for clip in clips])[..., None]
+    total = np.where(shown, joints, 0).sum(axis=0)
+    return np.where(shown.any(axis=0), total / np.maximum(shown.sum(axis=0), 1), 0.5)
+
+
 def clip_to_line(clip: StoredClip) -> dict[str, Any]:
     """What clips.jsonl says of a clip: everything but its poses."""
     line = {name: getattr(clip, name) for name in _LINE_FIELDS}

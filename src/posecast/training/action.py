@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.computing.options import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import mirror_joints
 from posecast.metrics.flow import flow_stack
@@ -21,12 +22,12 @@ from posecast.networks.action_classifier import (
     PoseClassifier,
     PoseClassifierConfig,
 )
+from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
-    Fit,
     TrainingConfig,
     begin,
     check_store_skeleton,
@@ -57,8 +58,7 @@ class PoseActionTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_names((self.skeleton,), list(SKELETONS), "skeleton")
-        if self.num_frames < 2:
-            raise PosecastError(f"num_frames is {self.num_frames}; movement needs 2 or more")
+        check_at_least(2, self, "num_frames")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class FlowActionTrainingConfig(TrainingConfig):
     """Clips to train on; their actions are what it can name."""
     validation: ClipSelection = ClipSelection("validation", with_frames=True)
     """Clips that the best weights are chosen on; never test clips."""
-    fit: Fit = FitConfig(steps=1000, batch_size=16)
+    fit: Flat[FitConfig] = FitConfig(steps=1000, batch_size=16)
 
 
 def with_actions(chosen: ChosenClips) -> tuple[ChosenClips, list[str]]:

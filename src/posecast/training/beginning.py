@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from tyro.conf import arg
 
-from posecast.computing.options import ComputeConfig, RunOn
+from posecast.computing.options import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
 from posecast.records.configs import config_from_dict
@@ -24,8 +23,6 @@ from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.fitting import FitConfig, Session
 
 T = TypeVar("T", bound="TrainingConfig")
-Fit = Annotated[FitConfig, arg(name="")]
-"""As a field of other settings: on the command line --steps, not --fit.steps."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,15 @@ class TrainingConfig:
     """Of the runs, such as "pose"."""
     NETWORK: ClassVar[str] = "model"
     """Field with the settings of the network that is kept."""
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ()
+    """Further settings that a run may be continued with other values of."""
 
     clips: ClipSelection = ClipSelection()
     """Clips to train on."""
     validation: ClipSelection = ClipSelection("validation")
     """Clips that the best weights are chosen on; never test clips."""
-    fit: Fit = FitConfig()
-    run_on: RunOn = ComputeConfig()
+    fit: Flat[FitConfig] = FitConfig()
+    run_on: Flat[ComputeConfig] = ComputeConfig()
 
     def but(self: T, **changes: Any) -> T:
         """A copy with other values of these fields, those of `fit` and `run_on` among them."""
@@ -164,7 +163,7 @@ def begin(
         config.KIND,
         data,
         fresh=fresh,
-        may_change=_may_change(config.fit),
+        may_change=config.MAY_CHANGE + _may_change(config.fit),
         writes=fabric.is_global_zero,
     ) as run:
         torch.manual_seed(config.fit.seed)
@@ -175,7 +174,6 @@ def _may_change(fit: FitConfig) -> tuple[str, ...]:
     """Settings that change how long, where and how often one looks, not what is learned."""
     names = [f"fit.{name}" for name in ("log_every", "checkpoint_every", "workers")]
     names += [f"run_on.{name}" for name in ("device", "num_devices", "num_nodes", "compile")]
-    names += ["sample_every"]
     names += ["fit.validate_every"] if fit.patience == 0 else []
     return (*names, "fit.steps") if fit.schedule == "constant" else tuple(names)
 

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from posecast.computing.options import Flat
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
-    Fit,
     TrainingConfig,
     begin,
     check_store_size,
@@ -42,7 +42,9 @@ class ConvLSTMTrainingConfig(TrainingConfig):
     """Clips that the best weights are chosen on; never test clips."""
     validation_windows: int = 16
     """Windows in a validation, from the start of the first clips."""
-    fit: Fit = FitConfig(steps=20_000, batch_size=8, validate_every=500, weight_decay=0.0)
+    fit: Flat[FitConfig] = FitConfig(
+        steps=20_000, batch_size=8, validate_every=500, weight_decay=0.0
+    )
 
     def __post_init__(self) -> None:
         check_at_least(1, self, "num_past", "num_future", "validation_windows")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.computing.options import Flat
 from posecast.errors import PosecastError
 from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig
 from posecast.networks.joint_maps import draw_joint_maps
@@ -19,7 +20,6 @@ from posecast.records.configs import check_at_least
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.beginning import (
     ChosenClips,
-    Fit,
     TrainingConfig,
     begin,
     check_skeleton,
@@ -53,7 +53,9 @@ class EstimatorTrainingConfig(TrainingConfig):
     augmentation: FrameAugmentation = FrameAugmentation()
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""
-    fit: Fit = FitConfig(steps=6000, weight_decay=1e-4, validate_every=500, checkpoint_every=250)
+    fit: Flat[FitConfig] = FitConfig(
+        steps=6000, weight_decay=1e-4, validate_every=500, checkpoint_every=250
+    )
     """`batch_size` is even, since each clip gives two frames."""
     validation_frames: int = 256
     """Frames that validation looks at, the same ones every time."""

@@ -18,6 +18,7 @@ from torch.nn import functional
 from posecast.clips import ImageBatch
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, norm_to_crop, swap_sides
+from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training.image_inputs import to_network
@@ -48,9 +49,7 @@ class FrameAugmentation:
     def __post_init__(self) -> None:
         if not 0 <= self.window <= 1:
             raise PosecastError(f"window is {self.window}; it is a share of the frames, 0 to 1")
-        for name in ("scale", "shift", "rotation_degrees", "colour"):
-            if getattr(self, name) < 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
+        check_at_least(0, self, "scale", "shift", "rotation_degrees", "colour")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
 from posecast.networks.hourglass import estimate_heatmaps
 from posecast.networks.joint_maps import decode_joint_maps
 from posecast.skeletons import Skeleton
-from posecast.store.reading import Store, StoredClip
+from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training.image_inputs import to_network
 
 _BATCH = 32
@@ -68,10 +68,7 @@ class EstimatorValidation:
 
     def score_mean_pose(self, clips: Sequence[StoredClip]) -> dict[str, float]:
         """The same numbers of the mean pose of (training) clips, as `mean_pose_...`."""
-        joints = np.concatenate([clip.joints_crop for clip in clips]).astype(float)
-        visible = np.concatenate([clip.visible for clip in clips])[..., None]
-        total = np.where(visible, joints, 0).sum(axis=0)
-        mean = np.where(visible.any(axis=0), total / np.maximum(visible.sum(axis=0), 1), 0.5)
+        mean = mean_joints(clips)
         everywhere = np.broadcast_to(mean, (sum(map(len, self.frames)), *mean.shape))
         scores = self._score_joints(everywhere)
         return {f"mean_pose_{name}": value for name, value in scores.items()}

@@ -32,7 +32,7 @@ from posecast.computing.processes import (
 )
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.runs import Run
 from posecast.training.optimizers import (
     TFAdam,
@@ -89,9 +89,7 @@ class FitConfig:
         check_at_least(0, self, "weight_decay", "clip_norm")
         if not self.learning_rate > 0:
             raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
-        for name in ("beta1", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 or more, below 1")
+        check_below_one(self, "beta1", "average")
 
     def rate_factor(self, number: int) -> float:
         """Share of the learning rate in update `number`, counted from 0."""

@@ -9,6 +9,7 @@ from typing import Literal
 from lightning_fabric import Fabric
 
 from posecast.clips import ImageBatch
+from posecast.computing.options import Flat
 from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.networks import alexnet
@@ -20,7 +21,7 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.beginning import Fit, TrainingConfig
+from posecast.training.beginning import TrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
@@ -33,6 +34,7 @@ class ImageTrainingConfig(TrainingConfig):
 
     KIND = "image"
     NETWORK = "generator"
+    MAY_CHANGE = ("sample_every",)
 
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -45,7 +47,7 @@ class ImageTrainingConfig(TrainingConfig):
     validation: ClipSelection = ClipSelection("validation", with_frames=True)
     """Clips that the best weights are chosen on; never test clips."""
     pairs: ImagePairs = ImagePairs()
-    fit: Fit = FitConfig(
+    fit: Flat[FitConfig] = FitConfig(
         steps=100_000,
         batch_size=8,
         optimizer="adam-2017",

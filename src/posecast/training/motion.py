@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.computing.options import Flat
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.motion.basis import FPS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
@@ -28,7 +29,6 @@ from posecast.networks.motion_residual import (
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
-    Fit,
     TrainingConfig,
     begin,
     check_store_skeleton,
@@ -90,7 +90,7 @@ class MotionTrainingConfig(TrainingConfig):
     """Every how many-th clip is kept from the bold forecast, to train how far it is trusted."""
     unknown_groups_every: int = 4
     """The same for groups of videos."""
-    fit: Fit = FitConfig(
+    fit: Flat[FitConfig] = FitConfig(
         steps=5000,
         batch_size=320,
         learning_rate=1.5e-3,

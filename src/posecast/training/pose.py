@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.clips import PoseBatch
+from posecast.computing.options import Flat
 from posecast.computing.recording import map_tensors
 from posecast.geometry import flatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
@@ -16,7 +17,6 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
-    Fit,
     TrainingConfig,
     begin,
     check_skeleton,
@@ -45,7 +45,7 @@ class PoseTrainingConfig(TrainingConfig):
     loss: LossName = "squared"
     """squared: mean squared error of coordinates (paper). distance: mean distance of joints,
     with less weight on far frames."""
-    fit: Fit = FitConfig(
+    fit: Flat[FitConfig] = FitConfig(
         steps=37_500,
         batch_size=256,
         optimizer="rmsprop",

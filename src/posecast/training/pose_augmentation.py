@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from posecast.clips import PoseBatch
-from posecast.errors import PosecastError
 from posecast.geometry import swap_sides
+from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import Skeleton
 
 _AUGMENTATION = 2
@@ -40,11 +40,8 @@ class PoseAugmentation:
     """Share of seen joints that are hidden, each frame by itself."""
 
     def __post_init__(self) -> None:
-        for name in ("scale", "shift", "rotation_degrees", "noise"):
-            if getattr(self, name) < 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more")
-        if not 0 <= self.hide < 1:
-            raise PosecastError(f"hide is {self.hide}; it must be at least 0 and below 1")
+        check_at_least(0, self, "scale", "shift", "rotation_degrees", "noise")
+        check_below_one(self, "hide")
 
 
 class PoseDraws(NamedTuple):

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from rich.console import Console
 
 from posecast.clips import PoseClip
+from posecast.computing.clip_workers import ClipTask, run_over_clips
 from posecast.datasets.drawn.actions import ACTIONS, Place
 from posecast.datasets.drawn.drawing import hidden_joints
 from posecast.datasets.drawn.figure import Figure
@@ -21,6 +23,7 @@ from posecast.datasets.drawn.scenery import draw_scenery
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.penn_action import NOMINAL_FPS, PAPER_ACTIONS
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 
 DRAWING_VERSION = 1
 """Changes whenever the same settings give other pictures."""
@@ -64,16 +67,15 @@ class SyntheticConfig:
             raise PosecastError(
                 f"actions {unknown} cannot be performed; choose among {sorted(ACTIONS)}"
             )
-        if self.num_clips is not None and self.num_clips < 1:
-            raise PosecastError(f"num_clips must be 1 or more, got {self.num_clips}")
-        if self.num_frames is not None and self.num_frames < 2:
-            raise PosecastError(f"num_frames must be 2 or more, got {self.num_frames}")
+        if self.num_clips is not None:
+            check_at_least(1, self, "num_clips")
+        if self.num_frames is not None:
+            check_at_least(2, self, "num_frames")
         if min(self.image_hw) < 48:
             raise PosecastError(f"image_hw must be 48 or more each, got {self.image_hw}")
         if not 0 <= self.test_share <= 1:
             raise PosecastError(f"test_share must be between 0 and 1, got {self.test_share}")
-        if self.seed < 0:
-            raise PosecastError(f"seed must be 0 or more, got {self.seed}")
+        check_at_least(0, self, "seed")
 
 
 @dataclass(frozen=True)
@@ -189,3 +191,25 @@ def _facing_name(view_turn: float, body_turn: float) -> str:
     """Front when the body's turn is opposite to the line of sight; left and right in the image."""
     angle = (body_turn - view_turn + 45) % 360
     return ("back", "left", "front", "right")[int(angle // 90)]
+
+
+@dataclass(frozen=True)
+class DrawnSet:
+    """What was drawn of a set of clips or videos."""
+
+    drawn: tuple[str, ...]
+    """Drawn now."""
+    kept: tuple[str, ...]
+    """There already."""
+    left_out: dict[str, str]
+    """Clip -> why it cannot be drawn."""
+
+
+def draw_missing(
+    draw: ClipTask, wanted: list[str], kept: list[str], workers: int, console: Console | None
+) -> DrawnSet:
+    """Draw the clips wanted that were not kept; 0 workers means one per CPU core."""
+    missing = [clip_id for clip_id in wanted if clip_id not in set(kept)]
+    problems = run_over_clips(draw, [], missing, workers, console or Console(stderr=True))
+    drawn = tuple(clip_id for clip_id in missing if clip_id not in problems)
+    return DrawnSet(drawn, tuple(kept), dict(sorted(problems.items())))

@@ -21,8 +21,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 
 from posecast.clips import PoseClip
-from posecast.computing.clip_workers import run_over_clips
-from posecast.datasets.drawn.clips import DRAWING_VERSION
+from posecast.datasets.drawn.clips import DRAWING_VERSION, DrawnSet, draw_missing
 from posecast.datasets.drawn.figure import POINTS, Figure
 from posecast.datasets.drawn.film import PADDING, Camera, Film, film
 from posecast.datasets.drawn.labels import label_figure
@@ -31,7 +30,9 @@ from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.human36m import FPS, Human36M
 from posecast.errors import PosecastError
 from posecast.media.videos import write_mp4
-from posecast.records.files import entries, make_folder, read_json, write_json, write_safely
+from posecast.records.claims import claim_folder
+from posecast.records.configs import check_at_least
+from posecast.records.files import make_folder, write_safely
 from posecast.skeletons import HUMAN36M, PENN_ACTION
 
 _SETTINGS = "drawn.json"
@@ -52,22 +53,9 @@ class DrawnVideosConfig:
     """Every seed gives other people and another hall."""
 
     def __post_init__(self) -> None:
-        if self.num_frames is not None and self.num_frames < 2:
-            raise PosecastError(f"num_frames is {self.num_frames}; it must be 2 or more")
-        if self.seed < 0:
-            raise PosecastError(f"seed is {self.seed}; it must be 0 or more")
-
-
-@dataclass(frozen=True)
-class DrawnVideos:
-    """What `draw_human36m` did."""
-
-    drawn: tuple[str, ...]
-    """Clips drawn now."""
-    kept: tuple[str, ...]
-    """Clips that were there already."""
-    left_out: dict[str, str]
-    """Clip -> why it cannot be drawn."""
+        if self.num_frames is not None:
+            check_at_least(2, self, "num_frames")
+        check_at_least(0, self, "seed")
 
 
 def draw_human36m(
@@ -76,7 +64,7 @@ def draw_human36m(
     config: DrawnVideosConfig,
     workers: int = 1,
     console: Console | None = None,
-) -> DrawnVideos:
+) -> DrawnSet:
     """Draw a video for every pose file of a Human3.6M folder into another such folder.
 
     The same call again goes on where it stopped; 0 workers means one per CPU core. PosecastError
@@ -92,11 +80,8 @@ def draw_human36m(
     _claim(raw, out, config)
     draw = _DrawVideo(source, out, config)
     wanted = sorted(config.clips) or known
-    kept = tuple(clip_id for clip_id in wanted if draw.is_done(clip_id))
-    todo = sorted(set(wanted) - set(kept))
-    problems = run_over_clips(draw, [], todo, workers, console or Console(stderr=True))
-    drawn = tuple(clip_id for clip_id in todo if clip_id not in problems)
-    return DrawnVideos(drawn, kept, dict(sorted(problems.items())))
+    kept = [clip_id for clip_id in wanted if draw.is_done(clip_id)]
+    return draw_missing(draw, wanted, kept, workers, console)
 
 
 def drawn_film(pose: PoseClip, seed: int) -> Film:
@@ -196,15 +181,6 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
-    """Refuse folders with other contents; note the settings in a fresh one."""
     settings = {"drawing_version": DRAWING_VERSION, "raw": str(raw.resolve()), **asdict(config)}
     del settings["clips"]  # a clip does not depend on which others are drawn
-    path = out / _SETTINGS
-    if path.is_file():
-        if read_json(path) != settings:
-            raise PosecastError(f"{out} holds videos drawn with other settings; name a new folder")
-    elif entries(out):
-        raise PosecastError(f"{out} is not empty and holds no drawn videos; name a new folder")
-    else:
-        make_folder(out)
-        write_json(path, settings)
+    claim_folder(out / _SETTINGS, settings, "drawn videos")

@@ -19,49 +19,28 @@ import numpy as np
 import scipy.io
 from rich.console import Console
 
-from posecast.computing.clip_workers import run_over_clips
 from posecast.datasets.drawn.clips import (
     DRAWING_VERSION,
     DrawnClip,
+    DrawnSet,
     SyntheticConfig,
     draw_clip,
     draw_label_clip,
+    draw_missing,
 )
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
-from posecast.errors import PosecastError
-from posecast.records.files import entries, make_folder, read_json, write_json, write_safely
-
-__all__ = [
-    "DrawnClip",
-    "SyntheticConfig",
-    "WrittenClips",
-    "clip_ids",
-    "draw_clip",
-    "draw_label_clip",
-    "write_penn_layout",
-]
+from posecast.records.claims import claim_folder
+from posecast.records.files import write_safely
 
 _DEFAULT_NUM_CLIPS = 96
 _JPEG_QUALITY = 90
 _MAT_HEADER = b"MATLAB 5.0 MAT-file, drawn by posecast".ljust(116)
 
 
-@dataclass(frozen=True)
-class WrittenClips:
-    """What `write_penn_layout` did."""
-
-    written: tuple[str, ...]
-    """Clips drawn now."""
-    kept: tuple[str, ...]
-    """Clips that were there already."""
-    left_out: dict[str, str]
-    """Clip -> why it cannot be drawn; only with label files that cannot be used."""
-
-
 def write_penn_layout(
     config: SyntheticConfig, root: Path, workers: int = 1, console: Console | None = None
-) -> WrittenClips:
+) -> DrawnSet:
     """Write the set to `root`; what a stopped run has finished is kept.
 
     The files do not depend on the number of worker processes (0: one per CPU core). PosecastError
@@ -69,13 +48,8 @@ def write_penn_layout(
     """
     _claim(config, root)
     wanted = clip_ids(config)
-    kept = tuple(clip_id for clip_id in wanted if _is_written(root, clip_id))
-    missing = [clip_id for clip_id in wanted if clip_id not in set(kept)]
-    problems = run_over_clips(
-        _WriteClip(config, root), [], missing, workers, console or Console(stderr=True)
-    )
-    written = tuple(clip_id for clip_id in missing if clip_id not in problems)
-    return WrittenClips(written, kept, dict(sorted(problems.items())))
+    kept = [clip_id for clip_id in wanted if _is_written(root, clip_id)]
+    return draw_missing(_WriteClip(config, root), wanted, kept, workers, console)
 
 
 def clip_ids(config: SyntheticConfig) -> list[str]:
@@ -92,27 +66,11 @@ def _label_source(poses: Path) -> PennAction:
 
 
 def _claim(config: SyntheticConfig, root: Path) -> None:
-    """Refuse folders with other contents; note the settings in a fresh one."""
     settings = {"drawing_version": DRAWING_VERSION, **asdict(config)}
     del settings["num_clips"]  # clips do not depend on how many there are
     settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
     settings["poses"] = str(config.poses.resolve()) if config.poses else None
-    path = root / DRAWN_SETTINGS
-    if path.is_file():
-        found = read_json(path)
-        if found != settings:
-            differing = [key for key in settings if found.get(key) != settings[key]]
-            raise PosecastError(
-                f"{root} holds drawn clips with other settings ({', '.join(differing)}); "
-                "draw into an empty folder"
-            )
-    elif entries(root):
-        raise PosecastError(
-            f"{root} is not empty and holds no drawn clips; draw into an empty folder"
-        )
-    else:
-        make_folder(root)
-        write_json(path, settings)
+    claim_folder(root / DRAWN_SETTINGS, settings, "drawn clips")
 
 
 def _is_written(root: Path, clip_id: str) -> bool:

@@ -1,18 +1,17 @@
-"""`posecast robustness`: forecasts from worse and worse seen poses."""
+"""Forecasts from worse and worse seen poses: `python -m benchmarks.robustness --help`."""
 
 import shlex
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
+from benchmarks.robustness.study import RobustnessConfig, study_robustness
 from posecast.cli.parsing import parse
 from posecast.computing.devices import Device
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import Flat, ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.evaluation import MethodChoice, load_methods
 from posecast.evaluation.guard import without_record_text
-from posecast.evaluation.robustness import RobustnessConfig, study_robustness
 from posecast.store.reading import Store
 
 
@@ -24,8 +23,9 @@ class Robustness:
     constant velocity stand beside the pose runs. Test clips need --final.
 
     Examples:
-      posecast robustness --store store --pose-run runs/pose --out robustness
-      posecast robustness --store store --pose-run runs/clean runs/noisy --estimated --out compared
+      python -m benchmarks.robustness --store store --pose-run runs/pose --out robustness
+      python -m benchmarks.robustness --store store --pose-run runs/clean runs/noisy \\
+        --estimated --out compared
     """
 
     store: Path
@@ -36,13 +36,12 @@ class Robustness:
     """Runs of 'posecast train pose', each under its folder's name."""
     device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one."""
-    config: Annotated[RobustnessConfig, tyro.conf.arg(name="")] = field(
-        default_factory=RobustnessConfig
-    )
+    config: Flat[RobustnessConfig] = RobustnessConfig()
 
 
-def robustness(words: list[str], program: str) -> int:
-    """`posecast robustness --store STORE --pose-run RUN ... --out OUT`."""
+def main(words: list[str]) -> int:
+    """Run the study; returns the exit status."""
+    program = "python -m benchmarks.robustness"
     asked = parse(Robustness, words, program)
     store = Store.open(asked.store)
     choice = MethodChoice(
@@ -60,3 +59,10 @@ def robustness(words: list[str], program: str) -> int:
     for problem in list(report.left_out.values())[:20]:
         print(f"  left out: {problem}")
     return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PosecastError as error:
+        sys.exit(f"{error}")

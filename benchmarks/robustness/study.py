@@ -12,15 +12,15 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.evaluation.damage import DAMAGES, Damage, apply_damage
 from posecast.evaluation.guard import check_not_trained, check_test_clips, runs_without_record
 from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
 from posecast.evaluation.methods import Method
@@ -43,7 +43,7 @@ _HORIZONS = (1, 4, 8, 16, 32, 64)
 class RobustnessConfig:
     """What is studied, and how."""
 
-    clips: ClipSelection = field(default_factory=lambda: ClipSelection(split="validation"))
+    clips: ClipSelection = ClipSelection(split="validation")
     """Clips to forecast."""
     num_past: int = 10
     """Frames seen."""
@@ -189,8 +189,8 @@ def _rows(
                 for place, poses in enumerate(method.forecast_poses(seen, config.steps)):
                     if poses is None:
                         continue
-                    truth, joints = batch[place].truth, poses.joints_px[0]
-                    found = pose_curves(method.name, joints, truth, (config.threshold,))
+                    limits = (config.threshold,)
+                    found = pose_curves(method.name, poses.joints_px[0], batch[place], limits)
                     for curve in found:
                         key = (place, curve.method, curve.metric)
                         curves.setdefault(key, []).append(curve)
