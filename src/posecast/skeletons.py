@@ -73,25 +73,25 @@ def _limbs(*pairs: tuple[str, str]) -> tuple[tuple[JointGroup, JointGroup], ...]
 
 _SIDES = ("left", "right")
 _ARMS_AND_LEGS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+# With the head's, the 12 limbs of the 2017 code, in its order (channel = 4 * limb + point).
+_TRUNK_ARMS_AND_LEGS = (
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("left_shoulder+right_shoulder", "left_hip+right_hip"),
+    ("left_hip", "right_hip"),
+    ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"),
+    ("right_hip", "right_knee"),
+    ("right_knee", "right_ankle"),
+)
 
 PENN_ACTION = Skeleton(
     name="penn_action",
     joints=("head", *(f"{side}_{part}" for part in _ARMS_AND_LEGS for side in _SIDES)),
-    # The 12 limbs of the 2017 code, in its order (channel = 4 * limb + point).
-    limbs=_limbs(
-        ("head", "left_shoulder+right_shoulder"),
-        ("left_shoulder", "right_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("right_shoulder", "right_elbow"),
-        ("right_elbow", "right_wrist"),
-        ("left_shoulder+right_shoulder", "left_hip+right_hip"),
-        ("left_hip", "right_hip"),
-        ("left_hip", "left_knee"),
-        ("left_knee", "left_ankle"),
-        ("right_hip", "right_knee"),
-        ("right_knee", "right_ankle"),
-    ),
+    limbs=_limbs(("head", "left_shoulder+right_shoulder"), *_TRUNK_ARMS_AND_LEGS),
     heatmaps="limbs",
     # In people seen from the front the labelled left shoulder is left in the image (97 % of 31,812
     # frames), in those seen from behind it is right (82 % of 20,914): it is the person's right one.
@@ -154,20 +154,7 @@ COCO = Skeleton(
         "nose",
         *(f"{side}_{part}" for part in ("eye", "ear", *_ARMS_AND_LEGS) for side in _SIDES),
     ),
-    limbs=_limbs(
-        ("nose", "left_shoulder+right_shoulder"),
-        ("left_shoulder", "right_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("right_shoulder", "right_elbow"),
-        ("right_elbow", "right_wrist"),
-        ("left_shoulder+right_shoulder", "left_hip+right_hip"),
-        ("left_hip", "right_hip"),
-        ("left_hip", "left_knee"),
-        ("left_knee", "left_ankle"),
-        ("right_hip", "right_knee"),
-        ("right_knee", "right_ankle"),
-    ),
+    limbs=_limbs(("nose", "left_shoulder+right_shoulder"), *_TRUNK_ARMS_AND_LEGS),
     heatmaps="limbs",
 )
 

@@ -48,7 +48,14 @@ def test_all_seen_frames_matter(network):
         assert not torch.equal(network(past, 1), network(other, 1))
 
 
-@pytest.mark.parametrize("wrong", [{"kernel": 4}, {"size": 10}, {"width": 1}])
-def test_wrong_sizes_are_said(wrong):
-    with pytest.raises(ValueError, match="got"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kernel": 4}, "it must be odd"),
+        ({"size": 10}, "multiple of 4"),
+        ({"width": 1}, "2 or more"),
+    ],
+)
+def test_wrong_sizes_are_said(wrong, message):
+    with pytest.raises(ValueError, match=message):
         ConvLSTMConfig(**wrong)

@@ -95,7 +95,7 @@ def test_refuses_pictures_and_settings_that_do_not_fit() -> None:
     network = small()
     with pytest.raises(ValueError, match="32 x 32 pixels, got 64 x 64"):
         network(torch.zeros(1, 3, 64, 64), torch.zeros(1, 2, 64, 64))
-    with pytest.raises(ValueError, match="size 100: give a multiple of 16"):
+    with pytest.raises(ValueError, match="size is 100; it must be a multiple of 16"):
         DiscriminatorConfig(size=100)
-    with pytest.raises(ValueError, match="num_heatmaps 0"):
+    with pytest.raises(ValueError, match="num_heatmaps is 0"):
         DiscriminatorConfig(num_heatmaps=0)

@@ -196,7 +196,7 @@ def _arrays(
 def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
-    length = job.truth.window.num_truth
+    length = job.truth.num_truth
     poses = method.forecast_poses([job.seen], length, config.samples)[0]
     if method.stored is not None:
         poses = stored_poses(method.stored, job.clip.clip_id, config.samples)

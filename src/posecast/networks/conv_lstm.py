@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least, check_multiple
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class ConvLSTMConfig:
     """Side of the frames it is trained on, a multiple of 4."""
 
     def __post_init__(self) -> None:
-        if self.width < 2 or self.layers < 1 or self.kernel < 1:
-            raise PosecastError(f"width must be 2 or more, layers and kernel 1 or more, got {self}")
-        if self.kernel % 2 == 0 or self.size % 4:
-            raise PosecastError(f"kernel must be odd and size a multiple of 4, got {self}")
+        check_at_least(2, self, "width")
+        check_at_least(1, self, "layers", "kernel")
+        check_multiple(4, self, "size")
+        if self.kernel % 2 == 0:
+            raise PosecastError(f"kernel is {self.kernel}; it must be odd")
 
 
 State = list[tuple[Tensor, Tensor]]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least, check_multiple
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,8 @@ class DiscriminatorConfig:
     """Side of the pictures in pixels, a multiple of 16."""
 
     def __post_init__(self) -> None:
-        if self.num_heatmaps < 1 or self.width < 1:
-            raise PosecastError(
-                "a discriminator needs at least one heat map and one channel, got num_heatmaps "
-                f"{self.num_heatmaps} and width {self.width}"
-            )
-        if self.size < 16 or self.size % 16:
-            raise PosecastError(
-                f"discriminator size {self.size}: give a multiple of 16 (halved 4 times)"
-            )
+        check_at_least(1, self, "num_heatmaps", "width")
+        check_multiple(16, self, "size")  # halved 4 times
 
 
 class Discriminator(nn.Module):

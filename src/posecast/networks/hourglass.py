@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_multiple
 
 STRIDE = 4
 """Pixels of the picture per pixel of the heat maps."""
@@ -44,8 +44,7 @@ class HourglassConfig:
 
     def __post_init__(self) -> None:
         check_at_least(1, self, "num_joints", "stacks", "width", "depth")
-        if self.width % 4:
-            raise PosecastError(f"hourglass width is {self.width}; give a multiple of 4")
+        check_multiple(4, self, "width")
         if self.size < self.unit or self.size % self.unit:
             raise PosecastError(
                 f"hourglass size {self.size} cannot be halved {self.depth + 2} times: give a "

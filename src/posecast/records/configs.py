@@ -74,6 +74,13 @@ def check_at_least(least: int, config: Any, *names: str) -> None:
             raise PosecastError(f"{name} is {value}; it must be {least} or more")
 
 
+def check_multiple(of: int, config: Any, name: str) -> None:
+    """PosecastError unless this field is a positive multiple of a number."""
+    value = getattr(config, name)
+    if value < of or value % of:
+        raise PosecastError(f"{name} is {value}; it must be a multiple of {of}")
+
+
 def check_below_one(config: Any, *names: str) -> None:
     """PosecastError for the first of these fields that is not at least 0 and below 1."""
     for name in names:

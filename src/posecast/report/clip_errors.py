@@ -52,8 +52,7 @@ def error_chart(facts: ExampleFacts, curves: Curves, methods: Sequence[str]) -> 
         lines.append(Line(method, number, tuple(frames), y, nothing, nothing, future))
     last = max(line.x[-1] for line in lines)
     ticks = [(float(k), f"+{k}", "") for k in horizons_of(round(last))]
-    unit = f" ({style.unit})" if style.unit else ""
-    title = f"{style.title}{unit} over time"
+    title = f"{style.heading} over time"
     svg = line_chart(
         *(lines, ticks, title, "frames after the last seen one"),
         *(f"{style.direction}; the upright line is the frame shown", True),

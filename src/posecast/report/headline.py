@@ -37,8 +37,7 @@ def headline_text(summary: Summary) -> str:
 
 def _metric_text(summary: Summary, metric: str) -> str:
     style, table = style_of(metric), horizon_table(summary, metric)
-    unit = f" ({style.unit})" if style.unit else ""
-    title = f"{style.title}{unit}, frames after the last seen one; {style.direction}"
+    title = f"{style.heading}, frames after the last seen one; {style.direction}"
     return "\n".join([title, *text_lines(table)])
 
 

@@ -28,6 +28,11 @@ class MetricStyle:
         return "-" if math.isnan(value) else f"{self.scale * value:+.{self.digits}f}"
 
     @property
+    def heading(self) -> str:
+        """The title, with the unit where there is one."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
     def direction(self) -> str:
         """Which way is better, in words."""
         return "higher is better" if self.higher_is_better else "lower is better"

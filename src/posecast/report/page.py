@@ -22,13 +22,14 @@ from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report.charts import Line, legend_key, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
 from posecast.report.headline import verdicts
-from posecast.report.metric_names import style_of
+from posecast.report.metric_names import MetricStyle, style_of
 from posecast.report.players import Player, write_player
 from posecast.report.rendering import render
 from posecast.report.tables import (
     Cell,
     Table,
     action_table,
+    clips_by_frame,
     curve_metrics,
     headline_tables,
     horizon_table,
@@ -224,17 +225,12 @@ def _figure(summary: Summary, metric: str) -> _Figure:
                 tuple((style.scale * row).tolist()) for row in (curve.values, curve.low, curve.high)
             )
             lines.append(Line(name, number, x, y, low, high))
-    longest_curve = summary.curve(methods_with(summary, metric)[0], metric)
-    counts = dict(zip(longest_curve.frames.tolist(), longest_curve.num_clips.tolist(), strict=True))
-    frames = horizons_of(int(longest_curve.frames.max()))
-    ticks = [(float(frame), f"+{frame}", str(counts.get(frame, 0))) for frame in frames]
-    unit = f" ({style.unit})" if style.unit else ""
-    svg = line_chart(
-        *(lines, ticks, f"{style.title}{unit} over frames"),
-        "frames after the last seen one; below, clips with truth",
-        f"{style.direction}; the table below has the numbers",
-    )
-    return _Figure(f"{style.title}{unit}, {style.direction}", style.meaning, Markup(svg), table)
+    counts = clips_by_frame(summary, metric)
+    ticks = [
+        (float(frame), f"+{frame}", str(counts.get(frame, 0))) for frame in horizons_of(max(counts))
+    ]
+    label = "frames after the last seen one; below, clips with truth"
+    return _with_chart(style, lines, ticks, "over frames", label, table)
 
 
 def _movement_figure(summary: Summary, metric: str) -> _Figure:
@@ -252,16 +248,24 @@ def _movement_figure(summary: Summary, metric: str) -> _Figure:
             lines.append(Line(name, number, x, y, low, high))
             rows.append((name, tuple(Cell(style.text(point.values[0])) for point in points)))
     ticks = [(float(n), str(n), str(len(group))) for n, group in enumerate(groups, start=1)]
-    unit = f" ({style.unit})" if style.unit else ""
-    svg = line_chart(
-        *(lines, ticks, f"{style.title}{unit} by how much the clips move"),
-        "groups of clips, from still to lively; below, clips",
-        f"{style.direction}; the table below has the numbers",
-    )
     columns = ("Method", *(str(n) for n in range(1, len(groups) + 1)))
-    caption = f"{style.title}{unit}, mean over all frames, groups from still to lively"
+    caption = f"{style.heading}, mean over all frames, groups from still to lively"
+    label = "groups of clips, from still to lively; below, clips"
     table = Table(caption, columns, tuple(rows))
-    return _Figure(f"{style.title}{unit}, {style.direction}", "", Markup(svg), table)
+    return _with_chart(style, lines, ticks, "by how much the clips move", label, table)
+
+
+def _with_chart(
+    style: MetricStyle,
+    lines: Sequence[Line],
+    ticks: Sequence[tuple[float, str, str]],
+    over: str,
+    x_label: str,
+    table: Table,
+) -> _Figure:
+    described = f"{style.direction}; the table below has the numbers"
+    svg = line_chart(lines, ticks, f"{style.heading} {over}", x_label, described)
+    return _Figure(f"{style.heading}, {style.direction}", style.meaning, Markup(svg), table)
 
 
 # --- files ----------------------------------------------------------------------------------------

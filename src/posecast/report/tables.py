@@ -92,8 +92,7 @@ def _headline(summary: Summary, title: str, metrics: Sequence[str]) -> Table:
         style = style_of(metric)
         first = summary.curve(methods_with(summary, metric)[0], metric)
         for frame in dict.fromkeys(headline_horizons(first)):
-            unit = f" ({style.unit})" if style.unit else ""
-            columns.append(f"{style.title}{unit} at +{frame}")
+            columns.append(f"{style.heading} at +{frame}")
             for name, cell in zip(names, _column(summary, names, metric, frame), strict=True):
                 rows[name].append(cell)
     reference = reference_for(summary, metrics[0])
@@ -151,6 +150,13 @@ def interval_at(curve: PooledCurve, frame: int) -> tuple[float, float]:
     return float(curve.low[places[0]]), float(curve.high[places[0]])
 
 
+def clips_by_frame(summary: Summary, metric: str) -> dict[int, int]:
+    """How many clips were measured at each frame, by the method that forecasts the farthest."""
+    curves = [summary.curve(name, metric) for name in methods_with(summary, metric)]
+    longest = max(curves, key=lambda curve: len(curve.frames))
+    return dict(zip(longest.frames.tolist(), longest.num_clips.tolist(), strict=True))
+
+
 def horizon_table(summary: Summary, metric: str) -> Table:
     """One metric: methods by frames, with intervals, and the clips behind each column."""
     style = style_of(metric)
@@ -160,8 +166,7 @@ def horizon_table(summary: Summary, metric: str) -> Table:
         (curve.method, tuple(_with_interval(curve, each, style) for each in frames))
         for curve in curves
     ]
-    longest = max(curves, key=lambda curve: len(curve.frames))
-    counts = dict(zip(longest.frames.tolist(), longest.num_clips.tolist(), strict=True))
+    counts = clips_by_frame(summary, metric)
     rows.append(("clips with truth", tuple(Cell(str(counts.get(frame, 0))) for frame in frames)))
     unit = f", {style.unit}" if style.unit else ""
     return Table(
@@ -185,8 +190,7 @@ def whole_table(summary: Summary, metrics: Sequence[str]) -> Table:
         for name in (*summary.methods, "truth")
         if any(summary.has(name, metric) or (name, metric) in summary.totals for metric in metrics)
     ]
-    titles = [style_of(metric) for metric in metrics]
-    columns = [f"{each.title} ({each.unit})" if each.unit else each.title for each in titles]
+    columns = [style_of(metric).heading for metric in metrics]
     caption = "One number for each clip or for all clips together"
     return Table(caption, ("Method", *columns), tuple(rows), _meanings(metrics))
 
