@@ -52,7 +52,7 @@ def video_features(
         video, (recipe.size, recipe.size), mode="bilinear", align_corners=False
     )
     features = extractor((video / 127.5 - 1).transpose(0, 1)[None])
-    return features.flatten().double().cpu().numpy()
+    return features.flatten().cpu().double().numpy()
 
 
 def load_extractor(path: str | Path) -> Extractor:

@@ -108,7 +108,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file; WriteError where the disk refuses."""
-    with writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path), path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(line + "\n")
 
 
@@ -126,7 +126,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system
 
 
 def write_json(path: Path, value: Any) -> None:
