@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from posecast.keypoints.detections import Detections, KeypointError
+from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError
 from posecast.keypoints.reading import PointTrack
 from posecast.keypoints.writing import trc_text
 from posecast.records.files import PARTIAL, make_folder, write_text, writing
