@@ -6,8 +6,7 @@ python benchmarks/results_table.py EVALUATION [METRIC ...]
 import argparse
 from pathlib import Path
 
-from posecast.evaluation import Summary, summarise
-from posecast.evaluation.summary import PooledCurve
+from posecast.evaluation.summary import PooledCurve, Summary, summarise
 
 HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 SHARES = ("pck", "distance", "velocity")

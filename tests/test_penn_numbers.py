@@ -10,8 +10,10 @@ import pytest
 
 from made_runs import make_run
 from posecast.datasets.penn_action import PAPER_ACTIONS
-from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate, summarise
 from posecast.evaluation.baselines import LastPose
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.methods import baseline_methods
 from posecast.evaluation.penn_benchmark import (
     PennPoseBenchmark,
     PennPoseProtocol,
@@ -20,7 +22,7 @@ from posecast.evaluation.penn_benchmark import (
     read_test_labels,
     run_penn_pose_benchmark,
 )
-from posecast.evaluation.summary import PAPER_HORIZONS
+from posecast.evaluation.summary import PAPER_HORIZONS, summarise
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.pose import PoseTrainingConfig

@@ -13,7 +13,10 @@ import torch
 from made_runs import make_run
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.computing.options import ForecasterOptions
-from posecast.evaluation import EvaluationConfig, evaluate, stored_method, summarise
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.methods import stored_method
+from posecast.evaluation.summary import summarise
 from posecast.forecasting import forecast_files, prediction
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.loading import load_frame_drawer
@@ -367,9 +370,6 @@ class Grey:
     """Draws an even grey: the place of the first joint."""
 
     skeleton, size = PENN_ACTION, SIZE
-
-    def crop_of(self, seen):
-        return seen.person_crop
 
     def draw_frames(self, seen, joints_px, visible):
         assert len(seen.pictures) == len(seen)

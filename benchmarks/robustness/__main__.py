@@ -10,8 +10,8 @@ from posecast.cli.parsing import parse
 from posecast.computing.devices import Device
 from posecast.computing.options import Flat, ForecasterOptions
 from posecast.errors import PosecastError
-from posecast.evaluation import MethodChoice, load_methods
 from posecast.evaluation.guard import without_record_text
+from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.store.reading import Store
 
 

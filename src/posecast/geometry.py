@@ -215,7 +215,6 @@ def cut_crop(
 
 
 def _clipped(x1: int, y1: int, x2: int, y2: int, image_hw: tuple[int, int]) -> Crop:
-    """The box as far as it lies inside the image."""
     height, width = image_hw
     return Crop(max(x1, 0), max(y1, 0), min(x2, width), min(y2, height))
 

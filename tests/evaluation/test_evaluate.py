@@ -8,17 +8,14 @@ import pytest
 
 from made_runs import make_run
 from posecast.clips import PoseForecast
-from posecast.evaluation import (
-    EvaluationConfig,
-    MetricNetworks,
-    baseline_methods,
-    evaluate,
-    record,
-    summarise,
-)
+from posecast.evaluation import record
 from posecast.evaluation.examples import read_examples
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
 from posecast.evaluation.method_names import distinct_names
-from posecast.evaluation.methods import Method
+from posecast.evaluation.methods import Method, baseline_methods
+from posecast.evaluation.networks import MetricNetworks
+from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.forecasting.protocols import Needs
 from posecast.records.files import FileError
@@ -297,9 +294,6 @@ class Grey:
     """Draws an even grey: the place of the first joint."""
 
     skeleton, size = PENN_ACTION, 16
-
-    def crop_of(self, seen):
-        return seen.person_crop
 
     def draw_frames(self, seen, joints_px, visible):
         grey = joints_px[:, 0, 0].round().astype(np.uint8)

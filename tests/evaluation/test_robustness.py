@@ -8,7 +8,7 @@ import pytest
 from benchmarks.robustness.__main__ import main
 from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
 from benchmarks.robustness.study import ESTIMATED, RobustnessConfig, study_robustness
-from posecast.evaluation import baseline_methods
+from posecast.evaluation.methods import baseline_methods
 from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store

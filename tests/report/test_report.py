@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from posecast.clips import PoseForecast
-from posecast.evaluation import EvaluationConfig, Method, baseline_methods, evaluate
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.methods import Method, baseline_methods
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import Curve, TableWriter
 from posecast.records.files import FileError
@@ -194,9 +196,6 @@ class Shades:
     """Grey pictures, the darker the farther the joints have gone."""
 
     skeleton, size = PENN_ACTION, SIZE
-
-    def crop_of(self, seen):
-        return seen.crop
 
     def draw_frames(self, seen, joints_px, visible):
         grey = joints_px[:, 0, 0].astype(np.uint8)[:, None, None, None]

@@ -7,15 +7,11 @@ from pathlib import Path
 from posecast.cli.parsing import parse
 from posecast.computing.devices import Share
 from posecast.computing.options import Flat
-from posecast.evaluation import (
-    EvaluationConfig,
-    MethodChoice,
-    NetworkFiles,
-    evaluate,
-    load_methods,
-    load_networks,
-    summarise,
-)
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.networks import NetworkFiles, load_networks
+from posecast.evaluation.setup import MethodChoice, load_methods
+from posecast.evaluation.summary import summarise
 from posecast.report.headline import headline_text
 from posecast.store.reading import Store
 

@@ -63,7 +63,6 @@ def run_over_clips(
 
 
 def _num_cores() -> int:
-    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -180,7 +180,6 @@ _Sure = tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]
 
 
 def _shown(clips: Sequence[StoredClip]) -> Iterable[StoredClip]:
-    """The clips, with a progress bar in a terminal."""
     console = Console(stderr=True)
     return track(clips, "estimating", console=console, disable=not console.is_terminal)
 

@@ -274,7 +274,6 @@ def _curves(
     config: EvaluationConfig,
     judges: Judges,
 ) -> list[Curve]:
-    """All rows of one clip."""
     video = read_video(job, store) if job.clip.has_frames else None
     last_seen = None if video is None else video.seen.pictures[-1]
     curves = movement_curves(job, None if video is None else video.future, last_seen)

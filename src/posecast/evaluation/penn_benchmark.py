@@ -283,7 +283,6 @@ def run_penn_pose_benchmark(
 def _scores_shown(
     predictor: PoseForecaster, clips: Sequence[StoredClip], protocol: PennPoseProtocol, name: str
 ) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
-    """`penn_pose_scores` with a progress bar."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=len(clips))

@@ -189,7 +189,6 @@ def _settings(
     pose_run: str | Path | None,
     image_run: str | Path | None,
 ) -> dict[str, Any]:
-    """How the forecasts are made, as prediction.json holds it."""
     return {
         "method": "forecast" if config.poses == "forecast" else "oracle",
         "format_version": FORMAT_VERSION,
@@ -275,7 +274,6 @@ def _write_forecast(
     forecaster: Forecaster,
     out_path: Path,
 ) -> None:
-    """Draw the frames of one clip and write all its files."""
     frames = shown = None
     if config.frames != "none":
         seen, future = read_window(store, job.clip, job.seen)
@@ -293,7 +291,6 @@ def _write_forecast(
 def _describe(
     job: _Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
 ) -> StoredForecast:
-    """The forecast of one clip in the form in which it is stored."""
     clip, past, steps = job.clip, job.seen.past, len(poses.visible)
     exists = job.truth.future_exists[:steps]
     numbers = job.truth.past_frames
