@@ -12,7 +12,7 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.loading import load_frame_drawer
-from posecast.forecasting.protocols import FrameDrawer, crop_to_draw
+from posecast.forecasting.protocols import FrameDrawer
 from posecast.geometry import Crop
 from posecast.networks.carrying import (
     CarryingConfig,
@@ -72,7 +72,7 @@ def test_a_crop_that_is_no_square_is_carried_upright():
 
 def test_an_own_video_is_drawn_in_its_own_pixels():
     own = seen(size=300)
-    crop = crop_to_draw(own)
+    crop = drawer().crop_of(own)
     drawn = drawer().draw_frames(own, own.joints_px[:1], ALL[:1])
     assert drawn.shape == (1, crop.height, crop.width, 3)
     assert np.array_equal(drawn[0], own.cut(crop, crop.width)[-1])
@@ -151,4 +151,4 @@ def test_weights_say_what_they_are(tmp_path):
     loaded = load_frame_drawer(path)
     own = seen(size=160)
     drawn = loaded.draw_frames(own, own.joints_px[:1], ALL[:1])
-    assert drawn.shape[1:] == (*crop_to_draw(own).hw, 3)
+    assert drawn.shape[1:] == (*loaded.crop_of(own).hw, 3)

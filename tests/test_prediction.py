@@ -371,6 +371,9 @@ class Grey:
 
     skeleton, size = PENN_ACTION, SIZE
 
+    def crop_of(self, seen):
+        return seen.person_crop
+
     def draw_frames(self, seen, joints_px, visible):
         assert len(seen.pictures) == len(seen)
         grey = joints_px[:, 0, 0].round().astype(np.uint8)

@@ -197,6 +197,9 @@ class Shades:
 
     skeleton, size = PENN_ACTION, SIZE
 
+    def crop_of(self, seen):
+        return seen.crop
+
     def draw_frames(self, seen, joints_px, visible):
         grey = joints_px[:, 0, 0].astype(np.uint8)[:, None, None, None]
         return np.broadcast_to(grey, (len(joints_px), SIZE, SIZE, 3)).copy()

@@ -26,7 +26,6 @@ from posecast.forecasting.protocols import (
     Needs,
     SaysHowSure,
     TrainedPoseForecaster,
-    crop_to_draw,
 )
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.skeletons import Skeleton
