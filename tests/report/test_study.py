@@ -10,8 +10,9 @@ from PIL import Image
 
 from browser import browser
 from posecast.errors import PosecastError
-from posecast.evaluation import EvaluationConfig, baseline_methods, evaluate
-from posecast.evaluation.methods import Method
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.methods import Method, baseline_methods
 from posecast.metrics.agreement import agreeing_share, krippendorff_alpha, wilson_interval
 from posecast.report.study import StudyConfig, make_study
 from posecast.report.study_answers import read_study
