@@ -216,8 +216,10 @@ class Forecaster:
         """Forecast a clip of a prepared store; its crop is the store's.
 
         `start` is where the seen frames begin. Raises ClipError where the clip cannot be used:
-        too short, no joint seen, or no frames though there is an image model.
+        too short, no joint seen, or no frames though there is an image model; PosecastError where
+        the pose model was trained at another frame rate.
         """
+        self.needs.check_rate("the pose model", [clip])
         window = seen_window(clip, self.needs.num_past, steps, start, self.needs.stride)
         seen = window.past if self.drawer is None else read_window(store, clip, window)[0]
         return self.forecast(seen, steps, samples)

@@ -18,7 +18,7 @@ Then give the kind of its weights a row in `loading.py`, by which run folders an
 the class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -29,9 +29,19 @@ from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import Crop
 from posecast.skeletons import Skeleton
+from posecast.store.reading import StoredClip
 
 MOST_PICTURES = 32
 """So many of the last seen frames are kept in full for a drawer, a second at the usual rate."""
+
+
+_ALIKE = 0.02
+"""Rates that differ by less than this share are taken as the same, as 29.97 and 30 are."""
+
+
+def same_rate(one: float, other: float) -> bool:
+    """Whether two frame rates are the same but for how they are rounded."""
+    return abs(one / other - 1) < _ALIKE
 
 
 def crop_to_draw(seen: SeenVideo) -> Crop:
@@ -54,6 +64,21 @@ class Needs:
     """It is shown, and forecasts, every n-th frame of the videos that it was trained on."""
     fps: float | None = None
     """Frames a second of those videos; None: not recorded."""
+    any_fps: bool = False
+    """It brings whatever rate it is shown to its own by itself."""
+
+    def check_rate(self, name: str, clips: Iterable[StoredClip]) -> None:
+        """PosecastError for clips of a store with another frame rate than it was trained at: it
+        would forecast them too fast or too slow."""
+        if self.fps is None or self.any_fps:
+            return
+        other = [clip for clip in clips if not same_rate(clip.fps, self.fps)]
+        if other:
+            raise PosecastError(
+                f"{name} was trained at {self.fps:g} frames a second, clip {other[0].clip_id} has "
+                f"{other[0].fps:g}: prepare the store at the same rate, use a run trained at this "
+                "one, or forecast the video itself ('posecast forecast')"
+            )
 
     def check_shown(self, name: str, num_past: int, stride: int) -> None:
         """PosecastError unless so many frames, `stride` apart, are what it was trained to see."""
