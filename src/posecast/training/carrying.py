@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
+from posecast.computing.options import Flat
 from posecast.errors import PosecastError
 from posecast.losses import gradient_difference, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
@@ -26,7 +27,6 @@ from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
-    Fit,
     TrainingConfig,
     begin,
     check_store_skeleton,
@@ -86,7 +86,7 @@ class CarryingTrainingConfig(TrainingConfig):
     windows: WindowConfig = WindowConfig()
     stream: StreamConfig = StreamConfig()
     weights: LossWeights = LossWeights()
-    fit: Fit = FitConfig(
+    fit: Flat[FitConfig] = FitConfig(
         steps=6000,
         batch_size=192,
         learning_rate=1.5e-3,

@@ -254,12 +254,11 @@ def fit(
             score = training.validate(validation)
         if progress.is_due(training.step):
             progress.say(training.step, training.metrics() | score)
-        stopped = any_process(run.stop_requested, fabric.device)
-        if training.due(config.checkpoint_every) or stopped or training.impatient:
+        ends = any_process(run.stop_requested, fabric.device) or training.impatient
+        first_best = training.best_score is not None and not training.saved
+        if training.due(config.checkpoint_every) or ends or first_best:
             training.save()
-        elif training.best_score is not None and not training.saved:
-            training.save()  # weights that cannot be gone on from would be in the way
-        if stopped or training.impatient:
+        if ends:
             break
     return training.result
 
@@ -274,7 +273,6 @@ class _Training:
     update: Update
     session: Session
     step: int = 0
-    """Updates made."""
     best_score: float | None = None
     stale_validations: int = 0
     """Validations since the best one."""
@@ -284,7 +282,7 @@ class _Training:
     """Of the last steps: a GPU works on while nobody reads them."""
     newest: dict[str, float] = field(default_factory=dict)
     saved: bool = False
-    """Whether the run has a checkpoint."""
+    """Whether the run has a checkpoint; weights without one would be in the way of a new start."""
 
     @property
     def impatient(self) -> bool:
