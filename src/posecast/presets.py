@@ -9,6 +9,7 @@ and for tests.
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from posecast.computing.options import ComputeConfig
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
@@ -45,8 +46,17 @@ NOTES: Mapping[str, str] = MappingProxyType(
 """Name of a preset -> what it is for."""
 
 BF16 = ComputeConfig(precision="bf16-mixed")
-_TWO_STEPS = {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1}
-_PIXELS_ALONE = {"feature_weight": 0.0, "pose_feature_weight": 0.0, "adversarial_weight": 0.0}
+_TWO_STEPS: dict[str, Any] = {
+    "steps": 2,
+    "validate_every": 2,
+    "checkpoint_every": 2,
+    "log_every": 1,
+}
+_PIXELS_ALONE: dict[str, Any] = {
+    "feature_weight": 0.0,
+    "pose_feature_weight": 0.0,
+    "adversarial_weight": 0.0,
+}
 _POSE_DEMO_FIT = FitConfig(
     steps=800,
     batch_size=64,
