@@ -126,8 +126,10 @@ def read_facts(path: Path) -> WeightsFacts:
             name: text if name in texts else json.loads(text) for name, text in metadata.items()
         }
         return config_from_dict(WeightsFacts, values)
+    except FormatVersionError as error:
+        raise WeightsError(str(error)) from error
     except (ValueError, KeyError, AttributeError) as error:
-        if isinstance(error, WeightsError | FormatVersionError):
+        if isinstance(error, WeightsError):
             raise
         raise _unreadable(path, error) from error
 
