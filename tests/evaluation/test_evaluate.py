@@ -8,7 +8,6 @@ import pytest
 
 from made_runs import make_run
 from posecast.clips import PoseForecast
-from posecast.evaluation import record
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
@@ -18,6 +17,7 @@ from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.forecasting.protocols import Needs
+from posecast.records import versions
 from posecast.records.files import FileError
 from posecast.records.final_looks import read_test_uses
 from posecast.records.training_data import TrainingData
@@ -218,7 +218,7 @@ def test_every_commit_that_wrote_to_an_evaluation_is_recorded(tmp_path, monkeypa
     store = a_store(tmp_path, a_clip("a", 1.0))
     out, commits = tmp_path / "out", []
     for commit in ("first", "first", "second"):
-        monkeypatch.setattr(record, "code_versions", lambda commit=commit: {"git_commit": commit})
+        monkeypatch.setattr(versions, "code_versions", lambda commit=commit: {"git_commit": commit})
         evaluate(baseline_methods(["last pose"]), store, out, CONFIG, command=commit)
         stored = json.loads((out / "evaluation.json").read_text())
         commits.append([each["git_commit"] for each in stored["versions"]])
