@@ -18,8 +18,8 @@ from statistics import median
 import torch
 from torch.nn import functional
 
-from posecast.computing.memory import keep_freed_memory
 from benchmarks.speed import work
+from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
 from posecast.training import image
 from posecast.villegas2017 import hourglass2017

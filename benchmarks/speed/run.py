@@ -10,12 +10,12 @@ from typing import Literal
 
 import torch
 
-from posecast.computing.memory import keep_freed_memory
 from benchmarks.speed import work
 from benchmarks.speed.ceilings import PRECISIONS, Ceilings, Precision, measure_ceilings
 from benchmarks.speed.measuring import Work, count_flop, peak_memory_of, time_work
 from benchmarks.speed.results import Results, Row
 from posecast.computing.compilation import Compile
+from posecast.computing.memory import keep_freed_memory
 from posecast.computing.options import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.records.versions import code_versions

@@ -15,13 +15,9 @@ from posecast.computing.options import ForecasterOptions
 from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation import PoseEstimator
-from posecast.evaluation import (
-    EvaluationConfig,
-    baseline_methods,
-    evaluate,
-    forecast_method,
-    oracle_method,
-)
+from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.loop import evaluate
+from posecast.evaluation.methods import baseline_methods, forecast_method, oracle_method
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses
 from posecast.forecasting.own_video import forecast_video
