@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from carrying.scene import picture, pose, wall
+from carrying.scene import SKIN, picture, pose, wall
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
@@ -76,6 +76,19 @@ def test_an_own_video_is_drawn_in_its_own_pixels():
     drawn = drawer().draw_frames(own, own.joints_px[:1], ALL[:1])
     assert drawn.shape == (1, crop.height, crop.width, 3)
     assert np.array_equal(drawn[0], own.cut(crop, crop.width)[-1])
+
+
+def test_what_the_edge_of_the_picture_cuts_off_is_not_made_up():
+    """A head that was half out of the picture comes down: no column of skin above it."""
+    cut = pose() - (0, 24)
+    frames = np.stack([picture(cut, wall())] * 4)
+    own = SeenVideo(np.stack([cut] * 4), ALL, 30.0, (128, 128), frames)
+    crop = drawer().crop_of(own)
+    drawn = drawer().draw_frames(own, pose()[None], ALL[:1])[0]
+    whole = cv2.resize(drawn, (crop.width, crop.height))[-crop.y1 :, -crop.x1 :].astype(int)
+    is_skin = np.abs(whole - SKIN).max(axis=-1) < 25
+    assert is_skin[24:31, 60:68].mean() > 0.5  # what was seen of the head
+    assert not is_skin[:16, 56:72].any()
 
 
 def test_a_person_of_whom_no_torso_and_no_leg_was_seen_stays():

@@ -98,6 +98,7 @@ class CarriedPerson:
         skeleton: Skeleton,
         masks: Float[np.ndarray, "p c c"] | None = None,
         camera_stops: bool = False,
+        inside: Bool[np.ndarray, "c c"] | None = None,
     ) -> None:
         """Look at the seen frames.
 
@@ -107,6 +108,9 @@ class CarriedPerson:
             masks: how much of each pixel, at the `COARSE` size, the person covers. Without them
                 the body's parts are the mask.
             camera_stops: a moving camera stops after the last seen frame, in place of slowing down.
+            inside: which pixels of the `COARSE` size are in the video's picture; what the frames
+                show beyond its edge was made up, and what lies beyond theirs is not known. None:
+                the edge goes on, as the shipped refinement was trained.
         """
         past, self._side = len(frames), frames.shape[1]
         self._frames = frames
@@ -124,12 +128,15 @@ class CarriedPerson:
             [part_distances(self._poses[t], COARSE, self._size) for t in range(len(frames))]
         )
         self._mask = person_mask(self._distances.min(axis=1), masks)
+        hidden, self._ends_at_edge = self._mask, inside is not None
+        if inside is not None:  # what was made up is neither the person nor what is behind it
+            hidden, self._mask = np.where(inside, hidden, 1), np.where(inside, hidden, 0)
         self._members = _members(self._mask, self._distances, self._poses.known)
         coarse = frames if self._side == COARSE else np.stack([_shrunk(f) for f in frames])
         self._gates = GATE_PX + self._jitter(coarse)
         path, pace = camera_path(coarse, self._mask)
         self._pace = STILL if camera_stops else pace
-        covered = np.stack([_resized(mask, self._side) for mask in self._mask])
+        covered = np.stack([_resized(mask, self._side) for mask in hidden.astype(np.float32)])
         self._plate, self.holes = background_plate(frames, covered, self._native(path))
         self._all_frames = frames.reshape(-1, self._side, 3)
         places = np.arange(COARSE, dtype=np.float32) + 0.5
@@ -210,6 +217,8 @@ class CarriedPerson:
             transforms[n] = part_transform(n, pose, self._poses[int(sources[n])], self._size)
             x, y = _moved(transforms[n], self._x, self._y)
             covers[n] = _remapped(self._members[sources[n], n], x - 0.5, y - 0.5)
+            if self._ends_at_edge:
+                covers[n] *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
         front = 1 + FRONT * np.arange(len(PARTS), dtype=np.float32)[:, None, None]
         claims = covers * np.exp(-distances) * front
         owners, best = _owners(claims)

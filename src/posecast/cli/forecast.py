@@ -32,9 +32,7 @@ from posecast.report.comparison import compare_video
 from posecast.sample import SAMPLE
 
 _USUAL_CONFIDENCE = 0.3
-_KNOWS = (
-    "one person at a time is forecast; after the last seen frame the camera is taken to stand still"
-)
+_KNOWS = "one person is forecast; after the last seen frame the camera is taken to stand still"
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,8 @@ def forecast(words: list[str], program: str) -> int:
 
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     """Where the forecast of each video goes; PosecastError where that is not clear."""
-    videos = list(dict.fromkeys([*([SAMPLE] if asked.sample else []), *asked.videos]))
+    given: tuple[Path, ...] = (SAMPLE, *asked.videos) if asked.sample else asked.videos
+    videos = list(dict.fromkeys(given))
     if not videos:
         raise PosecastError("give a video to forecast, or --sample")
     if len(videos) > 1 and (asked.box or asked.poses):

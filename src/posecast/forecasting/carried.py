@@ -102,7 +102,8 @@ class CarriedDrawer:
         joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
         # Around the crop of an own video stays what was seen last: so must the camera.
         stops = seen.crop is None
-        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops)
+        inside = _inside(crop, seen.image_hw) if stops else None
+        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
         layers = person.layers()
         if self._network.refinement is None:
             return np.stack([each.frame() for each in layers])
@@ -132,6 +133,13 @@ class CarriedDrawer:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
+
+
+def _inside(crop: Crop, image_hw: tuple[int, int]) -> Bool[np.ndarray, "c c"]:
+    """Which pixels of the crop, made square, are in the picture."""
+    places = (np.arange(COARSE) + 0.5) * max(crop.hw) / COARSE
+    rows, columns = crop.y1 + places, crop.x1 + places
+    return np.outer((rows > 0) & (rows < image_hw[0]), (columns > 0) & (columns < image_hw[1]))
 
 
 def _sides(crop: Crop, side: int) -> tuple[int, int]:
