@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
+from av.codec import Codec
+from av.error import FFmpegError
 
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
@@ -100,8 +101,8 @@ def _version(package: str) -> str:
 
 def _encoder(name: str) -> str:
     try:
-        av.codec.Codec(name, "w")
-    except (ValueError, av.FFmpegError):
+        Codec(name, "w")
+    except (ValueError, FFmpegError):
         return f"PyAV has no such encoder: {_ENCODERS[name]} cannot be written"
     return "ok"
 
