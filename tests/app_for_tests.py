@@ -15,7 +15,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses
 from posecast.forecasting.protocols import Needs
 from posecast.skeletons import PENN_ACTION
-from red_people import RedEstimator
+from red_people import NearestEstimator
 
 SLOWLY = "slowly"
 """While a file of this name is in its folder, the app takes its time."""
@@ -34,7 +34,7 @@ class Forked(ConstantVelocity):
         ]
 
 
-class Patient(RedEstimator):
+class Patient(NearestEstimator):
     """Looks slowly where it is asked to."""
 
     def __init__(self, root: Path) -> None:

@@ -23,7 +23,7 @@ from posecast.cli import main
 from posecast.errors import PosecastError
 from posecast.media import videos
 from posecast.sample import SAMPLE
-from red_people import frame_with
+from red_people import RED, frame_with
 
 TESTS = Path(__file__).parents[1]
 
@@ -60,6 +60,8 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert done.text.splitlines()[-1].startswith("Verdict: ")
     ended = workshop.forecast(taken, Asked(2.0, futures=1, ahead_s=0.5), nothing_shown)
     assert "nothing to compare the forecast with" in ended.page.read_text()
+    told = workshop.words(f"{taken.path}: lost; see {done.page.with_name('x.png')}")
+    assert told == "walk.mp4: lost; see x.png"
     workshop.clear(taken)
     assert list(workshop.root.iterdir()) == []
 
@@ -207,7 +209,7 @@ def open_page(chromium, address: str, width: int = 1280):
 
 def wait_said(page, words: str) -> None:
     page.wait_for_function(
-        "words => new RegExp(words).test(document.querySelector('textarea').value)",
+        "words => new RegExp(words).test(document.querySelector('textarea')?.value)",
         arg=words,
         timeout=60_000,
     )
@@ -253,6 +255,28 @@ def test_drop_choose_forecast_and_download(app, tmp_path):
                 break
             chromium.contexts[0].new_page().wait_for_timeout(200)
         assert not list(root.rglob("*.mp4"))
+
+
+def test_one_of_two_people_is_chosen_and_stays_chosen(app, tmp_path):
+    frames = []
+    for t in range(40):  # one stands, the other moves beside it
+        frame = frame_with((30, 30, 30, 60))
+        x = 130 + round(8 * np.sin(0.7 * t))
+        frame[30:90, x : x + 30] = RED
+        frames.append(frame)
+    videos.write_mp4(tmp_path / "two.mp4", frames, 30.0)
+    with browser() as chromium:
+        page = open_page(chromium, app[0])
+        give(page, tmp_path / "two.mp4")
+        wait_said(page, "2 people found")
+        page.get_by_label("2", exact=True).check()
+        moment = page.get_by_label("number input for Forecast from second")
+        moment.fill("0.9")
+        moment.press("Tab")
+        page.get_by_text("looking").first.wait_for()
+        start(page)  # waits until that look is over
+        wait_said(page, "number 2 followed: see two-forecast-people.png")
+        assert page.get_by_label("2", exact=True).is_checked()
 
 
 def test_a_bad_file_gives_the_message_of_the_command_line(app, tmp_path, capsys, monkeypatch):

@@ -48,6 +48,7 @@ class _Sessions:
         self._workshop = workshop
         self._taken: dict[str, Taken] = {}
         self._stops: dict[str, threading.Event] = {}
+        self._counts: dict[str, int] = {}
 
     def taken(self, request: gr.Request) -> Taken | None:
         return self._taken.get(_name(request))
@@ -55,10 +56,17 @@ class _Sessions:
     def replace(self, request: gr.Request, taken: Taken | None) -> None:
         """A new video, or none, in place of the one before, which is removed."""
         before = self._taken.pop(_name(request), None)
+        self._counts.pop(_name(request), None)
         if before is not None:
             self._workshop.clear(before)
         if taken is not None:
             self._taken[_name(request)] = taken
+
+    def counts_anew(self, request: gr.Request, num_people: int) -> bool:
+        """Whether other people can be chosen now than before; a choice made stays otherwise."""
+        before = self._counts.get(_name(request))
+        self._counts[_name(request)] = num_people
+        return num_people != before
 
     def begin(self, request: gr.Request) -> threading.Event:
         """Set when the work that now begins is to stop."""
@@ -190,7 +198,9 @@ class _Page:
         finally:
             self._sessions.end(request, taken)
         text = {0: "nobody in these frames; who comes later is looked for", 1: "one person found"}
-        choices = gr.Radio(list(range(1, max(count, 1) + 1)), value=1)
+        choices = gr.skip()
+        if self._sessions.counts_anew(request, count):
+            choices = gr.Radio(list(range(1, max(count, 1) + 1)), value=1)
         said = text.get(count, f"{count} people found: choose one by the number")
         return [str(picture), choices, f"{taken.path.name}, {taken.seconds:.1f} s: {said}"]
 

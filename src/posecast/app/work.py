@@ -162,6 +162,7 @@ class Workshop:
         given = (taken.path, self.forecaster, replace(self.source, person=asked.person))
         out, from_s = folder / f"{taken.path.stem}-forecast.mp4", self._from_s(taken, asked.from_s)
         result = forecast_video(*given, out, config, from_s, stages)
+        result = replace(result, note=self.words(result.note))
         why = "The video ends here: there is nothing to compare the forecast with."
         if from_s is not None:
             compared = folder / f"{taken.path.stem}-compare.mp4"
