@@ -16,7 +16,9 @@ import posecast
 from posecast import cli, presets
 from posecast.cli import COMMANDS, main
 from posecast.cli.parsing import parse
+from posecast.cli.printing import plain
 from posecast.forecasting import forecast_files
+from posecast.pretrained import SHIPPED
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.runs import Run
 
@@ -207,6 +209,12 @@ def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
     assert "PSNR (dB)" in out
     assert re.search(r"^  last pose( +\d+\.\d){2}$", out, re.MULTILINE)
     assert "All numbers: numbers/rows.csv" in out
+    shown = float(re.findall(r"^  last pose +(\S+)", out, re.MULTILINE)[0])
+    said = json.loads(run(capsys, *words, "--out", "numbers", "--json")[1])
+    curves = {(each["method"], each["metric"]): each for each in said["curves"]}
+    curve = curves["last pose", "distance"]
+    assert said["report"]["num_clips"] == curve["num_clips"][0]
+    assert curve["values"][0] * 100 == pytest.approx(shown, abs=0.06)
     for kind in ("pose", "image"):
         words = ("train", kind, "tiny", "--store", "store", "--run", kind, "--steps", "1")
         status, out, err = run(capsys, *words, "--device", "cpu")
@@ -220,6 +228,21 @@ def test_from_nothing_to_a_forecast(capsys, tmp_path, monkeypatch):
         assert forecast_files.read_frames(folder).shape == (1, 5, 16, 16, 3)
         assert (folder / "forecast.gif").is_file()
     assert run(capsys, *chain[-1])[1].startswith("out: 0 clips forecast, 2 were there already")
+    said = json.loads(run(capsys, *chain[-1], "--json")[1])
+    assert said == {"num_forecast": 0, "num_kept": 2, "left_out": {}}
+
+
+def test_models_are_listed_for_programs(capsys):
+    status, out, _ = run(capsys, "models", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert status == 0
+    assert set(SHIPPED) <= set(rows)
+    assert rows["movenet-lightning"]["bytes"] == SHIPPED["movenet-lightning"].path.stat().st_size
+
+
+def test_what_programs_read_is_plain():
+    value = {"a": np.array([1.5, np.nan]), "b": (Path("c"), np.int64(2)), "d": None}
+    assert plain(value) == {"a": [1.5, None], "b": ["c", 2], "d": None}
 
 
 def test_left_out_clips_count_under_strict(capsys, tmp_path, monkeypatch):

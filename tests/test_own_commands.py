@@ -235,6 +235,11 @@ def test_a_store_of_own_videos_to_estimates(capsys, here, runs):
         capsys, "estimate", "store", "--run", str(runs / "estimator"), "--estimator.device", "cpu"
     )
     assert (status, "PCK@0.2" in out, "mean pose" in out) == (0, True, True), err
+    words = ("estimate", "store", "--run", str(runs / "estimator"), "--estimator.device", "cpu")
+    status, out, err = run(capsys, *words, "--json")
+    said = json.loads(out)
+    assert (status, said["num_estimated"] + said["num_kept"]) == (0, 1), err
+    assert [group["num_clips"] for group in said["groups"]] == [1]
     assert len(Store.open(Path("store")).with_estimated_poses().clips) == 1
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.cli.printing import print_json
 from posecast.computing.options import Flat
 from posecast.estimation import EstimationConfig, estimate_store
 from posecast.pretrained import DEFAULT_ESTIMATOR
@@ -31,6 +32,8 @@ class Estimate:
     run: Path = Path(DEFAULT_ESTIMATOR)
     """Shipped weights by name ('posecast models'), a run of 'posecast train estimator', or a model
     file (.safetensors, .task or .onnx)."""
+    json: bool = False
+    """Print one JSON value in place of lines for people."""
     config: Flat[EstimationConfig] = EstimationConfig()
 
 
@@ -38,5 +41,8 @@ def estimate(words: list[str], program: str) -> int:
     """`posecast estimate STORE [--run RUN]`."""
     asked = parse(Estimate, words, program)
     report = estimate_store(asked.store, asked.run, asked.config)
-    print(f"{asked.store}: {report.summary()}")
+    if asked.json:
+        print_json(report)
+    else:
+        print(f"{asked.store}: {report.summary()}")
     return 0

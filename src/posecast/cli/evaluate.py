@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecast.cli.parsing import parse
+from posecast.cli.printing import print_json
 from posecast.computing.devices import Share
 from posecast.computing.options import Flat
 from posecast.evaluation.jobs import EvaluationConfig
@@ -46,6 +47,8 @@ class Evaluate:
     """Machines."""
     strict: bool = False
     """Exit status 1 when a clip was left out."""
+    json: bool = False
+    """Print one JSON value in place of lines for people."""
 
 
 def evaluate_store(words: list[str], program: str) -> int:
@@ -62,7 +65,10 @@ def evaluate_store(words: list[str], program: str) -> int:
         command=f"{program} {shlex.join(words)}",
         share=share,
     )
-    if share.is_first:
+    if share.is_first and asked.json:
+        table = summarise(asked.out)
+        print_json({"report": report, "curves": [table.curve(*key) for key in table.measured]})
+    elif share.is_first:
         print(report.summary())
         print(f"\n{headline_text(summarise(asked.out, num_draws=1))}\n")
         print(f"All numbers: {asked.out / 'rows.csv'}; settings: {asked.out / 'evaluation.json'}.")

@@ -1,11 +1,12 @@
 """`posecast models`: the weights that ship, and those that were pulled."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.cli.printing import print_json
 from posecast.pretrained import SHIPPED, shipped
 from posecast.pretrained.pulled import CARD, folder_of, is_hub_name, pulled_file, pulled_names
 from posecast.records.files import read_text
@@ -19,12 +20,15 @@ class Models:
 
     Examples:
       posecast models
+      posecast models --json
       posecast models movenet-lightning
       posecast models pull hf:OWNER/NAME
     """
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]")] = ""
     """Name of one."""
+    json: bool = False
+    """Print one JSON value in place of lines for people."""
 
 
 def models(words: list[str], program: str) -> int:
@@ -33,6 +37,9 @@ def models(words: list[str], program: str) -> int:
     if asked.name:
         print(_card(asked.name), end="")
         return 0
+    if asked.json:
+        print_json(_listed())
+        return 0
     width = max(len(name) for name in SHIPPED)
     for name, each in SHIPPED.items():
         size = each.path.stat().st_size / 1e6
@@ -40,6 +47,24 @@ def models(words: list[str], program: str) -> int:
     for name in pulled_names():
         print(f"{name}  pulled; {folder_of(name)}")
     return 0
+
+
+def _listed() -> list[dict[str, Any]]:
+    """What --json prints: one object a model."""
+    rows = [
+        {
+            "name": name,
+            "from": "shipped",
+            "summary": each.summary,
+            "bytes": each.path.stat().st_size,
+            "licence": each.licence,
+            "files": {path.name: sha256 for path, sha256 in each.files.items()},
+        }
+        for name, each in SHIPPED.items()
+    ]
+    return rows + [
+        {"name": name, "from": "pulled", "folder": folder_of(name)} for name in pulled_names()
+    ]
 
 
 def _card(name: str) -> str:

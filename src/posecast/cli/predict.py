@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecast.cli.parsing import parse
+from posecast.cli.printing import print_json
 from posecast.computing.devices import Share
 from posecast.computing.options import Flat
 from posecast.forecasting.prediction import PredictionConfig, predict_store
@@ -41,6 +42,8 @@ class Predict:
     """Machines."""
     strict: bool = False
     """Exit status 1 when a clip was left out."""
+    json: bool = False
+    """Print one JSON value in place of lines for people."""
 
 
 def predict(words: list[str], program: str) -> int:
@@ -49,6 +52,8 @@ def predict(words: list[str], program: str) -> int:
     share = Share.join(asked.config.run_on.device, asked.num_devices, asked.num_nodes)
     runs = (asked.pose_run, asked.image_run)
     report = predict_store(asked.config, asked.store, *runs, asked.out, share)
-    if share.is_first:
+    if share.is_first and asked.json:
+        print_json(report)
+    elif share.is_first:
         print(f"{asked.out}: {report.summary()}")
     return 1 if asked.strict and report.left_out else 0
