@@ -10,6 +10,7 @@ Pictures are in [-1, 1], `maps` (b m c/2 c/2) from `body_maps`.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -69,9 +70,9 @@ class CarryingNetwork(nn.Module):
         """Itself, to draw with: normalisations over the batch become part of convolutions."""
         for module in self.modules():
             if isinstance(module, nn.Sequential):
-                for number, norm in enumerate(module):
-                    if isinstance(norm, nn.BatchNorm2d):
-                        module[number - 1] = fuse_conv_bn_eval(module[number - 1], norm)
+                for number, (before, norm) in enumerate(pairwise(module), 1):
+                    if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                        module[number - 1] = fuse_conv_bn_eval(before, norm)
                         module[number] = nn.Identity()
         return self
 
@@ -188,9 +189,10 @@ class LayerBatch:
         """At another size; itself if it has that size."""
         if self.pictures.shape[-1] == side:
             return self
-        how = {"mode": "area" if self.pictures.shape[-1] > side else "bilinear"}
+        mode = "area" if self.pictures.shape[-1] > side else "bilinear"
         parts = (self.pictures, self.shares, self.distance, self.holes)
-        return LayerBatch(*(functional.interpolate(part, (side, side), **how) for part in parts))
+        resized = (functional.interpolate(part, (side, side), mode=mode) for part in parts)
+        return LayerBatch(*resized)
 
 
 @dataclass(frozen=True, eq=False)
