@@ -67,7 +67,7 @@ SHIPPED = {
             DEFAULT_DRAWER,
             "draws a person out of seen pixels, outline and composition learned",
             "for research: trained on footage of unclear terms",
-            "95d8eca42a31fd085e3c921f117a7700c39a5a22cd575db2a6a0d4e07128e1db",
+            "1566411e97b07e9b125a8c73788bdd892cfceb0002785ee12e69cc2cfc73244e",
         ),
         Shipped(
             DEFAULT_FORECASTER,
