@@ -62,7 +62,7 @@ def _take_out(name: str) -> None:
     if name != "kept memory":
         keep_freed_memory()
     if name == "doubled in place":
-        hourglass2017._AddDoubled.apply = staticmethod(_add_doubled)
+        hourglass2017._AddedInPlace.apply = staticmethod(_add_doubled)
     elif name == "relu bits":
         hourglass2017._NormReLU.forward = lambda self, x: functional.relu(self.norm(x), True)
     elif name == "channels last":

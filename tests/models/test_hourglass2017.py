@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from feature_weights import hourglass_arrays
 from posecast.villegas2017.hourglass2017 import (
     Hourglass2017,
-    _AddDoubled,
+    _AddedInPlace,
     _HalfReLU,
     _resize,
     load_hourglass2017,
@@ -145,7 +145,7 @@ def test_adding_the_doubled_map_equals_resizing_it():
         for n in (8, 4)
     )
     weight = torch.randn(2, 3, 16, 8, generator=generator, dtype=torch.float64)
-    results = [upper + _resize(lower, (16, 8)), _AddDoubled.apply(upper * 1, lower)]
+    results = [upper + _resize(lower, (16, 8)), _AddedInPlace.apply(upper * 1, lower)]
     assert torch.allclose(*results, atol=1e-12)
     for expected, got in zip(
         *(torch.autograd.grad((result * weight).sum(), (upper, lower)) for result in results),

@@ -22,10 +22,10 @@ _MOST_SHAPES = 64
 """torch's own limit of 8 would leave most parts of a network of many shapes uncompiled."""
 
 
-def compile_parts(parts: Iterable[nn.Module], how: Compile) -> None:
+def compile_parts(parts: Iterable[nn.Module], how: Compile, *, any_size: bool = False) -> None:
     """Let these modules be compiled when they are first run; weights and their names stay.
 
-    Needs a C++ compiler on a processor.
+    `any_size`: once for maps of all sizes. Needs a C++ compiler on a processor.
     """
     if how != "on":
         return
@@ -34,7 +34,7 @@ def compile_parts(parts: Iterable[nn.Module], how: Compile) -> None:
     _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, _MOST_SHAPES)
     for part in parts:
         # torch passes over frames of its own modules, such as nn.Sequential's: hence the lambda.
-        part.forward = torch.compile(_call(part.forward), dynamic=False)
+        part.forward = torch.compile(_call(part.forward), dynamic=any_size)
 
 
 def _call(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,11 +37,27 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     return value
 
 
+def leaves(value: Any) -> list[Any]:
+    """Tensors and plain values inside a value, in order."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, each.name) for each in fields(value) if each.init]
+    elif isinstance(value, Mapping):
+        value = [each for item in value.items() for each in item]
+    elif not isinstance(value, tuple | list):
+        return [value]
+    return [leaf for each in value for leaf in leaves(each)]
+
+
 def tensors_in(value: Any) -> list[Tensor]:
     """All tensors of a value, in order."""
-    found: list[Tensor] = []
-    map_tensors(lambda tensor: found.append(tensor), value)
-    return found
+    return [leaf for leaf in leaves(value) if isinstance(leaf, Tensor)]
+
+
+def _kind(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What one recording can serve: the same shapes and plain values."""
+    return tuple(
+        (leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves(inputs)
+    )
 
 
 class _Recording(NamedTuple):
@@ -68,7 +84,7 @@ class _Recorded:
         self._recordings: dict[Any, _Recording] = {}
 
     def __call__(self, *inputs: Any) -> Any:
-        kind = repr(map_tensors(lambda each: (each.shape, each.dtype), inputs))
+        kind = _kind(inputs)
         if kind not in self._recordings:
             self._calls[kind] = self._calls.get(kind, 0) + 1
             if self._calls[kind] <= PLAIN_CALLS or len(self._recordings) == _MOST_RECORDINGS:

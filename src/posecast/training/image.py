@@ -231,7 +231,9 @@ def ready_network(
         if config.run_on.precision == "bf16-mixed":
             _round_once(network)
         if isinstance(network, Hourglass2017):
-            compile_parts(network.parts_to_compile(), config.run_on.compile)
+            compile_parts(network.parts_to_compile(), config.run_on.compile, any_size=True)
+        else:
+            compile_parts([network], config.run_on.compile)
     return network
 
 
