@@ -1,6 +1,7 @@
 """Feature networks of the paper's sizes with random weights: as slow as the real ones."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +13,23 @@ from posecast.villegas2017.hourglass2017 import Hourglass2017
 def random_feature_networks(seed: int = 0) -> FeatureNetworks:
     """Both networks of the full loss, on the CPU."""
     rng = np.random.default_rng(seed)
-    layers = {
+    return FeatureNetworks(BvlcAlexNet(_alexnet(rng)), Hourglass2017(_hourglass(rng)))
+
+
+def write_random_features(folder: Path, seed: int = 0) -> None:
+    """The files of both: bvlc_alexnet.npy, hourglass_weights_1.npy and so on."""
+    rng = np.random.default_rng(seed)
+    layers = {name: list(arrays) for name, arrays in _alexnet(rng).items()}
+    np.save(folder / "bvlc_alexnet.npy", layers, allow_pickle=True)  # type: ignore[arg-type]
+    for number, array in enumerate(_hourglass(rng), start=1):
+        np.save(folder / f"hourglass_weights_{number}.npy", array)
+
+
+def _alexnet(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return {
         name: (_kernel(rng, shape, int(np.prod(shape[:3]))), np.zeros(shape[3], np.float32))
         for name, shape in BVLC_SHAPES.items()
     }
-    return FeatureNetworks(BvlcAlexNet(layers), Hourglass2017(_hourglass(rng)))
 
 
 def _kernel(rng: np.random.Generator, shape: tuple[int, ...], num_in: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from posecast.computing.compilation import Compile, is_recorded
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.computing.options import ForecasterOptions
 from posecast.computing.recording import recorded
+from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -77,7 +78,7 @@ def write_random_store(path: Path, sizes: Sizes) -> Store:
         for number in range(sizes.clips):
             clip = StoredClip(
                 clip_id=f"{number:04d}",
-                action=("noise", "hiss")[number % 2],
+                action=PAPER_ACTIONS[number % len(PAPER_ACTIONS)],
                 split="train",
                 official_split="train",
                 fps=30.0,

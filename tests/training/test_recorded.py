@@ -213,8 +213,12 @@ def _assert_close(one: Path, other: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_replayed_steps_give_the_weights_of_plain_ones(kind, store_path, tmp_path):
+    """With RMSProp where a bias has no effect: Adam makes whole steps of the noise that is its
+    gradient."""
     train, config = KINDS[kind]
     config = config.but(**FEW, steps=STEPS, device="cuda")
+    if kind in ("estimator", "flow"):
+        config = config.but(optimizer="rmsprop")
     for how in ("off", "cuda-graphs"):
         train(config.but(compile=how), store_path, tmp_path / how)
     _assert_close(tmp_path / "cuda-graphs", tmp_path / "off")

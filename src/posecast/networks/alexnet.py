@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from posecast.computing.processes import BatchMean
 from posecast.errors import PosecastError
+from posecast.networks.gpu_layers import in_eights
 from posecast.records.files import reading
 
 BVLC_SHAPES = {
@@ -81,12 +82,11 @@ class BvlcAlexNet(nn.Module):
         """conv5 features; 128 x 128 pictures give 7 x 7. The mean is the whole batch's."""
         x = 127.5 * (images - self.batch_mean(images))
         x = functional.pad(x, _same_padding(x.shape[-2:], kernel=11, stride=4))
-        x = functional.conv2d(x, self.conv1.weight, self.conv1.bias, stride=4)
+        x = functional.conv2d(*in_eights(x, self.conv1.weight), self.conv1.bias, stride=4)
         x = functional.max_pool2d(_normalise_response(functional.relu(x)), 3, 2)
-        x = functional.relu(_group_by_group(self.conv2, x))
-        x = functional.max_pool2d(_normalise_response(x), 3, 2)
+        x = functional.max_pool2d(_normalise_response(functional.relu(self.conv2(x))), 3, 2)
         for layer in (self.conv3, self.conv4, self.conv5):
-            x = functional.relu(_group_by_group(layer, x))
+            x = functional.relu(layer(x))
         return x
 
 
@@ -208,15 +208,6 @@ def _same_padding(hw: Sequence[int], kernel: int, stride: int) -> tuple[int, int
     """TensorFlow's SAME padding (left, right, top, bottom): the surplus goes to the end."""
     h, w = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in hw)
     return w // 2, w - w // 2, h // 2, h - h // 2
-
-
-def _group_by_group(conv: nn.Conv2d, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-    """As `conv`. A GPU has ten times slower kernels for groups of channels than for all."""
-    if conv.groups == 1 or conv.bias is None or not x.is_cuda:
-        return conv(x)
-    parts = (each.chunk(conv.groups) for each in (conv.weight, conv.bias))
-    groups = zip(x.chunk(conv.groups, dim=1), *parts, strict=True)
-    return torch.cat([functional.conv2d(*each, padding=conv.padding) for each in groups], dim=1)
 
 
 def _normalise_response(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

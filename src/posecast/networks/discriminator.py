@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
+from posecast.networks.gpu_layers import in_eights
 from posecast.records.configs import check_at_least, check_multiple
 
 
@@ -60,9 +61,10 @@ class Discriminator(nn.Module):
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
         hidden = torch.cat([_rounded(image), _rounded(heatmaps)], dim=1)
-        for level, convolution in enumerate(self.convolutions):
+        for level, layer in enumerate(self.convolutions):
             # TensorFlow's SAME padding of an even side puts the surplus at the end.
-            hidden = convolution(functional.pad(hidden, (1, 2, 1, 2)))
+            padded, kernel = in_eights(functional.pad(hidden, (1, 2, 1, 2)), layer.weight)
+            hidden = functional.conv2d(padded, kernel, layer.bias, stride=2)
             if level > 0:
                 hidden = self.norms[level - 1](hidden)
             hidden = functional.leaky_relu(hidden, 0.2)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from posecast.errors import PosecastError
 from posecast.networks.compositing import Compositor
+from posecast.networks.gpu_layers import ConvReLUs
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,8 @@ class Generator(nn.Module):
         width = config.width
         self.image_encoder = _encoder(3, width)
         self.pose_encoder = _encoder(config.num_heatmaps, width)
-        self.coarse_decoder = nn.Sequential(*_upward(4 * width, 4 * width, 4 * width, 2 * width))
-        self.fine_decoder = nn.Sequential(
-            *_upward(2 * width, 2 * width, width), *_upward(width, width)
-        )
+        self.coarse_decoder = ConvReLUs(*_upward(4 * width, 4 * width, 4 * width, 2 * width))
+        self.fine_decoder = ConvReLUs(*_upward(2 * width, 2 * width, width), *_upward(width, width))
         if config.output == "image":
             self.to_image = nn.Conv2d(width, 3, 3, padding=1)
         else:
@@ -134,7 +133,7 @@ def _encoder(channels: int, width: int) -> nn.Sequential:
         for num_in, num_out in pairwise(group):
             layers += [nn.Conv2d(num_in, num_out, 3, padding=1), nn.ReLU(inplace=True)]
         layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
+    return ConvReLUs(*layers)
 
 
 def _upward(*widths: int) -> list[nn.Module]:

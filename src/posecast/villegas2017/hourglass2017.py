@@ -16,7 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
+from posecast.networks.gpu_layers import in_eights, kernels_for, without_bias
 
 NUM_FILES = 414
 """Files that the walk consumes, of the 800 distributed."""
@@ -79,7 +81,8 @@ class Hourglass2017(nn.Module):
         """Layers 0..last, the innermost (8 x 8) first."""
         x = _resize((images + 1) / 2, (256, 256))
         size = self.stem.kernel_size[0] - 2
-        x = self.stem(functional.pad(x, (size // 2, size - size // 2) * 2))
+        x = functional.pad(x, (size // 2, size - size // 2) * 2)
+        x = self.stem(x)
         x = self.residual1(self.stem_norm(x))
         return self.hourglass(self.residuals(functional.max_pool2d(x, 2)), last)
 
@@ -158,7 +161,8 @@ class _NormedConv2d(nn.Conv2d):
     would add it in a pass over the maps."""
 
     def forward(self, input: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ _ _"]:
-        return self._conv_forward(input, self.weight, None if input.is_cuda else self.bias)
+        bias = None if input.is_cuda else self.bias
+        return self._conv_forward(*in_eights(input, self.weight), bias)
 
 
 class _NormReLU(nn.Module):
@@ -171,6 +175,9 @@ class _NormReLU(nn.Module):
         self.norm.requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        kernels = kernels_for(x)
+        if kernels is not None and num_processes() == 1:
+            return kernels.NormReLU.apply(x, self.norm.bias, self.norm.eps)
         normed = self.norm(x)
         on_processor = normed.dtype == torch.bfloat16 and normed.device.type == "cpu"
         if not on_processor or torch.compiler.is_compiling():
@@ -214,7 +221,14 @@ class _Residual(nn.Module):
         self.skip = nn.Identity() if num_in == num_out else weights.conv(num_in, num_out)
 
     def forward(self, x: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ h w"]:
-        return self.block(x) + self.skip(x)
+        kernels, last = kernels_for(x), self.block[-1]
+        if kernels is None or not isinstance(last, nn.Conv2d):
+            return self.block(x) + self.skip(x)
+        other, bias = x, last.bias
+        if isinstance(self.skip, nn.Conv2d):
+            other, bias = without_bias(self.skip, x), last.bias + self.skip.bias
+        maps = without_bias(last, self.block[:-1](x))
+        return kernels.AddBias.apply(maps, bias, other, False)
 
 
 class _Level(nn.Module):

@@ -1,0 +1,329 @@
+"""All that is to be known of a GPU in one go: tests, speed beside its limits, real trainings.
+
+    python -m benchmarks.gpu_check --out gpu.json
+
+Needs nothing but this repository and takes under five minutes. Each part is a process of its own
+with a time limit, so that one that hangs costs no more than that; what was measured is in the file
+after every part. Feature networks have random weights, which cost what the real ones do.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.speed import work
+from benchmarks.speed.ceilings import Ceilings, measure_ceilings
+from benchmarks.speed.features import write_random_features
+from benchmarks.speed.measuring import count_flop, peak_memory_of, time_work
+from posecast.computing.compilation import Compile
+from posecast.records.files import write_json
+from posecast.records.versions import code_versions
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Part(NamedTuple):
+    """A process of its own."""
+
+    name: str
+    seconds: float
+    """After which it is stopped."""
+
+
+PARTS = (
+    Part("image", 45),
+    Part("pose", 30),
+    Part("forecast", 30),
+    Part("tests", 60),
+    Part("trainings", 110),
+    Part("compiled", 120),
+)
+"""The cheapest and most telling first."""
+
+
+def main() -> None:
+    """All parts, or one of them in this process."""
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("--out", type=Path, default=Path("gpu.json"))
+    names = [part.name for part in PARTS]
+    flags.add_argument("--parts", nargs="+", choices=names, default=names)
+    flags.add_argument("--seconds", type=float, default=215, help="for all parts together")
+    flags.add_argument(
+        "--toy", action="store_true", help="tiny sizes on the CPU, to try the script"
+    )
+    flags.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    asked = flags.parse_args()
+    device = torch.device("cpu" if asked.toy else "cuda")
+    if not asked.toy and not torch.cuda.is_available():
+        flags.error("no CUDA device here; --toy tries the script on a processor")
+    if asked.alone:
+        for found in DOERS[asked.parts[0]](device, asked.toy):
+            print(json.dumps(found), flush=True)
+        return
+    begin, results = time.monotonic(), _facts(device, asked.toy)
+    for part in PARTS:
+        left = asked.seconds - (time.monotonic() - begin)
+        if part.name in asked.parts and left > 5:
+            results["parts"][part.name] = _run(part, min(part.seconds, left), asked.toy)
+            write_json(asked.out, results)
+    print(describe(results), flush=True)
+
+
+def _facts(device: torch.device, toy: bool) -> dict[str, Any]:
+    ceilings = measure_ceilings(device, 256 if toy else 8192, 0.0 if toy else 0.5)
+    name = "a processor" if toy else torch.cuda.get_device_name()
+    print(f"{name}: {ceilings}", flush=True)
+    return {"device": name, "ceilings": asdict(ceilings), "versions": code_versions(), "parts": {}}
+
+
+def _run(part: Part, seconds: float, toy: bool) -> dict[str, Any]:
+    """What a part said before it ended or was stopped."""
+    begin, found = time.monotonic(), []
+    command = [sys.executable, "-m", "benchmarks.gpu_check", "--alone", "--parts", part.name]
+    process = subprocess.Popen(
+        [*command, *(["--toy"] if toy else [])],
+        cwd=ROOT,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    timer = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    for line in process.stdout or ():
+        print(f"{part.name}: {line}", end="", flush=True)
+        if line.startswith("{"):
+            found.append(json.loads(line))
+    status = process.wait()
+    timer.cancel()
+    return {"status": status, "seconds": time.monotonic() - begin, "found": found}
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+# --- speed of works ---------------------------------------------------------------------------
+
+Found = Iterator[dict[str, Any]]
+
+
+def _image(device: torch.device, toy: bool) -> Found:
+    for how, precision, batch in (
+        ("auto", "bf16", 8),
+        ("auto", "bf16", 64),
+        ("off", "bf16", 8),
+        ("auto", "fp32", 8),
+        ("auto", "fp32", 64),
+    ):
+        yield _image_speed(device, toy, how, precision, batch)
+
+
+def _compiled(device: torch.device, toy: bool) -> Found:
+    if not toy:  # a processor would take minutes
+        yield _image_speed(device, toy, "on", "bf16", 64)
+        yield _image_speed(device, toy, "on", "bf16", 8)
+
+
+def _image_speed(
+    device: torch.device, toy: bool, how: Compile, precision: str, batch: int
+) -> dict[str, Any]:
+    sizes = replace(_sizes(toy), image_batch=2 if toy else batch, compile=how)
+    step = work.image_training(sizes, precision, device)
+    facts = {"work": "image iteration", "batch": sizes.image_batch}
+    return _speed(step, device, how, precision) | facts
+
+
+def _pose(device: torch.device, toy: bool) -> Found:
+    for how, precision, batch in (
+        ("auto", "bf16", 256),
+        ("off", "bf16", 256),
+        ("auto", "fp32", 256),
+        ("auto", "bf16", 2048),
+    ):
+        sizes = replace(_sizes(toy), pose_batch=4 if toy else batch, compile=how)
+        step = work.pose_training(sizes, precision, device)
+        frames = sizes.num_past + sizes.num_future
+        flop = work.lstm_flop(sizes, frames, sizes.pose_batch, training=True)
+        facts = {"work": "LSTM step", "batch": sizes.pose_batch}
+        yield _speed(step, device, how, precision, flop) | facts
+
+
+def _forecast(device: torch.device, toy: bool) -> Found:
+    for how, clips in (("auto", 1), ("off", 1), ("auto", 64)):
+        sizes = replace(_sizes(toy), compile=how)
+        clips = min(clips, sizes.clips) if toy else clips
+        step = work.forecasting(sizes, clips, "bf16", device)
+        flop = work.lstm_flop(sizes, sizes.num_past + sizes.steps, clips, training=False)
+        facts = {"work": f"forecast of {sizes.steps} frames", "batch": clips}
+        yield _speed(step, device, how, "bf16", flop) | facts
+
+
+def _sizes(toy: bool) -> work.Sizes:
+    return work.QUICK if toy else work.Sizes()
+
+
+def _speed(
+    step: Callable[[], object], device: torch.device, how: Compile, precision: str, flop: int = 0
+) -> dict[str, Any]:
+    """Milliseconds, products, memory; `flop` are those that no counter sees."""
+    begin = time.perf_counter()
+    flop += count_flop(step)  # of the first call, which is a plain one
+    timing = time_work(step, device, 3, 0.0)
+    first_s = time.perf_counter() - begin
+    peak = 0 if device.type == "cpu" else peak_memory_of(step, device)
+    timing = time_work(step, device, 3, 0.0 if device.type == "cpu" else 1.0)
+    return {
+        "compile": how,
+        "precision": precision,
+        "milliseconds": 1e3 * timing.seconds,
+        "fastest_ms": 1e3 * timing.fastest,
+        "flop": flop,
+        "peak_gib": peak / 2**30,
+        "first_seconds": first_s,
+    }
+
+
+# --- tests ------------------------------------------------------------------------------------
+
+
+def _tests(device: torch.device, toy: bool) -> Found:
+    """All that are marked `gpu`; as a toy they are only collected."""
+    told = ["--collect-only"] if toy else ["-n", "8"]
+    files = ["tests/training", "tests/test_compilation.py"]
+    files = files[1:] if toy else files
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", *files, *told, "--tb=short", "-rf"]
+    begin = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True)
+    said = done.stdout.splitlines()
+    yield {
+        "seconds": time.monotonic() - begin,
+        "status": done.returncode,
+        "end": said[-1] if said else done.stderr[-500:],
+        "failed": [line for line in said if line.startswith("FAILED")],
+    }
+    print(done.stdout[-6000:] if done.returncode else "", flush=True)
+
+
+# --- real trainings ---------------------------------------------------------------------------
+
+
+def _trainings(device: torch.device, toy: bool) -> Found:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if not toy:
+            write_random_features(folder)
+        work.write_random_store(folder / "store", replace(_sizes(toy), clips=24))
+        for number, (title, words) in enumerate((TOY_TRAININGS if toy else TRAININGS).items()):
+            told = ["--store", "store", "--device", device.type, "--run", f"run{number}"]
+            yield {"training": title} | _train([*words, *told], folder, f"run{number}", toy)
+
+
+BF16 = ("--precision", "bf16-mixed")
+PAPER = ["image", "penn-action", *BF16, "--sample-every", "0"]
+PAPER += ["--alexnet-file", "bvlc_alexnet.npy", "--hourglass-folder", "."]
+TRAININGS = {
+    "image penn-action, batch 8": PAPER,
+    "image penn-action, batch 64": [*PAPER, "--batch-size", "64", "--learning-rate", "2.8e-4"],
+    "image penn-action-plus": ["image", "penn-action-plus", "--sample-every", "0"],
+    "pose penn-action": ["pose", "penn-action", *BF16],
+    "pose penn-action-plus": ["pose", "penn-action-plus"],
+    "motion penn-action-best": ["motion", "penn-action-best"],
+    "estimator penn-action": ["estimator", "penn-action"],
+}
+"""Title -> words of `posecast train`. Eight times the batch goes with the root of eight times the
+learning rate."""
+TOY_TRAININGS = {"pose tiny": ["pose", "tiny"], "image tiny": ["image", "tiny"]}
+_MEASURED_S = 5.0
+_LOG_EVERY = 20
+
+
+def _train(words: list[str], folder: Path, run: str, toy: bool) -> dict[str, Any]:
+    """A real training for a few seconds; steps a second once it is going."""
+    quiet = ["--validate-every", "0", "--checkpoint-every", "1000000", "--log-every"]
+    told = [*quiet, str(_LOG_EVERY), "--steps", "60" if toy else "1000000"]
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "posecast.cli", "train", *words, *told]
+    with (folder / "log.txt").open("w+") as log:
+        process = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=log, stderr=log)
+        seen = _watch(process, folder / run / "metrics.jsonl")
+        process.terminate()
+        status = process.wait(20)
+        log.seek(0)
+        said = log.read()[-1500:]
+    facts = {"status": status, "started_s": seen[0][0] - begin if seen else None}
+    if len(seen) < 3:
+        return facts | {"said": said}
+    (first_s, first), (last_s, last) = seen[1], seen[-1]
+    return facts | {"steps_a_second": (last - first) / (last_s - first_s), "steps": last}
+
+
+def _watch(process: "subprocess.Popen[bytes]", metrics: Path) -> list[tuple[float, int]]:
+    """When how many steps had been made; until it ends, or has gone for long enough."""
+    seen: list[tuple[float, int]] = []
+    while process.poll() is None and (not seen or time.monotonic() < seen[0][0] + _MEASURED_S):
+        time.sleep(0.01)
+        made = _LOG_EVERY * metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
+        if made > (seen[-1][1] if seen else 0):
+            seen.append((time.monotonic(), made))
+    return seen
+
+
+DOERS: dict[str, Callable[[torch.device, bool], Found]] = {
+    "image": _image,
+    "pose": _pose,
+    "forecast": _forecast,
+    "tests": _tests,
+    "trainings": _trainings,
+    "compiled": _compiled,
+}
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def describe(results: dict[str, Any]) -> str:
+    """Tables as they stand in docs/performance.md."""
+    ceilings = Ceilings(**results["ceilings"])
+    parts = results["parts"]
+    lines = [f"{results['device']}; commit {results['versions']['git_commit']}", ""]
+    lines += [f"- {name}: {rates}" for name, rates in results["ceilings"].items()]
+    lines += ["", "| work | batch | precision | compile | ms | of ceiling | memory | ready after |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    for name in ("image", "compiled", "pose", "forecast"):
+        lines += [_row(each, ceilings) for each in parts.get(name, {}).get("found", [])]
+    lines += ["", "| training | steps a second | first logged after |", "|---|---|---|"]
+    for each in parts.get("trainings", {}).get("found", []):
+        rate, start = each.get("steps_a_second"), each["started_s"]
+        numbers = "failed | -" if rate is None else f"{rate:.1f} | {start:.0f} s"
+        lines.append(f"| {each['training']} | {numbers} |")
+    lines += ["", *(f"tests: {each['end']}" for each in parts.get("tests", {}).get("found", []))]
+    stopped = [name for name, part in parts.items() if part["status"]]
+    lines += [f"ended early: {', '.join(stopped)}"] if stopped else []
+    return "\n".join(lines)
+
+
+def _row(found: dict[str, Any], ceilings: Ceilings) -> str:
+    share = found["flop"] / ceilings.flops(found["precision"]) / (found["milliseconds"] / 1e3)
+    return (
+        f"| {found['work']} | {found['batch']} | {found['precision']} | {found['compile']} | "
+        f"{found['milliseconds']:.1f} | {share:.1%} | {found['peak_gib']:.1f} GiB | "
+        f"{found['first_seconds']:.0f} s |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Convolutions and what follows them as NVIDIA GPUs are fast at: the same numbers up to rounding.
+
+Elsewhere, and where maps do not lie channels last, these are torch's own layers.
+"""
+
+from functools import cache
+from importlib.util import find_spec
+from types import ModuleType
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ConvReLUs(nn.Sequential):
+    """Convolutions with a ReLU after each, and poolings between them."""
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d _ _"]:
+        for layer in self:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                input = conv_relu(layer, input)
+            elif not isinstance(layer, nn.ReLU):  # which is done with its convolution
+                input = layer(input)
+        return input
+
+
+def conv_relu(
+    layer: nn.Conv2d | nn.ConvTranspose2d, x: Float[Tensor, "b c h w"]
+) -> Float[Tensor, "b d _ _"]:
+    """The layer's answer, cut off below 0."""
+    if layer.bias is not None and (kernels := kernels_for(x)) is not None:
+        maps = without_bias(layer, x)
+        if kernels_for(maps) is not None:
+            return kernels.AddBias.apply(maps, layer.bias, None, True)
+        return functional.relu(maps + layer.bias[:, None, None])
+    return functional.relu(layer(x), inplace=True)
+
+
+def without_bias(
+    layer: nn.Conv2d | nn.ConvTranspose2d, x: Float[Tensor, "b c h w"]
+) -> Float[Tensor, "b d _ _"]:
+    """The layer's products alone."""
+    if isinstance(layer, nn.Conv2d):
+        kernel, how = layer.weight, (layer.stride, layer.padding, layer.dilation, layer.groups)
+        return functional.conv2d(x, kernel, None, *how)
+    how = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
+    return functional.conv_transpose2d(x, layer.weight, None, *how)
+
+
+def in_eights(
+    x: Float[Tensor, "b c h w"], kernel: Float[Tensor, "d c kh kw"]
+) -> tuple[Float[Tensor, "b c8 h w"], Float[Tensor, "d c8 kh kw"]]:
+    """Both with channels of zeros up to a multiple of eight, which a GPU multiplies faster than
+    three."""
+    missing = -x.shape[1] % 8
+    if not missing or not x.is_cuda:
+        return x, kernel
+    return tuple(functional.pad(each, (0, 0, 0, 0, 0, missing)) for each in (x, kernel))  # type: ignore[return-value]
+
+
+def kernels_for(maps: Tensor) -> ModuleType | None:
+    """`computing.kernels`, where they can be used on these maps."""
+    usable = maps.is_cuda and not torch.compiler.is_compiling()
+    usable = usable and maps.is_contiguous(memory_format=torch.channels_last)
+    return _kernels() if usable else None
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    if find_spec("triton") is None:
+        return None
+    from posecast.computing import kernels
+
+    return kernels

@@ -1,0 +1,125 @@
+"""Kernels of our own compute what torch's layers do.
+
+On a GPU: pytest -m gpu. Without one, slowly, where Triton is installed:
+TRITON_INTERPRET=1 pytest -m gpu tests/models/test_gpu_layers.py
+"""
+
+import copy
+import os
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.speed.features import random_feature_networks
+from posecast.networks import gpu_layers
+from posecast.networks.gpu_layers import ConvReLUs, in_eights, kernels_for
+from posecast.villegas2017 import hourglass2017
+
+INTERPRETED = bool(os.environ.get("TRITON_INTERPRET"))
+DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
+SHAPES = [(2, 48, 9, 7), (2, 256, 8, 8), (3, 130, 16, 16)]
+
+
+def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 2 + 3
+    return drawn.to(DEVICE, dtype).contiguous(memory_format=torch.channels_last)
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> bool:
+    ours, theirs = ours.detach().double(), theirs.detach()
+    return float((ours - theirs).norm() / theirs.norm()) < tolerance
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    pytest.importorskip("triton")
+    from posecast.computing import kernels
+
+    if INTERPRETED:
+        for module in (gpu_layers, hourglass2017):
+            monkeypatch.setattr(module, "kernels_for", lambda _maps: kernels)
+    return kernels
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+def test_normalising(kernels, shape, dtype, tolerance):
+    x, above = maps(*shape, dtype=dtype), maps(*shape, seed=1, dtype=dtype)
+    shift = torch.linspace(-2, 2, shape[1], device=DEVICE)
+    ours, theirs = x.clone().requires_grad_(), x.double().requires_grad_()
+    got = kernels.NormReLU.apply(ours, shift, 1e-5)
+    scale = torch.ones_like(shift).double()
+    normed = functional.batch_norm(theirs, None, None, scale, shift.double(), True, 0, 1e-5)
+    expected = normed.relu()
+    got.backward(above)
+    expected.backward(above.double())
+    assert close(got, expected, tolerance)
+    assert close(ours.grad, theirs.grad, tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("joined", [True, False])
+def test_adding(kernels, shape, relu, joined):
+    x, other, above = (maps(*shape, seed=seed) for seed in range(3))
+    bias = torch.linspace(-9, 2, shape[1], device=DEVICE)
+    ours = [each.clone().requires_grad_() for each in (x, bias, other)]
+    theirs = [each.double().requires_grad_() for each in (x, bias, other)]
+    got = kernels.AddBias.apply(ours[0] * 1, ours[1], ours[2] if joined else None, relu)
+    expected = theirs[0] + theirs[1][:, None, None] + (theirs[2] if joined else 0)
+    expected = expected.relu() if relu else expected
+    got.backward(above)
+    expected.backward(above.double())
+    assert close(got, expected, 1e-6)
+    for one, another in zip(ours[: 2 + joined], theirs, strict=False):
+        assert close(one.grad, another.grad, 1e-6)
+
+
+@pytest.mark.gpu
+def test_layers(kernels):
+    """Of the 2017 hourglass and of a generator, against double precision, which uses no kernels."""
+    torch.manual_seed(0)
+    hourglass = random_feature_networks().pose
+    assert isinstance(hourglass, nn.Module)
+    blocks = [each for each in hourglass.modules() if isinstance(each, hourglass2017._Residual)]
+    convolutions = ConvReLUs(
+        nn.Conv2d(64, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
+    for layer in (*blocks[:2], blocks[6], convolutions):
+        layer = layer.to(DEVICE).to(memory_format=torch.channels_last)
+        first = next(module for module in layer.modules() if isinstance(module, nn.Conv2d))
+        x = maps(2, first.in_channels, 8, 8)
+        ours, theirs = x.clone().requires_grad_(), x.cpu().double().requires_grad_()
+        got = layer(ours)
+        got.square().sum().backward()
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (gpu_layers, hourglass2017):
+                patch.setattr(module, "kernels_for", lambda _maps: None)
+            expected = copy.deepcopy(layer).cpu().double()(theirs)
+        expected.square().sum().backward()
+        # Convolutions in single precision are rounded to TF32 on a GPU.
+        assert close(got.cpu(), expected, 3e-3)
+        assert close(ours.grad.cpu(), theirs.grad, 3e-3)
+
+
+@pytest.mark.gpu
+def test_channels_of_zeros():
+    x, kernel = maps(2, 51, 8, 8), maps(4, 51, 3, 3, seed=1)
+    wide, deep = in_eights(x, kernel)
+    assert wide.shape[1] == deep.shape[1] == (51 if INTERPRETED else 56)
+    expected = functional.conv2d(x.double(), kernel.double())
+    assert close(functional.conv2d(wide, deep), expected, 3e-3)
+
+
+def test_nothing_of_it_on_a_processor():
+    x = torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert kernels_for(x) is None
+    assert in_eights(x, x)[0] is x
