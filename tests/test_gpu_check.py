@@ -20,7 +20,7 @@ def test_every_part_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     parts = json.loads(out.read_text())["parts"]
     assert {name: part["status"] for name, part in parts.items()} == dict.fromkeys(parts, 0)
-    assert len(parts) == 6
+    assert len(parts) == 7
     assert all(part["found"] for name, part in parts.items() if name != "compiled")
     trainings = parts["trainings"]["found"]
     assert all(each["steps_a_second"] > 0 for each in trainings), trainings
