@@ -61,7 +61,7 @@ def main() -> None:
     flags.add_argument("--out", type=Path, default=Path("gpu.json"))
     names = [part.name for part in PARTS]
     flags.add_argument("--parts", nargs="+", choices=names, default=names)
-    flags.add_argument("--seconds", type=float, default=215, help="for all parts together")
+    flags.add_argument("--seconds", type=float, default=190, help="for all parts together")
     flags.add_argument(
         "--toy", action="store_true", help="tiny sizes on the CPU, to try the script"
     )

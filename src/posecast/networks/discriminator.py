@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import in_eights
+from posecast.networks.gpu_layers import EightsConv2d
 from posecast.records.configs import check_at_least, check_multiple
 
 
@@ -42,7 +42,7 @@ class Discriminator(nn.Module):
         self.config = config
         widths = [3 + config.num_heatmaps, *(config.width * 2**level for level in range(4))]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(widths[level], widths[level + 1], 5, stride=2) for level in range(4)
+            EightsConv2d(widths[level], widths[level + 1], 5, stride=2) for level in range(4)
         )
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channels, eps=1e-3, track_running_stats=False) for channels in widths[2:]
@@ -61,10 +61,9 @@ class Discriminator(nn.Module):
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
         hidden = torch.cat([_rounded(image), _rounded(heatmaps)], dim=1)
-        for level, layer in enumerate(self.convolutions):
+        for level, convolution in enumerate(self.convolutions):
             # TensorFlow's SAME padding of an even side puts the surplus at the end.
-            padded, kernel = in_eights(functional.pad(hidden, (1, 2, 1, 2)), layer.weight)
-            hidden = functional.conv2d(padded, kernel, layer.bias, stride=2)
+            hidden = convolution(functional.pad(hidden, (1, 2, 1, 2)))
             if level > 0:
                 hidden = self.norms[level - 1](hidden)
             hidden = functional.leaky_relu(hidden, 0.2)

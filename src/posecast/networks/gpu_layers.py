@@ -42,10 +42,9 @@ def without_bias(
 ) -> Float[Tensor, "b d _ _"]:
     """The layer's products alone."""
     if isinstance(layer, nn.Conv2d):
-        kernel, how = layer.weight, (layer.stride, layer.padding, layer.dilation, layer.groups)
-        return functional.conv2d(x, kernel, None, *how)
+        return layer._conv_forward(x, layer.weight, None)  # noqa: SLF001
     how = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
-    return functional.conv_transpose2d(x, layer.weight, None, *how)
+    return functional.conv_transpose2d(x, layer.weight, None, *how)  # pyright: ignore[reportArgumentType]
 
 
 def in_eights(
@@ -57,6 +56,13 @@ def in_eights(
     if not missing or not x.is_cuda:
         return x, kernel
     return tuple(functional.pad(each, (0, 0, 0, 0, 0, missing)) for each in (x, kernel))  # type: ignore[return-value]
+
+
+class EightsConv2d(nn.Conv2d):
+    """A convolution of any number of channels, `in_eights`."""
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d _ _"]:
+        return self._conv_forward(*in_eights(input, self.weight), self.bias)
 
 
 def kernels_for(maps: Tensor) -> ModuleType | None:

@@ -225,8 +225,8 @@ class _Residual(nn.Module):
         if kernels is None or not isinstance(last, nn.Conv2d):
             return self.block(x) + self.skip(x)
         other, bias = x, last.bias
-        if isinstance(self.skip, nn.Conv2d):
-            other, bias = without_bias(self.skip, x), last.bias + self.skip.bias
+        if isinstance(self.skip, nn.Conv2d) and bias is not None and self.skip.bias is not None:
+            other, bias = without_bias(self.skip, x), bias + self.skip.bias
         maps = without_bias(last, self.block[:-1](x))
         return kernels.AddBias.apply(maps, bias, other, False)
 
