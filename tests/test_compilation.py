@@ -75,7 +75,8 @@ def test_compiled_networks_give_the_same_numbers(monkeypatch, tmp_path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore")
-def test_compiled_networks_give_the_same_numbers_on_a_gpu() -> None:
+def test_compiled_networks_give_the_same_numbers_on_a_gpu(monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # ten bits
     _assert_same_training("on", torch.device("cuda"), num_parts=1)
 
 

@@ -139,8 +139,8 @@ def _partial_sums(
     COLUMNS: tl.constexpr,
 ):
     columns, known = _channels(tl.program_id(0), channels, COLUMNS)
-    first = tl.zeros((COLUMNS,), tl.float32)
-    second = tl.zeros((COLUMNS,), tl.float32)
+    first = tl.zeros((ROWS, COLUMNS), tl.float32)
+    second = tl.zeros((ROWS, COLUMNS), tl.float32)
     if BACK:
         mean, scale = _moments(x, moments, columns, known, channels, eps)
         offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
@@ -155,15 +155,15 @@ def _partial_sums(
             normed = centred * scale[None]
             flowing = tl.load(above + places, inside, 0.0).to(tl.float32)
             flowing = tl.where(normed + offset[None] > 0, flowing, 0.0)
-            first += tl.sum(flowing, 0)
-            second += tl.sum(flowing * normed, 0)
+            first += flowing
+            second += flowing * normed
         else:
             centred = tl.where(inside, centred, 0.0)
-            first += tl.sum(centred, 0)
-            second += tl.sum(centred * centred, 0)
+            first += centred
+            second += centred * centred
     place = sums + tl.program_id(1) * 2 * channels + columns
-    tl.store(place, first / count, known)
-    tl.store(place + channels, second / count, known)
+    tl.store(place, tl.sum(first, 0) / count, known)
+    tl.store(place + channels, tl.sum(second, 0) / count, known)
 
 
 @_compiled
