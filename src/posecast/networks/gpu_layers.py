@@ -3,6 +3,8 @@
 Elsewhere, and where maps do not lie channels last, these are torch's own layers.
 """
 
+import os
+import shutil
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -74,7 +76,10 @@ def kernels_for(maps: Tensor) -> ModuleType | None:
 
 @cache
 def _kernels() -> ModuleType | None:
-    if find_spec("triton") is None:
+    """Triton compiles them when they are first run, with a C compiler's help, for Ampere and on."""
+    compiler = os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang", "cc")))
+    suited = torch.version.hip is None and torch.cuda.get_device_capability() >= (8, 0)
+    if not compiler or not suited or find_spec("triton") is None:
         return None
     from posecast.computing import kernels
 
