@@ -109,7 +109,7 @@ def test_a_stopped_run_is_finished(tiny_set, tmp_path):
 
 
 def test_folders_with_other_things_are_refused(tiny_set, tmp_path):
-    with pytest.raises(ValueError, match=r"drawn clips of other settings[^;]*seed: 0 -> 1"):
+    with pytest.raises(ValueError, match=r"drawn clips of other settings[^;]*seed: 0 -> 7"):
         write_penn_layout(SyntheticConfig(3, 7, (64, 96), 5), tiny_set)
     (tmp_path / "labels").mkdir()
     with pytest.raises(ValueError, match="holds files but no drawn clips"):
@@ -123,10 +123,10 @@ def test_folders_with_other_things_are_refused(tiny_set, tmp_path):
     [
         ({"actions": ("juggling",)}, r"actions \['juggling'\] cannot be performed; choose among"),
         ({"num_clips": 0}, "num_clips is 0; it must be 1 or more"),
-        ({"num_frames": 1}, "num_frames must be 2 or more, got 1"),
+        ({"num_frames": 1}, "num_frames is 1; it must be 2 or more"),
         ({"image_hw": (20, 200)}, "image_hw must be 48 or more each"),
         ({"test_share": 1.5}, "test_share must be between 0 and 1"),
-        ({"seed": -1}, "seed must be 0 or more"),
+        ({"seed": -1}, "seed is -1; it must be 0 or more"),
     ],
 )
 def test_settings_are_checked(settings, message):

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+import gradio as gr  # pyright: ignore[reportMissingImports]
 
 from posecast.app.work import Asked, Taken, Workshop
 from posecast.computing.stages import Show

@@ -108,8 +108,8 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     try:
-        from gradio import themes
-        from starlette.middleware import Middleware
+        from gradio import themes  # pyright: ignore[reportMissingImports]
+        from starlette.middleware import Middleware  # pyright: ignore[reportMissingImports]
 
         from posecast.app.page import build_page
     except ImportError as error:

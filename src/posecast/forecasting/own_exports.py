@@ -55,7 +55,7 @@ def _track(
 def load_rerun() -> Any:
     """The package; PosecastError where it is not installed."""
     try:
-        import rerun
+        import rerun  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise PosecastError(
             "--rrd needs the package rerun: pip install 'posecast[rerun]'"
