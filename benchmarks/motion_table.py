@@ -1,10 +1,12 @@
 """How pose forecasts compare, on clips of Penn Action and on tracks of real videos.
 
-    python -m benchmarks.motion_table STORE --run RUN [--tracks TRACKS.npz] [--other RUN] [--final]
+    python -m benchmarks.motion_table STORE --run RUN [--tracks TRACKS.npz] [--other RUN]
+        [--seeds SEEDS.safetensors] [--final]
 
 Distances as % of the longer side of the box and as shares of the last pose's, PCK at 0.05 and 0.1,
 the spread of limb lengths beside that of the truth, how often the truth lies within the 90 %
-radius, and the best of 20 futures. Half-widths are of 95 % intervals over clips, for videos over
+radius, and the best of 20 futures. Of seeds (as `benchmarks.motion_many` leaves them) the mean and
+the deviation. Half-widths are of 95 % intervals over clips, for videos over
 groups. Clips: validation clips, or with --final the test clips of the paper's eight actions, from
 their first ten frames. Videos: the groups held out, from every second on, all seen and ten seen.
 """
@@ -12,7 +14,7 @@ their first ten frames. Videos: the groups held out, from every second on, all s
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +25,22 @@ from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
+from posecast.forecasting.protocols import TrainedPoseForecaster
 from posecast.motion.basis import HORIZON, from_cosines
 from posecast.motion.bones import limb_lengths
 from posecast.motion.own_past import own_past
 from posecast.motion.seen import RECENT, fill_hidden, see
 from posecast.motion.tracks import MotionTrack
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.records.weights import WeightsFacts, read_facts, read_tensors
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.motion_windows import clip_track
 
 KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 SAMPLES = 20
+NUM_SEEDS = 5
 _ANY_SIZE = (10_000, 10_000)  # of the pictures, which nobody asks for
 Poses = Float[np.ndarray, "t j 2"]
 Method = Callable[[Sequence["Window"]], list[Poses]]
@@ -117,14 +124,53 @@ def from_neighbours(forecaster: MotionForecaster) -> Method:
     return forecast
 
 
-def of_run(run: Path) -> Method:
-    """The forecaster of a run."""
-    forecaster = load_pose_forecaster(run)
+def mean_pose(store: Store) -> Method:
+    """The mean pose of training clips, as large as the seen person and where it was last."""
+    sizes, poses = [], []
+    for clip in store.select(ClipSelection("train")):
+        shown = clip.visible.all(axis=1)
+        if shown.any():
+            joints = clip.joints_px[shown]
+            size = np.ptp(joints, axis=1).max(axis=-1)
+            middle = joints.mean(axis=1, keepdims=True)
+            poses.append(((joints - middle) / size[:, None, None]).mean(axis=0))
+            sizes.append(len(joints))
+    mean = np.average(poses, axis=0, weights=sizes)
+
+    def forecast(windows: Sequence[Window]) -> list[Poses]:
+        futures = []
+        for each in windows:
+            size = see(each.seen.joints_px[None], each.seen.visible[None]).size_px[0]
+            pose = mean * size + last(each).mean(axis=0)
+            futures.append(np.repeat(pose[None], HORIZON, axis=0))
+        return futures
+
+    return forecast
+
+
+def of_forecaster(forecaster: TrainedPoseForecaster) -> Method:
+    """As it forecasts."""
 
     def forecast(windows: Sequence[Window]) -> list[Poses]:
         return [forecaster.forecast_poses([each.seen], HORIZON)[0].joints_px[0] for each in windows]
 
     return forecast
+
+
+def joined(seeds_path: Path, members: Sequence[int]) -> tuple[MotionResidual, WeightsFacts]:
+    """One network of some of the seeds of a file, and what is known of it."""
+    facts, tensors = read_facts(seeds_path), read_tensors(seeds_path)
+    config = config_from_dict(MotionResidualConfig, facts.config)
+    config = replace(config, members=len(members))
+    network = MotionResidual(config)
+    state = {
+        name.replace(f"{seed}.members.0.", f"members.{place}."): value.float()
+        for place, seed in enumerate(members)
+        for name, value in tensors.items()
+        if name.startswith(f"{seed}.")
+    }
+    network.load_state_dict(state)
+    return network, replace(facts, config=config_to_dict(config))
 
 
 def filled(window: Window) -> Poses:
@@ -212,7 +258,11 @@ def futures_facts(
 
 
 def compare(
-    name: str, windows: Sequence[Window], methods: dict[str, Method], forecaster: MotionForecaster
+    name: str,
+    windows: Sequence[Window],
+    methods: dict[str, Method],
+    seeds: Sequence[Method],
+    forecaster: MotionForecaster,
 ) -> dict[str, object]:
     """Print the table of one set, and give its numbers."""
     groups = (
@@ -248,6 +298,14 @@ def compare(
             **{what: [list(map(float, x)) for x in pair] for what, pair in rows.items()},
             "limbs": spread,
         }
+    if seeds:
+        errors = [Sums.of(windows, forecast(windows)).error.sum(axis=0) for forecast in seeds]
+        of_each = np.stack(errors) / still.error.sum(axis=0)
+        at = np.array(KS) - 1
+        mean, spread = of_each.mean(axis=0)[at], of_each.std(axis=0, ddof=1)[at]
+        cells = [f"{m:.3f} +-{s:.3f}" for m, s in zip(mean, spread, strict=True)]
+        print(f"| {len(seeds)} seeds one by one, share of last pose | " + " | ".join(cells) + " |")
+        table["seeds"] = of_each[:, at].tolist()
     facts = futures_facts(forecaster, windows, still)
     for what, row in facts.items():
         print(f"| {what} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
@@ -260,28 +318,32 @@ def main() -> None:
     flags.add_argument("--tracks", type=Path)
     flags.add_argument("--run", type=Path, required=True)
     flags.add_argument("--other", type=Path, nargs="*", default=[])
+    flags.add_argument("--seeds", type=Path)
     flags.add_argument("--final", action="store_true")
     flags.add_argument("--out", type=Path)
     asked = flags.parse_args()
+    store = Store.open(asked.store)
     forecaster = load_pose_forecaster(asked.run)
     if not isinstance(forecaster, MotionForecaster):
         raise SystemExit(f"{asked.run} is no run of the motion network")
     methods: dict[str, Method] = {
         "last pose": last_pose,
+        "mean pose": mean_pose(store),
         "constant velocity": constant_velocity,
         "own past": from_own_past,
         "neighbours": from_neighbours(forecaster),
-        **{run.name: of_run(run) for run in asked.other},
-        "motion network": of_run(asked.run),
+        **{run.name: of_forecaster(load_pose_forecaster(run)) for run in asked.other},
+        "motion network": of_forecaster(forecaster),
     }
-    tables = {
-        "clips": compare(
-            "clips", clip_windows(Store.open(asked.store), asked.final), methods, forecaster
-        )
-    }
+    seeds = []
+    if asked.seeds:
+        networks = [joined(asked.seeds, [seed])[0] for seed in range(NUM_SEEDS)]
+        seeds = [of_forecaster(MotionForecaster(each, forecaster.base)) for each in networks]
+    rest = (methods, seeds, forecaster)
+    tables = {"clips": compare("clips", clip_windows(store, asked.final), *rest)}
     if asked.tracks:
         for name, seen in (("videos, all seen", None), ("videos, ten seen", RECENT)):
-            tables[name] = compare(name, video_windows(asked.tracks, seen), methods, forecaster)
+            tables[name] = compare(name, video_windows(asked.tracks, seen), *rest)
     if asked.out:
         asked.out.write_text(json.dumps(tables, indent=1))
 

@@ -1,9 +1,11 @@
-"""Make the files that ship of a run of the motion network.
+"""Make the files that ship of trained motion networks.
 
-    python -m benchmarks.ship_motion RUN STORE TRACKS.npz FOLDER
+    python -m benchmarks.ship_motion SEEDS.safetensors DATABASE STORE TRACKS FOLDER --members 0 1
 
-Its 50 and 90 % radii are widened or narrowed, frame by frame, until they hold so many of the true
-joints of validation clips and of videos of held-out groups. Weights are stored in half precision.
+Some of the seeds that `benchmarks.motion_many` left become one network, whose forecasts are their
+mean. Its 50 and 90 % radii are widened or narrowed, frame by frame, until they hold so many of the
+true joints of validation clips and of videos of held-out groups. Weights are stored in half
+precision.
 """
 
 import argparse
@@ -12,14 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.motion_table import Window, clip_windows, video_windows
-from posecast.forecasting.loading import load_pose_forecaster
+from benchmarks.motion_table import Window, clip_windows, joined, video_windows
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
-from posecast.motion.neighbours import BASE_FILE
+from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import RECENT
-from posecast.networks.kinds import facts_of, load_network
-from posecast.networks.motion_residual import QUANTILES, MotionResidual
+from posecast.networks.motion_residual import QUANTILES
 from posecast.records.weights import write_weights
 from posecast.store.reading import Store
 
@@ -49,23 +49,24 @@ def widening(forecaster: MotionForecaster, sets: list[list[Window]]) -> np.ndarr
 def main() -> None:
     """Write FOLDER/motion-forecaster.safetensors and the database beside it."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("run", "store", "tracks", "folder"):
+    for name in ("seeds", "database", "store", "tracks", "folder"):
         flags.add_argument(name, type=Path)
+    flags.add_argument("--members", type=int, nargs="+", default=[0, 1])
     asked = flags.parse_args()
-    forecaster = load_pose_forecaster(asked.run)
-    if not isinstance(forecaster, MotionForecaster):
-        raise SystemExit(f"{asked.run} is no run of the motion network")
+    network, facts = joined(asked.seeds, asked.members)
+    base = MotionBase.load(asked.database)
     sets = [
         clip_windows(Store.open(asked.store), final=False),
         video_windows(asked.tracks, None),
         video_windows(asked.tracks, RECENT),
     ]
-    change = widening(forecaster, sets)
-    network = load_network(asked.run, MotionResidual).network
-    network.widening += torch.from_numpy(change).float()
+    change = torch.from_numpy(widening(MotionForecaster(network, base), sets)).float()
+    for member in network.members:
+        member.widening += change
     tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
-    write_weights(asked.folder / f"{NAME}.safetensors", tensors, facts_of(asked.run))
-    forecaster.base.save(asked.folder / BASE_FILE)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    write_weights(asked.folder / f"{NAME}.safetensors", tensors, facts)
+    base.save(asked.folder / BASE_FILE)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
 MOTION: Mapping[str, MotionTrainingConfig] = MappingProxyType(
     {
         "penn-action-best": MotionTrainingConfig(
-            model=MotionResidualConfig(width=384, blocks=4, dropout=0.25, input_dropout=0.1),
+            model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
             windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
             preferred_actions=PAPER_ACTIONS,
             run_on=BF16,

@@ -13,7 +13,7 @@ from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
 from posecast.motion.bones import SLACK, hold_limbs, limb_lengths
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.skeletons import PENN_ACTION
+from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION
 from posecast.training.motion_windows import build_base
 
 
@@ -44,6 +44,40 @@ def test_any_past_at_any_rate_has_a_future(forecaster, frames, fps):
     size = np.ptp(seen.joints_px[-1], axis=0).max()
     first_step = np.abs(forecast.joints_px[0, 0] - seen.joints_px[-1]).max()
     assert first_step < 0.2 * size * 30 / fps
+
+
+@pytest.mark.parametrize("skeleton", [COCO, HUMAN36M], ids=lambda each: each.name)
+def test_other_skeletons_have_forecasts(skeleton):
+    joints = np.arange(skeleton.num_joints) % 13
+    tracks = [
+        replace(each, joints_px=each.joints_px[:, joints], visible=each.visible[:, joints])
+        for each in people(30)
+    ]
+    base = build_base(tracks, skeleton.mirror, {}, every_clip=2)[0]
+    network = MotionResidual(MotionResidualConfig(skeleton.name, width=16, blocks=2))
+    seen = SeenVideo(tracks[0].joints_px[:40], tracks[0].visible[:40], 25.0, (200, 200))
+
+    forecast = MotionForecaster(network, base).forecast_poses([seen], 30, 3)[0]
+
+    assert forecast.joints_px.shape == (3, 30, skeleton.num_joints, 2)
+    assert np.isfinite(forecast.joints_px).all()
+
+
+def test_members_forecast_their_mean(forecaster):
+    torch.manual_seed(3)
+    pair = MotionResidual(MotionResidualConfig(width=16, blocks=2, members=2))
+    for parameter in pair.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    seen, both = seen_video(40), []
+    for member in pair.members:
+        single = MotionResidual(MotionResidualConfig(width=16, blocks=2))
+        single.members[0] = member
+        alone = MotionForecaster(single, forecaster.base).forecast_poses([seen], 64)[0]
+        both.append(alone.joints_px)
+
+    found = MotionForecaster(pair, forecaster.base).forecast_poses([seen], 64)[0]
+
+    np.testing.assert_allclose(found.joints_px, np.mean(both, axis=0), atol=0.05)
 
 
 def test_neither_crop_nor_picture_is_looked_at(forecaster):
@@ -131,7 +165,7 @@ def test_limbs_grow_no_longer_than_they_were_seen():
 
 
 def test_nine_tenths_need_a_wider_radius_than_half(forecaster):
-    forecaster._network.widening[1] = 1.0
+    forecaster._network.members[0].widening[1] = 1.0
 
     half, most = forecaster.radii_px(seen_video(40))
 

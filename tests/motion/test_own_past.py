@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motion.moving_people import swinging
-from posecast.motion.own_past import own_past
+from posecast.motion.own_past import TRIED_AHEAD, own_past
 from posecast.motion.seen import see
 
 
@@ -71,3 +71,26 @@ def test_what_is_seen_is_in_sizes_of_the_body():
     assert mine.exists[0].sum() == sum(
         back < 30 for back in (*range(1, 10), 11, 13, 16, 19, 23, 28)
     )
+
+
+def test_it_is_tried_on_what_was_seen():
+    rng = np.random.default_rng(2)
+    wandering = np.cumsum(rng.normal(size=(300, 13, 2)), axis=0).astype(np.float32) + 100
+    visible = np.ones((300, 13), bool)
+
+    again, never = (own_past(past, visible).facts[9:] for past in (swinging(300, 50), wandering))
+
+    errors, shares = slice(0, len(TRIED_AHEAD)), slice(len(TRIED_AHEAD), None)
+    assert (again[errors][2:6] < -1).all()  # from 4 to 32 frames less than a third of the error
+    assert again[shares] == pytest.approx(np.ones(len(TRIED_AHEAD)), abs=0.15)
+    assert (never[errors] > -0.3).all()
+    assert (never[shares][1:6] < 0.7).all()
+
+
+def test_ways_lie_apart():
+    past = swinging(150, 33) + np.random.default_rng(0).normal(size=(150, 13, 2))
+
+    found = own_past(past.astype(np.float32), np.ones(past.shape[:2], bool))
+
+    assert 2 <= len(found.ways_px()) < len(found.moved_px)
+    np.testing.assert_array_equal(found.ways_px()[0], found.best_px)

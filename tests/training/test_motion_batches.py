@@ -7,8 +7,13 @@ import torch
 from motion.moving_people import MIRROR, people
 from posecast.motion.basis import from_cosines
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.training.fitting import FitConfig
-from posecast.training.motion_batches import MotionAugmentation, MotionBatches, MotionMix
+from posecast.training.motion_batches import (
+    BatchPlan,
+    MotionAugmentation,
+    MotionBatches,
+    MotionMix,
+    TrackFacts,
+)
 from posecast.training.motion_windows import (
     FRAMES,
     WindowChoice,
@@ -31,14 +36,11 @@ def batches():
     mix, vary = MotionMix(), MotionAugmentation()
     return MotionBatches(
         windows,
-        facts % 2,
-        facts,
-        unknown,
-        nobody,
+        TrackFacts(facts % 2, facts, unknown, nobody),
         MIRROR,
         mix,
         vary,
-        FitConfig(batch_size=48, seed=3),
+        BatchPlan(48, 100, seed=3),
     )
 
 
@@ -53,8 +55,9 @@ def test_a_batch_is_a_function_of_seed_and_number(batches):
 def test_unknown_people_come_last(batches):
     batch = batches(0)
 
-    assert batch.num_known == 48 - round(48 * MotionMix().unknown)
-    assert len(batch.future) == 48
+    known = 48 - round(48 * MotionMix().unknown)
+    assert batch.known.tolist() == [1] * known + [0] * (48 - known)
+    assert batches(75).known.all()
 
 
 def test_an_untrained_network_says_nothing_of_its_own(batches):
@@ -64,14 +67,17 @@ def test_an_untrained_network_says_nothing_of_its_own(batches):
     said = network(inputs)
 
     trusted = torch.sigmoid(3 - 5 * inputs.own_facts[:, 2]) * inputs.own_facts[:, 0]
-    own, others = (network.basis @ each.flatten(2) for each in (inputs.own, inputs.others))
+    own, others = (
+        network.members[0].basis @ each.flatten(2) for each in (inputs.own, inputs.others)
+    )
     expected = trusted[:, None, None] * own + (1 - trusted)[:, None, None] * 0.5 * others
     torch.testing.assert_close(said.bold.flatten(2), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_a_mirrored_motion_has_a_mirrored_forecast(batches):
     network = MotionResidual(MotionResidualConfig(width=16, blocks=2)).eval()
-    torch.nn.init.normal_(network.add.weight, std=0.1)
+    torch.nn.init.normal_(network.members[0].add.weight, std=0.1)
+    torch.nn.init.normal_(network.members[0].filters.weight, std=0.1)
     inputs = batches(0).inputs
 
     said, turned = network.both_ways(inputs), network.both_ways(inputs.mirrored(network.mirror))

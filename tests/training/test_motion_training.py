@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_weights(store_path, tracks_file, tmp_path)
 
     one, two, third = (weights(tmp_path / name) for name in ("one", "two", "other"))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not torch.equal(one["read.weight"], third["read.weight"])
+    assert not torch.equal(one["members.0.read.weight"], third["members.0.read.weight"])
 
 
 def test_a_run_is_a_forecaster(store_path, tmp_path):

@@ -181,7 +181,7 @@ def _ways_apart(
     mean = np.tensordot(shares / max(shares.sum(), 1e-9), others, axes=1)
     apart = others - mean
     if own.misfit <= _GOOD_FIT:
-        mine = (own.moved_px - own.mean_px) / size
+        mine = (own.ways_px() - own.mean_px) / size
         apart = np.concatenate([mine, apart])
     return apart[:count].astype(np.float32)
 

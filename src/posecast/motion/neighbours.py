@@ -6,13 +6,16 @@ a few megabytes. A motion is looked up together with its mirror image.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Int8
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.motion.basis import NUM_COSINES
@@ -80,10 +83,12 @@ class MotionBase:
         self.facts = facts
         """What it was made from, for people."""
         self.packed = {"features": features, "futures": futures}
-        self.mirror = np.array(mirror)
-        self._features = features.rows()
-        self._squares = (self._features**2).reshape(len(self), len(LOOKED_AT) + 1, -1).sum(axis=-1)
-        self._futures = futures.rows().reshape(len(self), NUM_COSINES, self.num_joints, 2)
+        self.mirror = torch.tensor(mirror)
+        self._features = torch.from_numpy(features.rows())
+        squares = self._features.square().unflatten(1, (len(LOOKED_AT) + 1, -1))
+        self._squares = squares.sum(dim=-1)
+        rows = torch.from_numpy(futures.rows())
+        self._futures = rows.unflatten(1, (NUM_COSINES, self.num_joints, 2))
 
     def __len__(self) -> int:
         return len(self._features)
@@ -115,63 +120,74 @@ class MotionBase:
             facts,
         )
 
+    def to(self, device: torch.device) -> "MotionBase":
+        """A copy that is searched on that device."""
+        moved = copy(self)
+        for name in ("mirror", "_features", "_squares", "_futures"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
+
     def find(
         self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None = None
     ) -> Neighbours:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
-        both = np.stack([_features(seen), _features(seen)[..., self.mirror, :]])
-        both[1, ..., 0] *= -1
+        nearest, far = self._nearest(seen, apart_from)
+        cosines, weights = self._cosines(nearest), _weights(far)
+        first = self._features[:, : 2 * self.num_joints].unflatten(1, (-1, 2))
+        poses = self._turned(first[nearest % len(self)], nearest)
+        facts = _facts(cosines, weights, far)
+        return Neighbours(*(each.cpu().numpy() for each in (cosines, poses, weights, facts)))
+
+    def guess(
+        self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None = None
+    ) -> tuple[Float[np.ndarray, "b m j 2"], Float[np.ndarray, "b 4"]]:
+        """Mean and facts of what `find` finds."""
+        nearest, far = self._nearest(seen, apart_from)
+        cosines, weights = self._cosines(nearest), _weights(far)
+        mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
+        return mean.cpu().numpy(), _facts(cosines, weights, far).cpu().numpy()
+
+    def _nearest(
+        self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None
+    ) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
+        """Entries and squared distances, nearest first; from len(self) on they are mirrored."""
+        device = self._features.device
+        plain = torch.from_numpy(_features(seen)).to(device)
+        turned = plain[:, :, self.mirror] * plain.new_tensor([-1.0, 1.0])
         known = np.concatenate(
             [np.ones((len(seen.pose), 1), bool), seen.exists[:, _columns()]], axis=1
         )
-        distances = np.concatenate([self._distances(each, known) for each in both], axis=1)
+        shown = torch.from_numpy(known).to(device)
+        both = self._distances(torch.cat([plain, turned]), torch.cat([shown, shown]))
+        distances = torch.cat(both.chunk(2), dim=1)
         if apart_from is not None:
-            distances[np.concatenate([apart_from, apart_from], axis=1)] = np.inf
-        nearest = np.argpartition(distances, NUM_NEIGHBOURS - 1, axis=1)[:, :NUM_NEIGHBOURS]
-        far = np.take_along_axis(distances, nearest, axis=1)
-        order = np.argsort(far, axis=1, kind="stable")
-        far = np.take_along_axis(far, order, axis=1)
-        return self._neighbours(np.take_along_axis(nearest, order, axis=1), far)
+            passed = torch.from_numpy(apart_from).to(device)
+            distances.masked_fill_(torch.cat([passed, passed], dim=1), torch.inf)
+        far, nearest = distances.topk(NUM_NEIGHBOURS, dim=1, largest=False)
+        return nearest, far.clamp_min(0)
 
     def _distances(
-        self, features: Float[np.ndarray, "b f j 2"], known: Bool[np.ndarray, "b f"]
-    ) -> Float[np.ndarray, "b n"]:
+        self, features: Float[Tensor, "b f j 2"], known: Bool[Tensor, "b f"]
+    ) -> Float[Tensor, "b n"]:
         """Squared, over the frames that were seen."""
-        query = (features * known[..., None, None]).reshape(len(features), -1)
-        own = (query**2).sum(axis=1)[:, None]
-        return own - 2 * query @ self._features.T + known.astype(np.float32) @ self._squares.T
+        query = (features * known[..., None, None]).flatten(1)
+        own = query.square().sum(dim=1, keepdim=True)
+        return own - 2 * query @ self._features.T + known.float() @ self._squares.T
 
-    def _neighbours(
-        self, nearest: Int[np.ndarray, "b n"], far: Float[np.ndarray, "b n"]
-    ) -> Neighbours:
-        far = np.maximum(far, 0)
-        turned = nearest >= len(self)
-        cosines = self._turned(self._futures[nearest % len(self)], turned)
-        first = self._features[:, : 2 * self.num_joints].reshape(len(self), -1, 2)
-        poses = self._turned(first[nearest % len(self)], turned)
-        weights = np.exp(-far / np.maximum(far[:, -1:], 1e-6))
-        weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-        mean = np.einsum("bn,bnmjc->bmjc", weights, cosines)
-        variance = np.einsum("bn,bnmjc->bm", weights, (cosines - mean[:, None]) ** 2)
-        variance /= np.prod(cosines.shape[-2:]) * 64
-        facts = [
-            np.log(far[:, 0] + 1e-3) / 3,
-            np.log(far[:, -1] + 1e-3) / 3,
-            5 * np.sqrt(variance.sum(axis=1)),
-            5 * np.sqrt(variance[:, 2:].sum(axis=1)),
-        ]
-        return Neighbours(cosines, poses, weights, np.stack(facts, axis=1).astype(np.float32))
+    def _cosines(self, nearest: Int[Tensor, "b n"]) -> Float[Tensor, "b n m j 2"]:
+        return self._turned(self._futures[nearest % len(self)], nearest)
 
     def _turned(
-        self, points: Float[np.ndarray, "b n *m j 2"], turned: Bool[np.ndarray, "b n"]
-    ) -> Float[np.ndarray, "b n *m j 2"]:
-        """Those marked, seen in a mirror."""
-        points[turned] = points[turned][..., self.mirror, :] * np.array([-1, 1], np.float32)
-        return points
+        self, points: Float[Tensor, "b n *m j 2"], nearest: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b n *m j 2"]:
+        """Points of mirrored entries seen in a mirror."""
+        mirrored = points[..., self.mirror, :] * points.new_tensor([-1.0, 1.0])
+        where = nearest.reshape(*nearest.shape, *[1] * (points.ndim - 2)) >= len(self)
+        return torch.where(where, mirrored, points)
 
     def save(self, path: str | Path) -> None:
         """One file, read again by `load`."""
-        arrays = {"mirror": self.mirror.astype(np.int32)}
+        arrays = {"mirror": self.mirror.cpu().numpy().astype(np.int32)}
         for name, packed in self.packed.items():
             arrays |= {f"{name}.{key}": value for key, value in vars(packed).items()}
         save_file(arrays, path, {"format": _FORMAT, **self.facts})
@@ -194,6 +210,26 @@ class MotionBase:
                 for name in ("features", "futures")
             )
             return cls(features, futures, file.get_tensor("mirror").tolist(), facts)
+
+
+def _weights(far: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+    weights = torch.exp(-far / far[:, -1:].clamp_min(1e-6))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _facts(
+    cosines: Float[Tensor, "b n m j 2"], weights: Float[Tensor, "b n"], far: Float[Tensor, "b n"]
+) -> Float[Tensor, "b 4"]:
+    mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
+    variance = torch.einsum("bn,bnmjc->bm", weights, (cosines - mean[:, None]).square())
+    variance = variance / (cosines.shape[-1] * cosines.shape[-2] * 64)
+    facts = [
+        torch.log(far[:, 0] + 1e-3) / 3,
+        torch.log(far[:, -1] + 1e-3) / 3,
+        5 * variance.sum(dim=1).sqrt(),
+        5 * variance[:, 2:].sum(dim=1).sqrt(),
+    ]
+    return torch.stack(facts, dim=1)
 
 
 def _columns() -> list[int]:

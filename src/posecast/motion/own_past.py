@@ -2,8 +2,9 @@
 
 Moments of the seen motion are compared with its end: poses about their mean joint, and velocities,
 the latest frames weighing most. What came after the best of them is what comes now, repeated where
-the moment lies nearer than the horizon. Nothing is learned here; how well the moments fit comes
-along, so that a network can learn when to trust them.
+the moment lies nearer than the horizon. Nothing is learned here. How well the moments fit comes
+along, and how well this would have forecast the last seconds that were seen, so that a network can
+learn when to trust it.
 """
 
 from dataclasses import dataclass
@@ -14,20 +15,27 @@ from jaxtyping import Bool, Float, Int
 from posecast.motion.basis import HORIZON
 from posecast.motion.seen import fill_hidden
 
-NUM_MOMENTS = 10
-NUM_FACTS = 8
+NUM_MOMENTS = 50
+TRIED_AHEAD = (1, 2, 4, 8, 16, 32, 64)
+"""Frames ahead at which the own past is tried on what was seen."""
+NUM_FACTS = 9 + 2 * len(TRIED_AHEAD)
 
-COMPARED = 32  # frames
-FORGETTING = 0.9
+MEMORY = 0.9
+SETTLED = 32  # frames after which older ones hardly weigh
 VELOCITY_WEIGHT = 4.0
-VELOCITY_FRAMES = 2
+VELOCITY_FRAMES = 4
 SHORTEST_PERIOD = 6
 WARM_UP = 4
-APART = 4
 SOFTNESS = 0.5
-PULL_FRAMES = 30.0
+PULL_FRAMES = 90.0
+_APART = 4
+TRIED_FRAMES, TRIED_EVERY = 90, 4
+TRIED_MOMENTS = 12
+TRIED_FROM = 16
+NOISE = 0.02  # body sizes: errors below it are all alike
+USUAL_SHARE = 0.8  # of the movement, where hardly anything moves
 SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
-NO_FACTS = (0.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_FACTS = (0.0, 3.0, 3.0, *[0.0] * (NUM_FACTS - 3))
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,13 @@ class OwnPast:
     """One a moment, best first; none where too little was seen."""
     weights: Float[np.ndarray, " n"]
     """They add up to 1."""
-    facts: Float[np.ndarray, " 8"]
+    moments: Int[np.ndarray, " n"]
+    """Frames of the past that they continue."""
+    facts: Float[np.ndarray, " 23"]
     """How well the moments fit: any, error, error relative to other moments, period, spread after
-    0.5 and 1 s, movement, how many agree."""
+    0.5 and 1 s, movement, how many agree; how often it was tried on the last three seconds, and for
+    each of `TRIED_AHEAD` the logarithm of its error over that of standing still, and the share of
+    its movement that would have been best."""
 
     @property
     def mean_px(self) -> Float[np.ndarray, "t j 2"]:
@@ -57,6 +69,14 @@ class OwnPast:
         """Error of the best moment as a share of a usual one's; large where there is none."""
         return float(self.facts[2])
 
+    def ways_px(self) -> Float[np.ndarray, "m t j 2"]:
+        """Continuations of moments that lie some frames apart, best first."""
+        chosen: list[int] = []
+        for row, moment in enumerate(self.moments):
+            if all(abs(moment - self.moments[other]) > _APART for other in chosen):
+                chosen.append(row)
+        return self.moved_px[chosen]
+
 
 def own_past(
     past_px: Float[np.ndarray, "p j 2"],
@@ -68,17 +88,27 @@ def own_past(
         return _nothing(past_px.shape[1], steps)
     poses = fill_hidden(past_px[None], past_visible[None])[0][0]
     size = float(np.median((poses.max(axis=1) - poses.min(axis=1)).max(axis=-1))) + 1e-6
-    misfit = _misfit(poses / size)
-    moments = _best_moments(misfit)
-    errors = misfit[moments]
-    weights = np.exp(-(errors - errors[0]) / (SOFTNESS * errors[0] + 1e-9))
-    weights = (weights / weights.sum()).astype(np.float32)
-    moved = _continue(poses, moments, steps)
-    return OwnPast(moved, weights, _facts(misfit, moments, weights, moved / size))
+    poses = (poses / size).astype(np.float32)
+    last = len(poses) - 1
+    tried = np.arange(last - 2, max(last - TRIED_FRAMES, TRIED_FROM), -TRIED_EVERY)
+    ends = np.append(tried[::-1], last)
+    misfit = _misfits(poses, ends)
+    moments = _best_moments(misfit, ends)
+    errors = np.take_along_axis(misfit, moments, axis=1)
+    weights = _weights(errors, ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP)
+    moved = _continue(poses, ends[-1:], moments[-1:], np.arange(1, steps + 1))[0]
+    fit = _fit_facts(misfit[-1], moments[-1], weights[-1], moved)
+    few = np.s_[:-1, :TRIED_MOMENTS]
+    trial = _trial_facts(poses, ends[:-1], moments[few], weights[few])
+    some = weights[-1] > 0
+    facts = np.concatenate([fit, trial]).astype(np.float32)
+    return OwnPast(moved[some] * size, weights[-1][some], moments[-1][some], facts)
 
 
-def _misfit(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, " p"]:
-    """Mean squared difference of the motion up to each frame from the motion up to the last one."""
+def _misfits(
+    poses: Float[np.ndarray, "p j 2"], ends: Int[np.ndarray, " e"]
+) -> Float[np.ndarray, "e p"]:
+    """Mean squared difference of the motion up to each frame from the motion up to each end."""
     num_frames, num_joints = poses.shape[:2]
     flat = poses.reshape(num_frames, -1)
     centred = (poses - poses.mean(axis=1, keepdims=True)).reshape(num_frames, -1)
@@ -86,45 +116,69 @@ def _misfit(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, " p"]:
     velocity[VELOCITY_FRAMES:] = flat[VELOCITY_FRAMES:] - flat[:-VELOCITY_FRAMES]
     velocity[:VELOCITY_FRAMES] = velocity[VELOCITY_FRAMES]
     features = np.concatenate([centred, velocity * (VELOCITY_WEIGHT / VELOCITY_FRAMES)], axis=1)
-    recent = features[-COMPARED:][::-1]
+    first = max(int(ends[0]) - SETTLED, 0)
     squares = (features**2).sum(axis=1)
-    distances = squares + (recent**2).sum(axis=1)[:, None] - 2 * recent @ features.T
-    total, weight = np.zeros(num_frames), np.zeros(num_frames)
-    for back, row in enumerate(np.maximum(distances, 0) / num_joints):
-        total[back:] += FORGETTING**back * row[: num_frames - back]
-        weight[back:] += FORGETTING**back
-    return total / weight
+    distances = squares + squares[first:, None] - 2 * features[first:] @ features.T
+    distances = np.maximum(distances, 0) / num_joints
+    total, weight = np.zeros(num_frames, np.float32), np.zeros(num_frames, np.float32)
+    found = np.empty((len(ends), num_frames), np.float32)
+    rows = {int(end) - first: row for row, end in enumerate(ends)}
+    for number, row in enumerate(distances):
+        total[1:], weight[1:] = row[1:] + MEMORY * total[:-1], 1 + MEMORY * weight[:-1]
+        total[0], weight[0] = row[0], 1
+        if number in rows:
+            found[rows[number]] = total / weight
+    return found
 
 
-def _best_moments(misfit: Float[np.ndarray, " p"]) -> Int[np.ndarray, " n"]:
-    """The moments that fit best, some frames apart."""
-    left = misfit.copy()
-    left[:WARM_UP] = left[len(left) - SHORTEST_PERIOD :] = np.inf
-    moments = []
-    while len(moments) < NUM_MOMENTS and np.isfinite(left.min()):
-        moments.append(int(left.argmin()))
-        left[max(moments[-1] - APART, 0) : moments[-1] + APART + 1] = np.inf
-    return np.array(moments)
+def _best_moments(
+    misfit: Float[np.ndarray, "e p"], ends: Int[np.ndarray, " e"]
+) -> Int[np.ndarray, "e n"]:
+    """The moments that fit best, best first; those that come too early or late are last."""
+    left = np.where(_usable(misfit.shape[1], ends), misfit, np.inf)
+    count = min(NUM_MOMENTS, left.shape[1])
+    best = np.argpartition(left, count - 1, axis=1)[:, :count]
+    order = np.argsort(np.take_along_axis(left, best, axis=1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    return np.minimum(best, ends[:, None] - SHORTEST_PERIOD)
+
+
+def _usable(num_frames: int, ends: Int[np.ndarray, " e"]) -> Bool[np.ndarray, "e p"]:
+    frames = np.arange(num_frames)
+    return (frames >= WARM_UP) & (frames <= ends[:, None] - SHORTEST_PERIOD)
+
+
+def _weights(
+    errors: Float[np.ndarray, "e n"], usable: Int[np.ndarray, "e 1"]
+) -> Float[np.ndarray, "e n"]:
+    """Of moments, best first, of which only the first `usable` count."""
+    best = errors[:, :1]
+    weights = np.exp(-(errors - best) / (SOFTNESS * best + 1e-9))
+    weights = np.where(np.arange(errors.shape[1]) < usable, weights, 0)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _continue(
-    poses: Float[np.ndarray, "p j 2"], moments: Int[np.ndarray, " n"], steps: int
-) -> Float[np.ndarray, "n t j 2"]:
-    """Displacements from the last pose, as they were after each moment.
+    poses: Float[np.ndarray, "p j 2"],
+    ends: Int[np.ndarray, " e"],
+    moments: Int[np.ndarray, "e n"],
+    ahead: Int[np.ndarray, " t"],
+) -> Float[np.ndarray, "e n t j 2"]:
+    """Displacements from each end, as they were after its moments.
 
     The pose is drawn towards the one that was really there; where the body is stays its own.
     """
-    last = len(poses) - 1
-    ahead = np.arange(1, steps + 1)
-    after = (ahead[None] - 1) % (last - moments)[:, None] + 1
-    moved = poses[moments[:, None] + after] - poses[moments][:, None]
-    off = poses[last] - poses[moments]
-    off -= off.mean(axis=1, keepdims=True)
-    pull = 1 - np.exp(-ahead / PULL_FRAMES)
-    return (moved - pull[None, :, None, None] * off[:, None]).astype(np.float32)
+    period = np.maximum(ends[:, None] - moments, 1)
+    after = (ahead - 1) % period[..., None] + 1
+    was = poses[moments]
+    off = poses[ends][:, None] - was
+    off -= off.mean(axis=2, keepdims=True)
+    pull = (1 - np.exp(-ahead / PULL_FRAMES)).astype(np.float32)
+    moved = poses[moments[..., None] + after] - was[:, :, None]
+    return moved - pull[:, None, None] * off[:, :, None]
 
 
-def _facts(
+def _fit_facts(
     misfit: Float[np.ndarray, " p"],
     moments: Int[np.ndarray, " n"],
     weights: Float[np.ndarray, " n"],
@@ -143,11 +197,40 @@ def _facts(
         np.log(len(misfit) - 1 - moments[0]) / 4,
         *(5 * spread[at]),
         5 * movement[at[0]],
-        1 / (weights**2).sum() / NUM_MOMENTS,
+        1 / (weights**2).sum() / 10,
     ]
-    return np.array(facts, np.float32)
+    return np.array(facts)
+
+
+def _trial_facts(
+    poses: Float[np.ndarray, "p j 2"],
+    ends: Int[np.ndarray, " e"],
+    moments: Int[np.ndarray, "e n"],
+    weights: Float[np.ndarray, "e n"],
+) -> Float[np.ndarray, " 15"]:
+    """How well the own past would have forecast what was seen after each end."""
+    if not len(ends):
+        return np.zeros(1 + 2 * len(TRIED_AHEAD))
+    ahead = np.array(TRIED_AHEAD)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    moved = np.einsum("en,entjc->etjc", weights, _continue(poses, ends, moments, ahead))
+    frames = ends[:, None] + ahead
+    came = poses[np.minimum(frames, len(poses) - 1)] - poses[ends][:, None]
+    seen = frames < len(poses)
+
+    def total(values: Float[np.ndarray, "e t j"]) -> Float[np.ndarray, " t"]:
+        return (values.mean(axis=-1) * seen).sum(axis=0)
+
+    noise = NOISE * seen.sum(axis=0) + 1e-3
+    error = total(np.linalg.norm(moved - came, axis=-1)) + noise
+    still = total(np.linalg.norm(came, axis=-1)) + noise
+    square = total((moved**2).sum(axis=-1)) + NOISE * noise
+    share = (total((moved * came).sum(axis=-1)) + USUAL_SHARE * NOISE * noise) / square
+    count = TRIED_FRAMES // TRIED_EVERY
+    return np.concatenate([[len(ends) / count], np.log(error / still), np.clip(share, -1, 2)])
 
 
 def _nothing(num_joints: int, steps: int) -> OwnPast:
     moved = np.zeros((0, steps, num_joints, 2), np.float32)
-    return OwnPast(moved, np.zeros(0, np.float32), np.array(NO_FACTS, np.float32))
+    facts = np.array(NO_FACTS, np.float32)
+    return OwnPast(moved, np.zeros(0, np.float32), np.zeros(0, int), facts)

@@ -2,15 +2,17 @@
 
 Three parts, each a step on the way to the forecast:
 
-- cautious: both guesses, trusted over time by a few facts, mostly how well they fit. It has too few
-  weights to know anybody.
+- cautious: both guesses, trusted over time by a few facts, mostly how well they fit and would have
+  fitted before, and the last frames carried on by a few linear filters, which mend a shaky last
+  pose. It has too few weights to know anybody.
 - bold: a residual network reads the whole seen motion (`motion.seen`) and both guesses, and says
-  what is to be added to them, as a few cosines that are zero at the last seen frame.
+  what is to be added to them, as a few cosines that are zero at the last seen frame and one step.
 - trust: how far to go from the cautious to the bold forecast, by the same facts. It is trained on
   people whom the bold part was not trained on, for on those whom it knows the bold one is always
   right.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -30,8 +32,15 @@ _KNOTS = 6
 """Points in time, warped as the basis, between which trust and spread are interpolated."""
 _VELOCITIES = 5
 _LARGEST_INPUT = 10.0
-_SMALL = 24
+_SMALL = 32
+_READ = 12
+"""Cosines of a guess that are read; the finer ones are noise."""
+_FILTERS, _FILTERED = 4, RECENT - 1
+"""Linear filters, and how many of the frames of `BACK` they look at."""
 _RADIUS_OFFSET = -3.0
+_STEP = 0.3
+_PARTS = ("own_past", "neighbours", "older_frames", "filters", "bold", "cautious")
+"""Switches of the configuration; a part that is left out is multiplied by 0."""
 QUANTILES = (0.5, 0.9)
 
 
@@ -57,11 +66,19 @@ class MotionResidualConfig:
     """Read what others did next."""
     older_frames: bool = True
     """Read frames before the last ten."""
+    filters: bool = True
+    """Carry the last frames on by linear filters."""
+    bold: bool = True
+    """Trust the bold forecast at all."""
+    cautious: bool = True
+    """Hold the bold forecast back where it is not trusted."""
+    members: int = 1
+    """Networks that were trained one by one, whose forecasts are averaged."""
 
     def __post_init__(self) -> None:
         if self.skeleton not in SKELETONS:
             raise PosecastError(f"skeleton {self.skeleton!r}; expected one of {list(SKELETONS)}")
-        check_at_least(1, self, "width", "blocks")
+        check_at_least(1, self, "width", "blocks", "members")
         check_below_one(self, "dropout", "input_dropout")
 
 
@@ -78,7 +95,7 @@ class MotionInputs:
     num_seen: Float[Tensor, " b"]
     own: Float[Tensor, "b m j 2"]
     own_best: Float[Tensor, "b m j 2"]
-    own_facts: Float[Tensor, "b 8"]
+    own_facts: Float[Tensor, "b 23"]
     others: Float[Tensor, "b m j 2"]
     others_facts: Float[Tensor, "b 4"]
 
@@ -94,6 +111,13 @@ class MotionInputs:
         changed = {name: flip(getattr(self, name), mirror) for name in points}
         changed |= {name: getattr(self, name)[..., mirror] for name in marks}
         return replace(self, **changed)
+
+    def and_mirrored(self, mirror: Tensor) -> "MotionInputs":
+        """These motions, then all of them seen in a mirror."""
+        turned = self.mirrored(mirror)
+        names = [each.name for each in fields(self)]
+        both = {name: torch.cat([getattr(self, name), getattr(turned, name)]) for name in names}
+        return MotionInputs(**both)
 
 
 def flip(points: Float[Tensor, "*b j 2"], mirror: Tensor) -> Float[Tensor, "*b j 2"]:
@@ -119,94 +143,122 @@ class MotionOutputs:
         """The forecast."""
         return self.cautious + self.trust[..., None, None] * (self.bold - self.cautious)
 
+    def rows(self, which: slice) -> "MotionOutputs":
+        """Those of some of the motions."""
+        return MotionOutputs(*(getattr(self, each.name)[which] for each in fields(self)))
+
+
+class _Dropout(nn.Module):
+    """As `nn.Dropout`, with the share as a tensor, so that stacked networks may differ in it."""
+
+    share: Tensor
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.register_buffer("share", torch.tensor(share), persistent=False)
+
+    def forward(self, values: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
+        if not self.training:
+            return values
+        return values * (torch.rand_like(values) >= self.share) / (1 - self.share)
+
 
 class _Block(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.first, self.second = nn.Linear(width, width), _zero(nn.Linear(width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = _Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
         change = self.second(functional.gelu(self.first(self.norm(hidden))))
         return hidden + self.dropout(change)
 
 
-class MotionResidual(nn.Module):
-    """The network; `forward` is one look, `both_ways` the mean of it and its mirror image."""
+class MotionMember(nn.Module):
+    """One trained network, one look."""
 
     basis: Tensor
+    steps: Tensor
     knots: Tensor
-    mirror: Tensor
     fineness: Tensor
     widening: Tensor
+    parts: Tensor
 
     def __init__(self, config: MotionResidualConfig) -> None:
         super().__init__()
-        self.config = config
         skeleton = SKELETONS[config.skeleton]
         width, joints, half = config.width, skeleton.num_joints, config.blocks // 2
-        self.drop_inputs = nn.Dropout(config.input_dropout)
-        self.read = nn.Linear(self._num_inputs(joints), width)
+        self.drop_inputs = _Dropout(config.input_dropout)
+        self.read = nn.Linear(_num_inputs(joints), width)
         blocks = [_Block(width, config.dropout) for _ in range(config.blocks)]
         self.early, self.late = nn.Sequential(*blocks[:half]), nn.Sequential(*blocks[half:])
         self.tell_action = nn.Linear(width, len(config.actions)) if config.actions else None
         self.use_action = _zero(nn.Linear(len(config.actions), width)) if config.actions else None
         self.norm = nn.LayerNorm(width)
-        self.add = _zero(nn.Linear(width, NUM_COSINES * joints * 2))
+        self.add = _zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
         self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
         self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
         self.cautious = _small(_NUM_FACTS, 2 * _KNOTS)
+        self.choose_filter = nn.Sequential(
+            nn.Linear(_NUM_FACTS, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
+        )
+        self.filters = _zero(nn.Linear(_FILTERS * _FILTERED, NUM_COSINES + 1, bias=False))
         self.trust = _small(_NUM_FACTS + _KNOTS, _KNOTS)
+        basis = torch.from_numpy(cosine_basis().copy())
         fineness = 1 / torch.linspace(1, 3, NUM_COSINES)[:, None, None]
-        self.register_buffer("basis", torch.from_numpy(cosine_basis().copy()), persistent=False)
+        self.register_buffer("basis", basis, persistent=False)
+        steps = torch.cat([basis, torch.ones(HORIZON, 1)], dim=1)
+        self.register_buffer("steps", steps, persistent=False)
         self.register_buffer("knots", _knots(), persistent=False)
-        self.register_buffer("mirror", torch.tensor(skeleton.mirror), persistent=False)
+        fineness = torch.cat([fineness, torch.full((1, 1, 1), _STEP)])
         self.register_buffer("fineness", fineness, persistent=False)
+        parts = [float(getattr(config, name)) for name in _PARTS]
+        self.register_buffer("parts", torch.tensor(parts), persistent=False)
         # Set after training, by how often the truth lay outside on people that were held out.
         self.register_buffer("widening", torch.zeros(len(QUANTILES), HORIZON))
 
-    def _num_inputs(self, joints: int) -> int:
-        places = 2 * joints * (1 + len(BACK) + _VELOCITIES)
-        guess = 2 * joints * NUM_COSINES
-        own = (2 * guess + own_past.NUM_FACTS) * self.config.own_past
-        others = (guess + neighbours.NUM_FACTS) * self.config.neighbours
-        return places + len(BACK) + 4 * joints + 1 + own + others
+    def _part(self, name: str) -> Float[Tensor, ""]:
+        return self.parts[_PARTS.index(name)]
 
     def _features(self, inputs: MotionInputs) -> Float[Tensor, "b d"]:
         """Everything in one row, scaled to about 1."""
-        was, exists = inputs.was, inputs.exists
-        if not self.config.older_frames:
-            recent = torch.arange(len(BACK), device=was.device) < RECENT - 1
-            was, exists = was * recent[:, None, None], exists * recent
+        recent = torch.arange(len(BACK), device=inputs.was.device) < RECENT - 1
+        kept = torch.where(recent, 1.0, self._part("older_frames"))
+        was, exists = inputs.was * kept[:, None, None], inputs.exists * kept
         steps = torch.cat([was[:, :1], was[:, 1:_VELOCITIES] - was[:, : _VELOCITIES - 1]], dim=1)
         marks = [inputs.visible[:, 0], inputs.visible.mean(dim=1), inputs.unseen, inputs.never]
         parts = [inputs.pose * 2, was * 3, steps * 12, exists, *marks, _log_seen(inputs)]
-        if self.config.own_past:
-            parts += [inputs.own, inputs.own_best, inputs.own_facts]
-        if self.config.neighbours:
-            parts += [inputs.others, inputs.others_facts]
+        own = [inputs.own[:, :_READ], inputs.own_best[:, :_READ], inputs.own_facts]
+        others = [inputs.others[:, :_READ], inputs.others_facts]
+        parts += [each * self._part("own_past") for each in own]
+        parts += [each * self._part("neighbours") for each in others]
         row = torch.cat([part.flatten(1) for part in parts], dim=1)
         return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
 
     def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
-        basis, knots, widening = self.basis, self.knots, self.widening
+        basis, steps, knots, widening = self.basis, self.steps, self.knots, self.widening
         if frames is not None:
-            basis, knots, widening = basis[frames], knots[:, frames], widening[:, frames]
+            basis, steps, knots = basis[frames], steps[frames], knots[:, frames]
+            widening = widening[:, frames]
         hidden, logits = self._think(inputs)
         guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
-        added = self.add(hidden).float().reshape(inputs.own.shape) * self.fineness
-        bold = _over_time(added, basis) + self._mix(inputs, self.bold_trust(hidden), knots, guesses)
-        facts = _facts(inputs)
+        added = self.add(hidden).float().unflatten(1, (NUM_COSINES + 1, *inputs.pose.shape[1:]))
+        facts = _facts(inputs, self._part("own_past"), self._part("neighbours"))
         with torch.autocast(facts.device.type, enabled=False):
-            cautious = self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
+            filtered = self._filtered(inputs, facts) * self._part("filters")
+            carried = _over_time(filtered, steps)
+            bold = carried + _over_time(added * self.fineness, steps)
+            bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
+            cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
             apart = _how_far_apart(cautious, bold)
             trust = torch.sigmoid(self.trust(torch.cat([facts, apart], dim=1)) + 1) @ knots
+        trust = 1 - (1 - trust) * self._part("cautious")
         joints = inputs.pose.shape[1]
         spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
         log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
-        return MotionOutputs(cautious, bold, trust, logits, log_radius)
+        return MotionOutputs(cautious, bold, trust * self._part("bold"), logits, log_radius)
 
     def _think(self, inputs: MotionInputs) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
         hidden = self.early(self.read(self.drop_inputs(self._features(inputs))))
@@ -216,6 +268,15 @@ class MotionResidual(nn.Module):
             hidden = hidden + self.use_action(logits.softmax(dim=-1))
         return self.norm(self.late(hidden)), logits
 
+    def _filtered(
+        self, inputs: MotionInputs, facts: Float[Tensor, "b f"]
+    ) -> Float[Tensor, "b m j 2"]:
+        """What linear filters make of each coordinate's last frames, chosen by the facts."""
+        was = inputs.was[:, :_FILTERED] * inputs.exists[:, :_FILTERED, None, None]
+        chosen = self.choose_filter(facts).softmax(dim=-1)
+        weighed = (chosen[:, :, None, None, None] * was[:, None]).flatten(1, 2)
+        return self.filters(weighed.flatten(2).mT).mT.unflatten(2, was.shape[2:])
+
     def _mix(
         self,
         inputs: MotionInputs,
@@ -224,32 +285,74 @@ class MotionResidual(nn.Module):
         guesses: tuple[Float[Tensor, "b t j 2"], Float[Tensor, "b t j 2"]],
     ) -> Float[Tensor, "b t j 2"]:
         """Both guesses, each as far as it is trusted; one's own past goes first."""
-        trust = trust.float().reshape(-1, 2, _KNOTS)
+        trust = trust.reshape(-1, 2, _KNOTS)
         any_moment, misfit = inputs.own_facts[:, :1], inputs.own_facts[:, 2:3]
         own = torch.sigmoid(trust[:, 0] + 3 - 5 * misfit) @ knots * any_moment
-        own = own * float(self.config.own_past)
-        others = (1 - own) * (torch.sigmoid(trust[:, 1]) @ knots) * float(self.config.neighbours)
+        own = own * self._part("own_past")
+        others = (1 - own) * (torch.sigmoid(trust[:, 1]) @ knots) * self._part("neighbours")
         return own[..., None, None] * guesses[0] + others[..., None, None] * guesses[1]
+
+
+class MotionResidual(nn.Module):
+    """The network; `forward` is one look, `both_ways` the mean of it and its mirror image."""
+
+    mirror: Tensor
+
+    def __init__(self, config: MotionResidualConfig) -> None:
+        super().__init__()
+        self.config = config
+        mirror = torch.tensor(SKELETONS[config.skeleton].mirror)
+        self.register_buffer("mirror", mirror, persistent=False)
+        self.members = nn.ModuleList(MotionMember(config) for _ in range(config.members))
+
+    def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
+        """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
+        said: list[MotionOutputs] = [member(inputs, frames) for member in self.members]
+        return said[0] if len(said) == 1 else _average(said)
 
     @torch.inference_mode()
     def both_ways(self, inputs: MotionInputs) -> MotionOutputs:
         """The mean of what is said of a motion and of its mirror image; `bold` is the forecast."""
-        seen, turned = self(inputs), self(inputs.mirrored(self.mirror))
-        moved = (seen.moved + flip(turned.moved, self.mirror)) / 2
-        return MotionOutputs(
-            (seen.cautious + flip(turned.cautious, self.mirror)) / 2,
-            moved,
-            torch.ones_like(seen.trust),
-            (seen.action_logits + turned.action_logits) / 2,
-            (seen.log_radius + turned.log_radius[..., self.mirror]) / 2,
+        said, count = self(inputs.and_mirrored(self.mirror)), inputs.pose.shape[0]
+        plain, turned = said.rows(np.s_[:count]), said.rows(np.s_[count:])
+        turned = MotionOutputs(
+            flip(turned.cautious, self.mirror),
+            flip(turned.bold, self.mirror),
+            turned.trust,
+            turned.action_logits,
+            turned.log_radius[..., self.mirror],
         )
+        return _average([plain, turned])
+
+
+def _average(said: Sequence[MotionOutputs]) -> MotionOutputs:
+    """The mean of several; `bold` is the forecast, trusted everywhere."""
+
+    def mean(values: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(values)).mean(dim=0)
+
+    return MotionOutputs(
+        mean([each.cautious for each in said]),
+        mean([each.moved for each in said]),
+        torch.ones_like(said[0].trust),
+        mean([each.action_logits for each in said]),
+        mean([each.log_radius for each in said]),
+    )
+
+
+def _num_inputs(joints: int) -> int:
+    places = 2 * joints * (1 + len(BACK) + _VELOCITIES + 3 * _READ)
+    marks = len(BACK) + 4 * joints + 1
+    return places + marks + own_past.NUM_FACTS + neighbours.NUM_FACTS
 
 
 def _log_seen(inputs: MotionInputs) -> Float[Tensor, "b 1"]:
     return torch.log(inputs.num_seen / RECENT)[:, None] / 2
 
 
-def _facts(inputs: MotionInputs) -> Float[Tensor, "b f"]:
+def _facts(
+    inputs: MotionInputs, own_past: Float[Tensor, ""], neighbours: Float[Tensor, ""]
+) -> Float[Tensor, "b f"]:
     """How well the guesses fit, how much is seen, how shaky and how fast it is."""
     was, exists = inputs.was, inputs.exists
 
@@ -260,11 +363,12 @@ def _facts(inputs: MotionInputs) -> Float[Tensor, "b f"]:
     shaking = (shaking + mean_length(2 * was[:, 3] - was[:, 2] - was[:, 4], 4)) / 2
     speeds = [torch.log(mean_length(was[:, back], back) + 1e-3) / 2 for back in (0, 2, 8)]
     sizes = [
-        torch.log((guess.square().sum((1, 2, 3)) + 1e-8).sqrt()) / 3
-        for guess in (inputs.own, inputs.others)
+        torch.log((guess.square().sum((1, 2, 3)) + 1e-8).sqrt()) / 3 * used
+        for guess, used in ((inputs.own, own_past), (inputs.others, neighbours))
     ]
     columns = [inputs.visible.mean((1, 2)), torch.log(shaking + 1e-3) / 2, *speeds, *sizes]
-    facts = [inputs.own_facts, inputs.others_facts, _log_seen(inputs), torch.stack(columns, dim=1)]
+    guesses = [inputs.own_facts * own_past, inputs.others_facts * neighbours]
+    facts = [*guesses, _log_seen(inputs), torch.stack(columns, dim=1)]
     return torch.cat(facts, dim=1).clamp(-5, 5)
 
 
@@ -299,6 +403,6 @@ def _small(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer

@@ -73,11 +73,11 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "802dfb08d2e37cc20f42505164e5800909e1d3c1bf380dba216f5756d733bb2b",
+            "b9d4699e9163e8317ca176857630cbaef2171a85e304e169f17cb54f59cd9818",
             (
                 (
                     "motion-base.safetensors",
-                    "cdfac08d9c76e01e49a54c91ec4c29bd136d437239e41101b88a4e9f257226b0",
+                    "8cde4dc9c6b28dd14a44c0b9105a007373020b15f00d120c877176d7f5c9076a",
                 ),
             ),
         ),

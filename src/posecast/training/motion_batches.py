@@ -14,13 +14,13 @@ from torch import Tensor
 
 from posecast.motion import own_past
 from posecast.motion.seen import BACK, RECENT
+from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_residual import MotionInputs
-from posecast.training.fitting import FitConfig
 from posecast.training.motion_windows import KIND_CLIP, KIND_FIRST, KIND_VIDEO, MotionWindows
 
-_NO_MOMENT = (0.0, 3.0, 3.0, *[0.0] * (own_past.NUM_FACTS - 3))
 _INPUTS = tuple(each.name for each in fields(MotionInputs))
 _POINTS = ("pose", "was", "own", "own_best", "others", "future")
+_UNKNOWN_CLIPS_EVERY, _UNKNOWN_GROUPS_EVERY = 7, 4
 _MARKS = ("visible", "unseen", "never", "future_visible")
 
 
@@ -46,9 +46,9 @@ class MotionAugmentation:
 class MotionMix:
     """What a batch is made of."""
 
-    first: float = 0.22
+    first: float = 0.28
     """Share of windows of the first frames of a clip."""
-    clip: float = 0.35
+    clip: float = 0.3
     """Share of windows anywhere in a clip; the rest are of videos, as far as there are any."""
     unknown: float = 0.3
     """Share of a batch of people whom the bold forecast is not trained on."""
@@ -71,12 +71,46 @@ class MotionBatch:
     """-1 where nobody said."""
     video: Float[Tensor, " b"]
     """1 for windows of videos, 0 for those of clips."""
-    num_known: int
-    """How many rows are of people whom the bold forecast is trained on."""
+    known: Float[Tensor, " b"]
+    """1 for people whom the bold forecast is trained on."""
 
     def to(self, device: torch.device) -> "MotionBatch":
-        names = ("inputs", "future", "future_visible", "scale", "action", "video")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        return MotionBatch(
+            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
+        )
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How many batches of which size."""
+
+    batch_size: int
+    steps: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrackFacts:
+    """What is known of each track."""
+
+    action: Int[np.ndarray, " tracks"]
+    """-1 where nobody said."""
+    group: Int[np.ndarray, " tracks"]
+    unknown: Bool[np.ndarray, " tracks"]
+    """Whether the bold forecast is not trained on it at first."""
+    preferred: Bool[np.ndarray, " tracks"]
+    """Whether it is drawn more often."""
+
+
+def unknown_tracks(tracks: Sequence[MotionTrack]) -> Bool[np.ndarray, " tracks"]:
+    """Tracks that the bold forecast is not trained on, to train how far it is trusted: every
+    seventh clip, and videos of every fourth group."""
+    groups = sorted({track.group for track in tracks if not track.is_clip})
+    kept = set(groups[1::_UNKNOWN_GROUPS_EVERY])
+    clips = [number for number, track in enumerate(tracks) if track.is_clip]
+    marks = np.array([track.group in kept and not track.is_clip for track in tracks])
+    marks[clips[::_UNKNOWN_CLIPS_EVERY]] = True
+    return marks
 
 
 class MotionBatches:
@@ -85,41 +119,62 @@ class MotionBatches:
     def __init__(
         self,
         windows: MotionWindows,
-        actions: Int[np.ndarray, " tracks"],
-        groups: Int[np.ndarray, " tracks"],
-        unknown: Bool[np.ndarray, " tracks"],
-        preferred: Bool[np.ndarray, " tracks"],
+        tracks: TrackFacts,
         mirror: Sequence[int],
         mix: MotionMix,
         augmentation: MotionAugmentation,
-        fit: FitConfig,
+        plan: BatchPlan,
+        device: torch.device | None = None,
     ) -> None:
-        """`actions`, `groups`, `unknown` and `preferred` are facts of the tracks."""
+        self._device = device or torch.device("cpu")
         self._values = {
-            each.name: torch.from_numpy(getattr(windows, each.name)) for each in fields(windows)
+            each.name: torch.from_numpy(getattr(windows, each.name)).to(self._device)
+            for each in fields(windows)
         }
-        self._action = torch.from_numpy(actions[windows.track])
-        self._mirror = torch.tensor(mirror)
-        self._augmentation, self._seed = augmentation, fit.seed
-        self._together_from = round(fit.steps * mix.together)
-        hidden = round(fit.batch_size * mix.unknown) if unknown.any() else 0
-        sizes = {False: fit.batch_size - hidden, True: hidden}
-        self._draws, self._num_known = [], sizes[False]
-        for held, size in sizes.items():
-            rows = (unknown[windows.track] == held) & _usable(windows)
-            self._draws += _plan(windows, rows, size, mix, groups, preferred)
+        self._action = torch.from_numpy(tracks.action[windows.track]).to(self._device)
+        self._mirror = torch.tensor(mirror, device=self._device)
+        self._nothing = torch.tensor(own_past.NO_FACTS, device=self._device)
+        self._back = torch.tensor(BACK, device=self._device)[:, None]
+        self._augmentation, self._seed = augmentation, plan.seed
+        self._together_from = round(plan.steps * mix.together)
+        hidden = round(plan.batch_size * mix.unknown) if tracks.unknown.any() else 0
+        self._draws = []
+        for held, size in ((False, plan.batch_size - hidden), (True, hidden)):
+            rows = (tracks.unknown[windows.track] == held) & _usable(windows)
+            for pool, cumulative, count in _plan(windows, rows, size, mix, tracks):
+                values = (torch.from_numpy(pool), torch.from_numpy(cumulative))
+                self._draws.append((*(value.to(self._device) for value in values), count))
+        known = torch.arange(plan.batch_size, device=self._device) < plan.batch_size - hidden
+        self._known = known.float()
 
     def __call__(self, number: int) -> MotionBatch:
         """Batch number `number`."""
-        rng = np.random.default_rng([self._seed, number])
-        rows = [
-            pool[np.searchsorted(cumulative, rng.random(count))]
-            for pool, cumulative, count in self._draws
-        ]
-        chosen = torch.from_numpy(np.concatenate(rows))
+        generator = torch.Generator(self._device)
+        generator.manual_seed(int(np.random.default_rng([self._seed, number]).integers(2**62)))
+        batch = self.draw(1, generator)
+        if number >= self._together_from:
+            batch = replace(batch, known=torch.ones_like(batch.known))
+        return batch
+
+    def draw(
+        self,
+        batches: int,
+        generator: torch.Generator | None = None,
+        strength: Float[Tensor, " batches"] | None = None,
+    ) -> MotionBatch:
+        """Random batches, one after the other; `strength` times as strongly varied."""
+        rows = []
+        for pool, cumulative, count in self._draws:
+            luck = torch.rand(
+                batches, count, generator=generator, dtype=torch.float64, device=self._device
+            )
+            rows.append(pool[torch.searchsorted(cumulative, luck).clamp(max=len(pool) - 1)])
+        chosen = torch.cat(rows, dim=1).flatten()
+        if strength is None:
+            strength = torch.ones(batches, device=self._device)
+        strength = strength[:, None].expand(-1, len(chosen) // batches).flatten()
         values = {name: _single(value[chosen]) for name, value in self._values.items()}
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        values = self._vary(values, generator)
+        values = self._vary(values, generator, strength)
         return MotionBatch(
             MotionInputs(**{name: values[name] for name in _INPUTS}),
             values["future"],
@@ -127,27 +182,34 @@ class MotionBatches:
             values["scale"].clamp(max=1),
             self._action[chosen],
             (values["kind"] == KIND_VIDEO).float(),
-            len(chosen) if number >= self._together_from else self._num_known,
+            self._known.repeat(batches),
         )
 
-    def _vary(self, values: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def _vary(
+        self,
+        values: dict[str, Tensor],
+        generator: torch.Generator | None,
+        strength: Float[Tensor, " b"],
+    ) -> dict[str, Tensor]:
         settings, count = self._augmentation, len(values["pose"])
 
         def luck(*shape: int) -> Tensor:
-            return torch.rand(count, *shape, generator=generator)
+            return torch.rand(count, *shape, generator=generator, device=self._device)
 
-        values |= _hide(
-            values,
-            (luck(1) < settings.hidden) & (luck(values["pose"].shape[1]) < 0.25),
-            luck(values["pose"].shape[1]),
-        )
-        deviation = (luck(1, 1, 1) < settings.shaken) * luck(1, 1, 1) * settings.largest_shake
-        shape = (count, 1 + len(BACK), *values["pose"].shape[1:])
-        values |= _shake(values, torch.randn(shape, generator=generator) * deviation)
-        values |= _leave_out(values, luck() < settings.no_guess, luck() < settings.no_guess)
-        turn = (luck() * 2 - 1) * settings.rotation_degrees * torch.pi / 180
-        stretch = torch.randn(count, 2, generator=generator) * settings.stretch
-        return values | self._turn(values, _matrices(turn, stretch.exp()), luck() < 0.5)
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(count, *shape, generator=generator, device=self._device)
+
+        joints = values["pose"].shape[1]
+        hidden = luck() < settings.hidden * strength
+        values |= _hide(values, hidden[:, None] & (luck(joints) < 0.25), luck(joints), self._back)
+        deviation = (luck() < settings.shaken * strength) * luck() * settings.largest_shake
+        shift = normal(1 + len(BACK), *values["pose"].shape[1:])
+        values |= _shake(values, shift * deviation[:, None, None, None])
+        left_out = settings.no_guess * strength
+        values |= _leave_out(values, luck() < left_out, luck() < left_out, self._nothing)
+        turn = (luck() * 2 - 1) * settings.rotation_degrees * torch.pi / 180 * strength
+        stretch = normal(2) * settings.stretch * strength[:, None]
+        return values | self._turn(values, _matrices(turn, stretch.exp()), luck() < 0.5 * strength)
 
     def _turn(
         self,
@@ -161,7 +223,8 @@ class MotionBatches:
             other = value.index_select(joint_axis, self._mirror)
             where = mirrored.reshape(-1, *[1] * (value.ndim - 1))
             turned[name] = torch.where(where, other, value)
-        sign = torch.where(mirrored[:, None, None], torch.tensor([-1.0, 1.0]), torch.ones(2))
+        flipped = torch.stack([1 - 2 * mirrored.float(), torch.ones_like(matrix[:, 0, 0])], dim=-1)
+        sign = flipped[:, None]
         for name in _POINTS:
             points = turned[name]
             turned[name] = (points.flatten(1, -2) @ (matrix * sign).mT).reshape(points.shape)
@@ -178,8 +241,7 @@ def _plan(
     usable: Bool[np.ndarray, " n"],
     size: int,
     mix: MotionMix,
-    groups: Int[np.ndarray, " tracks"],
-    preferred: Bool[np.ndarray, " tracks"],
+    tracks: TrackFacts,
 ) -> list[tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"], int]]:
     """Windows of each kind, their cumulative chances, and how many are drawn."""
     shares = {KIND_FIRST: mix.first, KIND_CLIP: mix.clip}
@@ -193,9 +255,10 @@ def _plan(
         count = left if last else round(size * shares[kind] / total)
         left -= count
         track = windows.track[pool]
-        chance = np.where(preferred[track], mix.preferred, 1.0)
+        chance = np.where(tracks.preferred[track], mix.preferred, 1.0)
         if kind == KIND_VIDEO:  # a group of many videos does not drown the others
-            chance = 1 / np.sqrt(np.bincount(groups[track])[groups[track]])
+            group = tracks.group[track]
+            chance = 1 / np.sqrt(np.bincount(group)[group])
         cumulative = np.cumsum(chance / chance.sum())
         cumulative[-1] = 1.0
         plan.append((pool, cumulative, count))
@@ -208,18 +271,21 @@ def _single(value: Tensor) -> Tensor:
 
 
 def _hide(
-    values: dict[str, Tensor], hidden: Bool[Tensor, "b j"], luck: Float[Tensor, "b j"]
+    values: dict[str, Tensor],
+    hidden: Bool[Tensor, "b j"],
+    luck: Float[Tensor, "b j"],
+    back: Int[Tensor, "o 1"],
 ) -> dict[str, Tensor]:
     """Joints hidden in the last 1 to 9 frames: the last seen place stands in."""
     frames = (luck * (RECENT - 1)).long().clamp(max=RECENT - 2)
     hidden = hidden & (values["exists"].gather(1, frames) > 0)
     place = values["was"].gather(1, frames[:, None, :, None].expand(-1, 1, -1, 2))[:, 0]
     place = place * hidden[..., None]
-    back = torch.tensor(BACK)[:, None]
+    device = hidden.device
     lasts = frames[:, None] + 1
     within = ((back <= lasts) & hidden[:, None])[..., None]
     pose = values["pose"] + place
-    shown = ~((torch.arange(RECENT)[:, None] < lasts) & hidden[:, None])
+    shown = ~((torch.arange(RECENT, device=device)[:, None] < lasts) & hidden[:, None])
     return {
         "was": torch.where(within, 0.0, values["was"] - place[:, None]),
         "pose": pose - pose.mean(dim=1, keepdim=True),
@@ -240,7 +306,10 @@ def _shake(values: dict[str, Tensor], shift: Float[Tensor, "b o j 2"]) -> dict[s
 
 
 def _leave_out(
-    values: dict[str, Tensor], own: Bool[Tensor, " b"], others: Bool[Tensor, " b"]
+    values: dict[str, Tensor],
+    own: Bool[Tensor, " b"],
+    others: Bool[Tensor, " b"],
+    nothing: Float[Tensor, " 23"],
 ) -> dict[str, Tensor]:
     """Windows without one of the guesses."""
     left = {"own": own, "own_best": own, "others": others, "others_facts": others}
@@ -248,7 +317,6 @@ def _leave_out(
         name: values[name] * ~where.reshape(-1, *[1] * (values[name].ndim - 1))
         for name, where in left.items()
     }
-    nothing = torch.tensor(_NO_MOMENT)
     changed["own_facts"] = torch.where(own[:, None], nothing, values["own_facts"])
     return changed
 

@@ -4,8 +4,10 @@ The guesses take longer to find than a step of training, so a fixed set of windo
 A window never sees the future, nor, through the database of motion, its own track or its group.
 """
 
+import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -44,7 +46,7 @@ class MotionWindows:
     num_seen: Float[np.ndarray, " n"]
     own: Float[np.ndarray, "n m j 2"]
     own_best: Float[np.ndarray, "n m j 2"]
-    own_facts: Float[np.ndarray, "n 8"]
+    own_facts: Float[np.ndarray, "n 23"]
     others: Float[np.ndarray, "n m j 2"]
     others_facts: Float[np.ndarray, "n 4"]
     future: Float[np.ndarray, "n f j 2"]
@@ -58,7 +60,7 @@ class MotionWindows:
     def __len__(self) -> int:
         return len(self.pose)
 
-    def take(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "MotionWindows":
+    def take(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"] | slice) -> "MotionWindows":
         """Some of the windows."""
         return MotionWindows(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
@@ -174,10 +176,10 @@ def find_others(
     may not see."""
     cosines, facts = [], []
     for first in range(0, len(windows), _CHUNK):
-        part = windows.take(np.arange(first, min(first + _CHUNK, len(windows))))
-        found = base.find(_seen_again(part), None if apart is None else apart(part.track))
-        cosines.append(found.mean.astype(np.float16))
-        facts.append(found.facts)
+        part = windows.take(np.s_[first : first + _CHUNK])
+        found = base.guess(_seen_again(part), None if apart is None else apart(part.track))
+        cosines.append(found[0].astype(np.float16))
+        facts.append(found[1])
     values = vars(windows) | {
         "others": np.concatenate(cosines),
         "others_facts": np.concatenate(facts),
@@ -223,20 +225,34 @@ class WindowChoice:
     fastest: float = 1.25
 
 
-def choose_windows(tracks: Sequence[MotionTrack], choice: WindowChoice, seed: int) -> MotionWindows:
+def choose_windows(
+    tracks: Sequence[MotionTrack], choice: WindowChoice, seed: int, workers: int = 0
+) -> MotionWindows:
     """Windows of all tracks at several speeds; `others` is left empty."""
+    work = partial(_windows_of, choice, seed)
+    if workers:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            parts = pool.map(work, list(enumerate(tracks)), chunksize=4)
+    else:
+        parts = [work(each) for each in enumerate(tracks)]
+    return MotionWindows.join([part for part in parts if part is not None])
+
+
+def _windows_of(
+    choice: WindowChoice, seed: int, numbered: tuple[int, MotionTrack]
+) -> MotionWindows | None:
+    number, track = numbered
+    rng = np.random.default_rng([seed, number])
     parts = []
-    for number, track in enumerate(tracks):
-        rng = np.random.default_rng([seed, number])
-        for turn in range(choice.rounds_clip if track.is_clip else choice.rounds_video):
-            limits = np.log([choice.slowest, choice.fastest])
-            again = track.faster(float(np.exp(rng.uniform(*limits)))) if turn else track
-            places = _places_in_clip if track.is_clip else _places_in_video
-            ends, starts, kinds = places(len(again), choice, rng)
-            fits = ends < len(again) - 1
-            if fits.any():
-                parts.append(cut_windows(again, number, ends[fits], starts[fits], kinds[fits]))
-    return MotionWindows.join(parts)
+    for turn in range(choice.rounds_clip if track.is_clip else choice.rounds_video):
+        limits = np.log([choice.slowest, choice.fastest])
+        again = track.faster(float(np.exp(rng.uniform(*limits)))) if turn else track
+        places = _places_in_clip if track.is_clip else _places_in_video
+        ends, starts, kinds = places(len(again), choice, rng)
+        fits = ends < len(again) - 1
+        if fits.any():
+            parts.append(cut_windows(again, number, ends[fits], starts[fits], kinds[fits]))
+    return MotionWindows.join(parts) if parts else None
 
 
 Places = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]

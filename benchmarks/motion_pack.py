@@ -1,0 +1,79 @@
+"""All that the motion networks learn from in a few megabytes, without test clips.
+
+    python -m benchmarks.motion_pack STORE TRACKS.npz FOLDER
+
+Leaves FOLDER/tracks.npz, the poses of training and validation clips and of the videos, and the
+database of motion of the training clips. `benchmarks.motion_many` needs nothing else.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from posecast.motion.neighbours import BASE_FILE
+from posecast.motion.tracks import MotionTrack
+from posecast.skeletons import PENN_ACTION
+
+TRACKS_FILE = "tracks.npz"
+_FACTS = ("name", "group", "action", "box_side_px", "is_clip")
+
+
+def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
+    """Poses of training and validation clips and of the videos, and the database of the clips."""
+    from posecast.store.reading import Store
+    from posecast.training.beginning import choose_clips
+    from posecast.training.motion import MotionTrainingConfig, tracks_of
+    from posecast.training.motion_windows import build_base
+
+    store = Store.open(store_path)
+    config = MotionTrainingConfig(tracks=(tracks_path,))
+    chosen = choose_clips(config, store)
+    known = tracks_of(config, chosen.train)
+    both = known + tracks_of(config, chosen.validation, held_out=True)
+    facts = {"skeleton": PENN_ACTION.name, "fps": "30", "made_from": store.info.dataset}
+    clips = [track for track in known if track.is_clip]
+    base, sources = build_base(clips, PENN_ACTION.mirror, facts)
+    folder.mkdir(parents=True, exist_ok=True)
+    base.save(folder / BASE_FILE)
+    joints = np.concatenate([track.joints_px for track in both])
+    np.savez_compressed(
+        folder / TRACKS_FILE,
+        joints=np.round(joints * 16).astype(np.int16),
+        visible=np.packbits(np.concatenate([track.visible for track in both])),
+        lengths=[len(track) for track in both],
+        sources=sources,
+        held_out=np.arange(len(both)) >= len(known),
+        **{name: [getattr(track, name) for track in both] for name in _FACTS},
+    )
+
+
+def unpack(folder: Path) -> tuple[list[MotionTrack], list[MotionTrack], np.ndarray]:
+    """Tracks to learn from, tracks held out, and from which track each entry of the base is."""
+    with np.load(folder / TRACKS_FILE) as file:
+        arrays = dict(file)
+    joints = arrays["joints"].astype(np.float32) / 16
+    shape = joints.shape[:2]
+    visible = (
+        np.unpackbits(arrays["visible"], count=shape[0] * shape[1]).reshape(shape).astype(bool)
+    )
+    known, held_out = [], []
+    for row, end in enumerate(np.cumsum(arrays["lengths"])):
+        frames = slice(end - arrays["lengths"][row], end)
+        facts = {name: arrays[name][row].item() for name in _FACTS}
+        track = MotionTrack(joints_px=joints[frames], visible=visible[frames], **facts)
+        (held_out if arrays["held_out"][row] else known).append(track)
+    return known, held_out, arrays["sources"]
+
+
+def main() -> None:
+    """Pack what the command line names."""
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("store", "tracks", "folder"):
+        flags.add_argument(name, type=Path)
+    asked = flags.parse_args()
+    pack(asked.store, asked.tracks, asked.folder)
+
+
+if __name__ == "__main__":
+    main()
