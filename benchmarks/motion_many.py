@@ -26,12 +26,8 @@ from benchmarks.motion_pack import unpack
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import (
-    MotionInputs,
-    MotionResidual,
-    MotionResidualConfig,
-    flip,
-)
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.networks.motion_values import MotionInputs, flip
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posecast.motion.seen import BACK
-from posecast.networks.motion_residual import MotionInputs, MotionOutputs
+from posecast.networks.motion_values import MotionInputs, MotionOutputs
 from posecast.training.motion_batches import MotionBatch
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 

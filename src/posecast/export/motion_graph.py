@@ -16,7 +16,8 @@ from posecast.motion import own_past as past
 from posecast.motion.basis import HORIZON
 from posecast.motion.neighbours import LOOKED_AT, NUM_NEIGHBOURS, MotionBase
 from posecast.motion.seen import BACK, LONGEST_UNSEEN, RECENT
-from posecast.networks.motion_residual import MotionInputs, MotionResidual, flip
+from posecast.networks.motion_residual import MotionResidual
+from posecast.networks.motion_values import MotionInputs, flip
 from posecast.skeletons import SKELETONS, Skeleton
 
 _HUGE = 1e30

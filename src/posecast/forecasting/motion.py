@@ -20,7 +20,8 @@ from posecast.motion.long import go_on
 from posecast.motion.neighbours import MotionBase, Neighbours
 from posecast.motion.own_past import OwnPast, own_past
 from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, resample, see
-from posecast.networks.motion_residual import MotionInputs, MotionResidual
+from posecast.networks.motion_residual import MotionResidual
+from posecast.networks.motion_values import MotionInputs
 from posecast.skeletons import SKELETONS, Skeleton
 
 MAX_PAST = 900

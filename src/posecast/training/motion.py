@@ -19,11 +19,8 @@ from posecast.motion.basis import FPS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import RECENT
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import (
-    MotionInputs,
-    MotionResidual,
-    MotionResidualConfig,
-)
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.networks.motion_values import MotionInputs
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (

@@ -15,7 +15,7 @@ from torch import Tensor
 from posecast.motion import own_past
 from posecast.motion.seen import BACK, RECENT
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import MotionInputs
+from posecast.networks.motion_values import MotionInputs
 from posecast.training.motion_windows import KIND_CLIP, KIND_FIRST, KIND_VIDEO, MotionWindows
 
 _INPUTS = tuple(each.name for each in fields(MotionInputs))

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.networks.motion_residual import QUANTILES, MotionOutputs
+from posecast.networks.motion_residual import QUANTILES
+from posecast.networks.motion_values import MotionOutputs
 from posecast.training.motion_batches import MotionBatch
 from posecast.training.motion_windows import FRAMES
 

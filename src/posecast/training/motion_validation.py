@@ -10,7 +10,7 @@ from torch import Tensor
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.seen import RECENT
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import MotionInputs
+from posecast.networks.motion_values import MotionInputs
 from posecast.training.motion_windows import (
     FRAMES,
     KIND_FIRST,
