@@ -45,7 +45,7 @@ class MotionGraph(nn.Module):
         inputs, size, last = _see(joints, past_visible, last_seen)
         own = _own_past(joints)
         others, others_facts = self.others(inputs)
-        basis, unit = self.network.members[0].basis, size[:, None, None, None]
+        basis, unit = self.network.basis, size[:, None, None, None]
         inputs |= {
             "own": _to_cosines(own["mean"] / unit, basis),
             "own_best": _to_cosines(own["best"] / unit, basis),

@@ -240,6 +240,11 @@ class MotionResidual(nn.Module):
         self.register_buffer("mirror", mirror, persistent=False)
         self.members = nn.ModuleList(MotionMember(config) for _ in range(config.members))
 
+    @property
+    def basis(self) -> Float[Tensor, "t m"]:
+        """The cosines in which guesses are given."""
+        return self.members[0].get_buffer("basis")
+
     def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
         said: list[MotionOutputs] = [member(inputs, frames) for member in self.members]
