@@ -11,7 +11,7 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
-from posecast.motion.bones import SLACK, hold_limbs, limb_lengths
+from posecast.motion.bones import IN_FORCE_FRAMES, SLACK, hold_limbs, limb_lengths
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION
 from posecast.training.motion_windows import build_base
@@ -151,17 +151,31 @@ def test_a_motion_seen_once_neither_freezes_nor_leaves(forecaster):
 
 
 def test_limbs_grow_no_longer_than_they_were_seen():
-    past = swinging(30, 25)
-    future = past[:20] * np.linspace(1, 3, 20)[:, None, None].astype(np.float32)
+    past = swinging(64, 25)
+    future = past * np.linspace(1, 3, 64)[:, None, None].astype(np.float32)
+    visible = np.ones(past.shape[:2], bool)
+
+    held = hold_limbs(future, past, visible, PENN_ACTION)
+
+    single = [number for number, limb in enumerate(PENN_ACTION.limbs) if len(limb[1]) == 1]
+    longest = SLACK * limb_lengths(past, PENN_ACTION).max(axis=0)[single]
+    asked, found = (limb_lengths(each, PENN_ACTION)[:, single] for each in (future, held))
+    yet = np.exp(-np.arange(1, 65) / IN_FORCE_FRAMES)[:, None]
+    assert (found <= yet * asked + (1 - yet) * longest + 1e-3).all()
+    assert (asked > 1.5 * longest).any()
+    np.testing.assert_allclose(hold_limbs(past, past, visible, PENN_ACTION), past, rtol=0.3)
+
+
+def test_a_last_pose_with_a_limb_too_long_is_not_left_at_once():
+    past = swinging(40, 25)
+    past[-1, 3] += 200
+    future = np.repeat(past[-1:], 30, axis=0)
 
     held = hold_limbs(future, past, np.ones(past.shape[:2], bool), PENN_ACTION)
 
-    single = [number for number, limb in enumerate(PENN_ACTION.limbs) if len(limb[1]) == 1]
-    longest = limb_lengths(past, PENN_ACTION).max(axis=0)[single]
-    assert (limb_lengths(held, PENN_ACTION)[:, single] <= SLACK * longest + 1e-3).all()
-    np.testing.assert_allclose(
-        hold_limbs(past, past, np.ones((30, 13), bool), PENN_ACTION), past, rtol=0.3
-    )
+    off = np.linalg.norm(held - future, axis=-1)[:, 3]
+    assert off[0] < 0.15 * off[-1]
+    assert off[-1] > 100
 
 
 def test_nine_tenths_need_a_wider_radius_than_half(forecaster):

@@ -351,7 +351,9 @@ def _hold_limbs(
         length = vector.norm(dim=-1, keepdim=True)
         start = torch.stack([joints[parent] for parent in parents]).mean(dim=0)
         joints[ends[0]] = start + vector * (longest / length.clamp(min=1e-9)).clamp(max=1)
-    return torch.stack(joints, dim=2)
+    held = torch.stack(joints, dim=2)
+    yet = torch.exp(-torch.arange(1, HORIZON + 1, device=held.device) / bones.IN_FORCE_FRAMES)
+    return held + yet[:, None, None] * (future - held)
 
 
 def _to_cosines(

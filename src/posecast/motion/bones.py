@@ -1,7 +1,8 @@
 """Limbs of forecasts never grow longer than they were seen to be.
 
 In the image a limb grows shorter as it turns towards the camera, but no longer than it is. So the
-longest seen length, and a little, is the most that a forecast may show.
+longest seen length, and a little, is the most that a forecast may show. A last pose that shows more
+(estimators err) is not left at once: the limit comes into force within half a second.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from posecast.skeletons import Skeleton
 
 SLACK = 1.1
 """A forecast limb may be this many times as long as the longest that was seen."""
+IN_FORCE_FRAMES = 8.0  # of `basis.FPS`
 SHARE_OF_FRAMES = 0.9  # of the seen frames: a few wrong ones do not make a longer limb
 
 
@@ -19,10 +21,12 @@ def hold_limbs(
     past_px: Float[np.ndarray, "p j 2"],
     past_visible: Bool[np.ndarray, "p j"],
     skeleton: Skeleton,
+    rate: float = 1.0,
 ) -> Float[np.ndarray, "*s t j 2"]:
     """Poses whose limbs are shortened where they are too long; what hangs on them moves along.
 
-    A limb that was never seen with both its ends is left alone.
+    A limb that was never seen with both its ends is left alone. `rate`: frames of `basis.FPS` from
+    one of these poses to the next.
     """
     held = future_px.copy()
     for limb in skeleton.limbs:
@@ -39,7 +43,9 @@ def hold_limbs(
         length = np.linalg.norm(vector, axis=-1, keepdims=True)
         vector = vector * np.minimum(1, longest / np.maximum(length, 1e-9))
         held[..., child, :] = held[..., ends[0], :].mean(axis=-2) + vector
-    return held
+    ahead = rate * np.arange(1, future_px.shape[-3] + 1)
+    yet = np.exp(-ahead / IN_FORCE_FRAMES).astype(held.dtype)[:, None, None]
+    return held + yet * (future_px - held)
 
 
 def limb_lengths(
