@@ -344,8 +344,8 @@ def _hold_limbs(
         shown = visible[:, :, [*parents, *ends]].all(dim=2)
         lengths = (seen[:, :, ends[0]] - seen[:, :, parents].mean(dim=2)).norm(dim=-1)
         lengths = torch.where(shown, lengths, _HUGE).sort(dim=1).values
-        others = (shown.sum(dim=1, keepdim=True) - 1).clamp(min=0).double()
-        place = (bones.SHARE_OF_FRAMES * others).long()
+        others = (shown.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        place = bones.KEPT_TENTHS * others // 10  # whole numbers: exporters round products
         longest = bones.SLACK * lengths.gather(1, place)[..., None]
         vector = future[:, :, ends[0]] - future[:, :, parents].mean(dim=2)
         length = vector.norm(dim=-1, keepdim=True)

@@ -13,7 +13,7 @@ from posecast.skeletons import Skeleton
 SLACK = 1.1
 """A forecast limb may be this many times as long as the longest that was seen."""
 IN_FORCE_FRAMES = 8.0  # of `basis.FPS`
-SHARE_OF_FRAMES = 0.9  # of the seen frames: a few wrong ones do not make a longer limb
+KEPT_TENTHS = 9  # of the seen frames: a few wrong ones do not make a longer limb
 
 
 def hold_limbs(
@@ -38,7 +38,7 @@ def hold_limbs(
             continue
         child = ends[1][0]
         lengths = np.sort(_lengths(past_px[seen], ends[0], child))
-        longest = SLACK * lengths[int(SHARE_OF_FRAMES * (len(lengths) - 1))]
+        longest = SLACK * lengths[KEPT_TENTHS * (len(lengths) - 1) // 10]
         vector = future_px[..., child, :] - future_px[..., ends[0], :].mean(axis=-2)
         length = np.linalg.norm(vector, axis=-1, keepdims=True)
         vector = vector * np.minimum(1, longest / np.maximum(length, 1e-9))
