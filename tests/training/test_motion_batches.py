@@ -74,6 +74,18 @@ def test_an_untrained_network_says_nothing_of_its_own(batches):
     torch.testing.assert_close(said.bold.flatten(2), expected, atol=1e-4, rtol=1e-3)
 
 
+def test_a_frame_is_forecast_alike_whichever_others_are_asked_for(batches):
+    network = MotionResidual(MotionResidualConfig(width=16, blocks=2)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    inputs, frames = batches(0).inputs, torch.tensor(FRAMES)
+
+    some, every = network(inputs, frames), network(inputs)
+
+    torch.testing.assert_close(some.moved, every.moved[:, frames], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(some.log_radius, every.log_radius[:, :, frames])
+
+
 def test_a_mirrored_motion_has_a_mirrored_forecast(batches):
     network = MotionResidual(MotionResidualConfig(width=16, blocks=2)).eval()
     torch.nn.init.normal_(network.members[0].add.weight, std=0.1)

@@ -38,6 +38,8 @@ _READ = 12
 """Cosines of a guess that are read; the finer ones are noise."""
 _FILTERS, _FILTERED = 4, RECENT - 1
 """Linear filters, and how many of the frames of `BACK` they look at."""
+_APART_AT = (1, 5, 12, 21, 37, 64)
+"""Frames ahead at which trust looks how far the cautious and the bold forecast are apart."""
 _RADIUS_OFFSET = -3.0
 _STEP = 0.3
 _PARTS = ("own_past", "neighbours", "older_frames", "filters", "bold", "cautious")
@@ -187,7 +189,7 @@ class MotionMember(nn.Module):
             bold = carried + _over_time(added * self.fineness, steps)
             bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
             cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
-            apart = _how_far_apart(cautious, bold)
+            apart = _how_far_apart(cautious, bold, frames)
             trust = torch.sigmoid(self.trust(torch.cat([facts, apart], dim=1)) + 1) @ knots
         trust = 1 - (1 - trust) * self._part("cautious")
         joints = inputs.pose.shape[1]
@@ -316,11 +318,13 @@ _NUM_FACTS = own_past.NUM_FACTS + neighbours.NUM_FACTS + 8
 
 
 def _how_far_apart(
-    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"]
+    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"], frames: Tensor | None
 ) -> Float[Tensor, "b k"]:
-    """Logarithm of the mean distance of two forecasts, at the knots' share of the frames given."""
+    """Logarithm of the mean distance of two forecasts at the same frames, whichever are given."""
     distance = ((bold - cautious).detach().square().sum(-1) + 1e-8).sqrt().mean(-1)
-    at = torch.linspace(0, distance.shape[1] - 1, _KNOTS, device=distance.device).long()
+    at = torch.tensor(_APART_AT, device=distance.device) - 1
+    if frames is not None:  # the first of those given that is not before it
+        at = torch.searchsorted(frames, at).clamp(max=frames.shape[0] - 1)
     return torch.log(distance[:, at] + 1e-3) / 3
 
 
