@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -121,6 +121,7 @@ class MotionMember(nn.Module):
     fineness: Tensor
     widening: Tensor
     parts: Tensor
+    apart_at: Tensor
 
     def __init__(self, config: MotionResidualConfig) -> None:
         super().__init__()
@@ -148,6 +149,7 @@ class MotionMember(nn.Module):
         steps = torch.cat([basis, torch.ones(HORIZON, 1)], dim=1)
         self.register_buffer("steps", steps, persistent=False)
         self.register_buffer("knots", _knots(), persistent=False)
+        self.register_buffer("apart_at", torch.tensor(_APART_AT) - 1, persistent=False)
         fineness = torch.cat([fineness, torch.full((1, 1, 1), _STEP)])
         self.register_buffer("fineness", fineness, persistent=False)
         parts = [float(getattr(config, name)) for name in _PARTS]
@@ -189,13 +191,19 @@ class MotionMember(nn.Module):
             bold = carried + _over_time(added * self.fineness, steps)
             bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
             cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
-            apart = _how_far_apart(cautious, bold, frames)
+            apart = _how_far_apart(cautious, bold, self._apart_at(frames))
             trust = torch.sigmoid(self.trust(torch.cat([facts, apart], dim=1)) + 1) @ knots
         trust = 1 - (1 - trust) * self._part("cautious")
         joints = inputs.pose.shape[1]
         spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
         log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
         return MotionOutputs(cautious, bold, trust * self._part("bold"), logits, log_radius)
+
+    def _apart_at(self, frames: Int[Tensor, " f"] | None) -> Int[Tensor, " k"]:
+        """Places of `_APART_AT` among the frames given, or of the next that is given."""
+        if frames is None:
+            return self.apart_at
+        return torch.searchsorted(frames, self.apart_at).clamp(max=frames.shape[0] - 1)
 
     def _think(self, inputs: MotionInputs) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
         hidden = self.early(self.read(self.drop_inputs(self._features(inputs))))
@@ -318,13 +326,10 @@ _NUM_FACTS = own_past.NUM_FACTS + neighbours.NUM_FACTS + 8
 
 
 def _how_far_apart(
-    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"], frames: Tensor | None
+    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"], at: Int[Tensor, " k"]
 ) -> Float[Tensor, "b k"]:
-    """Logarithm of the mean distance of two forecasts at the same frames, whichever are given."""
+    """Logarithm of the mean distance of two forecasts."""
     distance = ((bold - cautious).detach().square().sum(-1) + 1e-8).sqrt().mean(-1)
-    at = torch.tensor(_APART_AT, device=distance.device) - 1
-    if frames is not None:  # the first of those given that is not before it
-        at = torch.searchsorted(frames, at).clamp(max=frames.shape[0] - 1)
     return torch.log(distance[:, at] + 1e-3) / 3
 
 
