@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "b9d4699e9163e8317ca176857630cbaef2171a85e304e169f17cb54f59cd9818",
+            "5fec3a5479916bca13cb8e56f3e2d4e6951293a872c706e2aecef8f860d29c96",
             (
                 (
                     "motion-base.safetensors",
