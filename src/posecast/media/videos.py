@@ -311,7 +311,7 @@ def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
 
 
 def write_mp4(
-    path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 16
+    path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
 ) -> None:
     """Write H.264 (yuv420p, plays everywhere); odd sizes gain a repeated row or column.
 
@@ -325,7 +325,7 @@ def write_mp4(
 
 
 def mp4_writer(
-    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 16
+    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
 ) -> Callable[[Path], None]:
     """What fills a temporary file for `path`, as `write_mp4` does."""
     first, frames = _peek(frames, fps, path)

@@ -1,6 +1,7 @@
 """Convolutions and what follows them as NVIDIA GPUs are fast at: the same numbers up to rounding.
 
-Elsewhere, and where maps do not lie channels last, these are torch's own layers.
+Elsewhere, and where maps do not lie channels last, these are torch's own layers. Maps are (b c h w)
+throughout; types say no shapes, as checks of them cannot be traced by torch.compile.
 """
 
 import os
@@ -10,7 +11,6 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 class ConvReLUs(nn.Sequential):
     """Convolutions with a ReLU after each, and poolings between them."""
 
-    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d _ _"]:
+    def forward(self, input: Tensor) -> Tensor:
         for layer in self:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 input = conv_relu(layer, input)
@@ -27,9 +27,7 @@ class ConvReLUs(nn.Sequential):
         return input
 
 
-def conv_relu(
-    layer: nn.Conv2d | nn.ConvTranspose2d, x: Float[Tensor, "b c h w"]
-) -> Float[Tensor, "b d _ _"]:
+def conv_relu(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The layer's answer, cut off below 0."""
     if layer.bias is not None and (kernels := kernels_for(x)) is not None:
         maps = without_bias(layer, x)
@@ -39,9 +37,7 @@ def conv_relu(
     return functional.relu(layer(x), inplace=True)
 
 
-def without_bias(
-    layer: nn.Conv2d | nn.ConvTranspose2d, x: Float[Tensor, "b c h w"]
-) -> Float[Tensor, "b d _ _"]:
+def without_bias(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The layer's products alone."""
     if isinstance(layer, nn.Conv2d):
         return layer._conv_forward(x, layer.weight, None)  # noqa: SLF001
@@ -49,9 +45,7 @@ def without_bias(
     return functional.conv_transpose2d(x, layer.weight, None, *how)  # pyright: ignore[reportArgumentType]
 
 
-def in_eights(
-    x: Float[Tensor, "b c h w"], kernel: Float[Tensor, "d c kh kw"]
-) -> tuple[Float[Tensor, "b c8 h w"], Float[Tensor, "d c8 kh kw"]]:
+def in_eights(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Both with channels of zeros up to a multiple of eight, which a GPU multiplies faster than
     three."""
     missing = -x.shape[1] % 8
@@ -63,7 +57,7 @@ def in_eights(
 class EightsConv2d(nn.Conv2d):
     """A convolution of any number of channels, `in_eights`."""
 
-    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d _ _"]:
+    def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(*in_eights(input, self.weight), self.bias)
 
 

@@ -149,7 +149,6 @@ def _hub() -> Any:
 def _speaking(name: str) -> Iterator[None]:
     """What the hub or the network refuses in the block becomes a PosecastError."""
     errors = importlib.import_module("huggingface_hub.errors")
-    httpx = importlib.import_module("httpx")
     try:
         yield
     except errors.RepositoryNotFoundError as error:
@@ -163,6 +162,6 @@ def _speaking(name: str) -> Iterator[None]:
         raise PosecastError(
             f"{name}: not a model that posecast pushed: it lacks a file ({error})"
         ) from error
-    except (errors.HfHubHTTPError, httpx.HTTPError, OSError) as error:
+    except (errors.HTTPError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
         raise PosecastError(f"{name}: the hub refused or cannot be reached: {first}") from error
