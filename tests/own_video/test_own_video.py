@@ -390,20 +390,26 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     assert np.abs(result.seen.joints_px - expected).max() < 3
 
 
-@pytest.mark.parametrize("panels", [True, False])
-def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
-    """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
-    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 3)
-    alive, most = [], []
+def numbers_alive(monkeypatch):
+    """How many shown pictures were held, noted whenever one is made."""
+    alive, numbers = [], []
     make = videos.show
 
     def counting(stored, look, shown_hw):
         picture = make(stored, look, shown_hw).copy()
         alive.append(weakref.ref(picture))
-        most.append(sum(each() is not None for each in alive))
+        numbers.append(sum(each() is not None for each in alive))
         return picture
 
     monkeypatch.setattr(videos, "show", counting)
+    return numbers
+
+
+@pytest.mark.parametrize("panels", [True, False])
+def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
+    """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
+    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 3)
+    most = numbers_alive(monkeypatch)
     model = LooksBack()
     model.needs = dataclasses.replace(model.needs, max_past=40)
     video = write(tmp_path / "a.mp4", walking(24))
@@ -419,16 +425,7 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
 
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
     """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
-    alive, most = [], []
-    make = videos.show
-
-    def counting(stored, look, shown_hw):
-        picture = make(stored, look, shown_hw).copy()
-        alive.append(weakref.ref(picture))
-        most.append(sum(each() is not None for each in alive))
-        return picture
-
-    monkeypatch.setattr(videos, "show", counting)
+    most = numbers_alive(monkeypatch)
     frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
     video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
     config = dataclasses.replace(CONFIG, fps=100 / 3)
