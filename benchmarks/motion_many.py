@@ -12,73 +12,37 @@ design that validated best.
 import argparse
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, stack_module_state, vmap
 
 from benchmarks.motion_pack import unpack
+from benchmarks.motion_stacked import Fit, Many, Variant, captured
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.networks.motion_values import MotionInputs, flip
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
 from posecast.training.motion_batches import (
     BatchPlan,
     MotionAugmentation,
-    MotionBatch,
     MotionBatches,
     MotionMix,
     TrackFacts,
+    unknown_tracks,
 )
-from posecast.training.motion_loss import MotionLoss, MotionLossConfig
-from posecast.training.motion_validation import (
-    AHEAD,
-    mean_share,
-    shares_of_last_pose,
-    validation_windows,
-)
+from posecast.training.motion_validation import AHEAD, mean_share, validation_windows
 from posecast.training.motion_windows import (
     MotionWindows,
     WindowChoice,
     choose_windows,
     find_others,
 )
-
-MODEL = MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One network: its seed, and what it is trained without."""
-
-    name: str
-    seed: int = 0
-    without: tuple[str, ...] = ()
-    """Parts of `MotionResidualConfig`."""
-    all_known: bool = False
-    """Whether the bold forecast is trained on everybody from the beginning."""
-    augmentation: float = 1.0
-    action: float = 1.0
-    regret: float = 0.5
-    near: float = 0.3
-    rate: float = 1.0
-    """Factor of the learning rate."""
-    dropout: float = MODEL.dropout
-    decay: float = 0.1
-
-    def config(self, actions: tuple[str, ...]) -> MotionResidualConfig:
-        parts = dict.fromkeys(self.without, False)
-        return replace(MODEL, actions=actions, dropout=self.dropout, **parts)
-
 
 DESIGNS = ("free", "held")
 """Of which five seeds are trained; the one that validates better is kept."""
@@ -101,179 +65,6 @@ VARIANTS = (
     Variant("frames count nearly alike", near=-0.7),
     Variant("half the learning rate", rate=0.5),
 )
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How all of them are fitted."""
-
-    batch_size: int = 512
-    rate: float = 2e-3
-    clip_norm: float = 1.0
-    average: float = 0.999
-
-
-class Many:
-    """Stacked networks, their optimiser and averages."""
-
-    def __init__(
-        self,
-        variants: tuple[Variant, ...],
-        actions: tuple[str, ...],
-        batches: MotionBatches,
-        fit: Fit,
-        device: torch.device,
-    ) -> None:
-        self.variants, self.actions = variants, actions
-        self._batches, self._fit, self._device = batches, fit, device
-        networks = []
-        for variant in variants:
-            torch.manual_seed(variant.seed)
-            networks.append(MotionResidual(variant.config(actions)))
-        self.template = networks[0].to(device)
-        params, self.buffers = stack_module_state([network.to(device) for network in networks])
-        self.params = {name: value.detach().requires_grad_() for name, value in params.items()}
-        self._first = {name: value.detach().clone() for name, value in params.items()}
-        self.average = {name: value.detach().clone() for name, value in params.items()}
-        self._moments = [[torch.zeros_like(value) for value in params.values()] for _ in range(2)]
-        self.done = torch.zeros((), device=device)
-        """Updates made."""
-        self.rate = torch.tensor(fit.rate, device=device)
-        self.together = torch.zeros((), device=device)
-        """1 from when on the bold forecast is trained on everybody."""
-
-        def column(name: str) -> Tensor:
-            return torch.tensor([float(getattr(each, name)) for each in variants], device=device)
-
-        self._of = {
-            name: column(name) for name in ("augmentation", "action", "all_known", "rate", "decay")
-        }
-        self._losses = [
-            MotionLoss(MotionLossConfig(regret=each.regret, near_weight=each.near), device)
-            for each in variants
-        ]
-
-    @torch.no_grad()
-    def begin_again(self) -> None:
-        """Weights as at the beginning."""
-        for name, first in self._first.items():
-            self.params[name].copy_(first)
-            self.average[name].copy_(first)
-        for moments in self._moments:
-            for moment in moments:
-                moment.zero_()
-        self.done.zero_()
-
-    def step(self) -> Tensor:
-        """One update of all of them; the loss of each."""
-        count = len(self.variants)
-        batch = self._batches.draw(count, strength=self._of["augmentation"])
-        known = torch.maximum(batch.known.unflatten(0, (count, -1)), self._of["all_known"][:, None])
-        batch = replace(batch, known=torch.maximum(known, self.together).flatten())
-        rows = [
-            tuple(
-                getattr(batch.inputs, each.name).unflatten(0, (count, -1))
-                for each in fields(MotionInputs)
-            ),
-            tuple(
-                getattr(batch, each.name).unflatten(0, (count, -1))
-                for each in fields(MotionBatch)
-                if each.name != "inputs"
-            ),
-        ]
-        settings = [
-            torch.stack([getattr(loss, name) for loss in self._losses])
-            for name in ("weights", "regret")
-        ]
-
-        def one(params, buffers, inputs, rest, weights, regret, action):
-            inputs = MotionInputs(*inputs)
-            said = functional_call(
-                self.template, (params, buffers), (inputs, self._losses[0].frames)
-            )
-            loss = self._losses[0].terms(said, MotionBatch(inputs, *rest), weights, regret)
-            return sum(value * (action if name == "action" else 1) for name, value in loss.items())
-
-        losses = vmap(one, randomness="different")(
-            self.params, self.buffers, *rows, *settings, self._of["action"]
-        )
-        gradients = torch.autograd.grad(losses.sum(), list(self.params.values()))
-        self._descend(gradients)
-        return losses.detach()
-
-    @torch.no_grad()
-    def _descend(self, gradients: tuple[Tensor, ...]) -> None:
-        """AdamW, each network's gradient cut to the same length."""
-        fit, params = self._fit, list(self.params.values())
-        length = sum(each.flatten(1).square().sum(dim=1) for each in gradients).sqrt()
-        factor = (fit.clip_norm / (length + 1e-6)).clamp(max=1)
-        self.done += 1
-        first, second = self._moments
-        corrections = (1 - 0.9**self.done, 1 - 0.999**self.done)
-        for gradient, param, mean, square, kept in zip(
-            gradients, params, first, second, self.average.values(), strict=True
-        ):
-            shape = (-1, *[1] * (param.ndim - 1))
-            gradient = gradient * factor.view(shape)
-            rate = (self.rate * self._of["rate"]).view(shape)
-            mean.lerp_(gradient, 0.1)
-            square.lerp_(gradient.square(), 0.001)
-            change = (mean / corrections[0]) / ((square / corrections[1]).sqrt() + 1e-8)
-            param.sub_(rate * (change + self._of["decay"].view(shape) * param))
-            # A short memory at first, so that random weights are forgotten.
-            keep = torch.minimum(
-                (self.done + 1) / (self.done + 10), torch.full_like(self.done, fit.average)
-            )
-            kept.add_((param - kept) * (1 - keep))
-
-    def validate(
-        self, sets: dict[str, MotionWindows], rows: list[int]
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """Shares of the last pose's error of some variants' averaged weights."""
-        self.template.eval()
-        found = {}
-        for row in rows:
-            state = {name: value[row] for name, value in (self.average | self.buffers).items()}
-            forecast = partial(self._forecast, state)
-            found[self.variants[row].name] = {
-                name: shares_of_last_pose(forecast, part, self._device)
-                for name, part in sets.items()
-            }
-        self.template.train()
-        return found
-
-    @torch.no_grad()
-    def _forecast(self, state: dict[str, Tensor], inputs: MotionInputs, frames: Tensor) -> Tensor:
-        seen, turned = (
-            functional_call(self.template, state, (each, frames)).moved
-            for each in (inputs, inputs.mirrored(state["mirror"]))
-        )
-        return (seen + flip(turned, state["mirror"])) / 2
-
-    def weights(self, row: int) -> dict[str, Tensor]:
-        """Averaged weights of one network, in half precision, as a run keeps them."""
-        names = self.template.state_dict()
-        stacked = self.average | self.buffers
-        return {name: stacked[name][row].detach().half().cpu() for name in names}
-
-
-def captured(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """The step as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        losses = step()
-
-    def replay() -> Tensor:
-        graph.replay()
-        return losses
-
-    return replay
 
 
 def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
@@ -308,7 +99,7 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     facts, mix = track_facts(known, actions), MotionMix(together=asked.together)
     settings = (mix, MotionAugmentation(), BatchPlan(fit.batch_size, 1), device)
     batches = MotionBatches(windows, facts, PENN_ACTION.mirror, *settings)
-    many = Many(variants, actions, batches, fit, device)
+    many = Many(variants, actions, [(len(variants), batches)], fit, device)
     torch.set_float32_matmul_precision("high")  # not before: distances of neighbours need it all
     torch.manual_seed(0)
     one_step = many.step if asked.eager else captured(many.step)
@@ -319,8 +110,6 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
 
 def track_facts(tracks: list[MotionTrack], actions: tuple[str, ...]) -> TrackFacts:
     """As `training.motion` has them by default."""
-    from posecast.training.motion_batches import unknown_tracks
-
     groups = np.unique([track.group for track in tracks], return_inverse=True)[1]
     numbers = [actions.index(track.action) if track.action else -1 for track in tracks]
     preferred = [track.action in PAPER_ACTIONS for track in tracks]
@@ -351,7 +140,9 @@ class Record:
             score = float(np.mean([scores[name] for name in names])) if names else np.inf
             if score < self.best:
                 self.best = score
-                self._keep(names, turn, step)
+                kept = [row for row in rows if self.many.variants[row].name in names]
+                made = {"design": design, "turn": turn}
+                keep_seeds(self.many, kept, self.out, made)
         shares = {
             variant: {name: row.round(4).tolist() for name, row in each.items()}
             for variant, each in found.items()
@@ -361,21 +152,18 @@ class Record:
         (self.out / "motion.json").write_text(text)
         return " ".join(f"{name}: {score:.3f}" for name, score in scores.items())
 
-    def _keep(self, names: list[str], turn: int, step: int) -> None:
-        """One file of all seeds of a design."""
-        rows = {variant.name: row for row, variant in enumerate(self.many.variants)}
-        tensors = {
-            f"{name.split()[1]}.{key}": value
-            for name in names
-            for key, value in self.many.weights(rows[name]).items()
-        }
-        first = self.many.variants[rows[names[0]]]
-        config = config_to_dict(first.config(self.many.actions))
-        made = {"design": names[0].split()[0], "turn": turn}
-        facts = WeightsFacts(
-            "motion", config, PENN_ACTION.name, fps=30.0, trained_on=made, step=step
-        )
-        write_weights(self.out / "seeds.safetensors", tensors, facts)
+
+def keep_seeds(many: Many, rows: Sequence[int], out: Path, made: dict[str, object]) -> None:
+    """OUT/seeds.safetensors: averaged weights of some networks, named by their seeds."""
+    tensors = {
+        f"{many.variants[row].seed}.{key}": value
+        for row in rows
+        for key, value in many.weights(row).items()
+    }
+    config = config_to_dict(many.variants[rows[0]].config(many.actions))
+    step = int(many.done)
+    facts = WeightsFacts("motion", config, PENN_ACTION.name, fps=30.0, trained_on=made, step=step)
+    write_weights(out / "seeds.safetensors", tensors, facts)
 
 
 def run(

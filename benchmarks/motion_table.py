@@ -4,8 +4,8 @@
         [--seeds SEEDS.safetensors] [--final]
 
 Distances as % of the longer side of the box and as shares of the last pose's, PCK at 0.05 and 0.1,
-the spread of limb lengths beside that of the truth, how often the truth lies within the 90 %
-radius, and the best of 20 futures. Of seeds (as `benchmarks.motion_many` leaves them) the mean and
+the spread of limb lengths beside that of the truth, how often the truth lies within radii, and the
+best of 20 futures. Of seeds (as `benchmarks.motion_many` leaves them) the mean and
 the deviation. Half-widths are of 95 % intervals over clips, for videos over
 groups. Clips: validation clips, or with --final the test clips of the paper's eight actions, from
 their first ten frames. Videos: the groups held out, from every second on, all seen and ten seen.
@@ -31,7 +31,7 @@ from posecast.motion.bones import limb_lengths
 from posecast.motion.own_past import own_past
 from posecast.motion.seen import RECENT, fill_hidden, see
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.networks.motion_residual import QUANTILES, MotionResidual, MotionResidualConfig
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.weights import WeightsFacts, read_facts, read_tensors
 from posecast.skeletons import PENN_ACTION
@@ -40,6 +40,7 @@ from posecast.training.motion_windows import clip_track
 
 KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 SAMPLES = 20
+LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95)
 NUM_SEEDS = 5
 _ANY_SIZE = (10_000, 10_000)  # of the pictures, which nobody asks for
 Poses = Float[np.ndarray, "t j 2"]
@@ -236,8 +237,9 @@ def limb_spread(poses: Sequence[Poses], shown: Sequence[np.ndarray]) -> float:
 def futures_facts(
     forecaster: MotionForecaster, windows: Sequence[Window], still: Sums
 ) -> dict[str, list[float]]:
-    """The best of 20 futures, their mean, and how often the truth lies within the 90 % radius."""
-    best, mean, inside = [], [], []
+    """The best of 20 futures, their mean, how their limbs vary, and how often the truth lies within
+    radii."""
+    best, mean, spread, inside = [], [], [], []
     for each in windows:
         forecast = forecaster.forecast_poses([each.seen], HORIZON, SAMPLES)[0]
         distance = np.linalg.norm(forecast.joints_px - each.future_px, axis=-1) / each.side_px
@@ -245,16 +247,39 @@ def futures_facts(
         whole = (totals * (1 / np.arange(1, HORIZON + 1))).sum(axis=1)
         best.append(totals[whole.argmin()])
         mean.append(totals.mean(axis=0))
-        radius = forecaster.radii_px(each.seen)[1]
+        spread.append(limb_spread(list(forecast.joints_px), [each.counted] * SAMPLES))
         off = np.linalg.norm(forecast.joints_px[0] - each.future_px, axis=-1)
-        inside.append(((off <= radius) & each.counted).sum(axis=1))
+        radii = radii_of(LEVELS, forecaster.radii_px(each.seen))
+        inside.append(((off <= radii) & each.counted).sum(axis=2))
     total = still.error.sum(axis=0)
     at = np.array(KS) - 1
+    shares = (np.sum(inside, axis=0) / still.count.sum(axis=0))[:, at]
     return {
         "best of 20": (np.sum(best, axis=0) / total)[at].tolist(),
         "mean of 20": (np.sum(mean, axis=0) / total)[at].tolist(),
-        "within 90 % radius": (np.sum(inside, axis=0) / still.count.sum(axis=0))[at].tolist(),
+        "limbs of 20 futures vary by": [float(np.nanmean(spread))],
+        **{
+            f"within {100 * level:.0f} % radius": share.tolist()
+            for level, share in zip(LEVELS, shares, strict=True)
+        },
     }
+
+
+def radii_of(
+    levels: Sequence[float], known: Float[np.ndarray, "2 t j"]
+) -> Float[np.ndarray, "n t j"]:
+    """Radii that hold given shares of the truths, from those of `QUANTILES`.
+
+    Distances are taken to be Weibull's; the logarithm of a radius is then linear in the double
+    logarithm of what lies outside.
+    """
+
+    def place(level: float) -> float:
+        return np.log(-np.log1p(-level))
+
+    low, high = (place(level) for level in QUANTILES)
+    share = np.array([(place(level) - low) / (high - low) for level in levels])
+    return known[0] * (known[1] / known[0]) ** share[:, None, None]
 
 
 def compare(

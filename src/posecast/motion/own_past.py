@@ -184,19 +184,19 @@ def _fit_facts(
     weights: Float[np.ndarray, " n"],
     moved: Float[np.ndarray, "n t j 2"],
 ) -> Float[np.ndarray, " 8"]:
+    moved = moved[:, [min(frames, moved.shape[1]) - 1 for frames in SPREAD_FRAMES]]
     mean = np.tensordot(weights, moved, axes=1)
     variance = np.tensordot(weights, ((moved - mean) ** 2).sum(axis=-1), axes=1)
     spread = np.sqrt(variance.mean(axis=-1))
-    movement = np.sqrt((mean**2).sum(axis=-1).mean(axis=-1))
-    at = [min(frames, len(mean)) - 1 for frames in SPREAD_FRAMES]
+    movement = np.sqrt((mean[0] ** 2).sum(axis=-1).mean())
     usual = np.median(misfit[WARM_UP : len(misfit) - SHORTEST_PERIOD])
     facts = [
         1.0,
         np.log(misfit[moments[0]] + 1e-6) / 3,
         np.sqrt(misfit[moments[0]] / max(usual, 1e-6)),
         np.log(len(misfit) - 1 - moments[0]) / 4,
-        *(5 * spread[at]),
-        5 * movement[at[0]],
+        *(5 * spread),
+        5 * movement,
         1 / (weights**2).sum() / 10,
     ]
     return np.array(facts)

@@ -14,6 +14,7 @@ Three parts, each a step on the way to the forecast:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -112,6 +113,17 @@ class _Block(nn.Module):
         return hidden + self.dropout(change)
 
 
+class _Reading(NamedTuple):
+    """What all networks read alike."""
+
+    inputs: MotionInputs
+    frames: Int[Tensor, " t"] | None
+    row: Float[Tensor, "b d"]
+    facts: Float[Tensor, "b f"]
+    guesses: tuple[Float[Tensor, "b t j 2"], Float[Tensor, "b t j 2"]]
+    """One's own past and the neighbours, over time."""
+
+
 class MotionMember(nn.Module):
     """One trained network, one look."""
 
@@ -175,16 +187,21 @@ class MotionMember(nn.Module):
         row = torch.cat([part.flatten(1) for part in parts], dim=1)
         return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
 
-    def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
+    def read_inputs(self, inputs: MotionInputs, frames: Tensor | None = None) -> _Reading:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
-        basis, steps, knots, widening = self.basis, self.steps, self.knots, self.widening
-        if frames is not None:
-            basis, steps, knots = basis[frames], steps[frames], knots[:, frames]
-            widening = widening[:, frames]
-        hidden, logits = self._think(inputs)
+        basis = self.basis if frames is None else self.basis[frames]
         guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
-        added = self.add(hidden).float().unflatten(1, (NUM_COSINES + 1, *inputs.pose.shape[1:]))
         facts = _facts(inputs, self._part("own_past"), self._part("neighbours"))
+        return _Reading(inputs, frames, self._features(inputs), facts, guesses)
+
+    def forward(self, reading: _Reading) -> MotionOutputs:
+        """What the network makes of it."""
+        inputs, frames, row, facts, guesses = reading
+        steps, knots, widening = self.steps, self.knots, self.widening
+        if frames is not None:
+            steps, knots, widening = steps[frames], knots[:, frames], widening[:, frames]
+        hidden, logits = self._think(row)
+        added = self.add(hidden).float().unflatten(1, (NUM_COSINES + 1, *inputs.pose.shape[1:]))
         with torch.autocast(facts.device.type, enabled=False):
             filtered = self._filtered(inputs, facts) * self._part("filters")
             carried = _over_time(filtered, steps)
@@ -205,8 +222,10 @@ class MotionMember(nn.Module):
             return self.apart_at
         return torch.searchsorted(frames, self.apart_at).clamp(max=frames.shape[0] - 1)
 
-    def _think(self, inputs: MotionInputs) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
-        hidden = self.early(self.read(self.drop_inputs(self._features(inputs))))
+    def _think(
+        self, row: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b a"]]:
+        hidden = self.early(self.read(self.drop_inputs(row)))
         logits = hidden.new_zeros(hidden.shape[0], 0)
         if self.tell_action is not None and self.use_action is not None:
             logits = self.tell_action(hidden).float()
@@ -257,7 +276,8 @@ class MotionResidual(nn.Module):
 
     def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
-        said: list[MotionOutputs] = [member(inputs, frames) for member in self.members]
+        reading = self.members[0].read_inputs(inputs, frames)
+        said: list[MotionOutputs] = [member(reading) for member in self.members]
         return said[0] if len(said) == 1 else _average(said)
 
     @torch.inference_mode()

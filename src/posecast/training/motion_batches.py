@@ -5,7 +5,9 @@ without. A batch is a pure function of (seed, number).
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -113,6 +115,15 @@ def unknown_tracks(tracks: Sequence[MotionTrack]) -> Bool[np.ndarray, " tracks"]
     return marks
 
 
+class _Draw(NamedTuple):
+    """Windows of one kind, their cumulative chances, and whether each one that is drawn is of
+    people whom the bold forecast knows."""
+
+    pool: Int[Tensor, " k"]
+    cumulative: Float[Tensor, " k"]
+    known: Float[Tensor, " n"]
+
+
 class MotionBatches:
     """Number -> batch."""
 
@@ -137,15 +148,38 @@ class MotionBatches:
         self._back = torch.tensor(BACK, device=self._device)[:, None]
         self._augmentation, self._seed = augmentation, plan.seed
         self._together_from = round(plan.steps * mix.together)
-        hidden = round(plan.batch_size * mix.unknown) if tracks.unknown.any() else 0
-        self._draws = []
-        for held, size in ((False, plan.batch_size - hidden), (True, hidden)):
-            rows = (tracks.unknown[windows.track] == held) & _usable(windows)
-            for pool, cumulative, count in _plan(windows, rows, size, mix, tracks):
+        self._batch_size = plan.batch_size
+        self._draws = self._draws_of(windows, tracks, mix, np.ones(len(windows), bool))
+
+    def among(
+        self,
+        windows: MotionWindows,
+        tracks: TrackFacts,
+        mix: MotionMix,
+        rows: Bool[np.ndarray, " n"],
+    ) -> "MotionBatches":
+        """Batches of some of the same windows, which are not copied."""
+        other = copy(self)
+        other._draws = self._draws_of(windows, tracks, mix, rows)  # noqa: SLF001
+        return other
+
+    def _draws_of(
+        self,
+        windows: MotionWindows,
+        tracks: TrackFacts,
+        mix: MotionMix,
+        rows: Bool[np.ndarray, " n"],
+    ) -> list[_Draw]:
+        """What to draw: of people whom the bold forecast knows, then of the others."""
+        hidden = round(self._batch_size * mix.unknown) if tracks.unknown.any() else 0
+        draws = []
+        for held, size in ((False, self._batch_size - hidden), (True, hidden)):
+            usable = (tracks.unknown[windows.track] == held) & _usable(windows) & rows
+            for pool, cumulative, count in _plan(windows, usable, size, mix, tracks):
                 values = (torch.from_numpy(pool), torch.from_numpy(cumulative))
-                self._draws.append((*(value.to(self._device) for value in values), count))
-        known = torch.arange(plan.batch_size, device=self._device) < plan.batch_size - hidden
-        self._known = known.float()
+                known = torch.full((count,), float(not held), device=self._device)
+                draws.append(_Draw(*(value.to(self._device) for value in values), known))
+        return draws
 
     def __call__(self, number: int) -> MotionBatch:
         """Batch number `number`."""
@@ -164,11 +198,11 @@ class MotionBatches:
     ) -> MotionBatch:
         """Random batches, one after the other; `strength` times as strongly varied."""
         rows = []
-        for pool, cumulative, count in self._draws:
-            luck = torch.rand(
-                batches, count, generator=generator, dtype=torch.float64, device=self._device
-            )
-            rows.append(pool[torch.searchsorted(cumulative, luck).clamp(max=len(pool) - 1)])
+        for draw in self._draws:
+            shape = (batches, len(draw.known))
+            luck = torch.rand(shape, generator=generator, dtype=torch.float64, device=self._device)
+            place = torch.searchsorted(draw.cumulative, luck).clamp(max=len(draw.pool) - 1)
+            rows.append(draw.pool[place])
         chosen = torch.cat(rows, dim=1).flatten()
         if strength is None:
             strength = torch.ones(batches, device=self._device)
@@ -182,7 +216,7 @@ class MotionBatches:
             values["scale"].clamp(max=1),
             self._action[chosen],
             (values["kind"] == KIND_VIDEO).float(),
-            self._known.repeat(batches),
+            torch.cat([draw.known for draw in self._draws]).repeat(batches),
         )
 
     def _vary(

@@ -15,6 +15,7 @@ from posecast.training.motion_windows import (
     FRAMES,
     KIND_FIRST,
     KIND_VIDEO,
+    Apart,
     MotionWindows,
     cut_windows,
     find_others,
@@ -26,7 +27,9 @@ _SEEN_FOR_ALL = 60
 _EVERY = 30
 
 
-def validation_windows(tracks: Sequence[MotionTrack], base: MotionBase) -> dict[str, MotionWindows]:
+def validation_windows(
+    tracks: Sequence[MotionTrack], base: MotionBase, apart: Apart | None = None
+) -> dict[str, MotionWindows]:
     """Clips seen for ten frames; videos seen from their beginning, and for ten frames."""
     sets: dict[str, MotionWindows] = {}
     for name, is_clip, least in (
@@ -45,7 +48,7 @@ def validation_windows(tracks: Sequence[MotionTrack], base: MotionBase) -> dict[
             if len(ends):
                 parts.append(cut_windows(track, number, ends, starts, kinds))
         if parts:
-            sets[name] = find_others(MotionWindows.join(parts), base)
+            sets[name] = find_others(MotionWindows.join(parts), base, apart)
     return sets
 
 

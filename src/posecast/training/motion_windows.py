@@ -112,6 +112,9 @@ def _window(track: MotionTrack, number: int, end: int, start: int, kind: int) ->
     )
 
 
+Apart = Callable[[Int[np.ndarray, " b"]], Bool[np.ndarray, "b n"]]
+"""Which entries of a database windows of some tracks may not see."""
+
 _SEEN = ("pose", "was", "exists", "visible", "unseen", "never", "num_seen")
 
 
@@ -170,10 +173,9 @@ def _held_future(
 def find_others(
     windows: MotionWindows,
     base: MotionBase,
-    apart: Callable[[Int[np.ndarray, " b"]], Bool[np.ndarray, "b n"]] | None = None,
+    apart: Apart | None = None,
 ) -> MotionWindows:
-    """The windows with what their neighbours did; `apart` says which entries a window's track
-    may not see."""
+    """The windows with what their neighbours did."""
     cosines, facts = [], []
     for first in range(0, len(windows), _CHUNK):
         part = windows.take(np.s_[first : first + _CHUNK])
@@ -219,6 +221,8 @@ class WindowChoice:
     """Windows of a clip's first frames, a round."""
     others: int = 12
     """Windows anywhere in a clip, a round."""
+    whole: float = 0.5
+    """Share of these that see all that was before."""
     every: int = 6
     """Frames from one window of a video to the next."""
     slowest: float = 0.8
@@ -266,7 +270,7 @@ def _places_in_clip(length: int, choice: WindowChoice, rng: np.random.Generator)
     usable = max(length - _FEWEST_AHEAD, 1)
     ends = rng.choice(usable, min(choice.others, usable), replace=False)
     seen = rng.choice([1, 2, 4, 7, 10, 10, 10, 16, 26], len(ends))
-    starts = np.where(rng.random(len(ends)) < 0.5, 0, np.maximum(ends + 1 - seen, 0))
+    starts = np.where(rng.random(len(ends)) < choice.whole, 0, np.maximum(ends + 1 - seen, 0))
     kinds = [np.full(choice.first, KIND_FIRST), np.full(len(ends), KIND_CLIP)]
     first = (RECENT - 1 + later, np.where(from_start, 0, later))
     return (
