@@ -83,6 +83,22 @@ def test_hidden_joints_count_only_in_the_published_variants():
     assert published[0] == 12 * 35 + 20
 
 
+def test_nothing_is_forecast_where_nothing_is_seen():
+    class NeedsSomeone(LastPose):
+        def forecast_poses(self, seen, steps, samples=1):
+            assert all(each.visible.any() for each in seen)
+            return super().forecast_poses(seen, steps, samples)
+
+    visible = np.ones((40, 13), bool)
+    visible[:5] = False
+    clip = a_clip(sliding(40, 0.0), visible)
+
+    hits, counts = penn_pose_scores(NeedsSomeone(), [clip], PennPoseProtocol("E"))
+
+    assert counts[0, 0] == 13 * (40 - 5 - 2)
+    np.testing.assert_array_equal(hits, counts)
+
+
 def test_too_short_a_clip_is_named():
     with pytest.raises(ClipError, match=r"clip 0001: 17 frames, the benchmark needs 18"):
         shares_and_counts(a_clip(sliding(17, 0.0)))

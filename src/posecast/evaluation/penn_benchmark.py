@@ -121,12 +121,17 @@ def _predict(
     if protocol.variant != "E":
         # As published: the place of a hidden joint counts as seen, wherever it is parked.
         past_visible[:, -1] = True
+    # In variant E nothing counts where nothing was seen; the last place stands in.
+    predicted = np.repeat(past[:, -1:], NUM_TARGETS, axis=1)
+    rows = np.flatnonzero(past_visible.any(axis=(1, 2)))
     seen = [
-        SeenVideo(joints, shown, clip.fps, clip.image_hw, crop=clip.crop)
-        for joints, shown in zip(past, past_visible, strict=True)
+        SeenVideo(past[row], past_visible[row], clip.fps, clip.image_hw, crop=clip.crop)
+        for row in rows
     ]
-    predicted = predictor.forecast_poses(seen, NUM_TARGETS * step)
-    return np.stack([each.joints_px[0, step - 1 :: step] for each in predicted])
+    if seen:
+        forecasts = predictor.forecast_poses(seen, NUM_TARGETS * step)
+        predicted[rows] = np.stack([each.joints_px[0, step - 1 :: step] for each in forecasts])
+    return predicted
 
 
 def _joint_box(clip: StoredClip, variant: str) -> tuple[Float[np.ndarray, "2"], float]:
