@@ -6,7 +6,8 @@ FOLDER is what `benchmarks.motion_pack` makes. Every network is one row of stack
 of all of them is one CUDA graph, windows are drawn and varied on the GPU. It spends `--seconds` in
 all, start-up included, and leaves OUT/motion.json (errors of the variants on the validation clips
 and groups, over the training) and OUT/seeds.safetensors: averaged weights of the five seeds of the
-design that validated best.
+design that validated best. With `--regrets` networks of these regrets are trained instead, two
+seeds of each (0 and 1 of the first, 2 and 3 of the second), and all are kept.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from posecast.training.motion_windows import (
     find_others,
 )
 
-DESIGNS = ("free", "held")
+DESIGNS = ("free", "held", "regret")
 """Of which five seeds are trained; the one that validates better is kept."""
 VARIANTS = (
     *(Variant(f"free {seed}", seed) for seed in range(5)),
@@ -67,6 +68,14 @@ VARIANTS = (
 )
 
 
+def of_regrets(regrets: Sequence[float]) -> tuple[Variant, ...]:
+    """Two seeds of each; the one design of which all are kept."""
+    return tuple(
+        Variant(f"regret {seed}", seed, regret=regrets[seed // 2])
+        for seed in range(2 * len(regrets))
+    )
+
+
 def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     """All variants, within the time asked for."""
     began = time.monotonic()
@@ -75,7 +84,7 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
 
     device = torch.device(asked.device)
-    variants = VARIANTS[: asked.variants]
+    variants = of_regrets(asked.regrets) or VARIANTS[: asked.variants]
     fit = Fit(batch_size=asked.batch_size, rate=asked.rate)
     known, held_out, sources = unpack(folder)
     everybody = [track.name for track in known]
@@ -220,6 +229,7 @@ def main() -> None:
         flags.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     flags.add_argument("--device", default="cuda")
     flags.add_argument("--turns", type=float, nargs="+", default=[1.0, 2.5])
+    flags.add_argument("--regrets", type=float, nargs="*", default=[])
     flags.add_argument("--eager", action="store_true")
     asked = flags.parse_args()
     train(asked.folder, asked.out, asked)

@@ -154,23 +154,11 @@ class Many:
 
     def _draw(self) -> MotionBatch:
         """A batch of each network, one after the other."""
-        strengths = self._of["augmentation"].split([count for count, _ in self._draws])
-        parts = [
-            batches.draw(count, strength=strength)
-            for (count, batches), strength in zip(self._draws, strengths, strict=True)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        inputs = {
-            each.name: torch.cat([getattr(part.inputs, each.name) for part in parts])
-            for each in fields(MotionInputs)
-        }
-        rest = {
-            each.name: torch.cat([getattr(part, each.name) for part in parts])
-            for each in fields(MotionBatch)
-            if each.name != "inputs"
-        }
-        return MotionBatch(MotionInputs(**inputs), **rest)
+        parts = [batches.choose(count) for count, batches in self._draws]
+        chosen, known = (torch.cat(each) for each in zip(*parts, strict=True))
+        strength = self._of["augmentation"].repeat_interleave(len(known) // len(self.variants))
+        # All have the same windows, so that any of them can vary them.
+        return self._draws[0][1].batch_of(chosen, known, strength=strength)
 
     @torch.no_grad()
     def _descend(self, gradients: tuple[Tensor, ...]) -> None:

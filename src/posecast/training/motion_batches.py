@@ -190,23 +190,34 @@ class MotionBatches:
             batch = replace(batch, known=torch.ones_like(batch.known))
         return batch
 
-    def draw(
-        self,
-        batches: int,
-        generator: torch.Generator | None = None,
-        strength: Float[Tensor, " batches"] | None = None,
-    ) -> MotionBatch:
-        """Random batches, one after the other; `strength` times as strongly varied."""
+    def draw(self, batches: int, generator: torch.Generator | None = None) -> MotionBatch:
+        """Random batches, one after the other."""
+        return self.batch_of(*self.choose(batches, generator), generator)
+
+    def choose(
+        self, batches: int, generator: torch.Generator | None = None
+    ) -> tuple[Int[Tensor, " b"], Float[Tensor, " b"]]:
+        """Windows of random batches, one batch after the other, and which of them are of people
+        whom the bold forecast knows."""
         rows = []
         for draw in self._draws:
             shape = (batches, len(draw.known))
             luck = torch.rand(shape, generator=generator, dtype=torch.float64, device=self._device)
             place = torch.searchsorted(draw.cumulative, luck).clamp(max=len(draw.pool) - 1)
             rows.append(draw.pool[place])
-        chosen = torch.cat(rows, dim=1).flatten()
+        known = torch.cat([draw.known for draw in self._draws])
+        return torch.cat(rows, dim=1).flatten(), known.repeat(batches)
+
+    def batch_of(
+        self,
+        chosen: Int[Tensor, " b"],
+        known: Float[Tensor, " b"],
+        generator: torch.Generator | None = None,
+        strength: Float[Tensor, " b"] | None = None,
+    ) -> MotionBatch:
+        """Some windows, varied; each `strength` times as strongly as usual."""
         if strength is None:
-            strength = torch.ones(batches, device=self._device)
-        strength = strength[:, None].expand(-1, len(chosen) // batches).flatten()
+            strength = torch.ones_like(known)
         values = {name: _single(value[chosen]) for name, value in self._values.items()}
         values = self._vary(values, generator, strength)
         return MotionBatch(
@@ -216,7 +227,7 @@ class MotionBatches:
             values["scale"].clamp(max=1),
             self._action[chosen],
             (values["kind"] == KIND_VIDEO).float(),
-            torch.cat([draw.known for draw in self._draws]).repeat(batches),
+            known,
         )
 
     def _vary(
