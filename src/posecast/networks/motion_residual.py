@@ -14,7 +14,7 @@ Three parts, each a step on the way to the forecast:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -276,7 +276,8 @@ class MotionResidual(nn.Module):
 
     def forward(self, inputs: MotionInputs, frames: Tensor | None = None) -> MotionOutputs:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
-        reading = self.members[0].read_inputs(inputs, frames)
+        first = cast(MotionMember, self.members[0])
+        reading = first.read_inputs(inputs, frames)
         said: list[MotionOutputs] = [member(reading) for member in self.members]
         return said[0] if len(said) == 1 else _average(said)
 

@@ -176,9 +176,9 @@ class MotionBatches:
         for held, size in ((False, self._batch_size - hidden), (True, hidden)):
             usable = (tracks.unknown[windows.track] == held) & _usable(windows) & rows
             for pool, cumulative, count in _plan(windows, usable, size, mix, tracks):
-                values = (torch.from_numpy(pool), torch.from_numpy(cumulative))
-                known = torch.full((count,), float(not held), device=self._device)
-                draws.append(_Draw(*(value.to(self._device) for value in values), known))
+                known = torch.full((count,), float(not held))
+                values = (torch.from_numpy(pool), torch.from_numpy(cumulative), known)
+                draws.append(_Draw._make(value.to(self._device) for value in values))
         return draws
 
     def __call__(self, number: int) -> MotionBatch:
@@ -192,7 +192,8 @@ class MotionBatches:
 
     def draw(self, batches: int, generator: torch.Generator | None = None) -> MotionBatch:
         """Random batches, one after the other."""
-        return self.batch_of(*self.choose(batches, generator), generator)
+        chosen, known = self.choose(batches, generator)
+        return self.batch_of(chosen, known, generator)
 
     def choose(
         self, batches: int, generator: torch.Generator | None = None
