@@ -2,16 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from posecast.losses import (
     ImageLossWeights,
     adversarial_loss,
     discriminator_loss,
     generator_loss,
+    gradient_energy,
     half_mean_square,
     joint_distance_loss,
+    local_dissimilarity,
     masked_pose_loss,
 )
 
@@ -116,3 +120,20 @@ def test_refuses_negative_weights() -> None:
         ImageLossWeights(pose_feature=-1.0)
     with pytest.raises(ValueError, match="feature is nan"):
         ImageLossWeights(feature=math.nan)
+
+
+def test_local_dissimilarity_is_one_less_structural_similarity() -> None:
+    first, second = np.random.default_rng(0).random((2, 24, 20, 3))
+    pictures = (torch.from_numpy(each).movedim(-1, 0)[None] * 2 - 1 for each in (first, second))
+    inner = slice(3, -3)  # the window is cut off at the border here, mirrored there
+    _, similar = structural_similarity(
+        first, second, channel_axis=2, data_range=1, use_sample_covariance=False, full=True
+    )
+    found = local_dissimilarity(*pictures)[0].movedim(0, -1).numpy()
+    assert found[inner, inner] == pytest.approx(1 - similar[inner, inner], abs=1e-6)
+
+
+def test_gradient_energy_is_that_of_counted_pixels() -> None:
+    picture, counts = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
+    picture[..., 1, 1], counts[..., 1:, 1:] = 2.0, 1.0
+    assert gradient_energy(picture, counts).item() == pytest.approx(4 * 4, abs=0.01)

@@ -183,22 +183,13 @@ def discriminator_loss(
     return DiscriminatorLoss(real + drawn + mismatched, real, drawn, mismatched)
 
 
-def gradient_difference(
-    predicted: Float[Tensor, "b c h w"],
-    true: Float[Tensor, "b c h w"],
-    counts: Float[Tensor, "b 1 h w"],
-) -> Float[Tensor, ""]:
-    """Mean absolute difference of neighbouring pixels' differences, at three halved sizes, summed.
-
-    `counts` is how much each pixel counts. It keeps edges where pixel losses would blur them.
-    """
-    error, total = predicted - true, predicted.new_zeros(())
-    for size in range(3):
-        if size:
-            error, counts = functional.avg_pool2d(error, 2), functional.avg_pool2d(counts, 2)
-        right, down = error.diff(dim=3).abs(), error.diff(dim=2).abs()
-        total = total + (right * counts[..., 1:]).mean() + (down * counts[..., 1:, :]).mean()
-    return total
+def gradient_energy(
+    pictures: Float[Tensor, "b c h w"], counts: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, " b"]:
+    """Squared differences of neighbouring pixels, summed; `counts` is how much each counts."""
+    down, right = pictures.diff(dim=2)[..., 1:], pictures.diff(dim=3)[..., 1:, :]
+    energy = (down.square() + right.square()) * counts[..., 1:, 1:]
+    return energy.sum(dim=(1, 2, 3)) + 1e-3
 
 
 def local_dissimilarity(
@@ -213,5 +204,6 @@ def local_dissimilarity(
     variances = mean(predicted.square() + true.square()) - mean_x.square() - mean_y.square()
     covariance = mean(predicted * true) - mean_x * mean_y
     first, second = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    mean_x, mean_y = mean_x + 1, mean_y + 1  # brightness counts from black
     luminance = (2 * mean_x * mean_y + first) / (mean_x.square() + mean_y.square() + first)
     return 1 - luminance * (2 * covariance + second) / (variances + second)

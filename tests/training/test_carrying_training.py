@@ -62,8 +62,8 @@ def store_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("stores") / "store"
     info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
     with StoreWriter(path, info) as writer:
-        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b")):
-            clip, pictures = a_clip(name, group)
+        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
+            clip, pictures = a_clip(name, group, 2 if group == "c" else 30)
             write_clip(path, replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures)
         writer.finish({})
     return path
@@ -72,7 +72,7 @@ def store_path(tmp_path_factory):
 def maker(store_path, **changes) -> MixedMaker:
     store = Store.open(store_path)
     clips = tuple(clip for clip in store.clips if clip.action == "b")
-    windows = WindowConfig(**changes)
+    windows = WindowConfig(**{"targets": 4, **changes})
     one = SampleMaker(store, clips, np.full(2, 0.5), None, windows, seed=0)
     return MixedMaker((one,), (1.0,), 0)
 
@@ -80,12 +80,10 @@ def maker(store_path, **changes) -> MixedMaker:
 def test_a_view_shows_the_joints_where_it_says():
     clip, pictures = a_clip("a1", "a")
     view = View.around(clip, np.array([0])).varied(0.2, 20.0, np.random.default_rng(3))
-    joints, _ = view.place(clip, np.array([0]), PENN_ACTION)
+    joints, _ = view.place(clip, np.array([0]))
     seen = view.cut(clip.crop, pictures[:1])[0]
     ankle = clip.joints_px[0, PENN_ACTION.index("left_ankle")]
-    # The left shin is red in the picture, and called the right one in a mirror.
-    name = "right" if view.mirrored else "left"
-    knee, foot = (joints[0, PENN_ACTION.index(f"{name}_{part}")] for part in ("knee", "ankle"))
+    knee, foot = (joints[0, PENN_ACTION.index(f"left_{part}")] for part in ("knee", "ankle"))
     red, green, blue = seen[tuple(np.round((knee + foot) / 2 - 0.5).astype(int)[::-1])].tolist()
     assert red > 1.5 * max(green, blue)
     assert np.allclose(view.linear @ ankle + view.shift, foot, atol=1e-3)
@@ -134,22 +132,39 @@ def test_a_batch_depends_on_its_number_alone(store_path):
     assert not torch.equal(first.true, second.true)
 
 
-def test_other_colours_are_those_of_all_layers_of_a_pair():
-    pictures = torch.rand(4, 12, 8, 8)
-    layers = LayerBatch(pictures, torch.ones(4, 4, 8, 8), *torch.ones(2, 4, 1, 8, 8))
-    true = torch.cat([pictures[:1, 3:6], pictures[1:, 6:9]])
-    batch = CarryingBatch(
-        layers,
-        true,
-        torch.ones(4, 1, 8, 8),
-        torch.zeros(4, 13, 2),
-        torch.ones(4, 13, dtype=torch.bool),
-        torch.ones(4, 1, 1),
-    )
-    changed = batch.recoloured(np.random.default_rng(1))
-    assert torch.equal(changed.layers.pictures[:1, 3:6], changed.true[:1])
-    assert torch.equal(changed.layers.pictures[1:, 6:9], changed.true[1:])
-    assert not torch.allclose(changed.true, true)
+def test_layers_and_truth_change_alike():
+    rng = np.random.default_rng(1)
+    joints = torch.rand(16, 13, 2) * 0.8 + 0.1
+    rows, columns = (joints.permute(2, 0, 1).flip(0) * 32).long()
+    pictures = torch.rand(16, 12, 32, 32)
+    for n in range(16):  # each joint is marked by its number
+        pictures[n, 3:6, rows[n], columns[n]] = torch.arange(13) / 13
+    marks = torch.ones(3, 16, 1, 32, 32)
+    layers = LayerBatch(pictures, torch.ones(16, 4, 32, 32), *marks[:2])
+    visible = torch.ones(16, 13, dtype=torch.bool)
+    true = pictures[:, 3:6].clone()
+    batch = CarryingBatch(layers, true, marks[2], joints, visible, torch.ones(16, 1, 1))
+    changed = batch.varied(rng, PENN_ACTION)
+    assert torch.equal(changed.layers.pictures[:, 3:6], changed.true)
+    mirrored = ~torch.isclose(changed.joints, joints).all(dim=2).all(dim=1)
+    assert torch.equal(mirrored[::2], mirrored[1::2])
+    assert 0 < mirrored.sum() < 16
+    assert not torch.allclose(changed.true[~mirrored], true[~mirrored])
+    places = (changed.joints * 32).long()
+    for n in mirrored.nonzero()[:, 0]:  # a left wrist is a right one in a mirror, where it is
+        found = changed.true[n][:, places[n, :, 1], places[n, :, 0]]
+        sides = list(PENN_ACTION.mirror)
+        there = true[n][:, rows[n], columns[n]][:, sides]
+        assert torch.corrcoef(torch.stack([found.mean(dim=0), there.mean(dim=0)]))[0, 1] > 0.99
+
+
+def test_pairs_of_photos_fill_a_group(store_path):
+    one = maker(store_path, targets=6).makers[0]
+    clips = tuple(clip for clip in one.store.clips if clip.action == "c")
+    samples = replace(one, clips=clips, chances=np.ones(1))(0)
+    assert len(samples.size) == 6
+    assert np.array_equal(samples.pictures[0], samples.pictures[1])
+    assert not np.array_equal(samples.pictures[1], samples.pictures[2])
 
 
 def test_it_learns_one_batch(store_path):

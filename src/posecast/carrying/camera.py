@@ -11,9 +11,11 @@ MIN_MOVE = 1.5 / 128
 """Movement over all seen frames, as a share of the picture's side, below which it stood still."""
 LAST_STEPS = 4
 """The camera is taken to go on as in so many last steps."""
-SLOWING = 0.7
-"""A camera's pace after each further frame, as a share of the one before: carried on for ever it
-is wrong after half a second, stopped at once it is wrong at the next frame."""
+SLOWING = 0.97
+"""A camera's pace after each further frame, as a share of the one before."""
+UNSTEADY = 4.0
+"""How much the variance of the steps counts against the square of the last ones' mean: a camera
+that pans goes on, one that shakes stays where it was last."""
 
 
 def camera_path(
@@ -34,7 +36,11 @@ def camera_path(
     corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1.0]]).T
     if np.abs((path - STILL) @ corners).max() < MIN_MOVE * side:
         return np.stack([STILL] * len(frames)), STILL
-    return path, np.mean(steps[-LAST_STEPS:], axis=0)
+    moves = (np.stack(steps) - STILL) @ corners
+    pace = moves[-LAST_STEPS:].mean(axis=0)
+    steady = (pace**2).mean()
+    steady /= steady + UNSTEADY * ((moves - pace) ** 2).mean() + 1e-9
+    return path, STILL + steady * (np.mean(steps[-LAST_STEPS:], axis=0) - STILL)
 
 
 def camera_ahead(pace: Float[np.ndarray, "2 3"], ahead: int) -> Float[np.ndarray, "2 3"]:

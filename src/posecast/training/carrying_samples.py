@@ -1,10 +1,10 @@
 """Stored clips to samples of the carrying networks: the layers of a future frame, and that frame.
 
-A sample is a pure function of (seed, number). Each window is turned, zoomed, moved and mirrored as
-a whole before anything is carried, so that few clips make many samples.
+A sample is a pure function of (seed, number). Each window is turned, zoomed and moved as a whole
+before anything is carried, so that few clips make many samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -16,7 +16,6 @@ from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.geometry import Crop
 from posecast.networks.carrying import PersonMask, person_masks
-from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 
 NUM_PICTURES = 5
@@ -31,7 +30,7 @@ _FARTHEST = 5.0
 class WindowConfig:
     """What samples are made of."""
 
-    targets: int = 4
+    targets: int = 10
     """Future frames of each window: pairs of neighbours."""
     most_ahead: int = 40
     """Farthest future frame; near ones are likelier, evenly in logarithm."""
@@ -75,13 +74,16 @@ class SampleMaker:
     seed: int
 
     def __call__(self, number: int) -> Samples:
-        """As many as the configuration's `targets`."""
+        """As many as the configuration's `targets`, of one window or of some pairs of photos."""
+        made: list[Samples] = []
         for attempt in range(100):
             rng = np.random.default_rng([self.seed, number, attempt])
             clip = self.clips[int(rng.choice(len(self.clips), p=self.chances))]
             samples = self.window(clip, *self._times(clip, rng), rng)
             if samples is not None:
-                return samples
+                made.append(samples)
+            if sum(len(each.size) for each in made) >= self.config.targets:
+                return _joined(made, self.config.targets)
         raise RuntimeError(f"no usable window in 100 draws from {len(self.clips)} clips")
 
     def _times(
@@ -91,13 +93,15 @@ class SampleMaker:
         wanted = self.config.targets
         if clip.num_frames < 4:  # two photos of one person
             pair = rng.permutation(clip.num_frames)[:2]
-            return pair[:1], np.repeat(pair[1:], wanted)
+            return pair[:1], np.repeat(pair[1:], 2)
         longest = max(clip.num_frames - wanted - 2, 1)
         seen = min(int(rng.choice([10, 10, 10, self.config.most_seen])), longest)
         start = int(rng.integers(0, max(clip.num_frames - seen - wanted, 1)))
         last = start + seen - 1
         room = min(clip.num_frames - 1 - last, self.config.most_ahead)
-        ahead = np.exp(rng.uniform(0, np.log(max(room, 1)), wanted // 2)).astype(int)
+        pairs = wanted // 2
+        evenly = (np.arange(pairs) + rng.random(pairs)) / pairs
+        ahead = np.exp(evenly * np.log(max(room, 1))).astype(int)
         ahead = np.minimum(np.stack([ahead, ahead + 1], axis=1).ravel(), room)
         looked_at = np.linspace(start, last, min(seen, 10)).round().astype(int)
         return looked_at, last + ahead
@@ -122,11 +126,11 @@ class SampleMaker:
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
         frames = view.cut(clip.crop, self.store.read_frames(clip, numbers))
-        seen_joints, seen_visible = view.place(clip, past, self.store.skeleton)
+        seen_joints, seen_visible = view.place(clip, past)
         size = body_size(seen_joints, seen_visible, self.store.skeleton)
         if size < 1:
             return None
-        joints, visible = view.place(clip, span, self.store.skeleton)
+        joints, visible = view.place(clip, span)
         if rng is not None and rng.random() < self.config.disturbed:
             joints, visible = disturbed(joints, visible, size, rng)
         person = CarriedPerson(
@@ -167,6 +171,11 @@ class MixedMaker:
         """As `SampleMaker`."""
         rng = np.random.default_rng([self.seed, number])
         return self.makers[int(rng.choice(len(self.makers), p=self.shares))](number)
+
+
+def _joined(made: list[Samples], most: int) -> Samples:
+    values = ([getattr(samples, each.name) for samples in made] for each in fields(Samples))
+    return Samples(*(np.concatenate(parts)[:most] for parts in values))
 
 
 def disturbed(
@@ -213,7 +222,6 @@ class View:
 
     linear: Float[np.ndarray, "2 2"]
     shift: Float[np.ndarray, "2"]
-    mirrored: bool = False
 
     @classmethod
     def around(cls, clip: StoredClip, numbers: Int[np.ndarray, " n"]) -> "View":
@@ -224,15 +232,12 @@ class View:
         return cls(np.eye(2) * scale, COARSE / 2 - scale * (low + high) / 2)
 
     def varied(self, zoom: float, turn_degrees: float, rng: np.random.Generator) -> "View":
-        """Zoomed, turned, moved and perhaps mirrored about its middle."""
+        """Zoomed, turned and moved about its middle."""
         scale = np.exp(rng.uniform(-zoom, 0.4 * zoom))
         turn = np.radians(rng.uniform(-1, 1) * turn_degrees)
         change = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        mirrored = bool(rng.random() < 0.5)
-        if mirrored:
-            change[0] *= -1
         middle = COARSE / 2 * (1 + rng.uniform(-0.16, 0.16, 2))
-        return View(change @ self.linear, middle + change @ (self.shift - COARSE / 2), mirrored)
+        return View(change @ self.linear, middle + change @ (self.shift - COARSE / 2))
 
     def cut(
         self, crop: Crop, pictures: UInt8[np.ndarray, "n h w *c"]
@@ -252,12 +257,11 @@ class View:
         )
 
     def place(
-        self, clip: StoredClip, numbers: Int[np.ndarray, " n"], skeleton: Skeleton
+        self, clip: StoredClip, numbers: Int[np.ndarray, " n"]
     ) -> tuple[Float[np.ndarray, "n j 2"], Bool[np.ndarray, "n j"]]:
         """Joints in pixels of the view, and which are visible."""
         joints = clip.joints_px[numbers] @ self.linear.T + self.shift
-        order = list(skeleton.mirror) if self.mirrored else slice(None)
-        return joints[:, order].astype(np.float32), clip.visible[numbers][:, order]
+        return joints.astype(np.float32), clip.visible[numbers]
 
     def inside(self, clip: StoredClip) -> UInt8[np.ndarray, "s s"]:
         """255 where the view shows what is stored of the video, 0 where edges were repeated."""

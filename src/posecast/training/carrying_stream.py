@@ -7,7 +7,7 @@ fast they were made.
 
 import multiprocessing
 import queue
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.networks.carrying import NUM_LAYERS, LayerBatch
+from posecast.skeletons import Skeleton
 from posecast.training.carrying_samples import DISTANCE_STEPS, MixedMaker, Samples
 from posecast.training.fitting import FitConfig
 
@@ -30,11 +31,11 @@ _PATIENCE_SECONDS = 5.0
 class StreamConfig:
     """How many samples there are, and how they are made."""
 
-    samples: int = 24_000
+    samples: int = 72_000
     """Samples in all, 360 kB each in the device's memory."""
-    first: int = 2_000
+    first: int = 24_000
     """Samples that training begins with."""
-    per_step: int = 8
+    per_step: int = 4
     """Samples that each step adds."""
     makers: int = 0
     """Processes that make samples beside the training; 0: it makes them itself."""
@@ -69,23 +70,37 @@ class CarryingBatch:
         size = samples.size[:, None, None]
         return cls(layers, true, marks[:, 2:], samples.joints, samples.visible, size)
 
-    def recoloured(self, rng: np.random.Generator) -> "CarryingBatch":
-        """Other light and, in half of the pairs, other colours."""
+    def varied(self, rng: np.random.Generator, skeleton: Skeleton) -> "CarryingBatch":
+        """Pairs in other light and colours, half of them with channels permuted, half mirrored."""
         pairs, device = len(self.true) // 2, self.true.device
         order = np.tile(np.arange(3), (pairs, 1))
         order = np.where(rng.random((pairs, 1)) < 0.5, rng.permuted(order, axis=1), order)
-        light = np.stack([rng.uniform(0.75, 1.1, pairs), rng.uniform(-0.1, 0.1, pairs)])
-        channels = torch.from_numpy(np.repeat(order, 2, axis=0)).to(device)
+        light = np.stack([rng.uniform(0.7, 1.1, (pairs, 1)), rng.uniform(-0.1, 0.1, (pairs, 1))])
+        light = light + rng.normal(scale=0.05, size=(2, pairs, 3))
+        channels, turned = (
+            torch.from_numpy(np.repeat(each, 2, axis=0)).to(device)
+            for each in (order, rng.random(pairs) < 0.5)
+        )
         gain, offset = torch.from_numpy(np.repeat(light, 2, axis=1)).float().to(device)
         rows = torch.arange(2 * pairs, device=device)[:, None]
 
+        def mirrored(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+            return torch.where(turned[:, None, None, None], values.flip(-1), values)
+
         def changed(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
             picked = pictures.unflatten(1, (-1, 3)).movedim(2, 1)[rows, channels]
-            lit = picked * gain[:, None, None, None, None] + offset[:, None, None, None, None]
-            return lit.movedim(1, 2).flatten(1, 2)
+            lit = picked * gain[..., None, None, None] + offset[..., None, None, None]
+            return mirrored(lit.movedim(1, 2).flatten(1, 2))
 
-        layers = replace(self.layers, pictures=changed(self.layers.pictures))
-        return replace(self, layers=layers, true=changed(self.true))
+        kept, sides = self.layers, list(skeleton.mirror)
+        layers = LayerBatch(
+            changed(kept.pictures), *map(mirrored, (kept.shares, kept.distance, kept.holes))
+        )
+        other = torch.stack([1 - self.joints[..., 0], self.joints[..., 1]], -1)[:, sides]
+        joints = torch.where(turned[:, None, None], other, self.joints)
+        visible = torch.where(turned[:, None], self.visible[:, sides], self.visible)
+        shown = mirrored(self.inside)
+        return CarryingBatch(layers, changed(self.true), shown, joints, visible, self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +190,7 @@ class SampleStream:
         pairs = rng.integers(0, self._made * self._group // 2, self._batch_size // 2)
         rows = torch.from_numpy(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
         batch = CarryingBatch.of(self._stored.take(rows.to(self._device)))
-        return batch.recoloured(rng)
+        return batch.varied(rng, self._maker.makers[0].store.skeleton)
 
     def _fill(self, windows: int) -> None:
         """Take in the samples of so many windows, in their order."""
