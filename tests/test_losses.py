@@ -124,12 +124,12 @@ def test_refuses_negative_weights() -> None:
 
 def test_local_dissimilarity_is_one_less_structural_similarity() -> None:
     first, second = np.random.default_rng(0).random((2, 24, 20, 3))
-    pictures = (torch.from_numpy(each).movedim(-1, 0)[None] * 2 - 1 for each in (first, second))
+    drawn, true = (torch.from_numpy(each).movedim(-1, 0)[None] * 2 - 1 for each in (first, second))
     inner = slice(3, -3)  # the window is cut off at the border here, mirrored there
-    _, similar = structural_similarity(
+    similar = structural_similarity(
         first, second, channel_axis=2, data_range=1, use_sample_covariance=False, full=True
-    )
-    found = local_dissimilarity(*pictures)[0].movedim(0, -1).numpy()
+    )[1]
+    found = local_dissimilarity(drawn, true)[0].movedim(0, -1).numpy()
     assert found[inner, inner] == pytest.approx(1 - similar[inner, inner], abs=1e-6)
 
 
