@@ -32,8 +32,7 @@ from posecast.estimation.scores import (
     score_table,
 )
 from posecast.geometry import crop_to_px
-from posecast.networks.kinds import facts_of
-from posecast.pretrained import is_shipped
+from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
 from posecast.records.final_looks import looks_text, record_test_use
@@ -214,8 +213,7 @@ def _facts(
     options = config_to_dict(config.estimator)
     for name in ("device", "frames_per_batch"):
         del options[name]
-    run = str(run_path) if is_shipped(run_path) else str(Path(run_path).resolve())
-    facts = {"run": run, "options": options}
+    facts = {"run": str(place_of(run_path)), "options": options}
     if isinstance(estimator, PoseEstimator):
         facts["weights_step"] = facts_of(run_path).step
     return facts

@@ -197,9 +197,9 @@ def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
     length = job.truth.num_truth
-    poses = method.forecast_poses([job.seen], length, config.samples)[0]
+    poses = method.forecast_poses([job.seen], length, config.futures)[0]
     if method.stored is not None:
-        poses = stored_poses(method.stored, job.clip.clip_id, config.samples)
+        poses = stored_poses(method.stored, job.clip.clip_id, config.futures)
     arrays = {}
     if poses is not None and method.kind != "oracle":
         joints = poses.joints_px[:, :length].astype(np.float32)

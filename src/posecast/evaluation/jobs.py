@@ -30,7 +30,7 @@ class EvaluationConfig:
     (paper, Human3.6M)."""
     stride: int = 1
     """See and forecast every n-th frame."""
-    samples: int = 1
+    futures: int = 1
     """Futures of each method that knows several; with more than one, the best and the mean of them
     and their spread stand in the table too."""
     drawn: int = 1
@@ -51,7 +51,7 @@ class EvaluationConfig:
     """Allow clips that a run was trained on; the result says so."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "num_past", "steps", "stride", "samples", "drawn")
+        check_at_least(1, self, "num_past", "steps", "stride", "futures", "drawn")
         if not all(threshold > 0 for threshold in self.thresholds):
             raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
 

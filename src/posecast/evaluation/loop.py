@@ -25,6 +25,7 @@ from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import (
     check_not_trained,
     check_test_clips,
+    own_runs,
     runs_without_record,
     without_record_text,
 )
@@ -49,6 +50,7 @@ from posecast.evaluation.scores import (
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
+from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
 from posecast.records.final_looks import looks_text, record_test_use
@@ -107,7 +109,7 @@ def evaluate(
     share, out_path = share or Share(), Path(out_path)
     _check_methods(methods, store, config)
     clips = store.select(config.clips)
-    runs = sorted({run.resolve() for method in methods for run in method.runs})
+    runs = sorted({place_of(run) for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
@@ -116,7 +118,7 @@ def evaluate(
         facts = _facts(methods, store, config, networks, trained_on)
         open_record(out_path, facts | {"without_record": runs_without_record(runs)}, command)
         if any(clip.split == "test" for clip in clips):
-            uses = record_test_use(runs, _use(methods, clips, out_path))
+            uses = record_test_use(own_runs(runs), _use(methods, clips, out_path))
         table = TableWriter(out_path / "rows.csv")
         table.absorb_broken(_part_tables(out_path))
     done = share.gather(table.done if table else set())[0]
@@ -260,7 +262,7 @@ def _forecast(
     while batch := list(itertools.islice(shown, CLIPS_PER_BATCH)):
         seen = [job.seen for job in batch]
         forecasts = [
-            method.forecast_poses(seen, config.steps, config.samples) for method in methods
+            method.forecast_poses(seen, config.steps, config.futures) for method in methods
         ]
         for number, job in enumerate(batch):
             yield job, [each[number] for each in forecasts]
@@ -282,7 +284,7 @@ def _curves(
         curves += judges.of_frames(TRUTH, job, video, video.future)
     for method, predicted in zip(methods, poses, strict=True):
         if method.stored is not None:
-            predicted = stored_poses(method.stored, job.clip.clip_id, config.samples)
+            predicted = stored_poses(method.stored, job.clip.clip_id, config.futures)
         if predicted is not None and method.kind != "oracle":
             curves += _pose_curves(method.name, predicted, job, config)
             curves += judges.of_poses(method.name, job, predicted.joints_px[0])
@@ -301,9 +303,9 @@ def _pose_curves(
     futures = [
         pose_curves(method, joints, job, config.thresholds) for joints in predicted.joints_px
     ]
-    curves = curves_of_samples(futures, predicted.weights, config.samples, "distance")
-    if config.samples > 1:
-        curves.append(spread_curve(method, predicted.joints_px, job, config.samples))
+    curves = curves_of_samples(futures, predicted.weights, config.futures, "distance")
+    if config.futures > 1:
+        curves.append(spread_curve(method, predicted.joints_px, job, config.futures))
     return curves
 
 

@@ -30,7 +30,7 @@ from posecast.forecasting.forecast_files import (
 )
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
-from posecast.networks.kinds import facts_of
+from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.store.files import check_names
 from posecast.store.reading import StoredClip, mean_joints
 from posecast.windows import ClipWindow
@@ -156,7 +156,9 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     settings = read_settings(path)
     described = [settings.get(key) for key in ("pose_run", "image_run")]
     runs = tuple(Path(run["path"]) for run in described if run)
-    present = tuple(run for run in runs if (run / "config.json").is_file())
+    present = tuple(
+        run for run in runs if is_name(run) or run.is_file() or (run / "config.json").is_file()
+    )
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
@@ -170,8 +172,12 @@ def _run_facts(runs: Sequence[str | Path]) -> dict[str, Any]:
 
 def _describe(run: Path) -> dict[str, Any]:
     facts = facts_of(run)
-    path = str(run.resolve())
-    return {"path": path, "kind": facts.kind, "weights_step": facts.step, "seed": facts.seed}
+    return {
+        "path": str(place_of(run)),
+        "kind": facts.kind,
+        "weights_step": facts.step,
+        "seed": facts.seed,
+    }
 
 
 def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int) -> dict[str, str]:

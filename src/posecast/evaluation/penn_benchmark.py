@@ -34,6 +34,7 @@ from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.evaluation.guard import (
     check_not_trained,
     check_test_clips,
+    own_runs,
     runs_without_record,
     without_record_text,
 )
@@ -268,7 +269,7 @@ def run_penn_pose_benchmark(
         check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
         name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.seen}"
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
-        uses = record_test_use(config.pose_run, facts)
+        uses = record_test_use(own_runs(config.pose_run), facts)
     rows, num_joints = [], ()
     for name, predictor in predictors.items():
         hits, counts = _scores_shown(predictor, store.clips, config.protocol, name)

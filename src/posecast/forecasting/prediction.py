@@ -34,7 +34,7 @@ from posecast.forecasting.forecast_files import (
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
 from posecast.forecasting.movies import forecast_movie
 from posecast.media.videos import write_gif, write_mp4
-from posecast.networks.kinds import facts_of
+from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
@@ -62,7 +62,7 @@ class PredictionConfig:
     (paper, Human3.6M)."""
     num_past: int = 0
     """Frames seen; 0: as many as the pose model has to see."""
-    samples: int = 1
+    futures: int = 1
     """Futures of each clip, where the pose model knows several."""
     drawn: int = 1
     """Of so many of them frames are drawn, the likeliest first."""
@@ -82,7 +82,7 @@ class PredictionConfig:
     run_on: Flat[ForecasterOptions] = ForecasterOptions()
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "steps", "samples", "drawn")
+        check_at_least(1, self, "steps", "futures", "drawn")
         check_at_least(0, self, "num_past", "view_scale")
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
@@ -203,7 +203,7 @@ def _settings(
 def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    return {"path": str(Path(path).resolve()), "weights_step": facts_of(path).step}
+    return {"path": str(place_of(path)), "weights_step": facts_of(path).step}
 
 
 # --- which clips, which poses -------------------------------------------------------------------
@@ -259,7 +259,7 @@ def _with_poses(
             continue
         if not queue:
             seen = [each.seen.past for each in jobs[number : number + CLIPS_PER_BATCH]]
-            queue = forecaster.forecast_poses(seen, config.steps, config.samples)
+            queue = forecaster.forecast_poses(seen, config.steps, config.futures)
         yield job, queue.pop(0)
 
 
