@@ -4,7 +4,7 @@ STORE/estimates.npz    the poses, see `store`
 STORE/estimates.json   which run and settings made them
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from rich.console import Console
-from rich.progress import track
 
+from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import (
     EstimatorOptions,
@@ -39,8 +38,9 @@ from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.training_data import read_training_data
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
+from posecast.store.files import Poses, StoreError
 from posecast.store.identity import learned_from
-from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError, mean_joints
+from posecast.store.reading import ClipSelection, Store, StoredClip, mean_joints
 
 _FACTS = "estimates.json"
 
@@ -135,7 +135,8 @@ def estimate_store(
         )
     facts = _facts(run_path, estimator, config)
     kept = _kept(store, facts)
-    sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in _shown(clips)}
+    shown = tracked(clips, "estimating")
+    sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in shown}
     estimates = {name: _to_poses(*each, estimator) for name, each in sure.items()}
     others = {name: poses for name, poses in kept.items() if name not in estimates}
     store.write_estimates(others | estimates)
@@ -176,11 +177,6 @@ def _remember(
 
 _Sure = tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]
 """Joints in source pixels, and confidences."""
-
-
-def _shown(clips: Sequence[StoredClip]) -> Iterable[StoredClip]:
-    console = Console(stderr=True)
-    return track(clips, "estimating", console=console, disable=not console.is_terminal)
 
 
 def _estimate(store: Store, clip: StoredClip, estimator: JointFinder) -> _Sure:

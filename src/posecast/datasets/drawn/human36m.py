@@ -169,15 +169,11 @@ class _DrawVideo:
         original = self.source.pose_file(clip_id)
         path = self.out / original.relative_to(self.source.root)
         if num_frames == pose.num_frames:
-            write_safely(path, lambda partial: _copy(original, partial))
+            write_safely(path, lambda partial: shutil.copyfile(original, partial))
             return
         values = pose.joints_px[:num_frames].reshape(num_frames, -1).astype(np.float32)
         path = path.with_name(f"{original.stem}.mat")
         write_safely(path, lambda partial: scipy.io.savemat(partial, {"data": values}))
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
 
 
 def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
