@@ -55,15 +55,13 @@ class Skeleton:
     @property
     def mirror(self) -> tuple[int, ...]:
         """For each joint, the index of its mirror image (itself on the midline)."""
-        return tuple(self.joints.index(_other_side(name)) for name in self.joints)
+        return tuple(self.joints.index(other_side(name)) for name in self.joints)
 
 
-def _other_side(name: str) -> str:
-    if name.startswith("left_"):
-        return "right_" + name.removeprefix("left_")
-    if name.startswith("right_"):
-        return "left_" + name.removeprefix("right_")
-    return name
+def other_side(joint: str) -> str:
+    """The name of the mirror image; the same on the midline."""
+    side, _, part = joint.partition("_")
+    return {"left": f"right_{part}", "right": f"left_{part}"}.get(side, joint)
 
 
 def _limbs(*pairs: tuple[str, str]) -> tuple[tuple[JointGroup, JointGroup], ...]:
@@ -99,16 +97,7 @@ PENN_ACTION = Skeleton(
 )
 
 _H36M_LEGS = ("hip", "knee", "ankle", "toe_base", "toe_end")
-_H36M_ARMS = (
-    "collar",
-    "shoulder",
-    "elbow",
-    "wrist",
-    "thumb",
-    "thumb_end",
-    "hand",
-    "hand_end",
-)
+_H36M_ARMS = ("collar", "shoulder", "elbow", "wrist", "thumb", "thumb_end", "hand", "hand_end")
 
 HUMAN36M = Skeleton(
     name="human36m",
@@ -117,11 +106,7 @@ HUMAN36M = Skeleton(
         "pelvis",
         *(f"right_{part}" for part in _H36M_LEGS),
         *(f"left_{part}" for part in _H36M_LEGS),
-        "spine_base",
-        "spine",
-        "neck",
-        "head",
-        "head_top",
+        *("spine_base", "spine", "neck", "head", "head_top"),
         *(f"left_{part}" for part in _H36M_ARMS),
         *(f"right_{part}" for part in _H36M_ARMS),
     ),

@@ -27,7 +27,6 @@ from posecast.estimation.scores import (
     JointScores,
     VisibilityScores,
     score_clip,
-    score_mean_pose,
     score_table,
 )
 from posecast.geometry import crop_to_px
@@ -258,6 +257,7 @@ def _group(
     for clip in clips:
         joints, seen = estimates[clip.clip_id]
         scores += score_clip(joints.astype(float), clip, skeleton)
-        baseline += score_mean_pose(mean, clip, skeleton)
+        still = np.broadcast_to(crop_to_px(mean, clip.crop), joints.shape)
+        baseline += score_clip(still, clip, skeleton)
         visibility += VisibilityScores.of(seen, clip)
     return ClipGroup(title, len(clips), scores, baseline, visibility)

@@ -99,27 +99,23 @@ class Method:
         return np.stack([drawer.draw_frames(seen, joints, visible) for joints in futures])
 
 
-def baseline_methods(
-    names: Sequence[str], train_clips: Sequence[StoredClip] = (), velocity_window: int = 4
-) -> list[Method]:
+def baseline_methods(names: Sequence[str], train_clips: Sequence[StoredClip] = ()) -> list[Method]:
     """Untrained baselines by name; the mean training pose is the mean of `train_clips`.
 
     PosecastError for an unknown name, or a mean of no clips.
     """
     check_names(names, (*POSE_BASELINES, *FRAME_BASELINES), "baseline")
-    return [_baseline(name, train_clips, velocity_window) for name in names]
+    return [_baseline(name, train_clips) for name in names]
 
 
-def _baseline(name: str, train_clips: Sequence[StoredClip], velocity_window: int) -> Method:
+def _baseline(name: str, train_clips: Sequence[StoredClip]) -> Method:
+    if name in FRAME_BASELINES:
+        return Method(name, frames=LastFrame() if name == "last frame" else OpticalFlow())
     if name == "last pose":
         return Method(name, poses=LastPose())
     if name == "constant velocity":
-        origin = {"window": velocity_window}
-        return Method(name, poses=ConstantVelocity(velocity_window), origin=origin)
-    if name == "last frame":
-        return Method(name, frames=LastFrame())
-    if name == "optical flow":
-        return Method(name, frames=OpticalFlow())
+        poses = ConstantVelocity()
+        return Method(name, poses=poses, origin={"window": poses.window})
     if not train_clips:
         raise PosecastError("the mean training pose needs training clips, this store has none")
     mean = MeanPose(mean_joints(train_clips))
