@@ -4,6 +4,7 @@ A skeleton is data. Code asks it for joints by name and never writes a joint's n
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from posecast.errors import PosecastError
@@ -111,24 +112,11 @@ HUMAN36M = Skeleton(
         *(f"right_{part}" for part in _H36M_ARMS),
     ),
     limbs=_limbs(
-        ("pelvis", "right_hip"),
-        ("right_hip", "right_knee"),
-        ("right_knee", "right_ankle"),
-        ("right_ankle", "right_toe_base"),
-        ("pelvis", "left_hip"),
-        ("left_hip", "left_knee"),
-        ("left_knee", "left_ankle"),
-        ("left_ankle", "left_toe_base"),
-        ("pelvis", "spine"),
-        ("spine", "neck"),
-        ("neck", "head"),
-        ("head", "head_top"),
-        ("neck", "left_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("neck", "right_shoulder"),
-        ("right_shoulder", "right_elbow"),
-        ("right_elbow", "right_wrist"),
+        *pairwise(("pelvis", "right_hip", "right_knee", "right_ankle", "right_toe_base")),
+        *pairwise(("pelvis", "left_hip", "left_knee", "left_ankle", "left_toe_base")),
+        *pairwise(("pelvis", "spine", "neck", "head", "head_top")),
+        *pairwise(("neck", "left_shoulder", "left_elbow", "left_wrist")),
+        *pairwise(("neck", "right_shoulder", "right_elbow", "right_wrist")),
     ),
     heatmaps="joints",
 )
