@@ -31,8 +31,7 @@ class _OneFuture:
         pairs = zip(seen, self._futures(seen, steps), strict=True)
         return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
 
-    def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]:
-        raise NotImplementedError
+    def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]: ...
 
 
 class LastPose(_OneFuture):

@@ -38,8 +38,15 @@ class PooledCurve:
 
     def at(self, frame: int) -> float:
         """Value at a horizon; NaN where nothing was measured."""
+        return self._at(self.values, frame)
+
+    def interval(self, frame: int) -> tuple[float, float]:
+        """Its bounds at a horizon."""
+        return self._at(self.low, frame), self._at(self.high, frame)
+
+    def _at(self, numbers: Float[np.ndarray, " f"], frame: int) -> float:
         place = np.flatnonzero(self.frames == frame)
-        return float(self.values[place[0]]) if len(place) else float("nan")
+        return float(numbers[place[0]]) if len(place) else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
