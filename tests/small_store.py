@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from posecast.geometry import Crop
-from posecast.store.files import StoreInfo
-from posecast.store.reading import Store, StoredClip
+from posecast.store.reading import Store, StoredClip, StoreInfo
 
 SIZE = 16
 INFO = StoreInfo(

@@ -1,4 +1,4 @@
-"""The page for browsers, built and used in headless Chromium: sample in, poses out, no request."""
+"""The page for browsers, built and used in headless Chromium: video in, frames out, no request."""
 
 import json
 import shutil
@@ -25,6 +25,19 @@ _MOVE = "([id, value]) => { const it = document.querySelector(id); it.value = va
     "it.dispatchEvent(new Event('input')); }"
 )
 
+_DRAWN = "document.querySelector('#message').textContent.includes('frames seen')"
+_PICTURE = """() => {
+  const stage = document.querySelector('#stage');
+  return Array.from(stage.getContext('2d').getImageData(0, 0, stage.width, stage.height).data);
+}"""
+
+
+def picture_at(page, number: int) -> np.ndarray:
+    """What is shown of a future frame."""
+    page.evaluate(_MOVE, ["#time", number])
+    page.wait_for_timeout(300)
+    return np.array(page.evaluate(_PICTURE)).reshape(360, 640, 4)[..., :3]
+
 
 @pytest.fixture
 def page():
@@ -47,7 +60,7 @@ def test_a_video_is_forecast_without_a_network(page) -> None:
     page.wait_for_selector("#choice:not([hidden])")
     page.evaluate(_MOVE, ["#until", 0.8])
     page.click("#go")
-    page.wait_for_selector("#player:not([hidden])")
+    page.wait_for_function(_DRAWN)
     said = json.loads(
         page.evaluate("async () => (await fetch(document.querySelector('#save').href)).text()")
     )
@@ -58,6 +71,15 @@ def test_a_video_is_forecast_without_a_network(page) -> None:
     assert 100 < size < 300, "of 265 pixels when he stands; he crouches"
     assert np.linalg.norm(future[0] - past[-1], axis=-1).mean() < 0.05 * size
     assert 0.02 * size < np.linalg.norm(future[30] - past[-1], axis=-1).mean() < size
+    first, later = (picture_at(page, number) for number in (1, 25))
+    changed = np.abs(first - later).max(axis=-1) > 60
+    assert 0.005 < changed.mean() < 0.3, "the person moved, the room stayed"
+    page.check("#poses")
+    assert np.abs(picture_at(page, 25) - later).max() > 60, "the pose is drawn over it"
+    with page.expect_download() as download:
+        page.click("#film")
+    assert download.value.suggested_filename.startswith("forecast.")
+    assert Path(download.value.path()).stat().st_size > 10_000
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.errors == []
     assert {url.split(":")[0] for url in page.asked} <= {"file", "blob", "data"}

@@ -1,7 +1,7 @@
 // The page: choose a video and a moment, watch the person being followed, watch the forecast.
 
 import sample from "sample/squats.mp4";
-import { facts, forecast, load, MOST_SECONDS } from "./chain.js";
+import { draw, facts, forecast, load, MOST_SECONDS } from "./chain.js";
 
 const $ = (id) => document.getElementById(id);
 const stage = $("stage").getContext("2d");
@@ -13,7 +13,9 @@ const limbs = facts.skeleton.limbs.map((ends) =>
   ends.map((names) => names.map((name) => facts.skeleton.joints.indexOf(name))),
 );
 
-let shown; // { background, past, future }
+const STEP = 2; // every other future frame is drawn: fifteen a second
+
+let shown; // { background, past, future, drawn }
 let frame = 0;
 let playing = true;
 
@@ -22,7 +24,7 @@ function say(text, isBad = false) {
   $("message").className = isBad ? "bad" : "";
 }
 
-function draw(joints, visible, opacity = 1) {
+function drawPose(joints, visible, opacity = 1) {
   const place = (group) =>
     [0, 1].map((axis) => group.reduce((sum, n) => sum + joints[n][axis], 0) / group.length);
   stage.globalAlpha = opacity;
@@ -88,23 +90,35 @@ async function go() {
     const started = performance.now();
     const result = await forecast(video, Number($("until").value), (pose, share) => {
       drawVideo();
-      draw(pose.joints, pose.visible);
+      drawPose(pose.joints, pose.visible);
       say(`Looking for the person: ${Math.round(100 * share)} %`);
     });
     drawVideo();
     const background = await createImageBitmap(stage.canvas);
-    shown = { ...result, background };
+    shown = { ...result, background, drawn: [] };
     frame = 0;
-    playing = true;
+    play(true);
     $("time").max = result.future.length - 1;
     $("player").hidden = false;
     offer(result);
+    await drawFrames(shown);
     const seconds = (performance.now() - started) / 1000;
-    say(`${result.past.length} poses seen, ${result.future.length} forecast (${seconds.toFixed(1)} s).`);
+    say(`${result.past.length} frames seen, ${result.future.length} forecast (${seconds.toFixed(0)} s).`);
   } catch (error) {
     say(error.message, true);
   } finally {
     for (const id of ["go", "until", "file", "sample"]) $(id).disabled = false;
+  }
+}
+
+// Poses are shown until their frames are drawn.
+async function drawFrames(forecast) {
+  const count = Math.floor(forecast.future.length / STEP);
+  for await (const { number, picture } of draw(forecast, STEP)) {
+    const bitmap = await createImageBitmap(picture);
+    for (let n = number - STEP + 1; n <= number; n++) forecast.drawn[n] = bitmap;
+    say(`Drawing frames: ${Math.round((100 * (number + 1)) / STEP / count)} %`);
+    await new Promise((resolve) => setTimeout(resolve)); // let the page be painted
   }
 }
 
@@ -121,17 +135,41 @@ function offer({ past, future, until }) {
 }
 
 function render() {
-  const { background, past, future } = shown;
+  const { background, past, future, drawn } = shown;
   const number = Math.floor(frame);
   const { width, height } = stage.canvas;
-  stage.drawImage(background, 0, 0);
-  stage.fillStyle = "#0008";
-  stage.fillRect(0, 0, width, height);
-  const last = past[past.length - 1];
-  draw(last.joints, last.visible, 0.35);
-  draw(future[number]);
+  stage.drawImage(drawn[number] ?? background, 0, 0, width, height);
+  if (!drawn[number]) {
+    stage.fillStyle = "#0008";
+    stage.fillRect(0, 0, width, height);
+    const last = past[past.length - 1];
+    drawPose(last.joints, last.visible, 0.35);
+  }
+  if (!drawn[number] || $("poses").checked) drawPose(future[number]);
   $("time").value = number;
   $("time-text").value = `+${((number + 1) / facts.fps).toFixed(2)} s`;
+}
+
+// The forecast once from its beginning, as the browser codes video.
+function film() {
+  const recorder = new MediaRecorder(stage.canvas.captureStream());
+  recorder.ondataavailable = ({ data }) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(data);
+    link.download = `forecast.${/mp4/.test(recorder.mimeType) ? "mp4" : "webm"}`;
+    link.click();
+    $("film").disabled = false;
+  };
+  $("film").disabled = true;
+  frame = 0;
+  play(true);
+  recorder.start();
+  setTimeout(() => recorder.stop(), (1000 * shown.future.length) / facts.fps);
+}
+
+function play(isPlaying) {
+  playing = isPlaying;
+  $("play").textContent = playing ? "Pause" : "Play";
 }
 
 let before = 0;
@@ -150,13 +188,10 @@ $("until").oninput = preview;
 $("go").onclick = go;
 $("time").oninput = () => {
   frame = Number($("time").value);
-  playing = false;
-  $("play").textContent = "Play";
+  play(false);
 };
-$("play").onclick = () => {
-  playing = !playing;
-  $("play").textContent = playing ? "Pause" : "Play";
-};
+$("play").onclick = () => play(!playing);
+$("film").onclick = film;
 
 load().then(
   () => say("Ready."),

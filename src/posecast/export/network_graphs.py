@@ -6,6 +6,7 @@ are fixed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,90 @@ from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
 from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.estimation.estimator import PoseEstimator
+from posecast.export.carrying_graph import LayersGraph, LookGraph, to_side
+from posecast.export.frame_graphs import BeginGraph, CutGraph, PasteGraph, PlaceGraph
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.keypoints.names import joint_sources
-from posecast.media.grey_levels import to_network
-from posecast.networks.carrying import CarryingNetwork, Changes, LayerBatch
+from posecast.media.grey_levels import to_bytes, to_network
+from posecast.motion.seen import RECENT
+from posecast.networks.carrying import CarryingNetwork, Changes, LayerBatch, refined
 from posecast.networks.hourglass import Hourglass
 from posecast.networks.movenet import MoveNet
 from posecast.skeletons import COCO, Skeleton
+
+CHAIN = {
+    "follow": ("cut", "estimator", "place"),
+    "forecast": ("forecaster",),
+    "begin": ("begin", "maps", "mask", "look"),
+    "draw": ("layers", "maps", "refinement", "compose", "paste"),
+}
+"""Graphs in the order in which they are run: for each frame of a video, once, once where frames are
+drawn, and for any future frames. Each reads what has its inputs' names: what is given, or what the
+last one before it said."""
+_BATCH, _PAST = "batch", "past"
+_AXES = {
+    "frame": ("height", "width"),
+    "last_frame": ("height", "width"),
+    "last_frames": (_PAST, "height", "width"),
+    "last_joints_px": (_PAST,),
+    "last_visible": (_PAST,),
+    "seen_pictures": (_PAST,),
+    "seen_joints_crop": (_PAST,),
+    "seen_visible": (_PAST,),
+    "smooth_past": (_PAST,),
+    "mask_logits": (_PAST,),
+    "members": (_PAST,),
+    "numbers": (_BATCH,),
+    "fine_pictures": (_BATCH,),
+    "shares": (_BATCH,),
+    "distance": (_BATCH,),
+    "holes": (_BATCH,),
+    "logits": (_BATCH,),
+    "drawn": (_BATCH,),
+    "flow": (_BATCH,),
+    "frames": (_BATCH,),
+}
+"""Names of the first axes of values, which may take any size; the others are fixed."""
+_SAID: dict[str, tuple[tuple[str, ...], str]] = {
+    "cut": (
+        ("pictures", "square"),
+        "a frame, RGB bytes, and where to look: left, top and side of a square in pixels, side 0: "
+        "everywhere; to the estimator's picture of it, and the square.",
+    ),
+    "place": (
+        ("joints_px", "visible", "where"),
+        "what the estimator said to joints in pixels of the frame, which of them were seen, and "
+        "where to look in the next frame.",
+    ),
+    "begin": (
+        (
+            *("seen_pictures", "seen_joints_crop", "seen_visible", "future_joints_crop"),
+            *("picture_box", "square", "last_frame"),
+            *("pictures", "joints_crop", "visible", "body_size"),
+        ),
+        "the last seen frames, RGB bytes, up to `most_pictures`, their poses, and future ones, in "
+        "pixels, to the square around the person and what maps and mask read.",
+    ),
+    "look": (
+        ("smooth_past", "smooth_future", "sources", "members", "gates", "plate", "no_plate"),
+        "the same and the mask to what the layers are made of; the camera stands still.",
+    ),
+    "layers": (
+        (
+            *("pictures", "shares", "distance", "holes"),
+            *("joints_crop", "visible", "body_size", "fine_pictures"),
+        ),
+        "future frames by their numbers, 0 the first, to four pictures of each, small and fine: "
+        "person, behind its front parts, last frame bent, room; and how much of each shows.",
+    ),
+    "compose": (
+        ("frames",),
+        "layers and what is changed of them to squares of the future frames, RGB bytes.",
+    ),
+    "paste": (("whole_frames",), "these to whole frames of the video, RGB bytes."),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +116,8 @@ class Graph:
     outputs: tuple[str, ...]
     note: str
     """What it does, in which units and ranges."""
+    decides: bool = False
+    """Whether it rounds or chooses, so that few numbers may be others after export."""
 
 
 class EstimatorGraph(nn.Module):
@@ -94,6 +173,26 @@ class RefinementGraph(nn.Module):
         return tuple(getattr(changes, each.name) for each in fields(Changes))
 
 
+class ComposeGraph(nn.Module):
+    """As `refined`, of layers whose pictures are finer than what the refinement says."""
+
+    def forward(
+        self,
+        fine_pictures: UInt8[Tensor, "b s s 12"],
+        shares: Float[Tensor, "b 4 c c"],
+        distance: Float[Tensor, "b 1 c c"],
+        holes: Float[Tensor, "b 1 c c"],
+        logits: Float[Tensor, "b 5 c c"],
+        drawn: Float[Tensor, "b 3 c c"],
+        flow: Float[Tensor, "b 8 d d"],
+    ) -> UInt8[Tensor, "b s s 3"]:
+        """Layers and changes to frames."""
+        pictures = to_network(fine_pictures)
+        coarse = (shares, distance, holes)
+        layers = LayerBatch(pictures, *(to_side(each, pictures.shape[-1]) for each in coarse))
+        return to_bytes(refined(layers, Changes(logits, drawn, flow)))
+
+
 def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> Graph:
     """Of a network that finds joints, as the estimator that was made of it uses it."""
     side = estimator.size
@@ -123,6 +222,63 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
     for hook in hooks:
         hook.remove()
     return {**_maps(skeleton, shown), **_mask(network, shown), **_refinement(network, shown)}
+
+
+def chain_graphs(
+    networks: dict[str, Graph], skeleton: Skeleton, side: int, min_confidence: float
+) -> dict[str, Graph]:
+    """Of what lies between the networks, whose graphs are given: the whole `CHAIN`.
+
+    PosecastError where `side` is no multiple of `COARSE`.
+    """
+    if side < COARSE or side % COARSE:
+        raise PosecastError(f"--side {side}: expected a multiple of {COARSE}, such as 256")
+    modules = {
+        "cut": CutGraph(networks["estimator"].inputs["pictures"].shape[1]),
+        "place": PlaceGraph(min_confidence),
+        "begin": BeginGraph(skeleton, side),
+        "look": LookGraph(skeleton),
+        "layers": LayersGraph(skeleton),
+        "compose": ComposeGraph(),
+        "paste": PasteGraph(),
+    }
+    graphs, known = {}, _whole_example(skeleton)
+    for name in (name for names in CHAIN.values() for name in names):
+        graph = networks.get(name) or _between(modules[name], *_SAID[name], known)
+        with torch.no_grad():
+            said = graph.function(*(known[each] for each in graph.inputs))
+        known |= zip(graph.outputs, said if isinstance(said, tuple) else (said,), strict=True)
+        graphs[name] = graph
+    return graphs
+
+
+def _between(
+    module: nn.Module, outputs: tuple[str, ...], note: str, known: dict[str, Tensor]
+) -> Graph:
+    inputs = {name: known[name] for name in list(signature(module.forward).parameters)}
+    axes = {}
+    for name, value in inputs.items():
+        free = _AXES.get(name, ())
+        axes[name] = (*free, *map(str, value.shape[len(free) :]))
+    return Graph(module.eval(), inputs, axes, outputs, note, decides=True)
+
+
+def _whole_example(skeleton: Skeleton) -> dict[str, Tensor]:
+    """Some frames of somebody."""
+    torch.manual_seed(0)
+    frames = torch.randint(0, 256, (5, 310, 470, 3), dtype=torch.uint8)
+    poses = torch.rand(1, RECENT + 1, skeleton.num_joints, 2) * 200 + 50
+    seen = torch.ones(poses.shape[:3], dtype=torch.bool)
+    return {
+        "frame": frames[0],
+        "where": torch.zeros(3),
+        "past_joints_px": poses,
+        "past_visible": seen,
+        "last_frames": frames,
+        "last_joints_px": poses[0, :5],
+        "last_visible": seen[0, :5],
+        "numbers": torch.tensor([0, 1]),
+    }
 
 
 def _maps(skeleton: Skeleton, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:

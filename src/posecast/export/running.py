@@ -127,7 +127,12 @@ def load_onnx(
     folder = Path(folder)
     facts = _facts(folder)
     skeleton = SKELETONS[facts["skeleton"]["name"]]
-    graphs = {name: session(str(folder / graph["file"])) for name, graph in facts["graphs"].items()}
+    names = {"estimator", "forecaster", *(("mask", "refinement") if draws else ())}
+    graphs = {
+        name: session(str(folder / graph["file"]))
+        for name, graph in facts["graphs"].items()
+        if name in names
+    }
     base = MotionBase.load(folder / BASE_FILE)
     drawer = None
     if draws:

@@ -110,12 +110,18 @@ def _meanings(metrics: Sequence[str]) -> tuple[str, ...]:
 
 def _column(summary: Summary, names: Sequence[str], metric: str, frame: int) -> list[Cell]:
     """A cell for every method; the best forecast is marked."""
-    style, cells, values = style_of(metric), [], []
+    style = style_of(metric)
+    cells = []
     for name in names:
-        known = summary.has(name, metric)
-        values.append(summary.curve(name, metric).at(frame) if known else math.nan)
-        beside = _against_reference(summary, name, metric, frame) if known else ("", "")
-        cells.append(Cell(style.text(values[-1]), *beside))
+        if summary.has(name, metric):
+            note, mark = _against_reference(summary, name, metric, frame)
+            cells.append(Cell(style.text(summary.curve(name, metric).at(frame)), note, mark))
+        else:
+            cells.append(Cell("-"))
+    values = [
+        summary.curve(name, metric).at(frame) if summary.has(name, metric) else math.nan
+        for name in names
+    ]
     return _mark_best(cells, values, names, style)
 
 
@@ -126,7 +132,7 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
         return "", ""
     style = style_of(metric)
     difference = summary.difference(name, reference, metric)
-    low, high = difference.interval(frame)
+    low, high = interval_at(difference, frame)
     if math.isnan(low):
         return "", ""
     note = f"{style.signed(difference.at(frame))} [{style.signed(low)}, {style.signed(high)}]"
@@ -134,6 +140,14 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
     better = up if style.higher_is_better else down
     worse = down if style.higher_is_better else up
     return note, "better" if better else "worse" if worse else ""
+
+
+def interval_at(curve: PooledCurve, frame: int) -> tuple[float, float]:
+    """Its bounds at a frame; NaN where nothing was measured."""
+    places = [place for place, each in enumerate(curve.frames.tolist()) if each == frame]
+    if not places:
+        return math.nan, math.nan
+    return float(curve.low[places[0]]), float(curve.high[places[0]])
 
 
 def clips_by_frame(summary: Summary, metric: str) -> dict[int, int]:
@@ -164,7 +178,7 @@ def horizon_table(summary: Summary, metric: str) -> Table:
 
 
 def _with_interval(curve: PooledCurve, frame: int, style: MetricStyle) -> Cell:
-    low, high = curve.interval(frame)
+    low, high = interval_at(curve, frame)
     note = "" if math.isnan(low) else f"{style.text(low)} to {style.text(high)}"
     return Cell(style.text(curve.at(frame)), note)
 

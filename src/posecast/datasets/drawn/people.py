@@ -100,8 +100,9 @@ class _WriteClip:
         if folder.is_dir():  # left by a run that was stopped before the labels were written
             shutil.rmtree(folder)
         write_safely(folder, lambda partial: _fill_folder(partial, clip))
-        path = self.root / "labels" / f"{clip_id}.mat"
-        write_safely(path, lambda partial: partial.write_bytes(labels))
+        write_safely(
+            self.root / "labels" / f"{clip_id}.mat", lambda partial: _fill_file(partial, labels)
+        )
 
 
 def _fill_folder(folder: Path, clip: DrawnClip) -> None:
@@ -112,6 +113,10 @@ def _fill_folder(folder: Path, clip: DrawnClip) -> None:
         swapped = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         _, jpeg = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         (folder / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
+
+
+def _fill_file(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def _label_bytes(clip: DrawnClip, rng: np.random.Generator) -> bytes:
