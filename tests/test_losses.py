@@ -11,6 +11,7 @@ from posecast.losses import (
     ImageLossWeights,
     adversarial_loss,
     discriminator_loss,
+    distance_to,
     generator_loss,
     gradient_energy,
     half_mean_square,
@@ -89,30 +90,29 @@ def test_generator_loss_weighs_its_terms() -> None:
     drawn, true = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4)
     loss = generator_loss(
         *(drawn, true, torch.zeros(2, 1), ImageLossWeights(2.0, 3.0, 4.0)),
-        feature_network=lambda picture: 2 * picture[:, :, :2, :2],
-        pose_network=lambda picture: 4 * picture[:, :1],
+        feature_distance=distance_to(true, lambda picture: 2 * picture[:, :, :2, :2]),
+        pose_distance=distance_to(true, lambda picture: 4 * picture[:, :1]),
     )
     assert loss.pixel.item() == pytest.approx(0.125)
     assert loss.feature.item() == pytest.approx(0.5)
     assert loss.pose_feature.item() == pytest.approx(2.0)
     assert loss.adversarial.item() == pytest.approx(math.log(2))
     assert loss.total.item() == pytest.approx(0.125 + 2 * 0.5 + 3 * 2.0 + 4 * math.log(2))
+    alone = generator_loss(drawn, true, None, ImageLossWeights())
+    assert alone.total.item() == alone.pixel.item()
 
 
-def test_a_feature_network_of_weight_0_is_not_run_and_truth_keeps_no_gradient() -> None:
+def test_features_of_the_truth_keep_no_gradient() -> None:
     calls = []
 
     def network(picture: torch.Tensor) -> torch.Tensor:
         calls.append(torch.is_grad_enabled())
         return picture[:, :1]
 
-    drawn, true = torch.ones(1, 3, 2, 2, requires_grad=True), torch.zeros(1, 3, 2, 2)
-    weights = ImageLossWeights(feature=0.0)
-    loss = generator_loss(drawn, true, torch.zeros(1, 1), weights, network, None)
-    assert calls == []
-    assert loss.feature.item() == loss.pose_feature.item() == 0
-    generator_loss(drawn, true, torch.zeros(1, 1), ImageLossWeights(), network, None)
-    assert sorted(calls) == [False, True]
+    distance = distance_to(torch.zeros(1, 3, 2, 2), network)
+    assert calls == [False]
+    assert distance(torch.ones(1, 3, 2, 2, requires_grad=True)).requires_grad
+    assert calls == [False, True]
 
 
 def test_refuses_negative_weights() -> None:

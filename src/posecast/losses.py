@@ -15,6 +15,9 @@ from posecast.records.configs import check_at_least
 FeatureNetwork = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b f fh fw"]]
 """A frozen network: pictures in [-1, 1] to features."""
 
+FeatureDistance = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, ""]]
+"""How far pictures in [-1, 1] are, as a network sees them, from others."""
+
 
 def masked_pose_loss(
     predicted: Float[Tensor, "b t f"],
@@ -120,34 +123,29 @@ def generator_loss(
     true: Float[Tensor, "b 3 h w"],
     drawn_logits: Float[Tensor, "b 1"] | None,
     weights: ImageLossWeights,
-    feature_network: FeatureNetwork | None = None,
-    pose_network: FeatureNetwork | None = None,
+    feature_distance: FeatureDistance | None = None,
+    pose_distance: FeatureDistance | None = None,
 ) -> GeneratorLoss:
     """Paper section 3.3: pixel + feature + pose feature + adversarial loss (2017 conventions).
 
-    `drawn_logits` are the discriminator's for the drawn pictures, None where nobody judges them. A
-    network that is None, or whose weight is 0, is not run. The true pictures' features are
-    constants: no gradient is kept.
+    `drawn_logits` are the discriminator's for the drawn pictures, None where nobody judges them.
+    Distances are `distance_to` the true pictures; None: without that term.
     """
-    pixel = half_mean_square(drawn, true)
-    feature = _feature_loss(drawn, true, feature_network if weights.feature else None)
-    pose_feature = _feature_loss(drawn, true, pose_network if weights.pose_feature else None)
-    adversarial = drawn.new_zeros(())
-    if drawn_logits is not None:
-        adversarial = adversarial_loss(drawn_logits, real=True)
+    pixel, none = half_mean_square(drawn, true), drawn.new_zeros(())
+    feature = feature_distance(drawn) if feature_distance else none
+    pose_feature = pose_distance(drawn) if pose_distance else none
+    adversarial = none if drawn_logits is None else adversarial_loss(drawn_logits, real=True)
     features = weights.feature * feature + weights.pose_feature * pose_feature
     total = pixel + features + weights.adversarial * adversarial
     return GeneratorLoss(total, pixel, feature, pose_feature, adversarial)
 
 
-def _feature_loss(
-    drawn: Float[Tensor, "b 3 h w"], true: Float[Tensor, "b 3 h w"], network: FeatureNetwork | None
-) -> Float[Tensor, ""]:
-    if network is None:
-        return drawn.new_zeros(())
+def distance_to(true: Float[Tensor, "b 3 h w"], network: FeatureNetwork) -> FeatureDistance:
+    """Half the mean squared difference to the features of these pictures, which are constants: they
+    are computed now, without a gradient."""
     with torch.no_grad():
         target = network(true)
-    return half_mean_square(network(drawn), target)
+    return lambda drawn: half_mean_square(network(drawn), target)
 
 
 class DiscriminatorLoss(NamedTuple):

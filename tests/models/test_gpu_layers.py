@@ -14,12 +14,19 @@ from torch.nn import functional
 
 from benchmarks.speed.features import random_feature_networks
 from posecast.networks import gpu_layers
-from posecast.networks.gpu_layers import ConvReLUs, in_eights, kernels_for
+from posecast.networks.gpu_layers import (
+    ConvReLUs,
+    halve,
+    in_eights,
+    kernels_for,
+    sampling_kernels,
+)
 from posecast.villegas2017 import hourglass2017
 
 INTERPRETED = bool(os.environ.get("TRITON_INTERPRET"))
 DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
-SHAPES = [(2, 48, 9, 7), (2, 256, 8, 8), (3, 130, 16, 16)]
+SHAPES = [(2, 48, 9, 7), (2, 256, 8, 8), (3, 130, 16, 16), (2, 66, 64, 72)]
+"""The last one has more pixels than a small map."""
 
 
 def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -77,6 +84,43 @@ def test_adding(kernels, shape, relu, joined):
     assert close(got, expected, 1e-6)
     for one, another in zip(ours[: 2 + joined], theirs, strict=False):
         assert close(one.grad, another.grad, 1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(2, 48, 10, 6), (3, 130, 2, 2), (2, 66, 128, 192)])
+def test_halving(kernels, shape):
+    x, above = maps(*shape), maps(*shape, seed=1)[:, :, ::2, ::2]
+    x[0, :, :4] = 1  # where all are alike, the first one counts
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    got, expected = halve(ours), functional.max_pool2d(theirs, 2)
+    assert type(got.grad_fn).__name__ == "MaxPool2Backward"
+    got.backward(above)
+    expected.backward(above)
+    assert torch.equal(got, expected)
+    assert torch.equal(ours.grad, theirs.grad)
+
+
+@pytest.mark.gpu
+def test_halving_keeps_numbers_that_are_none(kernels):
+    x = maps(1, 8, 2, 2)
+    x[0, 3, 1, 0] = torch.nan
+    assert torch.equal(halve(x).isnan(), functional.max_pool2d(x, 2).isnan())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(2, 48, 5, 3), (3, 130, 1, 1), (2, 66, 64, 72)])
+def test_doubling(kernels, shape):
+    doubled = (*shape[:2], 2 * shape[2], 2 * shape[3])
+    upper, lower, above = maps(*doubled), maps(*shape, seed=1), maps(*doubled, seed=2)
+    ours = [each.clone().requires_grad_() for each in (upper, lower)]
+    theirs = [each.double().cpu().requires_grad_() for each in (upper, lower)]
+    got = sampling_kernels().AddDoubled.apply(ours[0] * 1, ours[1])
+    expected = hourglass2017._AddedInPlace.apply(theirs[0] * 1, theirs[1])
+    got.backward(above)
+    expected.backward(above.double().cpu())
+    assert close(got.cpu(), expected, 1e-6)
+    for one, another in zip(ours, theirs, strict=True):
+        assert close(one.grad.cpu(), another.grad, 1e-6)
 
 
 @pytest.mark.gpu

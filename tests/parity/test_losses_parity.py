@@ -19,6 +19,7 @@ from posecast.losses import (
     GeneratorLoss,
     ImageLossWeights,
     discriminator_loss,
+    distance_to,
     generator_loss,
 )
 from posecast.networks.discriminator import Discriminator
@@ -59,7 +60,8 @@ def run_graph(numbers: dict[str, np.ndarray], dtype: torch.dtype) -> Graph:
     weights = ImageLossWeights(
         float(numbers["alpha"]), float(numbers["beta"]), float(numbers["gamma"])
     )
-    to_draw = generator_loss(drawn, true, logits["D_logits_"], weights, alexnet, hourglass)
+    distances = (distance_to(true, network) for network in (alexnet, hourglass))
+    to_draw = generator_loss(drawn, true, logits["D_logits_"], weights, *distances)
     to_judge = discriminator_loss(logits["D_logits"], logits["D_logits_"], logits["DB_logits"])
     return Graph(generator, discriminator, drawn, logits, to_draw, to_judge)
 

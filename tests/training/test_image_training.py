@@ -284,6 +284,17 @@ def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric:
     assert metrics["feature_loss"] > 0
 
 
+def test_a_feature_network_of_weight_0_is_not_run(pairs: ImagePairTensors, fabric: Fabric) -> None:
+    training = ImageTraining.start(TINY, fabric.device)
+    networks = FeatureNetworks(_not_to_be_run, _not_to_be_run)
+    metrics = train_iteration(training, pairs, networks, TINY, fabric).read()
+    assert metrics["feature_loss"] == metrics["pose_feature_loss"] == 0
+
+
+def _not_to_be_run(images: Tensor) -> Tensor:
+    raise AssertionError(images.shape)
+
+
 @dataclass(frozen=True)
 class _EstimatorConfig:
     model: HourglassConfig

@@ -20,7 +20,9 @@ from torch import Tensor
 
 _TILE = 8192
 """Numbers that are loaded at once."""
-_WARPS = 8
+WARPS = 8
+_SMALL = 8192
+"""Pixels up to which moments are added up where they are used, which saves a kernel."""
 _MOST_SUMS = 256
 
 
@@ -32,9 +34,10 @@ class NormReLU(torch.autograd.Function):
         ctx: Any, x: Float[Tensor, "b c h w"], shift: Float[Tensor, " c"], eps: float
     ) -> Float[Tensor, "b c h w"]:
         moments, y = _means(x, x, x, shift, eps, back=False), torch.empty_like(x)
-        count, channels = x.numel() // x.shape[1], x.shape[1]
-        tile, grid = _tiles(count, channels)
-        _normalise[grid](x, moments, shift, y, count, channels, eps, *tile, num_warps=_WARPS)
+        count, channels = sizes(x)
+        tile, grid = tiles(count, channels)
+        told = (count, channels, eps, len(moments))
+        _normalise[grid](x, moments, shift, y, *told, *tile, num_warps=WARPS)
         ctx.save_for_backward(x, moments, shift)
         ctx.eps = eps
         return y
@@ -44,10 +47,10 @@ class NormReLU(torch.autograd.Function):
         x, moments, shift = ctx.saved_tensors
         above = gradients[0].contiguous(memory_format=torch.channels_last)
         means, gradient = _means(x, above, moments, shift, ctx.eps, back=True), torch.empty_like(x)
-        count, channels = x.numel() // x.shape[1], x.shape[1]
-        tile, grid = _tiles(count, channels)
-        maps = (x, above, moments, means, shift, gradient)
-        _normalise_back[grid](*maps, count, channels, ctx.eps, *tile, num_warps=_WARPS)
+        count, channels = sizes(x)
+        tile, grid = tiles(count, channels)
+        maps, told = (x, above, moments, means, shift, gradient), (count, channels, ctx.eps)
+        _normalise_back[grid](*maps, *told, len(moments), *tile, num_warps=WARPS)
         return gradient, None, None
 
 
@@ -62,11 +65,11 @@ class AddBias(torch.autograd.Function):
         other: Float[Tensor, "b c h w"] | None,
         relu: bool,
     ) -> Float[Tensor, "b c h w"]:
-        count, channels = maps.numel() // maps.shape[1], maps.shape[1]
-        tile, grid = _tiles(count, channels)
+        count, channels = sizes(maps)
+        tile, grid = tiles(count, channels)
         more = maps if other is None else other.contiguous(memory_format=torch.channels_last)
         told = (count, channels, other is not None, relu)
-        _add_bias[grid](maps, bias, more, *told, *tile, num_warps=_WARPS)
+        _add_bias[grid](maps, bias, more, *told, *tile, num_warps=WARPS)
         ctx.mark_dirty(maps)
         ctx.relu, ctx.dtype = relu, bias.dtype
         if relu:
@@ -75,55 +78,92 @@ class AddBias(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient = gradients[0]
-        if ctx.relu:
+        gradient, summed, wanted = gradients[0], None, ctx.needs_input_grad
+        if ctx.relu and wanted[1]:
+            gradient, summed = _cut_off_back(gradient, ctx.saved_tensors[0])
+            summed = summed.to(ctx.dtype)
+        elif ctx.relu:
             gradient = torch.ops.aten.threshold_backward(gradient, ctx.saved_tensors[0], 0)
-        summed = gradient.sum((0, 2, 3), dtype=ctx.dtype) if ctx.needs_input_grad[1] else None
-        return gradient, summed, gradient if ctx.needs_input_grad[2] else None, None
+        elif wanted[1]:
+            summed = gradient.sum((0, 2, 3), dtype=ctx.dtype)
+        return gradient, summed, gradient if wanted[2] else None, None
 
 
-def _tiles(count: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns of a tile, and how many there are of them."""
-    columns = 128 if channels > 64 else 64
+def sizes(maps: Float[Tensor, "b c h w"]) -> tuple[int, int]:
+    """Pixels of all maps, and their channels."""
+    return maps.numel() // maps.shape[1], maps.shape[1]
+
+
+def tiles(count: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows (pixels) and columns (channels) of a tile, and how many there are of them."""
+    columns = 32 if count <= _SMALL else 128 if channels > 64 else 64
     rows = _TILE // columns
     return (rows, columns), (triton.cdiv(count, rows), triton.cdiv(channels, columns))
 
 
+def _num_sums(count: int, rows: int) -> int:
+    """Into how many sums of tiles the pixels are divided: a power of two where they are few."""
+    if count > _SMALL:
+        return min(triton.cdiv(count, 2 * rows), _MOST_SUMS)
+    return min(triton.next_power_of_2(triton.cdiv(count, rows)), 16)
+
+
 def _means(
     x: Tensor, above: Tensor, moments: Tensor, shift: Tensor, eps: float, back: bool
-) -> Float[Tensor, "2 c"]:
+) -> Float[Tensor, "parts 2 c"]:
     """Of x and its square, both less the first pixel; backwards of what flows back, and of that
-    times x normalised."""
-    count, channels = x.numel() // x.shape[1], x.shape[1]
-    tile, grid = _tiles(count, channels)
-    num_sums = min(triton.cdiv(count, 2 * tile[0]), _MOST_SUMS)
+    times x normalised. In parts that are still to be added up where maps are small."""
+    count, channels = sizes(x)
+    tile, grid = tiles(count, channels)
+    num_sums = _num_sums(count, tile[0])
     sums = torch.empty(num_sums, 2, channels, dtype=torch.float32, device=x.device)
-    told = (x, above, moments, shift, sums, count, channels, num_sums, eps, back)
-    _partial_sums[(grid[1], num_sums)](*told, *tile, num_warps=_WARPS)
-    return sums.sum(dim=0)
+    told = (x, above, moments, shift, sums, count, channels, num_sums, eps, back, len(moments))
+    _partial_sums[(grid[1], num_sums)](*told, *tile, num_warps=WARPS)
+    return sums if count <= _SMALL else sums.sum(dim=0, keepdim=True)
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
+def _cut_off_back(gradient: Tensor, maps: Tensor) -> tuple[Tensor, Float[Tensor, " c"]]:
+    """What flows back through a ReLU that gave these maps, and its sum over all pixels."""
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    (count, channels), flown = sizes(maps), torch.empty_like(maps)
+    tile, grid = tiles(count, channels)
+    num_sums = _num_sums(count, tile[0])
+    sums = torch.empty(num_sums, channels, dtype=torch.float32, device=maps.device)
+    told = (maps, gradient, flown, sums, count, channels, num_sums)
+    _cut_off_sums[(grid[1], num_sums)](*told, *tile, num_warps=WARPS)
+    return flown, sums.sum(dim=0)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
     """By Triton, which reads the source: without the type checks that tests wrap it into."""
     return triton.jit(inspect.unwrap(function))
 
 
-@_compiled
-def _channels(pid, channels, COLUMNS: tl.constexpr):
+@compiled
+def channels_of(pid, channels, COLUMNS: tl.constexpr):
+    """Channels of a tile, and which of them there are."""
     columns = pid * COLUMNS + tl.arange(0, COLUMNS)
     return columns, columns < channels
 
 
-@_compiled
-def _moments(x, moments, columns, known, channels, eps):
+@compiled
+def _added(sums, columns, known, channels, PARTS: tl.constexpr):
+    """Both means of these channels, their parts added up."""
+    places = tl.arange(0, PARTS)[:, None] * 2 * channels + columns[None]
+    first = tl.load(sums + places, known[None], 0.0)
+    second = tl.load(sums + channels + places, known[None], 0.0)
+    return tl.sum(first, 0), tl.sum(second, 0)
+
+
+@compiled
+def _moments(x, moments, columns, known, channels, eps, PARTS: tl.constexpr):
     """Mean and 1 / deviation of these channels."""
-    less = tl.load(moments + columns, known, 0.0)
-    square = tl.load(moments + channels + columns, known, 0.0)
+    less, square = _added(moments, columns, known, channels, PARTS)
     mean = tl.load(x + columns, known, 0.0).to(tl.float32) + less
     return mean, tl.rsqrt(tl.maximum(square - less * less, 0.0) + eps)
 
 
-@_compiled
+@compiled
 def _partial_sums(
     x,
     above,
@@ -135,14 +175,15 @@ def _partial_sums(
     num_sums,
     eps,
     BACK: tl.constexpr,
+    PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = _channels(tl.program_id(0), channels, COLUMNS)
+    columns, known = channels_of(tl.program_id(0), channels, COLUMNS)
     first = tl.zeros((ROWS, COLUMNS), tl.float32)
     second = tl.zeros((ROWS, COLUMNS), tl.float32)
     if BACK:
-        mean, scale = _moments(x, moments, columns, known, channels, eps)
+        mean, scale = _moments(x, moments, columns, known, channels, eps, PARTS)
         offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
     else:
         mean = tl.load(x + columns, known, 0.0).to(tl.float32)
@@ -166,12 +207,21 @@ def _partial_sums(
     tl.store(place + channels, tl.sum(second, 0) / count, known)
 
 
-@_compiled
+@compiled
 def _normalise(
-    x, moments, shift, y, count, channels, eps, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+    x,
+    moments,
+    shift,
+    y,
+    count,
+    channels,
+    eps,
+    PARTS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
-    columns, known = _channels(tl.program_id(1), channels, COLUMNS)
-    mean, scale = _moments(x, moments, columns, known, channels, eps)
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    mean, scale = _moments(x, moments, columns, known, channels, eps, PARTS)
     offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     places = rows[:, None].to(tl.int64) * channels + columns[None]
@@ -181,7 +231,7 @@ def _normalise(
     tl.store(y + places, tl.maximum(value, 0.0).to(y.dtype.element_ty), inside)
 
 
-@_compiled
+@compiled
 def _normalise_back(
     x,
     above,
@@ -192,14 +242,14 @@ def _normalise_back(
     count,
     channels,
     eps,
+    PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = _channels(tl.program_id(1), channels, COLUMNS)
-    mean, scale = _moments(x, moments, columns, known, channels, eps)
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    mean, scale = _moments(x, moments, columns, known, channels, eps, PARTS)
     offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
-    flown = tl.load(means + columns, known, 0.0)
-    along = tl.load(means + channels + columns, known, 0.0)
+    flown, along = _added(means, columns, known, channels, PARTS)
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     places = rows[:, None].to(tl.int64) * channels + columns[None]
     inside = (rows < count)[:, None] & known[None]
@@ -210,7 +260,7 @@ def _normalise_back(
     tl.store(gradient + places, value.to(gradient.dtype.element_ty), inside)
 
 
-@_compiled
+@compiled
 def _add_bias(
     maps,
     bias,
@@ -222,7 +272,7 @@ def _add_bias(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = _channels(tl.program_id(1), channels, COLUMNS)
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
     offset = tl.load(bias + columns, known, 0.0).to(tl.float32)
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     places = rows[:, None].to(tl.int64) * channels + columns[None]
@@ -233,3 +283,28 @@ def _add_bias(
     if RELU:
         value = tl.maximum(value, 0.0)
     tl.store(maps + places, value.to(maps.dtype.element_ty), inside)
+
+
+@compiled
+def _cut_off_sums(
+    maps,
+    above,
+    gradient,
+    sums,
+    count,
+    channels,
+    num_sums,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    columns, known = channels_of(tl.program_id(0), channels, COLUMNS)
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for start in range(tl.program_id(1) * ROWS, count, num_sums * ROWS):
+        rows = start + tl.arange(0, ROWS)
+        places = rows[:, None].to(tl.int64) * channels + columns[None]
+        inside = (rows < count)[:, None] & known[None]
+        flowing = tl.load(above + places, inside, 0.0)
+        flowing = tl.where(tl.load(maps + places, inside, 0.0) > 0, flowing, 0.0)
+        tl.store(gradient + places, flowing.to(gradient.dtype.element_ty), inside)
+        total += flowing.to(tl.float32)
+    tl.store(sums + tl.program_id(1) * channels + columns, tl.sum(total, 0), known)

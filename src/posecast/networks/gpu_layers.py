@@ -16,12 +16,14 @@ from torch.nn import functional
 
 
 class ConvReLUs(nn.Sequential):
-    """Convolutions with a ReLU after each, and poolings between them."""
+    """Convolutions with a ReLU after each, and poolings by 2 between them."""
 
     def forward(self, input: Tensor) -> Tensor:
         for layer in self:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 input = conv_relu(layer, input)
+            elif isinstance(layer, nn.MaxPool2d):
+                input = halve(input)
             elif not isinstance(layer, nn.ReLU):  # which is done with its convolution
                 input = layer(input)
         return input
@@ -35,6 +37,14 @@ def conv_relu(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
             return kernels.AddBias.apply(maps, layer.bias, None, True)
         return functional.relu(maps + layer.bias[:, None, None])
     return functional.relu(layer(x), inplace=True)
+
+
+def halve(x: Tensor) -> Tensor:
+    """The maximum of every 2 x 2 pixels."""
+    even = x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+    if even and kernels_for(x) is not None:
+        return sampling_kernels().MaxPool2.apply(x)
+    return functional.max_pool2d(x, 2)
 
 
 def without_bias(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
@@ -66,6 +76,13 @@ def kernels_for(maps: Tensor) -> ModuleType | None:
     usable = maps.is_cuda and not torch.compiler.is_compiling()
     usable = usable and maps.is_contiguous(memory_format=torch.channels_last)
     return _kernels() if usable else None
+
+
+def sampling_kernels() -> ModuleType:
+    """`computing.sampling_kernels`, where `kernels_for` gives kernels."""
+    from posecast.computing import sampling_kernels
+
+    return sampling_kernels
 
 
 @cache

@@ -5,10 +5,12 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.computing.streams import Beside
 from posecast.losses import (
     FeatureNetwork,
     ImageLossWeights,
     discriminator_loss,
+    distance_to,
     generator_loss,
 )
 from posecast.training.image_inputs import ImagePairTensors
@@ -30,11 +32,18 @@ def generator_step(
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """The generator's loss on a batch, to be minimised in its parameters alone, and its terms.
 
-    Where the adversarial weight is 0 the discriminator is not asked.
+    What has the weight 0 is not asked, neither networks nor discriminator.
     """
+    true_features = Beside(pairs.target.device)
+    with true_features:
+        weighed = zip(networks, (weights.feature, weights.pose_feature), strict=True)
+        distances = [
+            distance_to(pairs.target, n) if n and weight else None for n, weight in weighed
+        ]
     drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
     logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
-    loss = generator_loss(drawn, pairs.target, logits, weights, networks.alexnet, networks.pose)
+    true_features.wait()
+    loss = generator_loss(drawn, pairs.target, logits, weights, *distances)
     return loss.total, {
         "generator_loss": loss.total,
         "pixel_loss": loss.pixel,

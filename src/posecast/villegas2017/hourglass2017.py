@@ -18,7 +18,13 @@ from torch.nn import functional
 
 from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import in_eights, kernels_for, without_bias
+from posecast.networks.gpu_layers import (
+    halve,
+    in_eights,
+    kernels_for,
+    sampling_kernels,
+    without_bias,
+)
 
 NUM_FILES = 414
 """Files that the walk consumes, of the 800 distributed."""
@@ -84,7 +90,7 @@ class Hourglass2017(nn.Module):
         x = functional.pad(x, (size // 2, size - size // 2) * 2)
         x = self.stem(x)
         x = self.residual1(self.stem_norm(x))
-        return self.hourglass(self.residuals(functional.max_pool2d(x, 2)), last)
+        return self.hourglass(self.residuals(halve(x)), last)
 
 
 def load_hourglass2017(
@@ -246,7 +252,7 @@ class _Level(nn.Module):
         self.add_doubled = _AddDoubled()
 
     def forward(self, x: Float[Tensor, "b 256 h w"], last: int) -> list[Tensor]:
-        lower = self.lower(functional.max_pool2d(x, 2))
+        lower = self.lower(halve(x))
         if isinstance(self.inner, _Level):
             done = self.inner(lower, last)
             if last < self.index:
@@ -266,6 +272,8 @@ class _AddDoubled(nn.Module):
     def forward(
         self, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h2 w2"]:
+        if kernels_for(upper) is not None:
+            return sampling_kernels().AddDoubled.apply(upper, lower)
         if not torch.compiler.is_compiling():
             return _AddedInPlace.apply(upper, lower)
         for dim in (2, 3):
@@ -282,8 +290,9 @@ class _AddedInPlace(torch.autograd.Function):
     ) -> Float[Tensor, "b c h2 w2"]:
         ctx.mark_dirty(upper)
         for row, rows in enumerate((lower, _between(lower, dim=2))):
-            upper[:, :, row::2, 0::2] += rows
-            upper[:, :, row::2, 1::2] += _between(rows, dim=3)
+            # Not +=, which would write each view over itself once more.
+            upper[:, :, row::2, 0::2].add_(rows)
+            upper[:, :, row::2, 1::2].add_(_between(rows, dim=3))
         return upper
 
     @staticmethod

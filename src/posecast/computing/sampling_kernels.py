@@ -1,0 +1,150 @@
+"""Halving and doubling of maps in one pass each: own kernels for NVIDIA GPUs (see `kernels`)."""
+
+# pyright: reportMissingImports=false, reportUnknownParameterType=false
+# ruff: noqa: N803  (numbers that a kernel is compiled for)
+
+from typing import Any
+
+import torch
+import triton.language as tl
+from jaxtyping import Float
+from torch import Tensor
+
+from posecast.computing.kernels import WARPS, channels_of, compiled, sizes, tiles
+
+
+class MaxPool2(torch.autograd.Function):
+    """The maximum of every 2 x 2 pixels, of maps of even sides."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b c h w"]:
+        y = _empty(x, x.shape[2] // 2, x.shape[3] // 2)
+        which = torch.empty_like(y, dtype=torch.uint8)
+        tile, grid = tiles(*sizes(y))
+        _pool[grid](x, y, which, *sizes(y), y.shape[3], *tile, num_warps=WARPS)
+        ctx.save_for_backward(which)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "b c h2 w2"]:
+        (which,) = ctx.saved_tensors
+        above = gradients[0].contiguous(memory_format=torch.channels_last)
+        gradient = _empty(above, 2 * above.shape[2], 2 * above.shape[3])
+        tile, grid = tiles(*sizes(above))
+        told = (*sizes(above), above.shape[3])
+        _pool_back[grid](above, which, gradient, *told, *tile, num_warps=WARPS)
+        return gradient
+
+
+class AddDoubled(torch.autograd.Function):
+    """upper + lower at twice the side (bilinear, no half-pixel offsets), written into `upper`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c h2 w2"]:
+        lower = lower.contiguous(memory_format=torch.channels_last)
+        tile, grid = tiles(*sizes(upper))
+        sides = lower.shape[2:]
+        _add_doubled[grid](upper, lower, *sizes(upper), *sides, *tile, num_warps=WARPS)
+        ctx.mark_dirty(upper)
+        return upper
+
+    @staticmethod
+    def backward(
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Float[Tensor, "b c h2 w2"], Float[Tensor, "b c h w"]]:
+        above = gradients[0].contiguous(memory_format=torch.channels_last)
+        gradient = _empty(above, above.shape[2] // 2, above.shape[3] // 2)
+        tile, grid = tiles(*sizes(gradient))
+        sides = gradient.shape[2:]
+        _halve_back[grid](above, gradient, *sizes(gradient), *sides, *tile, num_warps=WARPS)
+        return above, gradient
+
+
+def _empty(maps: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Tensor, "b c h w"]:
+    shape, told = (*maps.shape[:2], height, width), {"dtype": maps.dtype, "device": maps.device}
+    return torch.empty(shape, **told, memory_format=torch.channels_last)
+
+
+@compiled
+def _places(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Pixels and channels of this program's tile, and which numbers of it there are."""
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    return rows, columns, (rows < count)[:, None] & known[None]
+
+
+@compiled
+def _at(rows, columns, channels):
+    return rows[:, None].to(tl.int64) * channels + columns[None]
+
+
+@compiled
+def _pool(x, y, which, count, channels, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    corner = rows // width * 4 * width + rows % width * 2
+    best = tl.load(x + _at(corner, columns, channels), inside, 0.0)
+    number = tl.zeros((ROWS, COLUMNS), tl.uint8)
+    for place in tl.static_range(1, 4):
+        pixel = corner + place // 2 * 2 * width + place % 2
+        value = tl.load(x + _at(pixel, columns, channels), inside, 0.0)
+        above = (value > best) | (value != value)  # numbers that are none go on, as torch's do
+        best, number = tl.where(above, value, best), tl.where(above, place, number)
+    tl.store(y + _at(rows, columns, channels), best, inside)
+    tl.store(which + _at(rows, columns, channels), number.to(tl.uint8), inside)
+
+
+@compiled
+def _pool_back(
+    above, which, gradient, count, channels, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    corner = rows // width * 4 * width + rows % width * 2
+    flowing = tl.load(above + _at(rows, columns, channels), inside, 0.0)
+    number = tl.load(which + _at(rows, columns, channels), inside, 0)
+    for place in tl.static_range(4):
+        pixel = corner + place // 2 * 2 * width + place % 2
+        value = tl.where(number == place, flowing, 0.0).to(gradient.dtype.element_ty)
+        tl.store(gradient + _at(pixel, columns, channels), value, inside)
+
+
+@compiled
+def _add_doubled(
+    upper, lower, count, channels, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    across, down = rows % (2 * width), rows // (2 * width) % (2 * height)
+    first = rows // (4 * width * height) * height
+    total = tl.load(upper + _at(rows, columns, channels), inside, 0.0).to(tl.float32)
+    for place in tl.static_range(4):  # of which two or all are one pixel, on even rows or columns
+        row = tl.minimum(down // 2 + down % 2 * (place // 2), height - 1)
+        column = tl.minimum(across // 2 + across % 2 * (place % 2), width - 1)
+        pixel = (first + row) * width + column
+        total += 0.25 * tl.load(lower + _at(pixel, columns, channels), inside, 0.0).to(tl.float32)
+    tl.store(upper + _at(rows, columns, channels), total.to(upper.dtype.element_ty), inside)
+
+
+@compiled
+def _share(place, at, side):
+    """How much of a pixel flows to the doubled row `2 at + place`, place -1, 0, 1."""
+    last = tl.where(at == side - 1, 1.0, 0.5)
+    outside = tl.where(at == 0, 0.0, 0.5)
+    return tl.where(place == 0, 1.0, tl.where(place == 1, last, outside))
+
+
+@compiled
+def _halve_back(
+    above, gradient, count, channels, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    across, down = rows % width, rows // width % height
+    first = rows // (width * height) * 2 * height
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for place in tl.static_range(9):
+        row, column = 2 * down + place // 3 - 1, 2 * across + place % 3 - 1
+        share = _share(place // 3 - 1, down, height) * _share(place % 3 - 1, across, width)
+        pixel = (first + tl.maximum(row, 0)) * 2 * width + tl.maximum(column, 0)
+        value = tl.load(above + _at(pixel, columns, channels), inside, 0.0).to(tl.float32)
+        total += share[:, None] * value
+    tl.store(gradient + _at(rows, columns, channels), total.to(gradient.dtype.element_ty), inside)
