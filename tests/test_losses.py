@@ -90,8 +90,8 @@ def test_generator_loss_weighs_its_terms() -> None:
     drawn, true = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4)
     loss = generator_loss(
         *(drawn, true, torch.zeros(2, 1), ImageLossWeights(2.0, 3.0, 4.0)),
-        feature_distance=distance_to(true, lambda picture: 2 * picture[:, :, :2, :2]),
-        pose_distance=distance_to(true, lambda picture: 4 * picture[:, :1]),
+        feature=distance_to(true, lambda picture: 2 * picture[:, :, :2, :2])(drawn),
+        pose_feature=distance_to(true, lambda picture: 4 * picture[:, :1])(drawn),
     )
     assert loss.pixel.item() == pytest.approx(0.125)
     assert loss.feature.item() == pytest.approx(0.5)

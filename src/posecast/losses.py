@@ -123,17 +123,17 @@ def generator_loss(
     true: Float[Tensor, "b 3 h w"],
     drawn_logits: Float[Tensor, "b 1"] | None,
     weights: ImageLossWeights,
-    feature_distance: FeatureDistance | None = None,
-    pose_distance: FeatureDistance | None = None,
+    feature: Float[Tensor, ""] | None = None,
+    pose_feature: Float[Tensor, ""] | None = None,
 ) -> GeneratorLoss:
     """Paper section 3.3: pixel + feature + pose feature + adversarial loss (2017 conventions).
 
-    `drawn_logits` are the discriminator's for the drawn pictures, None where nobody judges them.
-    Distances are `distance_to` the true pictures; None: without that term.
+    `drawn_logits` are the discriminator's for the drawn pictures; features are distances to the
+    true pictures (`distance_to`). None: without that term.
     """
     pixel, none = half_mean_square(drawn, true), drawn.new_zeros(())
-    feature = feature_distance(drawn) if feature_distance else none
-    pose_feature = pose_distance(drawn) if pose_distance else none
+    feature = none if feature is None else feature
+    pose_feature = none if pose_feature is None else pose_feature
     adversarial = none if drawn_logits is None else adversarial_loss(drawn_logits, real=True)
     features = weights.feature * feature + weights.pose_feature * pose_feature
     total = pixel + features + weights.adversarial * adversarial

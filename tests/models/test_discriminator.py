@@ -26,9 +26,7 @@ def test_same_padding_puts_the_surplus_at_the_end() -> None:
     bumped = image.clone()
     bumped[..., 31, 31] += 1
     first = network.convolutions[0]
-    hidden = [
-        first(functional.pad(torch.cat([x, heatmaps], 1), (1, 2, 1, 2))) for x in (image, bumped)
-    ]
+    hidden = [first(torch.cat([x, heatmaps], 1)) for x in (image, bumped)]
     changed = (hidden[0] - hidden[1]).abs().sum(1)[0] > 0
     assert changed.nonzero().tolist() == [[14, 14], [14, 15], [15, 14], [15, 15]]
 
@@ -39,7 +37,8 @@ def test_equals_the_same_network_written_plainly_in_numpy_order() -> None:
     hidden = torch.cat([image, heatmaps], 1)
     for level in range(4):
         layer = network.convolutions[level]
-        hidden = layer(functional.pad(hidden, (1, 2, 1, 2)))
+        padded = functional.pad(hidden, (1, 2, 1, 2))
+        hidden = functional.conv2d(padded, layer.weight, layer.bias, stride=2)
         if level:
             mean = hidden.mean((0, 2, 3), keepdim=True)
             variance = hidden.var((0, 2, 3), correction=0, keepdim=True)

@@ -16,16 +16,18 @@ from benchmarks.speed.features import random_feature_networks
 from posecast.networks import gpu_layers
 from posecast.networks.gpu_layers import (
     ConvReLUs,
+    HalvingConv2d,
     halve,
     in_eights,
+    joined,
     kernels_for,
-    sampling_kernels,
+    map_kernels,
 )
 from posecast.villegas2017 import hourglass2017
 
 INTERPRETED = bool(os.environ.get("TRITON_INTERPRET"))
 DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
-SHAPES = [(2, 48, 9, 7), (2, 256, 8, 8), (3, 130, 16, 16), (2, 66, 64, 72)]
+SHAPES = [(2, 48, 9, 7), (2, 256, 8, 8), (3, 130, 16, 16), (2, 66, 130, 130)]
 """The last one has more pixels than a small map."""
 
 
@@ -114,13 +116,26 @@ def test_doubling(kernels, shape):
     upper, lower, above = maps(*doubled), maps(*shape, seed=1), maps(*doubled, seed=2)
     ours = [each.clone().requires_grad_() for each in (upper, lower)]
     theirs = [each.double().cpu().requires_grad_() for each in (upper, lower)]
-    got = sampling_kernels().AddDoubled.apply(ours[0] * 1, ours[1])
+    got = map_kernels().AddDoubled.apply(ours[0] * 1, ours[1])
     expected = hourglass2017._AddedInPlace.apply(theirs[0] * 1, theirs[1])
     got.backward(above)
     expected.backward(above.double().cpu())
     assert close(got.cpu(), expected, 1e-6)
     for one, another in zip(ours, theirs, strict=True):
         assert close(one.grad.cpu(), another.grad, 1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(2, 96, 5, 3), (3, 130, 4, 4)])
+def test_normalising_responses(kernels, shape):
+    x, above = 50 * maps(*shape), maps(*shape, seed=1)
+    ours, theirs = x.clone().requires_grad_(), x.double().cpu().requires_grad_()
+    got = map_kernels().NormaliseResponse.apply(ours, 2e-5)
+    expected = functional.local_response_norm(theirs, 5, 1e-4, 0.75)
+    got.backward(above)
+    expected.backward(above.double().cpu())
+    assert close(got.cpu(), expected, 1e-5)
+    assert close(ours.grad.cpu(), theirs.grad, 1e-5)
 
 
 @pytest.mark.gpu
@@ -157,10 +172,27 @@ def test_layers(kernels, monkeypatch):
 @pytest.mark.gpu
 def test_channels_of_zeros():
     x, kernel = maps(2, 51, 8, 8), maps(4, 51, 3, 3, seed=1)
-    wide, deep = in_eights(x, kernel)
+    wide, deep = in_eights(x, kernel, (1, 2, 0, 1))
     assert wide.shape[1] == deep.shape[1] == (51 if INTERPRETED else 56)
-    expected = functional.conv2d(x.double(), kernel.double())
+    expected = functional.conv2d(functional.pad(x, (1, 2, 0, 1)).double(), kernel.double())
     assert close(functional.conv2d(wide, deep), expected, 3e-3)
+    together = joined(x, maps(2, 3, 8, 8, seed=2))
+    assert together.shape[1] == (54 if INTERPRETED else 56)
+    assert torch.equal(together[:, :51], x)
+    assert not together[:, 54:].any()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("side", [5, 7])
+def test_halving_convolutions(side):
+    layer = HalvingConv2d(51, 4, side)
+    x = maps(2, 51, 16, 12)
+    padded = functional.pad(x.cpu().double(), (side // 2 - 1, side // 2) * 2)
+    weight, bias = layer.weight.double(), layer.bias.double()
+    expected = functional.conv2d(padded, weight, bias, stride=2)
+    got = layer.to(DEVICE)(joined(x))
+    assert got.shape == (2, 4, 8, 6)
+    assert close(got.cpu(), expected, 3e-3)
 
 
 def test_nothing_of_it_on_a_processor():

@@ -60,7 +60,7 @@ def run_graph(numbers: dict[str, np.ndarray], dtype: torch.dtype) -> Graph:
     weights = ImageLossWeights(
         float(numbers["alpha"]), float(numbers["beta"]), float(numbers["gamma"])
     )
-    distances = (distance_to(true, network) for network in (alexnet, hourglass))
+    distances = (distance_to(true, network)(drawn) for network in (alexnet, hourglass))
     to_draw = generator_loss(drawn, true, logits["D_logits_"], weights, *distances)
     to_judge = discriminator_loss(logits["D_logits"], logits["D_logits_"], logits["DB_logits"])
     return Graph(generator, discriminator, drawn, logits, to_draw, to_judge)

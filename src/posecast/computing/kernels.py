@@ -21,7 +21,7 @@ from torch import Tensor
 _TILE = 8192
 """Numbers that are loaded at once."""
 WARPS = 8
-_SMALL = 8192
+_SMALL = 32768
 """Pixels up to which moments are added up where they are used, which saves a kernel."""
 _MOST_SUMS = 256
 
@@ -105,7 +105,7 @@ def _num_sums(count: int, rows: int) -> int:
     """Into how many sums of tiles the pixels are divided: a power of two where they are few."""
     if count > _SMALL:
         return min(triton.cdiv(count, 2 * rows), _MOST_SUMS)
-    return min(triton.next_power_of_2(triton.cdiv(count, rows)), 16)
+    return min(triton.next_power_of_2(triton.cdiv(count, rows)), 32)
 
 
 def _means(
@@ -119,7 +119,7 @@ def _means(
     sums = torch.empty(num_sums, 2, channels, dtype=torch.float32, device=x.device)
     told = (x, above, moments, shift, sums, count, channels, num_sums, eps, back, len(moments))
     _partial_sums[(grid[1], num_sums)](*told, *tile, num_warps=WARPS)
-    return sums if count <= _SMALL else sums.sum(dim=0, keepdim=True)
+    return sums if count <= _SMALL else _total(sums)
 
 
 def _cut_off_back(gradient: Tensor, maps: Tensor) -> tuple[Tensor, Float[Tensor, " c"]]:
@@ -131,7 +131,14 @@ def _cut_off_back(gradient: Tensor, maps: Tensor) -> tuple[Tensor, Float[Tensor,
     sums = torch.empty(num_sums, channels, dtype=torch.float32, device=maps.device)
     told = (maps, gradient, flown, sums, count, channels, num_sums)
     _cut_off_sums[(grid[1], num_sums)](*told, *tile, num_warps=WARPS)
-    return flown, sums.sum(dim=0)
+    return flown, _total(sums)[0]
+
+
+def _total(sums: Float[Tensor, "parts *c"]) -> Float[Tensor, "1 *c"]:
+    parts, numbers = len(sums), sums[0].numel()
+    total = torch.empty_like(sums[:1])
+    _add_parts[(triton.cdiv(numbers, 32),)](sums, total, parts, numbers, _MOST_SUMS, 32)
+    return total
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -153,6 +160,15 @@ def _added(sums, columns, known, channels, PARTS: tl.constexpr):
     first = tl.load(sums + places, known[None], 0.0)
     second = tl.load(sums + channels + places, known[None], 0.0)
     return tl.sum(first, 0), tl.sum(second, 0)
+
+
+@compiled
+def _add_parts(sums, total, parts, numbers, PARTS: tl.constexpr, COLUMNS: tl.constexpr):
+    columns, known = channels_of(tl.program_id(0), numbers, COLUMNS)
+    rows = tl.arange(0, PARTS)
+    inside = (rows < parts)[:, None] & known[None]
+    added = tl.sum(tl.load(sums + rows[:, None] * numbers + columns[None], inside, 0.0), 0)
+    tl.store(total + columns, added, known)
 
 
 @compiled

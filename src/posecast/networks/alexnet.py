@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from posecast.computing.processes import BatchMean
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import in_eights
+from posecast.networks.gpu_layers import in_eights, kernels_for, map_kernels
 from posecast.records.files import reading
 
 BVLC_SHAPES = {
@@ -81,8 +81,8 @@ class BvlcAlexNet(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 256 fh fw"]:
         """conv5 features; 128 x 128 pictures give 7 x 7. The mean is the whole batch's."""
         x = 127.5 * (images - self.batch_mean(images))
-        x = functional.pad(x, _same_padding(x.shape[-2:], kernel=11, stride=4))
-        x = functional.conv2d(*in_eights(x, self.conv1.weight), self.conv1.bias, stride=4)
+        border = _same_padding(x.shape[-2:], kernel=11, stride=4)
+        x = functional.conv2d(*in_eights(x, self.conv1.weight, border), self.conv1.bias, stride=4)
         x = functional.max_pool2d(_normalise_response(functional.relu(x)), 3, 2)
         x = functional.max_pool2d(_normalise_response(functional.relu(self.conv2(x))), 3, 2)
         for layer in (self.conv3, self.conv4, self.conv5):
@@ -216,6 +216,8 @@ def _normalise_response(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]
     In single precision or better, and without torch's detour over 3-D pooling: it is then several
     times faster and keeps the memory format.
     """
+    if kernels_for(x) is not None:
+        return map_kernels().NormaliseResponse.apply(x, 2e-5)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     squares = functional.pad(wide.square(), (0, 0, 0, 0, 2, 2))
     num_channels = x.shape[1]

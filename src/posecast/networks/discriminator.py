@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import EightsConv2d
+from posecast.networks.gpu_layers import HalvingConv2d, joined
 from posecast.records.configs import check_at_least, check_multiple
 
 
@@ -42,7 +42,7 @@ class Discriminator(nn.Module):
         self.config = config
         widths = [3 + config.num_heatmaps, *(config.width * 2**level for level in range(4))]
         self.convolutions = nn.ModuleList(
-            EightsConv2d(widths[level], widths[level + 1], 5, stride=2) for level in range(4)
+            HalvingConv2d(widths[level], widths[level + 1], 5) for level in range(4)
         )
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channels, eps=1e-3, track_running_stats=False) for channels in widths[2:]
@@ -60,10 +60,9 @@ class Discriminator(nn.Module):
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
-        hidden = torch.cat([_rounded(image), _rounded(heatmaps)], dim=1)
+        hidden = joined(_rounded(image), _rounded(heatmaps))
         for level, convolution in enumerate(self.convolutions):
-            # TensorFlow's SAME padding of an even side puts the surplus at the end.
-            hidden = convolution(functional.pad(hidden, (1, 2, 1, 2)))
+            hidden = convolution(hidden)
             if level > 0:
                 hidden = self.norms[level - 1](hidden)
             hidden = functional.leaky_relu(hidden, 0.2)

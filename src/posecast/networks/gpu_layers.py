@@ -43,7 +43,7 @@ def halve(x: Tensor) -> Tensor:
     """The maximum of every 2 x 2 pixels."""
     even = x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
     if even and kernels_for(x) is not None:
-        return sampling_kernels().MaxPool2.apply(x)
+        return map_kernels().MaxPool2.apply(x)
     return functional.max_pool2d(x, 2)
 
 
@@ -55,20 +55,49 @@ def without_bias(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     return functional.conv_transpose2d(x, layer.weight, None, *how)  # pyright: ignore[reportArgumentType]
 
 
-def in_eights(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with channels of zeros up to a multiple of eight, which a GPU multiplies faster than
-    three."""
-    missing = -x.shape[1] % 8
-    if not missing or not x.is_cuda:
-        return x, kernel
-    return tuple(functional.pad(each, (0, 0, 0, 0, 0, missing)) for each in (x, kernel))  # type: ignore[return-value]
+def in_eights(
+    x: Tensor, kernel: Tensor, border: tuple[int, int, int, int] = (0, 0, 0, 0)
+) -> tuple[Tensor, Tensor]:
+    """Maps with a border of zeros (left, right, top, bottom), and the kernel that reads them.
+
+    On a GPU both have channels of zeros besides, up to a multiple of eight, which are multiplied
+    faster than three.
+    """
+    missing = -x.shape[1] % 8 if x.is_cuda else 0
+    if missing or any(border):
+        x = functional.pad(x, (*border, 0, missing))
+    more = x.shape[1] - kernel.shape[1]
+    return x, functional.pad(kernel, (0, 0, 0, 0, 0, more)) if more else kernel
 
 
-class EightsConv2d(nn.Conv2d):
-    """A convolution of any number of channels, `in_eights`."""
+def joined(*maps: Tensor) -> Tensor:
+    """Channels one after the other; on a GPU with channels of zeros up to a multiple of eight."""
+    missing = -sum(each.shape[1] for each in maps) % 8
+    if missing and maps[0].is_cuda:
+        batch, _, *sides = maps[0].shape
+        maps = (*maps, maps[0].new_zeros(1).expand(batch, missing, *sides))
+    return torch.cat(maps, dim=1)
+
+
+class HalvingConv2d(nn.Conv2d):
+    """A convolution of stride 2 with TensorFlow's SAME padding of an even side, whose surplus goes
+    to the end. The kernel's side is odd.
+
+    On a GPU the kernel gets a row and a column of zeros in front and its maps the same border all
+    around, which saves a pass over them.
+    """
+
+    def __init__(self, num_in: int, num_out: int, side: int) -> None:
+        super().__init__(num_in, num_out, side, stride=2)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(*in_eights(input, self.weight), self.bias)
+        front = self.kernel_size[0] // 2 - 1
+        if not input.is_cuda:
+            padded = functional.pad(input, (front, front + 1, front, front + 1))
+            return self._conv_forward(padded, self.weight, self.bias)
+        more = input.shape[1] - self.weight.shape[1]
+        kernel = functional.pad(self.weight, (1, 0, 1, 0, 0, more))
+        return functional.conv2d(input, kernel, self.bias, 2, front + 1)
 
 
 def kernels_for(maps: Tensor) -> ModuleType | None:
@@ -78,11 +107,11 @@ def kernels_for(maps: Tensor) -> ModuleType | None:
     return _kernels() if usable else None
 
 
-def sampling_kernels() -> ModuleType:
-    """`computing.sampling_kernels`, where `kernels_for` gives kernels."""
-    from posecast.computing import sampling_kernels
+def map_kernels() -> ModuleType:
+    """`computing.map_kernels`, where `kernels_for` gives kernels."""
+    from posecast.computing import map_kernels
 
-    return sampling_kernels
+    return map_kernels
 
 
 @cache

@@ -34,16 +34,17 @@ def generator_step(
 
     What has the weight 0 is not asked, neither networks nor discriminator.
     """
-    true_features = Beside(pairs.target.device)
+    asked = zip(networks, (weights.feature, weights.pose_feature), strict=True)
+    true_features, judgement = (Beside(pairs.target.device, branch) for branch in range(2))
     with true_features:
-        weighed = zip(networks, (weights.feature, weights.pose_feature), strict=True)
-        distances = [
-            distance_to(pairs.target, n) if n and weight else None for n, weight in weighed
-        ]
+        distances = [distance_to(pairs.target, n) if n and weight else None for n, weight in asked]
     drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
-    logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
+    with judgement:
+        logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
     true_features.wait()
-    loss = generator_loss(drawn, pairs.target, logits, weights, *distances)
+    features = [distance and distance(drawn) for distance in distances]
+    judgement.wait()
+    loss = generator_loss(drawn, pairs.target, logits, weights, *features)
     return loss.total, {
         "generator_loss": loss.total,
         "pixel_loss": loss.pixel,
@@ -61,11 +62,15 @@ def discriminator_step(
     Mismatched is the source picture with the target's pose.
     """
     poses = pairs.target_heatmaps
-    loss = discriminator_loss(
-        real_logits=discriminator(pairs.target, poses),
-        drawn_logits=discriminator(drawn.detach(), poses),
-        mismatched_logits=discriminator(pairs.source, poses),
-    )
+    real, mismatched = (Beside(drawn.device, branch) for branch in range(2))
+    with real:
+        real_logits = discriminator(pairs.target, poses)
+    with mismatched:
+        mismatched_logits = discriminator(pairs.source, poses)
+    drawn_logits = discriminator(drawn.detach(), poses)
+    real.wait()
+    mismatched.wait()
+    loss = discriminator_loss(real_logits, drawn_logits, mismatched_logits)
     return loss.total, {
         "discriminator_loss": loss.total,
         "real_error": loss.real,

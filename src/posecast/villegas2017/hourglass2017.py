@@ -22,7 +22,7 @@ from posecast.networks.gpu_layers import (
     halve,
     in_eights,
     kernels_for,
-    sampling_kernels,
+    map_kernels,
     without_bias,
 )
 
@@ -86,10 +86,7 @@ class Hourglass2017(nn.Module):
     ) -> list[Float[Tensor, "b 512 _ _"]]:
         """Layers 0..last, the innermost (8 x 8) first."""
         x = _resize((images + 1) / 2, (256, 256))
-        size = self.stem.kernel_size[0] - 2
-        x = functional.pad(x, (size // 2, size - size // 2) * 2)
-        x = self.stem(x)
-        x = self.residual1(self.stem_norm(x))
+        x = self.residual1(self.stem_norm(self.stem(x)))
         return self.hourglass(self.residuals(halve(x)), last)
 
 
@@ -129,8 +126,7 @@ class _Weights:
         kernel = self._next((num_out, num_in, None, None))
         bias = self._next((num_out,))
         size = kernel.shape[-1]
-        # A stride of 2 needs uneven padding, which is put in front of the convolution.
-        padding = size // 2 if stride == 1 else 0
+        padding = size // 2 if stride == 1 else 0  # a stride of 2 needs an uneven border
         kind = _NormedConv2d if normed else nn.Conv2d
         conv = kind(num_in, num_out, size, stride, padding)
         conv.load_state_dict({"weight": kernel, "bias": bias})
@@ -168,7 +164,9 @@ class _NormedConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ _ _"]:
         bias = None if input.is_cuda else self.bias
-        return self._conv_forward(*in_eights(input, self.weight), bias)
+        front = self.kernel_size[0] // 2 - 1 if self.stride[0] == 2 else 0
+        border = (front, front + 1) * 2 if self.stride[0] == 2 else (0, 0, 0, 0)
+        return self._conv_forward(*in_eights(input, self.weight, border), bias)
 
 
 class _NormReLU(nn.Module):
@@ -273,7 +271,7 @@ class _AddDoubled(nn.Module):
         self, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h2 w2"]:
         if kernels_for(upper) is not None:
-            return sampling_kernels().AddDoubled.apply(upper, lower)
+            return map_kernels().AddDoubled.apply(upper, lower)
         if not torch.compiler.is_compiling():
             return _AddedInPlace.apply(upper, lower)
         for dim in (2, 3):

@@ -1,4 +1,5 @@
-"""Halving and doubling of maps in one pass each: own kernels for NVIDIA GPUs (see `kernels`)."""
+"""Halving, doubling, response normalisation of maps in one pass each: own kernels for NVIDIA GPUs
+(see `kernels`)."""
 
 # pyright: reportMissingImports=false, reportUnknownParameterType=false
 # ruff: noqa: N803  (numbers that a kernel is compiled for)
@@ -60,6 +61,28 @@ class AddDoubled(torch.autograd.Function):
         sides = gradient.shape[2:]
         _halve_back[grid](above, gradient, *sizes(gradient), *sides, *tile, num_warps=WARPS)
         return above, gradient
+
+
+class NormaliseResponse(torch.autograd.Function):
+    """x / (1 + alpha * squares of five neighbouring channels, added) ** 0.75."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "b c h w"], alpha: float) -> Float[Tensor, "b c h w"]:
+        y, divisor = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
+        tile, grid = tiles(*sizes(x))
+        _normalise_response[grid](x, y, divisor, *sizes(x), alpha, *tile, num_warps=WARPS)
+        ctx.save_for_backward(x, divisor)
+        ctx.alpha = alpha
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Float[Tensor, "b c h w"], None]:
+        x, divisor = ctx.saved_tensors
+        above = gradients[0].contiguous(memory_format=torch.channels_last)
+        tile, grid = tiles(*sizes(x))
+        maps = (x, divisor, above, gradient := torch.empty_like(x))
+        _response_back[grid](*maps, *sizes(x), ctx.alpha, *tile, num_warps=WARPS)
+        return gradient, None
 
 
 def _empty(maps: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Tensor, "b c h w"]:
@@ -148,3 +171,51 @@ def _halve_back(
         value = tl.load(above + _at(pixel, columns, channels), inside, 0.0).to(tl.float32)
         total += share[:, None] * value
     tl.store(gradient + _at(rows, columns, channels), total.to(gradient.dtype.element_ty), inside)
+
+
+@compiled
+def _near(maps, rows, columns, step, channels, inside):
+    """Of the channel `step` further on; 0 beyond the first and the last."""
+    near = columns + step
+    known = inside & ((near >= 0) & (near < channels))[None]
+    return tl.load(maps + _at(rows, near, channels), known, 0.0).to(tl.float32)
+
+
+@compiled
+def _normalise_response(
+    x, y, divisor, count, channels, alpha, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    squares = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for step in tl.static_range(-2, 3):
+        near = _near(x, rows, columns, step, channels, inside)
+        squares += near * near
+    below = 1.0 + alpha * squares
+    value = _near(x, rows, columns, 0, channels, inside) * tl.exp2(-0.75 * tl.log2(below))
+    tl.store(y + _at(rows, columns, channels), value.to(y.dtype.element_ty), inside)
+    tl.store(divisor + _at(rows, columns, channels), below, inside)
+
+
+@compiled
+def _response_back(
+    x,
+    divisor,
+    above,
+    gradient,
+    count,
+    channels,
+    alpha,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    shared = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for step in tl.static_range(-2, 3):
+        flowing = _near(above, rows, columns, step, channels, inside)
+        below = tl.maximum(_near(divisor, rows, columns, step, channels, inside), 1.0)
+        value = _near(x, rows, columns, step, channels, inside)
+        shared += flowing * value * tl.exp2(-1.75 * tl.log2(below))
+    below = tl.maximum(_near(divisor, rows, columns, 0, channels, inside), 1.0)
+    own = _near(above, rows, columns, 0, channels, inside) * tl.exp2(-0.75 * tl.log2(below))
+    value = own - 1.5 * alpha * shared * _near(x, rows, columns, 0, channels, inside)
+    tl.store(gradient + _at(rows, columns, channels), value.to(gradient.dtype.element_ty), inside)
