@@ -1,6 +1,5 @@
 """Work that a GPU does beside other work."""
 
-import warnings
 from functools import cache
 from typing import Any
 
@@ -12,19 +11,18 @@ class Beside:
     """What is started inside `with` goes on beside what follows, until `wait`.
 
     Small kernels leave most of a GPU idle, so that two chains of them take hardly longer than one;
-    in a recording they become branches of it. What flows back goes the same ways. Elsewhere
-    everything happens in its order. Tensors made inside may be used until the next work on the same
-    branch begins.
+    in a recording they become two branches. Elsewhere everything happens in its order. Tensors made
+    inside may be used until the next `Beside` of this device begins its work.
     """
 
-    def __init__(self, device: torch.device, branch: int = 0) -> None:
-        self._stream = _stream(device, branch) if device.type == "cuda" else None
+    def __init__(self, device: torch.device) -> None:
+        self._stream = _stream(device) if device.type == "cuda" else None
 
     def __enter__(self) -> None:
         if self._stream is not None:
             self._stream.wait_stream(cuda.current_stream(self._stream.device))
-            self._before = cuda.stream(self._stream)
-            self._before.__enter__()
+            self._inside = cuda.stream(self._stream)
+            self._inside.__enter__()
             # Weights that autocast rounded here would be used outside before they are there.
             self._cached = torch.is_autocast_cache_enabled()
             torch.set_autocast_cache_enabled(False)
@@ -32,7 +30,7 @@ class Beside:
     def __exit__(self, *error: Any) -> None:
         if self._stream is not None:
             torch.set_autocast_cache_enabled(self._cached)
-            self._before.__exit__(*error)
+            self._inside.__exit__(*error)
 
     def wait(self) -> None:
         """Before results are used."""
@@ -41,7 +39,5 @@ class Beside:
 
 
 @cache
-def _stream(device: torch.device, branch: int) -> cuda.Stream:
-    # Gradients of the same weights come from several streams; autograd makes them wait, and warns.
-    warnings.filterwarnings("ignore", message=".*AccumulateGrad node's stream.*")
+def _stream(device: torch.device) -> cuda.Stream:
     return cuda.Stream(device)

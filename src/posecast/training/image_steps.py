@@ -35,15 +35,13 @@ def generator_step(
     What has the weight 0 is not asked, neither networks nor discriminator.
     """
     asked = zip(networks, (weights.feature, weights.pose_feature), strict=True)
-    true_features, judgement = (Beside(pairs.target.device, branch) for branch in range(2))
+    true_features = Beside(pairs.target.device)
     with true_features:
         distances = [distance_to(pairs.target, n) if n and weight else None for n, weight in asked]
     drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
-    with judgement:
-        logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
+    logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
     true_features.wait()
     features = [distance and distance(drawn) for distance in distances]
-    judgement.wait()
     loss = generator_loss(drawn, pairs.target, logits, weights, *features)
     return loss.total, {
         "generator_loss": loss.total,
@@ -62,15 +60,11 @@ def discriminator_step(
     Mismatched is the source picture with the target's pose.
     """
     poses = pairs.target_heatmaps
-    real, mismatched = (Beside(drawn.device, branch) for branch in range(2))
-    with real:
-        real_logits = discriminator(pairs.target, poses)
-    with mismatched:
-        mismatched_logits = discriminator(pairs.source, poses)
-    drawn_logits = discriminator(drawn.detach(), poses)
-    real.wait()
-    mismatched.wait()
-    loss = discriminator_loss(real_logits, drawn_logits, mismatched_logits)
+    loss = discriminator_loss(
+        real_logits=discriminator(pairs.target, poses),
+        drawn_logits=discriminator(drawn.detach(), poses),
+        mismatched_logits=discriminator(pairs.source, poses),
+    )
     return loss.total, {
         "discriminator_loss": loss.total,
         "real_error": loss.real,
