@@ -164,8 +164,8 @@ class _NormedConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ _ _"]:
         bias = None if input.is_cuda else self.bias
-        front = self.kernel_size[0] // 2 - 1 if self.stride[0] == 2 else 0
-        border = (front, front + 1) * 2 if self.stride[0] == 2 else (0, 0, 0, 0)
+        front = self.kernel_size[0] // 2 - 1
+        border = (front, front + 1, front, front + 1) if self.stride[0] == 2 else (0, 0, 0, 0)
         return self._conv_forward(*in_eights(input, self.weight, border), bias)
 
 
