@@ -77,7 +77,7 @@ def _add_doubled(upper: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
 
 def _forecast(frames_at_once: int) -> Callable[[], object]:
     def options(device: str, precision: str, compile: str) -> ForecasterOptions:
-        return ForecasterOptions(device, precision, frames_at_once, compile)
+        return ForecasterOptions(device, precision, compile, frames_at_once)
 
     work.ForecasterOptions = options
     return work.forecasting(work.Sizes(), 1, "bf16", CPU)

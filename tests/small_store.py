@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from posecast.geometry import Crop
-from posecast.store.reading import Store, StoredClip, StoreInfo
+from posecast.store.files import StoreInfo
+from posecast.store.reading import Store, StoredClip
 
 SIZE = 16
 INFO = StoreInfo(

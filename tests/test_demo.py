@@ -23,13 +23,12 @@ def test_the_first_page_shows_the_sample(tmp_path: Path, monkeypatch) -> None:
         return Said()
 
     monkeypatch.setattr(demo, "forecast_video", forecast)
-    folders = demo.DemoFolders(tmp_path)
-    demo.show_sample(folders)
+    assert demo.show_sample(tmp_path) == tmp_path / "sample.html"
     assert asked == [(SAMPLE, tmp_path / "sample-forecast.mp4")]
     page = (tmp_path / "sample.html").read_text(encoding="utf-8")
     assert '<video src="sample-forecast.mp4"' in page
     assert "The first 3.3 seconds were filmed" in page
     assert "<p>how sure: 3 &lt; 4</p>" in page
     assert "doi 10.5281/zenodo.12921216" in page
-    demo.show_sample(folders)  # goes on where it stopped: it is there already
+    demo.show_sample(tmp_path)  # goes on where it stopped: it is there already
     assert len(asked) == 1

@@ -390,7 +390,7 @@ def test_several_futures_on_disk(
     config = dataclasses.replace(
         CONFIG,
         clips=ClipSelection("test", clips=("0001",)),
-        samples=3,
+        futures=3,
         drawn=2,
         frames=frames,
         num_past=num_past,
@@ -412,7 +412,7 @@ def test_several_futures_on_disk(
     assert drawn.shape == (2, STEPS, SIZE, SIZE, 3)
     assert (drawn == grey.astype(np.uint8)[:, None, None, None, None]).all()
     # Evaluated as they lie there.
-    wanted = EvaluationConfig(config.clips, facts.num_past, STEPS, samples=3, drawn=2, final=True)
+    wanted = EvaluationConfig(config.clips, facts.num_past, STEPS, futures=3, drawn=2, final=True)
     method = dataclasses.replace(stored_method(tmp_path / "out"), runs=())
     evaluate([method], Store.open(store), tmp_path / "numbers", wanted)
     summary = summarise(tmp_path / "numbers", 10)

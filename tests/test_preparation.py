@@ -21,13 +21,14 @@ from posecast.computing import clip_workers
 from posecast.datasets.penn_action import PennAction
 from posecast.geometry import cut_crop, seen_crop, tube_crop, union_crop
 from posecast.skeletons import PENN_ACTION, Skeleton
+from posecast.store.files import StoreError
 from posecast.store.preparation import (
     PreparationConfig,
     PreparationError,
     PreparationReport,
     prepare,
 )
-from posecast.store.reading import Store, StoreError
+from posecast.store.reading import Store
 
 SMALL = PreparationConfig(size=16, workers=1)
 QUIET = Console(file=io.StringIO())
@@ -177,7 +178,7 @@ def test_killed_process_loses_only_the_clip_at_work(raw, tmp_path):
 
 def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
     prepared(raw, tmp_path / "whole")
-    for name in ("write_poses", "_write_lines", "shutil.rmtree"):
+    for name in ("write_poses", "write_lines", "shutil.rmtree"):
         path = tmp_path / name
 
         def stop(*arguments, **options):

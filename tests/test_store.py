@@ -10,7 +10,8 @@ import pytest
 from posecast.clips import ClipError
 from posecast.geometry import Crop
 from posecast.records.format_versions import FormatVersionError
-from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError, StoreInfo
+from posecast.store.files import StoreError, StoreInfo
+from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, hold_out_validation, write_clip
 
 SIZE = 8

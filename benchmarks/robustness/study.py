@@ -22,12 +22,13 @@ from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation.guard import check_not_trained, check_test_clips, runs_without_record
-from posecast.evaluation.jobs import EvaluationConfig, Job, choose_jobs
+from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.methods import Method
 from posecast.evaluation.scores import pose_curves
 from posecast.evaluation.summary import PooledCurve, Summary, summarise_rows
 from posecast.evaluation.table import Curve, Row
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
+from posecast.forecasting.jobs import Job, choose_jobs
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json, write_text
 from posecast.records.final_looks import record_test_use
@@ -122,7 +123,7 @@ def study_robustness(
     runs = sorted({run.resolve() for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
-    jobs, left_out = choose_jobs(clips, store, config.evaluation)
+    jobs, left_out = choose_jobs(clips, store, config.evaluation.window)
     if not jobs:
         raise PosecastError(f"not one clip can be studied: {'; '.join(left_out.values())[:1000]}")
     if any(clip.split == "test" for clip in clips):
@@ -157,8 +158,8 @@ def _check(
 
 
 def _estimated(jobs: Sequence[Job], store: Store, config: RobustnessConfig) -> list[Job]:
-    evaluation = dataclasses.replace(config.evaluation, seen_poses="estimated")
-    chosen, left_out = choose_jobs([job.clip for job in jobs], store, evaluation)
+    posed, window = store.with_estimated_poses(), config.evaluation.window
+    chosen, left_out = choose_jobs([job.clip for job in jobs], posed, window)
     if left_out:
         raise PosecastError(
             f"{len(left_out)} of the clips cannot start from estimated poses, so the rows would "

@@ -16,7 +16,7 @@ from benchmarks.speed.measuring import Work, count_flop, peak_memory_of, time_wo
 from benchmarks.speed.results import Results, Row
 from posecast.computing.compilation import Compile
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import RunOn
 from posecast.errors import PosecastError
 from posecast.records.versions import code_versions
 
@@ -71,7 +71,7 @@ def run_bench(config: BenchConfig) -> Results:
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
-    device = ForecasterOptions(config.device).pick_device()
+    device = RunOn(config.device).pick_device()
     sizes = replace(work.QUICK if config.quick else work.Sizes(), compile=config.compile)
     ceiling_size = (256, 0.0) if config.quick else (2048, 0.5)
     before = os.getloadavg()[0]

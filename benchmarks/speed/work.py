@@ -24,7 +24,8 @@ from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
-from posecast.store.reading import Store, StoredClip, StoreInfo
+from posecast.store.files import StoreInfo
+from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.fitting import FitConfig, build_optimizer
 from posecast.training.image import (

@@ -104,9 +104,6 @@ class PoseBatch:
     num_past: int
     """How many of the t frames are seen."""
 
-    def to(self, device: torch.device) -> "PoseBatch":
-        return PoseBatch(self.joints_norm.to(device), self.visible.to(device), self.num_past)
-
 
 @dataclass(frozen=True)
 class ImageBatch:

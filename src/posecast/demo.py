@@ -6,8 +6,8 @@ writes a page of that. Every stage picks up where it was stopped.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from posecast import __version__
@@ -46,78 +46,50 @@ INTRODUCTION = (
 )
 
 
-@dataclass(frozen=True)
-class DemoFolders:
-    """Where a demo keeps what it makes."""
-
-    root: Path
-
-    @property
-    def raw(self) -> Path:
-        return self.root / "raw"
-
-    @property
-    def store(self) -> Path:
-        return self.root / "store"
-
-    @property
-    def pose_run(self) -> Path:
-        return self.root / "pose"
-
-    @property
-    def image_run(self) -> Path:
-        return self.root / "image"
-
-    @property
-    def forecasts(self) -> Path:
-        return self.root / "forecasts"
-
-    @property
-    def evaluation(self) -> Path:
-        return self.root / "evaluation"
-
-    @property
-    def sample(self) -> Path:
-        return self.root / "sample-forecast.mp4"
-
-    @property
-    def sample_page(self) -> Path:
-        return self.root / "sample.html"
-
-    @property
-    def page(self) -> Path:
-        return self.root / "index.html"
-
-
 def run_demo(root: Path, workers: int = 2) -> Path:
     """Run or finish the demo in a folder of its own; returns the last page."""
-    folders = DemoFolders(root)
-    _stage("1/7 forecast a video of a real person", lambda: show_sample(folders))
-    print(f"   open {folders.sample_page} in a browser")
-    _stage("2/7 draw people", lambda: _draw(folders, workers))
-    _stage("3/7 prepare", lambda: _prepare(folders, workers))
-    _stage("4/7 train the pose model", lambda: _train_pose(folders))
-    _stage("5/7 train the image model", lambda: _train_image(folders))
-    _stage("6/7 forecast", lambda: _forecast(folders))
-    _stage("7/7 measure and write the page", lambda: _report(folders))
-    print(f"\nOpen {folders.sample_page} and {folders.page} in a browser.")
-    return folders.page
+    with _stage("1/7 forecast a video of a real person"):
+        sample_page = show_sample(root)
+    print(f"   open {sample_page} in a browser")
+    raw, store, evaluation = root / "raw", root / "store", root / "evaluation"
+    runs = root / "pose", root / "image"
+    with _stage("2/7 draw people"):
+        write_penn_layout(SyntheticConfig(num_clips=NUM_CLIPS), raw, workers)
+    with _stage("3/7 prepare"):
+        size = IMAGE["demo"].generator.size
+        config = PreparationConfig(size=size, resize="area", workers=workers)
+        print(prepare(PennAction(raw), store, config).summary())
+    with _stage("4/7 train the pose model"):
+        _expect_finished(train_pose(POSE["demo"], store, runs[0]).ended)
+    with _stage("5/7 train the image model"):
+        _expect_finished(train_image(IMAGE["demo"], store, runs[1]).ended)
+    with _stage("6/7 forecast"):
+        settings = PredictionConfig(ClipSelection("test"), steps=STEPS, run_on=OPTIONS)
+        print(predict_store(settings, store, *runs, root / "forecasts").summary())
+    with _stage("7/7 measure and write the page"):
+        print(_measure(Store.open(store), runs, evaluation))
+        page = ReportConfig("posecast demo: the next second", INTRODUCTION)
+        write_report(evaluation, root, page)
+    print(f"\nOpen {sample_page} and {root / 'index.html'} in a browser.")
+    return root / "index.html"
 
 
-def _stage(title: str, work: Callable[[], None]) -> None:
+@contextmanager
+def _stage(title: str) -> Iterator[None]:
     print(f"\n== {title}", flush=True)
     start = time.monotonic()
-    work()
+    yield
     print(f"   {time.monotonic() - start:.0f} s", flush=True)
 
 
-def show_sample(folders: DemoFolders) -> None:
-    """The video that ships, forecast by the weights that ship, and a page that shows it."""
-    if folders.sample_page.is_file() and folders.sample.is_file():
-        return
+def show_sample(root: Path) -> Path:
+    """A page that shows the video that ships, forecast by the weights that ship."""
+    video, page = root / "sample-forecast.mp4", root / "sample.html"
+    if page.is_file() and video.is_file():
+        return page
     forecaster = Forecaster.load(DEFAULT_FORECASTER, DEFAULT_DRAWER)
     poses = EstimatedPoses(PoseEstimator.pretrained(skeleton=forecaster.skeleton))
-    result = forecast_video(SAMPLE, forecaster, poses, folders.sample)
+    result = forecast_video(SAMPLE, forecaster, poses, video)
     values = {"title": "A forecast of a real person", "version": __version__}
     lines = [
         f"The first {result.seen_to_s:.1f} seconds were filmed. What follows is forecast by the "
@@ -126,26 +98,8 @@ def show_sample(folders: DemoFolders) -> None:
         "Your own video: posecast forecast my.mp4",
         SAMPLE_CREDIT,
     ]
-    page = render("video.html", video=folders.sample.name, lines=lines, **values)
-    write_text(folders.sample_page, page)
-
-
-def _draw(folders: DemoFolders, workers: int) -> None:
-    write_penn_layout(SyntheticConfig(num_clips=NUM_CLIPS), folders.raw, workers)
-
-
-def _prepare(folders: DemoFolders, workers: int) -> None:
-    size = IMAGE["demo"].generator.size
-    config = PreparationConfig(size=size, resize="area", workers=workers)
-    print(prepare(PennAction(folders.raw), folders.store, config).summary())
-
-
-def _train_pose(folders: DemoFolders) -> None:
-    _expect_finished(train_pose(POSE["demo"], folders.store, folders.pose_run).ended)
-
-
-def _train_image(folders: DemoFolders) -> None:
-    _expect_finished(train_image(IMAGE["demo"], folders.store, folders.image_run).ended)
+    write_text(page, render("video.html", video=video.name, lines=lines, **values))
+    return page
 
 
 def _expect_finished(ended: str) -> None:
@@ -154,14 +108,8 @@ def _expect_finished(ended: str) -> None:
         raise KeyboardInterrupt
 
 
-def _forecast(folders: DemoFolders) -> None:
-    config = PredictionConfig(ClipSelection("test"), steps=STEPS, run_on=OPTIONS)
-    runs = (folders.pose_run, folders.image_run)
-    print(predict_store(config, folders.store, *runs, folders.forecasts).summary())
-
-
-def _report(folders: DemoFolders) -> None:
-    runs = (folders.pose_run, folders.image_run)
+def _measure(store: Store, runs: tuple[Path, Path], out: Path) -> str:
+    """Evaluate the forecasts beside the baselines; a few lines for people."""
     forecaster = Forecaster.load(*runs, OPTIONS)
     methods = [
         forecast_method(forecaster, runs),
@@ -169,9 +117,4 @@ def _report(folders: DemoFolders) -> None:
         *baseline_methods(BASELINES),
     ]
     config = EvaluationConfig(ClipSelection("test"), steps=STEPS, final=True, examples=2)
-    report = evaluate(
-        methods, Store.open(folders.store), folders.evaluation, config, command="posecast demo"
-    )
-    print(report.summary())
-    page = ReportConfig("posecast demo: the next second", INTRODUCTION)
-    write_report(folders.evaluation, folders.root, page)
+    return evaluate(methods, store, out, config, command="posecast demo").summary()

@@ -8,7 +8,6 @@ and for tests.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from posecast.computing.options import ComputeConfig
@@ -31,18 +30,16 @@ from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.windows import ImagePairs, PoseWindows
 
-NOTES: Mapping[str, str] = MappingProxyType(
-    {
-        "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
-        "penn-action-best": "the forecaster that ships, half an hour on a core: see docs/motion.md",
-        "own-videos": "the drawer that ships, minutes on a GPU: see `posecast models`",
-        "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
-        "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
-        "demo": "small networks for the built-in data set, minutes on two cores",
-        "human36m-demo": "small networks for Human3.6M, minutes on two cores",
-        "tiny": "two steps of the smallest networks, to try out commands",
-    }
-)
+NOTES: Mapping[str, str] = {
+    "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
+    "penn-action-best": "the forecaster that ships, half an hour on a core: see docs/motion.md",
+    "own-videos": "the drawer that ships, minutes on a GPU: see `posecast models`",
+    "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
+    "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
+    "demo": "small networks for the built-in data set, minutes on two cores",
+    "human36m-demo": "small networks for Human3.6M, minutes on two cores",
+    "tiny": "two steps of the smallest networks, to try out commands",
+}
 """Name of a preset -> what it is for."""
 
 BF16 = ComputeConfig(precision="bf16-mixed")
@@ -73,167 +70,131 @@ _IMAGE_DEMO_FIT = replace(
     checkpoint_every=200,
 )
 
-POSE: Mapping[str, PoseTrainingConfig] = MappingProxyType(
-    {
-        "penn-action": PoseTrainingConfig(
-            model=PoseLSTMConfig(num_joints=13, hidden=1024, layers=1, encoder=32),
-            clips=ClipSelection("train", PAPER_ACTIONS, without=ABSENT_FROM_2017_TRAINING),
-            validation=ClipSelection("validation", PAPER_ACTIONS),
-            windows=PoseWindows(num_past=10, num_future=32),
+POSE: Mapping[str, PoseTrainingConfig] = {
+    "penn-action": PoseTrainingConfig(
+        clips=ClipSelection("train", PAPER_ACTIONS, without=ABSENT_FROM_2017_TRAINING),
+        validation=ClipSelection("validation", PAPER_ACTIONS),
+    ),
+    "human36m": PoseTrainingConfig(
+        model=PoseLSTMConfig(num_joints=32),
+        skeleton="human36m",
+        validation_future=128,
+        validation_windows=4,
+    ),
+    "penn-action-plus": PoseTrainingConfig(
+        model=PoseLSTMConfig(
+            hidden=512, encoder=64, output="residual", inputs="motion", dropout=0.1
         ),
-        "human36m": PoseTrainingConfig(
-            model=PoseLSTMConfig(num_joints=32, hidden=1024, layers=1, encoder=32),
-            skeleton="human36m",
-            windows=PoseWindows(num_past=10, num_future=32),
-            validation_future=128,
-            validation_windows=4,
-        ),
-        "penn-action-plus": PoseTrainingConfig(
-            model=PoseLSTMConfig(
-                hidden=512, encoder=64, output="residual", inputs="motion", dropout=0.1
-            ),
-            clips=ClipSelection("train"),
-            validation=ClipSelection("validation", PAPER_ACTIONS),
-            windows=PoseWindows(num_past=10, num_future=64),
-            augmentation=PoseAugmentation(mirror=True, scale=0.15, shift=0.1, rotation_degrees=6.0),
-            loss="distance",
-            fit=FitConfig(steps=1500, batch_size=128, validate_every=100, checkpoint_every=500),
-            run_on=BF16,
-        ),
-        "demo": PoseTrainingConfig(
-            model=PoseLSTMConfig(hidden=192, output="residual", inputs="motion"),
-            windows=PoseWindows(num_past=10, num_future=32),
-            loss="distance",
-            validation_future=32,
-            fit=_POSE_DEMO_FIT,
-        ),
-        "human36m-demo": PoseTrainingConfig(
-            model=PoseLSTMConfig(num_joints=32, hidden=128, output="residual", inputs="motion"),
-            skeleton="human36m",
-            windows=PoseWindows(num_past=10, num_future=32),
-            augmentation=PoseAugmentation(mirror=True, scale=0.1, shift=0.1),
-            loss="distance",
-            validation_future=128,
-            validation_windows=8,
-            fit=_POSE_DEMO_FIT,
-        ),
-        "tiny": PoseTrainingConfig(
-            model=PoseLSTMConfig(hidden=8, encoder=4),
-            windows=PoseWindows(num_past=4, num_future=6),
-            validation_future=6,
-        ).but(batch_size=4, **_TWO_STEPS),
-    }
-)
+        validation=ClipSelection("validation", PAPER_ACTIONS),
+        windows=PoseWindows(num_future=64),
+        augmentation=PoseAugmentation(mirror=True, scale=0.15, shift=0.1, rotation_degrees=6.0),
+        loss="distance",
+        fit=FitConfig(steps=1500, batch_size=128, validate_every=100, checkpoint_every=500),
+        run_on=BF16,
+    ),
+    "demo": PoseTrainingConfig(
+        model=PoseLSTMConfig(hidden=192, output="residual", inputs="motion"),
+        loss="distance",
+        validation_future=32,
+        fit=_POSE_DEMO_FIT,
+    ),
+    "human36m-demo": PoseTrainingConfig(
+        model=PoseLSTMConfig(num_joints=32, hidden=128, output="residual", inputs="motion"),
+        skeleton="human36m",
+        augmentation=PoseAugmentation(mirror=True, scale=0.1, shift=0.1),
+        loss="distance",
+        validation_future=128,
+        validation_windows=8,
+        fit=_POSE_DEMO_FIT,
+    ),
+    "tiny": PoseTrainingConfig(
+        model=PoseLSTMConfig(hidden=8, encoder=4),
+        windows=PoseWindows(num_past=4, num_future=6),
+        validation_future=6,
+    ).but(batch_size=4, **_TWO_STEPS),
+}
 """Settings of `posecast train pose`."""
 
-MOTION: Mapping[str, MotionTrainingConfig] = MappingProxyType(
-    {
-        "penn-action-best": MotionTrainingConfig(
-            model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
-            windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
-            preferred_actions=PAPER_ACTIONS,
-            run_on=BF16,
-        ),
-        "tiny": MotionTrainingConfig(
-            model=MotionResidualConfig(width=8, blocks=2),
-            windows=WindowChoice(rounds_clip=1, first=2, others=2),
-        ).but(batch_size=8, **_TWO_STEPS),
-    }
-)
+MOTION: Mapping[str, MotionTrainingConfig] = {
+    "penn-action-best": MotionTrainingConfig(
+        model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
+        windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
+        preferred_actions=PAPER_ACTIONS,
+        run_on=BF16,
+    ),
+    "tiny": MotionTrainingConfig(
+        model=MotionResidualConfig(width=8, blocks=2),
+        windows=WindowChoice(rounds_clip=1, first=2, others=2),
+    ).but(batch_size=8, **_TWO_STEPS),
+}
 """Settings of `posecast train motion`."""
 
-IMAGE: Mapping[str, ImageTrainingConfig] = MappingProxyType(
-    {
-        "penn-action": ImageTrainingConfig(
-            generator=GeneratorConfig(num_heatmaps=48, width=64, size=128, output="image"),
-            discriminator=DiscriminatorConfig(num_heatmaps=48, width=64, size=128),
-            sigma_px=8.0,
-            # The 2017 image model was trained on all 15 actions, unlike the pose model.
-            clips=ClipSelection("train", with_frames=True),
-            validation=ClipSelection("validation", with_frames=True),
-            pairs=ImagePairs(max_gap=29),
-            feature_weight=1.0,
-            pose_feature_weight=1.0,
-            adversarial_weight=1.0,
-            hourglass_layer=3,
-            gating="2017",
-        ),
-        "human36m": ImageTrainingConfig(
-            generator=GeneratorConfig(num_heatmaps=32, width=64, size=128, output="image"),
-            discriminator=DiscriminatorConfig(num_heatmaps=32, width=64, size=128),
-            skeleton="human36m",
-            sigma_px=8.0,
-            # Gaps of 1 to 999 frames in 2017, which drew from all 50 frames a second.
-            pairs=ImagePairs(max_gap=999 // 4),
-            feature_weight=1.0,
-            pose_feature_weight=1.0,
-            adversarial_weight=1.0,
-            hourglass_layer=3,
-            gating="2017",
-        ),
-        "penn-action-plus": ImageTrainingConfig(
-            generator=GeneratorConfig(width=32, size=128, output="composite"),
-            discriminator=DiscriminatorConfig(width=32, size=128),
-            pairs=ImagePairs(max_gap=29),
-            sample_every=250,
-            run_on=BF16,
-            **_PIXELS_ALONE,
-        ).but(steps=2000, learning_rate=5e-4, validate_every=250, checkpoint_every=250),
-        "demo": ImageTrainingConfig(
-            generator=GeneratorConfig(width=16, size=64, output="composite"),
-            discriminator=DiscriminatorConfig(width=16, size=64),
-            pairs=ImagePairs(max_gap=29),
-            sample_every=200,
-            fit=_IMAGE_DEMO_FIT,
-            **_PIXELS_ALONE,
-        ),
-        "human36m-demo": ImageTrainingConfig(
-            generator=GeneratorConfig(num_heatmaps=32, width=16, size=64, output="composite"),
-            discriminator=DiscriminatorConfig(num_heatmaps=32, width=16, size=64),
-            skeleton="human36m",
-            # Crops are about 600 pixels wide: the paper's 8 would be less than a pixel of 64.
-            sigma_px=16.0,
-            pairs=ImagePairs(max_gap=128),
-            sample_every=200,
-            fit=_IMAGE_DEMO_FIT,
-            **_PIXELS_ALONE,
-        ),
-        "tiny": ImageTrainingConfig(
-            generator=GeneratorConfig(width=4, size=16),
-            discriminator=DiscriminatorConfig(width=4, size=16),
-            pairs=ImagePairs(max_gap=5),
-            sample_every=2,
-            validation_pairs=2,
-            feature_weight=0.0,
-            pose_feature_weight=0.0,
-        ).but(batch_size=2, **_TWO_STEPS),
-    }
-)
+IMAGE: Mapping[str, ImageTrainingConfig] = {
+    # The 2017 image model was trained on all 15 actions, unlike the pose model.
+    "penn-action": ImageTrainingConfig(),
+    "human36m": ImageTrainingConfig(
+        generator=GeneratorConfig(num_heatmaps=32),
+        discriminator=DiscriminatorConfig(num_heatmaps=32),
+        skeleton="human36m",
+        # Gaps of 1 to 999 frames in 2017, which drew from all 50 frames a second.
+        pairs=ImagePairs(max_gap=999 // 4),
+    ),
+    "penn-action-plus": ImageTrainingConfig(
+        generator=GeneratorConfig(width=32, output="composite"),
+        discriminator=DiscriminatorConfig(width=32),
+        sample_every=250,
+        run_on=BF16,
+        **_PIXELS_ALONE,
+    ).but(steps=2000, learning_rate=5e-4, validate_every=250, checkpoint_every=250),
+    "demo": ImageTrainingConfig(
+        generator=GeneratorConfig(width=16, size=64, output="composite"),
+        discriminator=DiscriminatorConfig(width=16, size=64),
+        sample_every=200,
+        fit=_IMAGE_DEMO_FIT,
+        **_PIXELS_ALONE,
+    ),
+    "human36m-demo": ImageTrainingConfig(
+        generator=GeneratorConfig(num_heatmaps=32, width=16, size=64, output="composite"),
+        discriminator=DiscriminatorConfig(num_heatmaps=32, width=16, size=64),
+        skeleton="human36m",
+        # Crops are about 600 pixels wide: the paper's 8 would be less than a pixel of 64.
+        sigma_px=16.0,
+        pairs=ImagePairs(max_gap=128),
+        sample_every=200,
+        fit=_IMAGE_DEMO_FIT,
+        **_PIXELS_ALONE,
+    ),
+    "tiny": ImageTrainingConfig(
+        generator=GeneratorConfig(width=4, size=16),
+        discriminator=DiscriminatorConfig(width=4, size=16),
+        pairs=ImagePairs(max_gap=5),
+        sample_every=2,
+        validation_pairs=2,
+        feature_weight=0.0,
+        pose_feature_weight=0.0,
+    ).but(batch_size=2, **_TWO_STEPS),
+}
 """Settings of `posecast train image`."""
 
-ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = MappingProxyType(
-    {
-        "penn-action": EstimatorTrainingConfig(run_on=BF16),
-        "demo": EstimatorTrainingConfig(
-            model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
-            run_on=BF16,
-        ).but(steps=1000, batch_size=16, validate_every=250, checkpoint_every=250),
-        "tiny": EstimatorTrainingConfig(
-            model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
-            validation_frames=4,
-        ).but(batch_size=2, **_TWO_STEPS),
-    }
-)
+ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = {
+    "penn-action": EstimatorTrainingConfig(run_on=BF16),
+    "demo": EstimatorTrainingConfig(
+        model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
+        run_on=BF16,
+    ).but(steps=1000, batch_size=16, validate_every=250, checkpoint_every=250),
+    "tiny": EstimatorTrainingConfig(
+        model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
+        validation_frames=4,
+    ).but(batch_size=2, **_TWO_STEPS),
+}
 """Settings of `posecast train estimator`; the 2017 code had none."""
 
-CARRYING: Mapping[str, CarryingTrainingConfig] = MappingProxyType(
-    {
-        "own-videos": CarryingTrainingConfig(run_on=BF16),
-        "tiny": CarryingTrainingConfig(
-            model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
-            stream=StreamConfig(samples=8, first=4, per_step=4),
-            fit=FitConfig(steps=2, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1),
-        ),
-    }
-)
+CARRYING: Mapping[str, CarryingTrainingConfig] = {
+    "own-videos": CarryingTrainingConfig(run_on=BF16),
+    "tiny": CarryingTrainingConfig(
+        model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
+        stream=StreamConfig(samples=8, first=4, per_step=4),
+        fit=FitConfig(batch_size=4, **_TWO_STEPS),
+    ),
+}
 """Settings of `posecast train carrying`."""

@@ -4,6 +4,7 @@ A skeleton is data. Code asks it for joints by name and never writes a joint's n
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from posecast.errors import PosecastError
@@ -55,15 +56,13 @@ class Skeleton:
     @property
     def mirror(self) -> tuple[int, ...]:
         """For each joint, the index of its mirror image (itself on the midline)."""
-        return tuple(self.joints.index(_other_side(name)) for name in self.joints)
+        return tuple(self.joints.index(other_side(name)) for name in self.joints)
 
 
-def _other_side(name: str) -> str:
-    if name.startswith("left_"):
-        return "right_" + name.removeprefix("left_")
-    if name.startswith("right_"):
-        return "left_" + name.removeprefix("right_")
-    return name
+def other_side(joint: str) -> str:
+    """The name of the mirror image; the same on the midline."""
+    side, _, part = joint.partition("_")
+    return {"left": f"right_{part}", "right": f"left_{part}"}.get(side, joint)
 
 
 def _limbs(*pairs: tuple[str, str]) -> tuple[tuple[JointGroup, JointGroup], ...]:
@@ -99,16 +98,7 @@ PENN_ACTION = Skeleton(
 )
 
 _H36M_LEGS = ("hip", "knee", "ankle", "toe_base", "toe_end")
-_H36M_ARMS = (
-    "collar",
-    "shoulder",
-    "elbow",
-    "wrist",
-    "thumb",
-    "thumb_end",
-    "hand",
-    "hand_end",
-)
+_H36M_ARMS = ("collar", "shoulder", "elbow", "wrist", "thumb", "thumb_end", "hand", "hand_end")
 
 HUMAN36M = Skeleton(
     name="human36m",
@@ -117,33 +107,16 @@ HUMAN36M = Skeleton(
         "pelvis",
         *(f"right_{part}" for part in _H36M_LEGS),
         *(f"left_{part}" for part in _H36M_LEGS),
-        "spine_base",
-        "spine",
-        "neck",
-        "head",
-        "head_top",
+        *("spine_base", "spine", "neck", "head", "head_top"),
         *(f"left_{part}" for part in _H36M_ARMS),
         *(f"right_{part}" for part in _H36M_ARMS),
     ),
     limbs=_limbs(
-        ("pelvis", "right_hip"),
-        ("right_hip", "right_knee"),
-        ("right_knee", "right_ankle"),
-        ("right_ankle", "right_toe_base"),
-        ("pelvis", "left_hip"),
-        ("left_hip", "left_knee"),
-        ("left_knee", "left_ankle"),
-        ("left_ankle", "left_toe_base"),
-        ("pelvis", "spine"),
-        ("spine", "neck"),
-        ("neck", "head"),
-        ("head", "head_top"),
-        ("neck", "left_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("neck", "right_shoulder"),
-        ("right_shoulder", "right_elbow"),
-        ("right_elbow", "right_wrist"),
+        *pairwise(("pelvis", "right_hip", "right_knee", "right_ankle", "right_toe_base")),
+        *pairwise(("pelvis", "left_hip", "left_knee", "left_ankle", "left_toe_base")),
+        *pairwise(("pelvis", "spine", "neck", "head", "head_top")),
+        *pairwise(("neck", "left_shoulder", "left_elbow", "left_wrist")),
+        *pairwise(("neck", "right_shoulder", "right_elbow", "right_wrist")),
     ),
     heatmaps="joints",
 )

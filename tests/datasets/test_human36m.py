@@ -21,8 +21,9 @@ from posecast.clips import ClipError, ClipSource
 from posecast.datasets.human36m import ACTIONS, Human36M, action_of
 from posecast.geometry import tube_crop
 from posecast.skeletons import HUMAN36M
+from posecast.store.files import StoreError
 from posecast.store.preparation import PreparationConfig, prepare
-from posecast.store.reading import Store, StoreError
+from posecast.store.reading import Store
 
 TUBE = PreparationConfig(size=16, crop="tube", margin_px=4, workers=1)
 QUIET = Console(file=io.StringIO())

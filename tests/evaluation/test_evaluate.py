@@ -1,6 +1,7 @@
 """The evaluation stage on tiny clips whose numbers can be worked out by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from posecast.evaluation.loop import evaluate
 from posecast.evaluation.method_names import distinct_names
 from posecast.evaluation.methods import Method, baseline_methods
 from posecast.evaluation.networks import MetricNetworks
+from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.forecasting.protocols import Needs
@@ -214,6 +216,30 @@ def test_runs_that_do_not_say_what_they_learned_from_are_named(tmp_path, data):
     assert stored["without_record"] == [str(run.resolve())]
 
 
+def test_shipped_weights_are_called_by_their_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = a_store(tmp_path, a_clip("t", 1.0, "test"))
+    method = Method("forecast", "baseline", poses=Counting(), runs=(Path("motion-forecaster"),))
+    config = EvaluationConfig(ClipSelection("test"), num_past=4, steps=6, final=True)
+    report = evaluate([method], store, tmp_path / "out", config)
+    assert (report.without_record, report.test_uses) == (("motion-forecaster",), {})
+    assert "motion-forecaster ships with posecast: 'posecast models motion-" in report.summary()
+    assert not (tmp_path / "motion-forecaster").exists()
+
+
+def test_evaluations_that_called_futures_samples_go_on(tmp_path):
+    store, out = a_store(tmp_path, a_clip("a", 1.0)), tmp_path / "out"
+    config = EvaluationConfig(num_past=4, steps=6, futures=2, examples=0)
+    evaluate(baseline_methods(["last pose"]), store, out, config)
+    stored = json.loads((out / "evaluation.json").read_text())
+    stored["config"]["samples"] = stored["config"].pop("futures")
+    (out / "evaluation.json").write_text(json.dumps(stored))
+    assert read_record(out)["config"]["futures"] == 2
+    evaluate(baseline_methods(["last pose"]), store, out, config)
+    with pytest.raises(ValueError, match=r"config\.futures: 2 -> 3"):
+        evaluate(baseline_methods(["last pose"]), store, out, replace(config, futures=3))
+
+
 def test_every_commit_that_wrote_to_an_evaluation_is_recorded(tmp_path, monkeypatch):
     store = a_store(tmp_path, a_clip("a", 1.0))
     out, commits = tmp_path / "out", []
@@ -306,7 +332,7 @@ class Grey:
 def test_the_best_the_mean_and_the_spread_of_several_futures(tmp_path):
     store = a_store(tmp_path, a_clip("a", speed=2.0))
     methods = [Method("fan", poses=Fan()), *baseline_methods(["last pose"])]
-    config = EvaluationConfig(num_past=4, steps=6, samples=3, examples=0)
+    config = EvaluationConfig(num_past=4, steps=6, futures=3, examples=0)
     evaluate(methods, store, tmp_path / "out", config)
     # 2 px a frame, the box is 200 px wide: the person moves by 1 % a frame.
     still = [0.01 * frame for frame in range(1, 7)]
@@ -338,7 +364,7 @@ def test_the_best_the_mean_and_the_spread_of_several_futures(tmp_path):
 def test_frames_of_several_futures(tmp_path):
     """The best is the one of the highest PSNR."""
     store = a_store(tmp_path, a_clip("a", speed=2.0, has_frames=True))
-    config = EvaluationConfig(num_past=4, steps=6, samples=3, drawn=2, examples=1)
+    config = EvaluationConfig(num_past=4, steps=6, futures=3, drawn=2, examples=1)
     evaluate([Method("fan", poses=Fan(), drawer=Grey())], store, tmp_path / "out", config)
     psnr = {
         sample: [row.value for row in rows_of(tmp_path / "out", metric="psnr", sample=sample)]

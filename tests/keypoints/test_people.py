@@ -141,4 +141,35 @@ def test_a_crowd_is_linked_in_time(tmp_path):
     starts = rng.uniform(0, 400, 20)
     people = [(t, -1, rows(start + 0.05 * t)) for t in range(100) for start in starts]
     path = alphapose(tmp_path / "a.json", people)
-    assert read_keypoints(path, COCO, 100, HW).num_found == 100
+    assert read_keypoints(path, COCO, 100, HW).visible.any(axis=1).all()
+
+
+@pytest.mark.parametrize("write_as", FORMATS)
+def test_people_who_exchange_their_names_stay_who_they_are(tmp_path, write_as):
+    """A tracker takes one for the other from frame 6 on, and back again at frame 9."""
+    people = []
+    for t in range(COUNT):
+        swapped = 6 <= t < 9
+        people += [(t, 2 if swapped else 1, rows(50.0 + t, 1.5))]
+        people += [(t, 1 if swapped else 2, rows(300.0 - t))]
+    path = write_as(tmp_path / "poses.json", people)
+    tracks = [read_keypoints(path, COCO, COUNT, HW, person=number) for number in (1, 2)]
+    assert tracks[0].num_people == 2
+    assert noses(tracks[0]) == pytest.approx([50.5 + t for t in range(COUNT)])
+    assert noses(tracks[1]) == pytest.approx([300.5 - t for t in range(COUNT)])
+
+
+def test_names_win_where_people_cross_or_one_leaps(tmp_path):
+    """Those who pass each other keep their names; so does one whose detection is wild once."""
+    crossing = [
+        (t, name, rows(100.0 + way * 4 * (t - 6)))
+        for t in range(COUNT)
+        for name, way in ((1, 1), (2, -1))
+    ]
+    track = read_keypoints(alphapose(tmp_path / "a.json", crossing), COCO, COUNT, HW, person=1)
+    straight = [100.5 + 4 * (t - 6) for t in range(COUNT)]
+    assert noses(track) in (straight, [201.0 - x for x in straight])
+    wild = [(t, 1, rows(400.0 if t == 5 else 50.0, 1.5)) for t in range(COUNT)]
+    wild += [(t, 2, rows(300.0)) for t in range(COUNT)]
+    track = read_keypoints(alphapose(tmp_path / "b.json", wild), COCO, COUNT, HW, person=1)
+    assert noses(track) == [400.5 if t == 5 else 50.5 for t in range(COUNT)]

@@ -177,7 +177,7 @@ def several(tmp_path_factory) -> Path:
     """Four clips and a forecast of three futures, each two frames of pictures apart."""
     folder = tmp_path_factory.mktemp("several")
     store = a_store(folder, *(a_clip(f"c{n}", speed=n, has_frames=True) for n in range(4)))
-    config = EvaluationConfig(num_past=4, steps=6, samples=3, drawn=2)
+    config = EvaluationConfig(num_past=4, steps=6, futures=3, drawn=2)
     fan = Method("fan", "forecast", poses=Fan(), drawer=Shades())
     evaluate([fan, *baseline_methods(["last pose"])], store, folder / "out", config)
     return write_report(folder / "out", folder / "page", ReportConfig(num_draws=20))

@@ -11,7 +11,7 @@ from drawn_squares import write_squares
 from torch import Tensor, nn
 
 from feature_weights import alexnet_layers, hourglass_arrays
-from posecast.computing.processes import average_metrics, join_batch_moments
+from posecast.computing.processes import average_metrics, finest, join_batch_moments
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.networks.kinds import facts_of
 from posecast.records.runs import Run
@@ -85,6 +85,13 @@ def test_joined_normalisation_is_the_usual_one_in_one_process() -> None:
     usual = norm(images)
     join_batch_moments(norm)
     assert torch.equal(norm(images), usual)
+
+
+def test_metrics_are_doubles_where_the_device_has_them():
+    tenth = torch.tensor(0.1, dtype=torch.float64)
+    assert average_metrics({"a": tenth}).read() == {"a": 0.1}
+    assert finest(torch.device("mps")) == torch.float32
+    assert finest(torch.device("cpu")) == finest(torch.device("cuda")) == torch.float64
 
 
 def test_average_of_one_process_is_its_own() -> None:

@@ -27,94 +27,70 @@ class Command(NamedTuple):
     """Where a command is, and what it does in a few words."""
 
     target: str
-    """module:function"""
+    """module:function, of this package."""
     summary: str
 
 
 COMMANDS = {
-    "demo": Command(
-        "posecast.cli.demo:demo", "a real person forecast, then the whole chain on drawn people"
-    ),
+    "demo": Command("demo:demo", "a real person forecast, then the whole chain on drawn people"),
     "synthesize": Command(
-        "posecast.cli.synthesize:synthesize",
-        "draw the built-in data set: people in motion, labelled",
+        "synthesize:synthesize", "draw the built-in data set: people in motion, labelled"
     ),
     "synthesize human36m": Command(
-        "posecast.cli.synthesize:synthesize_human36m", "draw the videos of Human3.6M from its poses"
+        "synthesize:synthesize_human36m", "draw the videos of Human3.6M from its poses"
     ),
     "prepare penn-action": Command(
-        "posecast.cli.prepare:prepare_penn_action", "Penn Action -> a store that training reads"
+        "prepare:prepare_penn_action", "Penn Action -> a store that training reads"
     ),
     "prepare human36m": Command(
-        "posecast.cli.prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
+        "prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
     ),
-    "prepare videos": Command(
-        "posecast.cli.videos:prepare_videos", "a folder of your own videos -> a store"
-    ),
-    "train pose": Command(
-        "posecast.cli.train:train", "learn how poses go on (seen poses -> future poses)"
-    ),
+    "prepare videos": Command("videos:prepare_videos", "a folder of your own videos -> a store"),
+    "train pose": Command("train:train", "learn how poses go on (seen poses -> future poses)"),
     "train motion": Command(
-        "posecast.cli.train:train", "the same from all that was seen, own past and neighbours"
+        "train:train", "the same from all that was seen, own past and neighbours"
     ),
-    "train image": Command(
-        "posecast.cli.train:train", "learn to draw a pose (seen frame + pose -> frame)"
-    ),
+    "train image": Command("train:train", "learn to draw a pose (seen frame + pose -> frame)"),
     "train carrying": Command(
-        "posecast.cli.train:train", "learn to carry a person along (own videos, by groups)"
+        "train:train", "learn to carry a person along (own videos, by groups)"
     ),
-    "train estimator": Command("posecast.cli.train:train", "learn to find joints (frame -> pose)"),
-    "train pose-action": Command(
-        "posecast.cli.train:train", "learn to name the action of poses (a judge)"
-    ),
-    "train flow-action": Command(
-        "posecast.cli.train:train", "learn to name the action of frames (a judge)"
-    ),
+    "train estimator": Command("train:train", "learn to find joints (frame -> pose)"),
+    "train pose-action": Command("train:train", "learn to name the action of poses (a judge)"),
+    "train flow-action": Command("train:train", "learn to name the action of frames (a judge)"),
     "train conv-lstm": Command(
-        "posecast.cli.train:train", "learn to forecast frames without poses (a baseline)"
+        "train:train", "learn to forecast frames without poses (a baseline)"
     ),
-    "models": Command("posecast.cli.models:models", "the trained networks that come with posecast"),
-    "models pull": Command("posecast.cli.hub:pull", "fetch a model from the Hugging Face hub"),
-    "models push": Command("posecast.cli.hub:push", "give weights to the Hugging Face hub"),
-    "estimate": Command(
-        "posecast.cli.estimate:estimate", "find poses in a store's frames, beside its labels"
-    ),
-    "forecast": Command(
-        "posecast.cli.forecast:forecast", "forecast videos of your own, in one command"
-    ),
+    "models": Command("models:models", "the trained networks that come with posecast"),
+    "models pull": Command("hub:pull", "fetch a model from the Hugging Face hub"),
+    "models push": Command("hub:push", "give weights to the Hugging Face hub"),
+    "estimate": Command("estimate:estimate", "find poses in a store's frames, beside its labels"),
+    "forecast": Command("forecast:forecast", "forecast videos of your own, in one command"),
     "forecast-poses": Command(
-        "posecast.cli.forecast_poses:forecast_poses",
-        "forecast keypoints of another program, without pixels",
+        "forecast_poses:forecast_poses", "forecast keypoints of another program, without pixels"
     ),
-    "app": Command("posecast.cli.app:app", "the same in a browser: drop a video, look, download"),
-    "predict": Command(
-        "posecast.cli.predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"
-    ),
+    "app": Command("app:app", "the same in a browser: drop a video, look, download"),
+    "predict": Command("predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
     "evaluate": Command(
-        "posecast.cli.evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
+        "evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
     ),
-    "report": Command(
-        "posecast.cli.report:report", "tables of evaluations -> a page with curves and clips"
-    ),
+    "report": Command("report:report", "tables of evaluations -> a page with curves and clips"),
     "study make": Command(
-        "posecast.cli.study:make", "evaluations -> a page on which people choose between forecasts"
+        "study:make", "evaluations -> a page on which people choose between forecasts"
     ),
-    "study read": Command("posecast.cli.study:read", "what people chose, and how far they agree"),
+    "study read": Command("study:read", "what people chose, and how far they agree"),
     "export onnx": Command(
-        "posecast.cli.export:export_as_onnx", "the networks as ONNX files, for other programs"
+        "export:export_as_onnx", "the networks as ONNX files, for other programs"
     ),
     "benchmark penn-pose": Command(
-        "posecast.cli.benchmark:penn_pose", "the published pose forecasting protocol"
+        "benchmark:penn_pose", "the published pose forecasting protocol"
     ),
-    "doctor": Command("posecast.cli.doctor:doctor", "what works here, for bug reports"),
+    "doctor": Command("doctor:doctor", "what works here, for bug reports"),
     "completion": Command(
-        "posecast.cli.completion:completion", "a script that completes commands in your shell"
+        "completion:completion", "a script that completes commands in your shell"
     ),
-    "import-2017": Command(
-        "posecast.cli.weights:import_weights", "make a run of a network of the 2017 code"
-    ),
+    "import-2017": Command("weights:import_weights", "make a run of a network of the 2017 code"),
     "import-poses-2017": Command(
-        "posecast.cli.weights:import_poses", "add the 2017 authors' pose estimates to a store"
+        "weights:import_poses", "add the 2017 authors' pose estimates to a store"
     ),
 }
 
@@ -176,7 +152,7 @@ def _group(words: list[str]) -> int:
 def load_command(command: Command) -> Run:
     """Import what runs a command."""
     module, function = command.target.split(":")
-    return getattr(importlib.import_module(module), function)
+    return getattr(importlib.import_module(f"{__name__}.{module}"), function)
 
 
 def _overview(commands: dict[str, Command], program: str) -> str:

@@ -4,9 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import OverClips, parse
 from posecast.cli.printing import print_json
-from posecast.computing.devices import Share
 from posecast.computing.options import Flat
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
@@ -41,20 +40,13 @@ class Evaluate:
     methods: Flat[MethodChoice] = MethodChoice()
     networks: Flat[NetworkFiles] = NetworkFiles()
     config: Flat[EvaluationConfig] = EvaluationConfig()
-    num_devices: int = 1
-    """Processes on each machine, one a device; each evaluates its share of the clips."""
-    num_nodes: int = 1
-    """Machines."""
-    strict: bool = False
-    """Exit status 1 when a clip was left out."""
-    json: bool = False
-    """Print one JSON value in place of lines for people."""
+    how: Flat[OverClips] = OverClips()
 
 
 def evaluate_store(words: list[str], program: str) -> int:
     """`posecast evaluate --store STORE --out OUT`."""
     asked = parse(Evaluate, words, program)
-    share = Share.join(asked.methods.run_on.device, asked.num_devices, asked.num_nodes)
+    share = asked.how.share(asked.methods.run_on.device)
     store = Store.open(asked.store)
     report = evaluate(
         load_methods(asked.methods, store),
@@ -65,7 +57,7 @@ def evaluate_store(words: list[str], program: str) -> int:
         command=f"{program} {shlex.join(words)}",
         share=share,
     )
-    if share.is_first and asked.json:
+    if share.is_first and asked.how.json:
         table = summarise(asked.out)
         print_json({"report": report, "curves": [table.curve(*key) for key in table.measured]})
     elif share.is_first:
@@ -73,4 +65,4 @@ def evaluate_store(words: list[str], program: str) -> int:
         print(f"\n{headline_text(summarise(asked.out, num_draws=1))}\n")
         print(f"All numbers: {asked.out / 'rows.csv'}; settings: {asked.out / 'evaluation.json'}.")
         print(f"With intervals, curves and clips: posecast report {asked.out} --out PAGE")
-    return 1 if asked.strict and report.left_out else 0
+    return 1 if asked.how.strict and report.left_out else 0

@@ -5,13 +5,33 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 import tyro
 
+from posecast.computing.devices import Device, Share
 from posecast.errors import PosecastError, did_you_mean
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OverClips:
+    """What commands are told that work on many clips."""
+
+    num_devices: int = 1
+    """Processes on each machine, one a device; each takes its share of the clips."""
+    num_nodes: int = 1
+    """Machines."""
+    strict: bool = False
+    """Exit status 1 when a clip was left out."""
+    json: bool = False
+    """Print one JSON value in place of lines for people."""
+
+    def share(self, device: Device) -> Share:
+        """Start or join the processes."""
+        return Share.join(device, self.num_devices, self.num_nodes)
 
 
 class _AskedFor(Exception):  # noqa: N818

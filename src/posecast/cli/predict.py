@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import OverClips, parse
 from posecast.cli.printing import print_json
-from posecast.computing.devices import Share
 from posecast.computing.options import Flat
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 
@@ -36,24 +35,17 @@ class Predict:
     image_run: Path | None = None
     """Run of 'posecast train image'."""
     config: Flat[PredictionConfig] = PredictionConfig()
-    num_devices: int = 1
-    """Processes on each machine, one a device; each forecasts its share of the clips."""
-    num_nodes: int = 1
-    """Machines."""
-    strict: bool = False
-    """Exit status 1 when a clip was left out."""
-    json: bool = False
-    """Print one JSON value in place of lines for people."""
+    how: Flat[OverClips] = OverClips()
 
 
 def predict(words: list[str], program: str) -> int:
     """`posecast predict --store STORE --pose-run RUN --image-run RUN --out OUT`."""
     asked = parse(Predict, words, program)
-    share = Share.join(asked.config.run_on.device, asked.num_devices, asked.num_nodes)
+    share = asked.how.share(asked.config.run_on.device)
     runs = (asked.pose_run, asked.image_run)
     report = predict_store(asked.config, asked.store, *runs, asked.out, share)
-    if share.is_first and asked.json:
+    if share.is_first and asked.how.json:
         print_json(report)
     elif share.is_first:
         print(f"{asked.out}: {report.summary()}")
-    return 1 if asked.strict and report.left_out else 0
+    return 1 if asked.how.strict and report.left_out else 0

@@ -34,133 +34,105 @@ class Kind(NamedTuple):
     best: str
     """What the best score is, with a place for it."""
     help: str
+    examples: tuple[str, ...]
+    """What follows 'posecast train KIND'; whole commands begin with 'posecast'."""
 
+    def text(self, name: str) -> str:
+        """The help text."""
+        lines = (
+            f"  {each}" if each.startswith("posecast") else f"  posecast train {name} {each}"
+            for each in self.examples
+        )
+        return "\n".join([f"{self.help}\n\n{_GOES_ON}\n\nExamples:", *lines])
+
+
+_GOES_ON = "The same command again goes on where training stopped. Ctrl-C saves first."
+_INTO = "--store store --run runs/"
 
 KINDS: Mapping[str, Kind] = {
     "pose": Kind(
-        train_pose,
-        POSE,
-        "distance {:.3f} of the last pose's",
-        """\
-Train the pose model: from seen poses to future poses.
-
-The same command again goes on where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train pose penn-action --store store --run runs/pose
-  posecast train pose penn-action --store store --run runs/pose --steps 2000 --device cpu
-  posecast train pose demo --store store --run runs/longer --init-from runs/pose
-  posecast train pose demo --store store --run runs/pose --dry-run
-""",
+        *(train_pose, POSE, "distance {:.3f} of the last pose's"),
+        "Train the pose model: from seen poses to future poses.",
+        (
+            f"penn-action {_INTO}pose",
+            f"penn-action {_INTO}pose --steps 2000 --device cpu",
+            f"demo {_INTO}longer --init-from runs/pose",
+            f"demo {_INTO}pose --dry-run",
+        ),
     ),
     "motion": Kind(
-        train_motion,
-        MOTION,
-        "distance {:.3f} of the last pose's",
+        *(train_motion, MOTION, "distance {:.3f} of the last pose's"),
         """\
 Train the motion network: from all that was seen, its own past and what others did, to future poses.
 
-It needs poses alone. Files of pose tracks of real videos may be added. The same command again goes
-on where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train motion penn-action-best --store store --run runs/motion
-  posecast train motion penn-action-best --store store --run runs/motion --tracks tracks.npz
-  posecast train motion tiny --store store --run runs/motion --dry-run
-""",
+It needs poses alone. Files of pose tracks of real videos may be added.""",
+        (
+            f"penn-action-best {_INTO}motion",
+            f"penn-action-best {_INTO}motion --tracks tracks.npz",
+            f"tiny {_INTO}motion --dry-run",
+        ),
     ),
     "image": Kind(
-        train_image,
-        IMAGE,
-        "skill {:.4f} (0 is copying the frame)",
+        *(train_image, IMAGE, "skill {:.4f} (0 is copying the frame)"),
         """\
 Train the image model: from a seen frame and a pose to the frame of that pose.
 
-The same command again goes on where training stopped. Ctrl-C saves first. The paper's full loss
-needs the weights of two feature networks; without them, say so with two zeros.
-
-Examples:
-  posecast train image penn-action --store store --run runs/image \\
-    --alexnet-file bvlc_alexnet.npy --hourglass-folder hourglass
-  posecast train image penn-action --store store --run runs/image \\
-    --feature-weight 0 --pose-feature-weight 0 --precision bf16-mixed
-  posecast train image demo --store store --run runs/image --dry-run
-""",
+The paper's full loss needs the weights of two feature networks; without them, say so with two
+zeros.""",
+        (
+            f"penn-action {_INTO}image \\\n"
+            "    --alexnet-file bvlc_alexnet.npy --hourglass-folder hourglass",
+            f"penn-action {_INTO}image \\\n"
+            "    --feature-weight 0 --pose-feature-weight 0 --precision bf16-mixed",
+            f"demo {_INTO}image --dry-run",
+        ),
     ),
     "carrying": Kind(
-        train_carrying,
-        CARRYING,
-        "{:.2f} dB above what was carried",
+        *(train_carrying, CARRYING, "{:.2f} dB above what was carried"),
         """\
 Train the drawer that carries the person along: from the layers of a future frame to the frame.
 
 The store is of own videos, those of each group of people and places in a folder of its own: every
 fifth folder is held out and chooses the best weights. Samples are made while it trains, by
---stream.makers processes beside it. The same command again goes on where training stopped. Ctrl-C
-saves first.
-
-Examples:
-  posecast prepare videos videos store --poses keypoints --num-seen 10000 --size 192
-  posecast train carrying own-videos --store store --run runs/carrying --stream.makers 14
-  posecast forecast video.mp4 --image-run runs/carrying
-  posecast train carrying tiny --store store --run runs/carrying --dry-run
-""",
+--stream.makers processes beside it.""",
+        (
+            "posecast prepare videos videos store --poses keypoints --num-seen 10000 --size 192",
+            f"own-videos {_INTO}carrying --stream.makers 14",
+            "posecast forecast video.mp4 --image-run runs/carrying",
+            f"tiny {_INTO}carrying --dry-run",
+        ),
     ),
     "estimator": Kind(
-        train_estimator,
-        ESTIMATOR,
-        "PCK@0.1 {:.4f}",
-        """\
-Train the pose estimator: from a frame to the places of the joints in it.
-
-The same command again goes on where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train estimator penn-action --store store --run runs/estimator
-  posecast train estimator demo --store store --run runs/estimator --dry-run
-""",
+        *(train_estimator, ESTIMATOR, "PCK@0.1 {:.4f}"),
+        "Train the pose estimator: from a frame to the places of the joints in it.",
+        (f"penn-action {_INTO}estimator", f"demo {_INTO}estimator --dry-run"),
     ),
     "pose-action": Kind(
-        train_pose_classifier,
-        PoseActionTrainingConfig(),
-        "log likelihood {:.4f}",
+        *(train_pose_classifier, PoseActionTrainingConfig(), "log likelihood {:.4f}"),
         """\
 Train the classifier that says which action a pose sequence shows; poses alone will do.
 
-'posecast evaluate --pose-action-run RUN' asks it whether forecasts still look like their action.
-The same command again goes on where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train pose-action --store store --run runs/pose-action
-""",
+'posecast evaluate --pose-action-run RUN' asks it whether forecasts still look like their
+action.""",
+        (f"{_INTO}pose-action",),
     ),
     "flow-action": Kind(
-        train_flow_classifier,
-        FlowActionTrainingConfig(),
-        "log likelihood {:.4f}",
+        *(train_flow_classifier, FlowActionTrainingConfig(), "log likelihood {:.4f}"),
         """\
 Train the classifier that says which action frames show, by their optical flow.
 
 'posecast evaluate --flow-action-run RUN' asks it whether forecast frames still look like their
-action. The same command again goes on where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train flow-action --store store --run runs/flow-action
-""",
+action.""",
+        (f"{_INTO}flow-action",),
     ),
     "conv-lstm": Kind(
-        train_conv_lstm,
-        ConvLSTMTrainingConfig(),
+        *(train_conv_lstm, ConvLSTMTrainingConfig()),
         "skill {:.4f} (0 is repeating the last frame)",
         """\
 Train the ConvLSTM baseline: future frames from seen frames, without poses.
 
-'posecast evaluate --conv-lstm-run RUN' shows it beside the forecast. The same command again goes on
-where training stopped. Ctrl-C saves first.
-
-Examples:
-  posecast train conv-lstm --store store --run runs/conv-lstm --model.size 64
-""",
+'posecast evaluate --conv-lstm-run RUN' shows it beside the forecast.""",
+        (f"{_INTO}conv-lstm --model.size 64",),
     ),
 }
 
@@ -188,7 +160,7 @@ def train(words: list[str], program: str) -> int:
     if isinstance(config, Mapping):
         preset, config, words = split_preset(words, config, NOTES, program)
         program = f"{program} {preset}"
-    asked = parse(with_config(Train, config, kind.help), words, program)
+    asked = parse(with_config(Train, config, kind.text(name)), words, program)
     if asked.dry_run:
         print(json.dumps(config_to_dict(asked.config), indent=2))
         return 0

@@ -45,21 +45,27 @@ def run_over_clips(
     Any other error stops the rest and is raised; WorkerError where a process was killed.
     """
     problems: dict[str, str] = {}
-    workers = workers or _num_cores()
-    with _progress(len(light) + len(heavy), console) as advance:
-        for clip_id in light:
-            _note(problems, clip_id, _problem(task, clip_id), advance)
-        rest = list(heavy)
-        end = time.monotonic() + _SECONDS_ALONE
-        while rest and (workers == 1 or len(rest) == 1 or time.monotonic() < end):
-            clip_id = rest.pop(0)
-            _note(problems, clip_id, _problem(task, clip_id), advance)
-        if rest:
-            results = _run_in_processes(task, rest, min(workers, len(rest)))
-            with contextlib.closing(results):
-                for clip_id, problem in results:
-                    _note(problems, clip_id, problem, advance)
+    results = _results_of_all(task, light, heavy, workers or _num_cores())
+    with _progress(len(light) + len(heavy), console) as advance, contextlib.closing(results):
+        for clip_id, problem in results:
+            if problem is not None:
+                problems[clip_id] = problem
+            advance(len(problems))
     return problems
+
+
+def _results_of_all(
+    task: ClipTask, light: Sequence[str], heavy: Sequence[str], workers: int
+) -> Generator[tuple[str, str | None], None, None]:
+    for clip_id in light:
+        yield clip_id, _problem(task, clip_id)
+    rest = list(heavy)
+    end = time.monotonic() + _SECONDS_ALONE
+    while rest and (workers == 1 or len(rest) == 1 or time.monotonic() < end):
+        clip_id = rest.pop(0)
+        yield clip_id, _problem(task, clip_id)
+    if rest:
+        yield from _run_in_processes(task, rest, min(workers, len(rest)))
 
 
 def _num_cores() -> int:
@@ -74,14 +80,6 @@ def _problem(task: ClipTask, clip_id: str) -> str | None:
     except ClipError as error:
         return error.problem
     return None
-
-
-def _note(
-    problems: dict[str, str], clip_id: str, problem: str | None, advance: Callable[[int], None]
-) -> None:
-    if problem is not None:
-        problems[clip_id] = problem
-    advance(len(problems))
 
 
 def _run_in_processes(

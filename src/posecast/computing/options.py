@@ -15,51 +15,25 @@ if TYPE_CHECKING:
     import lightning_fabric
 
 
-@dataclass(frozen=True)
-class ComputeConfig:
-    """Where and how a network is trained."""
-
-    device: Device = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
-    num_devices: int = 1
-    """Processes on each machine, one a device."""
-    num_nodes: int = 1
-    """Machines."""
-    precision: Precision = "32-true"
-    """bf16-mixed is several times faster where the processor has it."""
-    compile: Compile = "auto"
-    """auto: on a GPU a step's work is recorded and replayed, several times sooner. on: besides,
-    torch.compile, which takes a minute or more at the start and needs a C++ compiler; on two
-    processor cores it gains nothing here. off: neither. cuda-graphs: as auto, on a GPU only."""
-
-    def launch(self) -> "lightning_fabric.Fabric":
-        """The devices, and the processes if there are several; PosecastError where they lack."""
-        return build_fabric(self.device, self.num_devices, self.num_nodes, self.precision)
-
-
 T = TypeVar("T")
 Flat = Annotated[T, arg(name="")]
 """Settings as a field of others: on the command line --device, not --run-on.device."""
 
 
 @dataclass(frozen=True)
-class ForecasterOptions:
-    """How the two networks are run; none of it changes what they were trained to do."""
+class RunOn:
+    """Where and how networks are run; none of it changes what they were trained to do."""
 
     device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one."""
     precision: Precision = "32-true"
-    """bf16-mixed draws frames several times faster on newer processors and GPUs; a grey level may
-    differ by a few. Poses are always forecast in full precision."""
-    frames_per_batch: int = 0
-    """Future frames drawn together; 0 takes what suits the device."""
+    """bf16-mixed is several times faster on newer processors and GPUs; a grey level of what is
+    drawn may differ by a few. Poses are always forecast in full precision."""
     compile: Compile = "auto"
-    """auto: on a GPU the drawing of frames is recorded and replayed. on: besides, torch.compile the
-    drawing network, which pays after some hundred clips (needs a C++ compiler). off: neither.
-    cuda-graphs: as auto, on a GPU only."""
-
-    def __post_init__(self) -> None:
-        check_at_least(0, self, "frames_per_batch")
+    """auto: on a GPU a step's work (or the drawing of frames) is recorded and replayed, several
+    times sooner. on: besides, torch.compile, which takes a minute or more at the start and needs a
+    C++ compiler; on two processor cores it gains nothing here. off: neither. cuda-graphs: as auto,
+    on a GPU only."""
 
     def pick_device(self) -> torch.device:
         """The device meant; PosecastError where this machine lacks it."""
@@ -70,3 +44,28 @@ class ForecasterOptions:
         if not present[self.device]:
             raise PosecastError(f"no {self.device} device found; use --device cpu")
         return torch.device(self.device)
+
+
+@dataclass(frozen=True)
+class ComputeConfig(RunOn):
+    """Where and how a network is trained."""
+
+    num_devices: int = 1
+    """Processes on each machine, one a device."""
+    num_nodes: int = 1
+    """Machines."""
+
+    def launch(self) -> "lightning_fabric.Fabric":
+        """The devices, and the processes if there are several; PosecastError where they lack."""
+        return build_fabric(self.device, self.num_devices, self.num_nodes, self.precision)
+
+
+@dataclass(frozen=True)
+class ForecasterOptions(RunOn):
+    """How the two networks of a forecast are run."""
+
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
+
+    def __post_init__(self) -> None:
+        check_at_least(0, self, "frames_per_batch")

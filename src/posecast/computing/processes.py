@@ -66,11 +66,16 @@ class Metrics(NamedTuple):
 
 def average_metrics(metrics: Mapping[str, Tensor]) -> Metrics:
     """Means over all processes, so that every process decides alike."""
-    values = torch.stack([value.detach().double() for value in metrics.values()])
+    values = torch.stack([value.detach().to(finest(value.device)) for value in metrics.values()])
     if num_processes() > 1:
         distributed.all_reduce(values)
         values /= num_processes()
     return Metrics(tuple(metrics), values)
+
+
+def finest(device: torch.device) -> torch.dtype:
+    """Doubles, but on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def any_process(flag: bool, device: torch.device) -> bool:

@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from rich.console import Console
+from rich.progress import track
+
 T = TypeVar("T")
 
 Show = Callable[[str, int, int], None]
 """Told of the present stage: its name, steps done, and steps in all (0: not known)."""
+
+
+def tracked(items: Iterable[T], text: str, total: int | None = None) -> Iterable[T]:
+    """The items, with a progress bar in a terminal."""
+    console = Console(stderr=True)
+    return track(items, text, total, console=console, disable=not console.is_terminal)
 
 
 class Stages:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.computing.devices import Device, Precision
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.options import RunOn
 from posecast.errors import PosecastError
 from posecast.keypoints.names import to_skeleton
 from posecast.media.grey_levels import to_network
@@ -98,7 +98,7 @@ class PoseEstimator:
             )
         self.skeleton = skeleton
         self.options = options or EstimatorOptions()
-        self._device = ForecasterOptions(self.options.device).pick_device()
+        self._device = RunOn(self.options.device).pick_device()
         network = network.float().eval().requires_grad_(False).to(self._device)
         # torch's stubs know the layout for tensors only.
         self._network = network.to(memory_format=torch.channels_last)  # pyright: ignore

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.geometry import crop_to_px
 from posecast.metrics.pose import joint_distances
 from posecast.skeletons import Skeleton
 from posecast.store.reading import StoredClip
@@ -27,12 +26,8 @@ class JointScores:
     """Sum of distances, as shares of the box."""
 
     def __add__(self, other: "JointScores") -> "JointScores":
-        return JointScores(
-            self.counts + other.counts,
-            self.near_box + other.near_box,
-            self.near_head + other.near_head,
-            self.distance + other.distance,
-        )
+        names = self.__dataclass_fields__
+        return JointScores(*(getattr(self, name) + getattr(other, name) for name in names))
 
     @classmethod
     def none(cls, num_joints: int) -> "JointScores":
@@ -70,15 +65,6 @@ def score_clip(
     )
 
 
-def score_mean_pose(
-    mean_joints_crop: Float[np.ndarray, "j 2"], clip: StoredClip, skeleton: Skeleton
-) -> JointScores:
-    """The same of a pose that knows nothing of the picture."""
-    pixels = crop_to_px(mean_joints_crop.astype(float), clip.crop)
-    everywhere = np.broadcast_to(pixels, clip.joints_px.shape)
-    return score_clip(everywhere, clip, skeleton)
-
-
 @dataclass(frozen=True)
 class VisibilityScores:
     """Whether joints that count as seen are those that the labels show."""
@@ -90,12 +76,8 @@ class VisibilityScores:
     hidden_seen: int = 0
 
     def __add__(self, other: "VisibilityScores") -> "VisibilityScores":
-        return VisibilityScores(
-            self.shown + other.shown,
-            self.shown_seen + other.shown_seen,
-            self.hidden + other.hidden,
-            self.hidden_seen + other.hidden_seen,
-        )
+        names = self.__dataclass_fields__
+        return VisibilityScores(*(getattr(self, name) + getattr(other, name) for name in names))
 
     @classmethod
     def of(cls, seen: Bool[np.ndarray, "t j"], clip: StoredClip) -> "VisibilityScores":

@@ -4,7 +4,7 @@ STORE/estimates.npz    the poses, see `store`
 STORE/estimates.json   which run and settings made them
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from rich.console import Console
-from rich.progress import track
 
+from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import (
     EstimatorOptions,
@@ -28,20 +27,19 @@ from posecast.estimation.scores import (
     JointScores,
     VisibilityScores,
     score_clip,
-    score_mean_pose,
     score_table,
 )
 from posecast.geometry import crop_to_px
-from posecast.networks.kinds import facts_of
-from posecast.pretrained import is_shipped
+from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
 from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.training_data import read_training_data
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
+from posecast.store.files import Poses, StoreError
 from posecast.store.identity import learned_from
-from posecast.store.reading import ClipSelection, Poses, Store, StoredClip, StoreError, mean_joints
+from posecast.store.reading import ClipSelection, Store, StoredClip, mean_joints
 
 _FACTS = "estimates.json"
 
@@ -136,7 +134,8 @@ def estimate_store(
         )
     facts = _facts(run_path, estimator, config)
     kept = _kept(store, facts)
-    sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in _shown(clips)}
+    shown = tracked(clips, "estimating")
+    sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in shown}
     estimates = {name: _to_poses(*each, estimator) for name, each in sure.items()}
     others = {name: poses for name, poses in kept.items() if name not in estimates}
     store.write_estimates(others | estimates)
@@ -179,11 +178,6 @@ _Sure = tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]
 """Joints in source pixels, and confidences."""
 
 
-def _shown(clips: Sequence[StoredClip]) -> Iterable[StoredClip]:
-    console = Console(stderr=True)
-    return track(clips, "estimating", console=console, disable=not console.is_terminal)
-
-
 def _estimate(store: Store, clip: StoredClip, estimator: JointFinder) -> _Sure:
     """Each frame of a clip by itself, some at a time."""
     joints, confidence = [], []
@@ -214,8 +208,7 @@ def _facts(
     options = config_to_dict(config.estimator)
     for name in ("device", "frames_per_batch"):
         del options[name]
-    run = str(run_path) if is_shipped(run_path) else str(Path(run_path).resolve())
-    facts = {"run": run, "options": options}
+    facts = {"run": str(place_of(run_path)), "options": options}
     if isinstance(estimator, PoseEstimator):
         facts["weights_step"] = facts_of(run_path).step
     return facts
@@ -264,6 +257,7 @@ def _group(
     for clip in clips:
         joints, seen = estimates[clip.clip_id]
         scores += score_clip(joints.astype(float), clip, skeleton)
-        baseline += score_mean_pose(mean, clip, skeleton)
+        still = np.broadcast_to(crop_to_px(mean, clip.crop), joints.shape)
+        baseline += score_clip(still, clip, skeleton)
         visibility += VisibilityScores.of(seen, clip)
     return ClipGroup(title, len(clips), scores, baseline, visibility)

@@ -21,21 +21,40 @@ from posecast.networks.conv_lstm import ConvLSTM
 from posecast.networks.kinds import load_network
 
 
-class LastPose:
-    """Every joint stays where it was seen last; a joint never seen stays in the middle."""
-
-    name = "last pose"
+class _OneFuture:
+    """A `PoseForecaster` that says where all joints will be, in the same way for all clips."""
 
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
     ) -> list[PoseForecast]:
         """As `PoseForecaster`."""
-        joints, visible = _stacked(seen)
-        last = last_seen_joints(joints, visible, _middles(seen))
-        return _one_future(seen, np.repeat(last[:, None], steps, axis=1))
+        pairs = zip(seen, self._futures(seen, steps), strict=True)
+        return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
+
+    def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]: ...
 
 
-class ConstantVelocity:
+class LastPose(_OneFuture):
+    """Every joint stays where it was seen last; a joint never seen stays in the middle."""
+
+    name = "last pose"
+
+    def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]:
+        joints = np.stack([each.joints_px for each in seen]).astype(np.float64)
+        visible = np.stack([each.visible for each in seen])
+        middles = np.stack([crop_to_px(np.full(2, 0.5), each.shown) for each in seen])
+        last = last_seen_joints(joints, visible, middles)
+        ahead = np.arange(1, steps + 1)[None, :, None, None]
+        return last[:, None] + ahead * self._velocity(joints, visible)[:, None]
+
+    def _velocity(
+        self, joints: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
+    ) -> Float[np.ndarray, "b j 2"]:
+        """Movement per frame."""
+        return np.zeros_like(joints[:, 0])
+
+
+class ConstantVelocity(LastPose):
     """Every joint goes on as it moved between the first and the last of its recent sightings.
 
     `window` is how many of the seen frames are looked at: one step back is mostly labelling noise.
@@ -46,64 +65,30 @@ class ConstantVelocity:
     def __init__(self, window: int = 4) -> None:
         if window < 2:
             raise PosecastError(f"window is {window}; a velocity needs at least 2 frames")
-        self._window = window
-
-    def forecast_poses(
-        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
-    ) -> list[PoseForecast]:
-        """As `PoseForecaster`."""
-        joints, visible = _stacked(seen)
-        last = last_seen_joints(joints, visible, _middles(seen))
-        velocity = self._velocity(joints, visible)
-        ahead = np.arange(1, steps + 1)[None, :, None, None]
-        return _one_future(seen, last[:, None] + ahead * velocity[:, None])
+        self.window = window
 
     def _velocity(
         self, joints: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
     ) -> Float[np.ndarray, "b j 2"]:
-        """Movement per frame; 0 for joints seen once or never in the window."""
-        joints, visible = joints[:, -self._window :], visible[:, -self._window :]
+        """0 for joints seen once or never in the window."""
+        joints, visible = joints[:, -self.window :], visible[:, -self.window :]
         first, last = visible.argmax(axis=1), last_seen_index(visible)
         moved = _take_frames(joints, last) - _take_frames(joints, first)
-        duration = np.maximum(last - first, 1)
-        velocity = moved / duration[..., None]
+        velocity = moved / np.maximum(last - first, 1)[..., None]
         return np.where(np.any(visible, axis=1)[..., None], velocity, 0)
 
 
-class MeanPose:
+class MeanPose(_OneFuture):
     """Every joint at its mean place in the crops of the training clips, the same in every crop."""
 
     name = "mean training pose"
 
     def __init__(self, mean_joints_crop: Float[np.ndarray, "j 2"]) -> None:
-        self._mean = mean_joints_crop
+        self._mean = mean_joints_crop.astype(np.float64)
 
-    def forecast_poses(
-        self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
-    ) -> list[PoseForecast]:
-        """As `PoseForecaster`."""
-        mean = self._mean.astype(np.float64)
-        places = np.stack([crop_to_px(mean, each.shown) for each in seen])
-        return _one_future(seen, np.repeat(places[:, None], steps, axis=1))
-
-
-def _stacked(
-    seen: Sequence[SeenVideo],
-) -> tuple[Float[np.ndarray, "b p j 2"], Bool[np.ndarray, "b p j"]]:
-    joints = np.stack([each.joints_px for each in seen]).astype(np.float64)
-    return joints, np.stack([each.visible for each in seen])
-
-
-def _middles(seen: Sequence[SeenVideo]) -> Float[np.ndarray, "b 2"]:
-    """The middle of what each one's frames show."""
-    return np.stack([crop_to_px(np.full(2, 0.5), each.shown) for each in seen])
-
-
-def _one_future(
-    seen: Sequence[SeenVideo], joints_px: Float[np.ndarray, "b t j 2"]
-) -> list[PoseForecast]:
-    pairs = zip(seen, joints_px, strict=True)
-    return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
+    def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]:
+        places = np.stack([crop_to_px(self._mean, each.shown) for each in seen])
+        return np.repeat(places[:, None], steps, axis=1)
 
 
 def last_seen_index(visible: Bool[np.ndarray, "b p j"]) -> Int[np.ndarray, "b j"]:

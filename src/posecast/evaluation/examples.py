@@ -16,13 +16,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.evaluation.jobs import ClipVideo, EvaluationConfig, Job, draw, read_video
+from posecast.evaluation.jobs import EvaluationConfig, draw
 from posecast.evaluation.methods import Method, stored_poses
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
+from posecast.forecasting.jobs import ClipVideo, Job, read_video
 from posecast.geometry import px_to_crop
 from posecast.records.configs import config_from_dict, config_to_dict
-from posecast.records.files import read_json, reading, write_json, write_safely
+from posecast.records.files import read_json, reading, save_arrays, write_json, write_safely
 from posecast.store.reading import Store
 
 Rank = Literal["best", "median", "worst", "random"]
@@ -84,7 +85,9 @@ def write_examples(
         name = f"{number:02d}-{facts.rank}-{facts.clip_id}"
         if not (folder / f"{name}.json").is_file():
             arrays = _arrays(methods, store, by_id[facts.clip_id], config)
-            write_safely(folder / f"{name}.npz", lambda path, content=arrays: _save(path, content))
+            write_safely(
+                folder / f"{name}.npz", lambda path, content=arrays: save_arrays(path, content)
+            )
             write_json(folder / f"{name}.json", config_to_dict(facts))
 
 
@@ -110,34 +113,23 @@ def _choose(
     methods: Sequence[Method], jobs: dict[str, Job], out_path: Path, config: EvaluationConfig
 ) -> list[ExampleFacts]:
     """Examples from best to worst, then those drawn by lot; no clip twice in either."""
-    main = next((method for method in methods if method.kind == "forecast"), methods[0])
-    wanted = (main.name, ("distance", "psnr"))
-    rows = read_table(out_path / "rows.csv")
+    main = next((method.name for method in methods if method.kind == "forecast"), methods[0].name)
     summary = summarise_rows(
         row
-        for row in rows
-        if row.method == wanted[0] and row.metric in wanted[1] and row.clip in jobs
+        for row in read_table(out_path / "rows.csv")
+        if row.method == main and row.metric in ("distance", "psnr") and row.clip in jobs
     )
-    metric = "distance" if summary.has(main.name, "distance") else "psnr"
-    if not summary.has(main.name, metric):
+    metric = "distance" if summary.has(main, "distance") else "psnr"
+    if not summary.has(main, metric):
         return []
-    ranked = _ranked(summary, main.name, metric)
-    return [
-        ExampleFacts(
-            clip_id=clip_id,
-            action=jobs[clip_id].clip.action,
-            rank=rank,
-            method=main.name,
-            metric=metric,
-            score=score,
-            fps=jobs[clip_id].clip.fps,
-            crop_hw=jobs[clip_id].clip.crop.hw,
-        )
-        for rank, clip_id, score in [
-            *_ranks(ranked, config.examples),
-            *_by_lot(ranked, config.random_examples),
-        ]
-    ]
+    ranked = _ranked(summary, main, metric)
+    chosen = [*_ranks(ranked, config.examples), *_by_lot(ranked, config.random_examples)]
+    facts = []
+    for rank, clip_id, score in chosen:
+        clip = jobs[clip_id].clip
+        whose = (clip_id, clip.action, rank, main, metric)
+        facts.append(ExampleFacts(*whose, score, clip.fps, clip.crop.hw))
+    return facts
 
 
 def _ranked(summary: Summary, method: str, metric: str) -> list[tuple[str, float]]:
@@ -197,9 +189,9 @@ def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
     length = job.truth.num_truth
-    poses = method.forecast_poses([job.seen], length, config.samples)[0]
+    poses = method.forecast_poses([job.seen], length, config.futures)[0]
     if method.stored is not None:
-        poses = stored_poses(method.stored, job.clip.clip_id, config.samples)
+        poses = stored_poses(method.stored, job.clip.clip_id, config.futures)
     arrays = {}
     if poses is not None and method.kind != "oracle":
         joints = poses.joints_px[:, :length].astype(np.float32)
@@ -208,11 +200,6 @@ def _forecast_arrays(
     if frames is not None:
         arrays[_FRAMES + method.name] = frames
     return arrays
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def shown_methods(path: Path, what: Literal["poses", "frames"]) -> list[str]:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posecast.errors import PosecastError
-from posecast.records.training_data import read_training_data
+from posecast.networks.kinds import is_name
+from posecast.pretrained import is_shipped
+from posecast.pretrained.pulled import is_hub_name, pulled_file
+from posecast.records.training_data import TrainingData, read_training_data
 from posecast.store.identity import learned_from
 from posecast.store.reading import Store, StoredClip
 
@@ -37,7 +40,7 @@ def check_not_trained(
     tested = {clip.clip_id for clip in clips if clip.split != "validation"}
     found: set[str] = set()
     for run in runs:
-        trained, chosen = learned_from(read_training_data(run), store)
+        trained, chosen = learned_from(_record(run), store)
         found |= (ids & trained) | (tested & chosen)
     known = sorted(found)
     if known and not allow:
@@ -51,10 +54,24 @@ def check_not_trained(
 
 def runs_without_record(runs: Sequence[Path]) -> list[str]:
     """Runs of which nobody can say whether they were trained on the clips that are evaluated."""
-    records = {run: read_training_data(run) for run in runs}
+    records = {run: _record(run) for run in runs}
     return [str(run) for run, data in records.items() if data is None or not data.is_known]
+
+
+def _record(run: Path) -> TrainingData | None:
+    """What a run learned from; of shipped weights their cards say it, for people."""
+    if is_shipped(run):
+        return None
+    return read_training_data(pulled_file(run) if is_hub_name(run) else run)
+
+
+def own_runs(runs: Sequence[Path]) -> list[Path]:
+    """Runs that can remember looks at test clips: nothing is chosen of shipped and pulled ones."""
+    return [run for run in runs if not is_name(run)]
 
 
 def without_record_text(run: str) -> str:
     """A line for people."""
+    if is_shipped(run):
+        return f"{run} ships with posecast: 'posecast models {run}' says what it was trained on."
     return f"{run} does not say what it was trained on: these clips may have been among it."

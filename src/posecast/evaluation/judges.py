@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.evaluation.jobs import ClipVideo, Job
 from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.scores import action_curves, crop_coordinates
 from posecast.evaluation.table import TRUTH, Curve
+from posecast.forecasting.jobs import ClipVideo, Job
 from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints
 from posecast.metrics.video import FrechetStatistics, frechet_distance, video_features

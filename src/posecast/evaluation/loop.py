@@ -14,28 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
-from rich.console import Console
-from rich.progress import track
 
 from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
+from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.guard import (
     check_not_trained,
     check_test_clips,
+    own_runs,
     runs_without_record,
     without_record_text,
 )
-from posecast.evaluation.jobs import (
-    ClipVideo,
-    EvaluationConfig,
-    Job,
-    choose_jobs,
-    draw,
-    read_video,
-)
+from posecast.evaluation.jobs import EvaluationConfig, draw
 from posecast.evaluation.judges import Judges
 from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
 from posecast.evaluation.networks import MetricNetworks
@@ -49,11 +41,14 @@ from posecast.evaluation.scores import (
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
+from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
+from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
 from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.versions import code_versions
-from posecast.store.reading import Store, StoredClip, StoreError
+from posecast.store.files import StoreError
+from posecast.store.reading import Store, StoredClip
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def evaluate(
     share, out_path = share or Share(), Path(out_path)
     _check_methods(methods, store, config)
     clips = store.select(config.clips)
-    runs = sorted({run.resolve() for method in methods for run in method.runs})
+    runs = sorted({place_of(run) for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
@@ -116,14 +111,15 @@ def evaluate(
         facts = _facts(methods, store, config, networks, trained_on)
         open_record(out_path, facts | {"without_record": runs_without_record(runs)}, command)
         if any(clip.split == "test" for clip in clips):
-            uses = record_test_use(runs, _use(methods, clips, out_path))
+            uses = record_test_use(own_runs(runs), _use(methods, clips, out_path))
         table = TableWriter(out_path / "rows.csv")
         table.absorb_broken(_part_tables(out_path))
     done = share.gather(table.done if table else set())[0]
     todo = share.of([job for job in jobs if job.clip.clip_id not in done])
     judges = Judges(networks, out_path / "video_features")
+    evaluation = _Evaluation(methods, store, config, judges)
     part = table if table and share.count == 1 else TableWriter(_part_table(out_path, share.rank))
-    left_out |= _write_clips(todo, methods, store, config, judges, part)
+    left_out |= evaluation.write_clips(todo, part)
     for problems in share.gather(left_out):
         left_out |= problems
     report = None
@@ -153,27 +149,6 @@ def _part_tables(out_path: Path) -> list[Path]:
     return sorted(out_path.glob("rows.process-*.csv"))
 
 
-def _write_clips(
-    jobs: list[Job],
-    methods: Sequence[Method],
-    store: Store,
-    config: EvaluationConfig,
-    judges: Judges,
-    table: TableWriter,
-) -> dict[str, str]:
-    """Add the rows of each clip; returns clips that could not be evaluated, and why."""
-    left_out = {}
-    for job, poses in _forecast(jobs, methods, config):
-        try:
-            curves = _curves(job, methods, poses, store, config, judges)
-        except (ClipError, StoreError, FileError) as error:
-            left_out[job.clip.clip_id] = str(error)
-            continue
-        clip_frames = job.truth.future_frames
-        table.write(job.clip.clip_id, job.clip.action, curves, clip_frames)
-    return left_out
-
-
 # --- before ---------------------------------------------------------------------------------------
 
 
@@ -195,11 +170,7 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
                 f"{method.name} was trained on skeleton {drawer.skeleton.name}, store {store.path} "
                 f"has {store.skeleton.name}"
             )
-        if drawer is not None and drawer.size not in (None, store.size):
-            raise PosecastError(
-                f"{method.name} draws {drawer.size} px, store {store.path} has {store.size} px: "
-                f"prepare the store with --size {drawer.size}"
-            )
+        check_size(drawer, store, method.name)
 
 
 def _facts(
@@ -237,7 +208,7 @@ def _usable_jobs(
 
     PosecastError where no clip is left, or where stored forecasts are of other windows.
     """
-    jobs, left_out = choose_jobs(clips, store, config)
+    jobs, left_out = choose_jobs(clips, store.with_poses(config.seen_poses), config.window)
     windows = {job.clip.clip_id: job.truth for job in jobs}
     for method in methods:
         if method.stored is not None:
@@ -251,70 +222,64 @@ def _usable_jobs(
 # --- clips ----------------------------------------------------------------------------------------
 
 
-def _forecast(
-    jobs: list[Job], methods: Sequence[Method], config: EvaluationConfig
-) -> Iterator[tuple[Job, list[PoseForecast | None]]]:
-    """Each clip with the poses of each method, which are forecast for many clips at a time."""
-    console = Console(stderr=True)
-    shown = iter(track(jobs, "evaluating", console=console, disable=not console.is_terminal))
-    while batch := list(itertools.islice(shown, CLIPS_PER_BATCH)):
-        seen = [job.seen for job in batch]
-        forecasts = [
-            method.forecast_poses(seen, config.steps, config.samples) for method in methods
-        ]
-        for number, job in enumerate(batch):
-            yield job, [each[number] for each in forecasts]
+@dataclass(frozen=True, eq=False)
+class _Evaluation:
+    """What is asked of every clip."""
 
+    methods: Sequence[Method]
+    store: Store
+    config: EvaluationConfig
+    judges: Judges
 
-def _curves(
-    job: Job,
-    methods: Sequence[Method],
-    poses: Sequence[PoseForecast | None],
-    store: Store,
-    config: EvaluationConfig,
-    judges: Judges,
-) -> list[Curve]:
-    video = read_video(job, store) if job.clip.has_frames else None
-    last_seen = None if video is None else video.seen.pictures[-1]
-    curves = movement_curves(job, None if video is None else video.future, last_seen)
-    curves += judges.of_poses(TRUTH, job, None)
-    if video is not None:
-        curves += judges.of_frames(TRUTH, job, video, video.future)
-    for method, predicted in zip(methods, poses, strict=True):
-        if method.stored is not None:
-            predicted = stored_poses(method.stored, job.clip.clip_id, config.samples)
-        if predicted is not None and method.kind != "oracle":
-            curves += _pose_curves(method.name, predicted, job, config)
-            curves += judges.of_poses(method.name, job, predicted.joints_px[0])
+    def write_clips(self, jobs: list[Job], table: TableWriter) -> dict[str, str]:
+        """Add the rows of each clip; returns clips that could not be evaluated, and why."""
+        left_out = {}
+        for job, poses in tracked(self._forecast(jobs), "evaluating", len(jobs)):
+            try:
+                curves = self._curves(job, poses)
+            except (ClipError, StoreError, FileError) as error:
+                left_out[job.clip.clip_id] = str(error)
+                continue
+            table.write(job.clip.clip_id, job.clip.action, curves, job.truth.future_frames)
+        return left_out
+
+    def _forecast(self, jobs: list[Job]) -> Iterator[tuple[Job, list[PoseForecast | None]]]:
+        """Each clip with the poses of each method, which are forecast for many clips at a time."""
+        rest, config = iter(jobs), self.config
+        while batch := list(itertools.islice(rest, CLIPS_PER_BATCH)):
+            seen = [job.seen for job in batch]
+            forecasts = [
+                each.forecast_poses(seen, config.steps, config.futures) for each in self.methods
+            ]
+            yield from zip(batch, map(list, zip(*forecasts, strict=True)), strict=True)
+
+    def _curves(self, job: Job, poses: Sequence[PoseForecast | None]) -> list[Curve]:
+        judges, config = self.judges, self.config
+        video = read_video(job, self.store) if job.clip.has_frames else None
+        last_seen = None if video is None else video.seen.pictures[-1]
+        curves = movement_curves(job, None if video is None else video.future, last_seen)
+        curves += judges.of_poses(TRUTH, job, None)
         if video is not None:
-            frames = draw(method, job, video, predicted, config.drawn)
-            if frames is not None:
+            curves += judges.of_frames(TRUTH, job, video, video.future)
+        for method, predicted in zip(self.methods, poses, strict=True):
+            if method.stored is not None:
+                predicted = stored_poses(method.stored, job.clip.clip_id, config.futures)
+            if predicted is not None and method.kind != "oracle":
+                curves += self._pose_curves(method.name, predicted, job)
+                curves += judges.of_poses(method.name, job, predicted.joints_px[0])
+            frames = None if video is None else draw(method, job, video, predicted, config.drawn)
+            if video is not None and frames is not None:
+                extra = judges.networks.frame_metrics
+                futures = [frame_curves(method.name, each, video.future, extra) for each in frames]
                 weights = np.ones(1) if predicted is None else predicted.weights
-                curves += _frame_curves(method.name, frames, weights, video, config, judges)
+                curves += curves_of_samples(futures, weights, config.drawn, "psnr", True)
                 curves += judges.of_frames(method.name, job, video, frames[0])
-    return curves
+        return curves
 
-
-def _pose_curves(
-    method: str, predicted: PoseForecast, job: Job, config: EvaluationConfig
-) -> list[Curve]:
-    futures = [
-        pose_curves(method, joints, job, config.thresholds) for joints in predicted.joints_px
-    ]
-    curves = curves_of_samples(futures, predicted.weights, config.samples, "distance")
-    if config.samples > 1:
-        curves.append(spread_curve(method, predicted.joints_px, job, config.samples))
-    return curves
-
-
-def _frame_curves(
-    method: str,
-    frames: UInt8[np.ndarray, "n t h w 3"],
-    weights: Float[np.ndarray, " s"],
-    video: ClipVideo,
-    config: EvaluationConfig,
-    judges: Judges,
-) -> list[Curve]:
-    extra = judges.networks.frame_metrics
-    futures = [frame_curves(method, future, video.future, extra) for future in frames]
-    return curves_of_samples(futures, weights, config.drawn, "psnr", higher_is_better=True)
+    def _pose_curves(self, method: str, predicted: PoseForecast, job: Job) -> list[Curve]:
+        count, thresholds = self.config.futures, self.config.thresholds
+        futures = [pose_curves(method, joints, job, thresholds) for joints in predicted.joints_px]
+        curves = curves_of_samples(futures, predicted.weights, count, "distance")
+        if count > 1:
+            curves.append(spread_curve(method, predicted.joints_px, job, count))
+        return curves

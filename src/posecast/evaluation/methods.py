@@ -30,7 +30,7 @@ from posecast.forecasting.forecast_files import (
 )
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
-from posecast.networks.kinds import facts_of
+from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.store.files import check_names
 from posecast.store.reading import StoredClip, mean_joints
 from posecast.windows import ClipWindow
@@ -99,27 +99,23 @@ class Method:
         return np.stack([drawer.draw_frames(seen, joints, visible) for joints in futures])
 
 
-def baseline_methods(
-    names: Sequence[str], train_clips: Sequence[StoredClip] = (), velocity_window: int = 4
-) -> list[Method]:
+def baseline_methods(names: Sequence[str], train_clips: Sequence[StoredClip] = ()) -> list[Method]:
     """Untrained baselines by name; the mean training pose is the mean of `train_clips`.
 
     PosecastError for an unknown name, or a mean of no clips.
     """
     check_names(names, (*POSE_BASELINES, *FRAME_BASELINES), "baseline")
-    return [_baseline(name, train_clips, velocity_window) for name in names]
+    return [_baseline(name, train_clips) for name in names]
 
 
-def _baseline(name: str, train_clips: Sequence[StoredClip], velocity_window: int) -> Method:
+def _baseline(name: str, train_clips: Sequence[StoredClip]) -> Method:
+    if name in FRAME_BASELINES:
+        return Method(name, frames=LastFrame() if name == "last frame" else OpticalFlow())
     if name == "last pose":
         return Method(name, poses=LastPose())
     if name == "constant velocity":
-        origin = {"window": velocity_window}
-        return Method(name, poses=ConstantVelocity(velocity_window), origin=origin)
-    if name == "last frame":
-        return Method(name, frames=LastFrame())
-    if name == "optical flow":
-        return Method(name, frames=OpticalFlow())
+        poses = ConstantVelocity()
+        return Method(name, poses=poses, origin={"window": poses.window})
     if not train_clips:
         raise PosecastError("the mean training pose needs training clips, this store has none")
     mean = MeanPose(mean_joints(train_clips))
@@ -156,7 +152,9 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     settings = read_settings(path)
     described = [settings.get(key) for key in ("pose_run", "image_run")]
     runs = tuple(Path(run["path"]) for run in described if run)
-    present = tuple(run for run in runs if (run / "config.json").is_file())
+    present = tuple(
+        run for run in runs if is_name(run) or run.is_file() or (run / "config.json").is_file()
+    )
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
@@ -170,8 +168,12 @@ def _run_facts(runs: Sequence[str | Path]) -> dict[str, Any]:
 
 def _describe(run: Path) -> dict[str, Any]:
     facts = facts_of(run)
-    path = str(run.resolve())
-    return {"path": path, "kind": facts.kind, "weights_step": facts.step, "seed": facts.seed}
+    return {
+        "path": str(place_of(run)),
+        "kind": facts.kind,
+        "weights_step": facts.step,
+        "seed": facts.seed,
+    }
 
 
 def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int) -> dict[str, str]:

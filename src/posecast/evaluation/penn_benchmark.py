@@ -15,25 +15,25 @@ Three variants of it:
   the target, no repeated frames.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Num
-from rich.console import Console
-from rich.progress import Progress
 
 from posecast.clips import ClipError, SeenVideo
 from posecast.computing.devices import Device
 from posecast.computing.options import Flat, ForecasterOptions
+from posecast.computing.stages import tracked
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.evaluation.guard import (
     check_not_trained,
     check_test_clips,
+    own_runs,
     runs_without_record,
     without_record_text,
 )
@@ -69,17 +69,16 @@ def penn_pose_scores(
     predictor: PoseForecaster,
     clips: Sequence[StoredClip],
     protocol: PennPoseProtocol = PennPoseProtocol(),
-    on_clip: Callable[[], None] = lambda: None,
+    name: str = "forecast",
 ) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
     """Of each clip the hits and the joints counted, at steps 1 to 16; `percent` makes PCK of sums.
 
-    `on_clip` is called after each clip, for a progress bar.
+    `name` is what the progress bar says.
     """
     hits = np.zeros((len(clips), NUM_TARGETS))
     counts = np.zeros((len(clips), NUM_TARGETS), np.int64)
-    for row, clip in enumerate(clips):
+    for row, clip in enumerate(tracked(clips, name)):
         hits[row], counts[row] = _score_clip(predictor, clip, protocol)
-        on_clip()
     return hits, counts
 
 
@@ -268,30 +267,19 @@ def run_penn_pose_benchmark(
         check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
         name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.seen}"
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
-        uses = record_test_use(config.pose_run, facts)
+        uses = record_test_use(own_runs(config.pose_run), facts)
     rows, num_joints = [], ()
     for name, predictor in predictors.items():
-        hits, counts = _scores_shown(predictor, store.clips, config.protocol, name)
+        hits, counts = penn_pose_scores(predictor, store.clips, config.protocol, name)
         rows.append(_row(name, hits, counts, config))
         num_joints = tuple(counts.sum(axis=0).tolist())
     unknown = tuple(runs_without_record(config.pose_run))
-    table = BenchmarkTable(
-        *(config.protocol.variant, config.protocol.seen, len(store.clips)),
-        *(num_joints, tuple(rows), uses, unknown),
-    )
+    asked = (config.protocol.variant, config.protocol.seen)
+    table = BenchmarkTable(*asked, len(store.clips), num_joints, tuple(rows), uses, unknown)
     if config.out is not None:
         facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
         write_json(config.out, facts)
     return table
-
-
-def _scores_shown(
-    predictor: PoseForecaster, clips: Sequence[StoredClip], protocol: PennPoseProtocol, name: str
-) -> tuple[Float[np.ndarray, "c k"], Int[np.ndarray, "c k"]]:
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=len(clips))
-        return penn_pose_scores(predictor, clips, protocol, lambda: progress.advance(task))
 
 
 def _row(

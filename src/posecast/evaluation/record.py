@@ -58,5 +58,7 @@ def read_record(out_path: Path) -> dict[str, Any]:
     check_format_version(version, FORMAT_VERSION, f"evaluation {out_path}")
     if version == 1:
         stored |= {"versions": [stored["versions"]], "without_record": []}
+    if "samples" in stored["config"]:  # as `futures` was called at first
+        stored["config"]["futures"] = stored["config"].pop("samples")
     config = config_from_dict(EvaluationConfig, stored["config"], "config")
     return {"format_version": FORMAT_VERSION, **stored, "config": config_to_dict(config)}

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
-from posecast.evaluation.jobs import Job
 from posecast.evaluation.table import TRUTH, Curve
+from posecast.forecasting.jobs import Job
 from posecast.metrics.image import psnr, ssim
 from posecast.metrics.pose import (
     counted_joints,

@@ -38,8 +38,15 @@ class PooledCurve:
 
     def at(self, frame: int) -> float:
         """Value at a horizon; NaN where nothing was measured."""
+        return self._at(self.values, frame)
+
+    def interval(self, frame: int) -> tuple[float, float]:
+        """Its bounds at a horizon."""
+        return self._at(self.low, frame), self._at(self.high, frame)
+
+    def _at(self, numbers: Float[np.ndarray, " f"], frame: int) -> float:
         place = np.flatnonzero(self.frames == frame)
-        return float(self.values[place[0]]) if len(place) else float("nan")
+        return float(numbers[place[0]]) if len(place) else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +84,7 @@ class Summary:
         rows = self._rows(chosen)
         measured = self.measured[method, metric]
         values, weights = measured.values[rows], measured.weights[rows]
-        low, high = _interval(self._draws(len(rows)), values, weights)
+        low, high = _percentiles(_drawn(self._draws(len(rows)), values, weights))
         return PooledCurve(
             *(method, metric, measured.frames, _pool(values, weights), low, high),
             (weights > 0).sum(axis=0),
@@ -105,7 +112,7 @@ class Summary:
         weights = measured.weights[rows].sum(axis=1, keepdims=True)
         total = (measured.values * measured.weights)[rows].sum(axis=1, keepdims=True)
         values = total / np.where(weights > 0, weights, 1)
-        low, high = _interval(self._draws(len(rows)), values, weights)
+        low, high = _percentiles(_drawn(self._draws(len(rows)), values, weights))
         return PooledCurve(
             *(method, metric, np.zeros(1, int), _pool(values, weights), low, high),
             (weights > 0).sum(axis=0),
@@ -219,14 +226,6 @@ def _drawn(
     total = draws @ weights
     mean = draws @ (values * weights) / np.where(total > 0, total, 1)
     return np.where(total > 0, mean, np.nan)
-
-
-def _interval(
-    draws: Float[np.ndarray, "d c"],
-    values: Float[np.ndarray, "c f"],
-    weights: Float[np.ndarray, "c f"],
-) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
-    return _percentiles(_drawn(draws, values, weights))
 
 
 def _percentiles(

@@ -33,7 +33,7 @@ from posecast.geometry import Crop
 from posecast.media.picture_files import read_picture, write_picture
 from posecast.records.claims import claim_folder
 from posecast.records.configs import config_from_dict, config_to_dict
-from posecast.records.files import FileError, entries, read_json, write_json, write_text, writing
+from posecast.records.files import FileError, entries, read_json, write_json, write_lines, writing
 from posecast.records.format_versions import FormatVersionError, check_format_version
 
 FrameFormat = Literal["npy", "png", "none"]
@@ -174,9 +174,9 @@ def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     folders = [path for path in entries(out_path / "clips") if path.is_dir()]
     facts = [_read_facts(folder) for folder in folders]
-    _write_lines(out_path / "index.jsonl", [config_to_dict(entry) for entry in facts])
+    write_lines(out_path / "index.jsonl", [config_to_dict(entry) for entry in facts])
     lines = [{"clip_id": clip_id, "problem": why} for clip_id, why in sorted(left_out.items())]
-    _write_lines(out_path / "left_out.jsonl", lines)
+    write_lines(out_path / "left_out.jsonl", lines)
     return facts
 
 
@@ -272,7 +272,3 @@ def _facts(stored: dict[str, Any]) -> ForecastFacts:
     check_format_version(stored.get("format_version", 1), FORMAT_VERSION, what)
     added = {"num_samples": 1, "num_drawn": 1, "format_version": 1}
     return config_from_dict(ForecastFacts, added | stored)
-
-
-def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))

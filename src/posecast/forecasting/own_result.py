@@ -10,6 +10,7 @@ import numpy as np
 
 from posecast.clips import Forecast, SeenVideo
 from posecast.estimation import People
+from posecast.records.files import save_arrays
 from posecast.skeletons import Skeleton
 
 ARRAYS = (
@@ -123,7 +124,7 @@ class OwnForecast:
 def arrays_writer(result: OwnForecast, skeleton: Skeleton) -> Callable[[Path], None]:
     """What fills an .npz file with `ARRAYS`."""
     arrays = _arrays(result, skeleton)
-    return lambda path: _save(path, arrays)
+    return lambda path: save_arrays(path, arrays)
 
 
 def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
@@ -144,8 +145,3 @@ def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
         np.array(skeleton.joints),
     )
     return dict(zip(ARRAYS, values, strict=True))
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]

@@ -4,6 +4,7 @@ Clips are forecast in batches of poses, then drawn and written one at a time. A 
 goes on where it was; a clip that cannot be used is reported and left out.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from rich.console import Console
-from rich.progress import track
 
 from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
 from posecast.computing.options import Flat, ForecasterOptions
+from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.forecasting.forecast_files import (
     FORMAT_VERSION,
@@ -32,14 +32,16 @@ from posecast.forecasting.forecast_files import (
     writing_clip,
 )
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
+from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
 from posecast.forecasting.movies import forecast_movie
+from posecast.forecasting.protocols import Needs
 from posecast.media.videos import write_gif, write_mp4
-from posecast.networks.kinds import facts_of
+from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
-from posecast.store.reading import ClipSelection, Store, StoredClip, StoreError
-from posecast.windows import ClipWindow, read_window, seen_window
+from posecast.store.files import StoreError
+from posecast.store.reading import ClipSelection, SeenPoses, Store
 
 _MOST_LISTED = 20
 _MAY_CHANGE = (
@@ -62,14 +64,14 @@ class PredictionConfig:
     (paper, Human3.6M)."""
     num_past: int = 0
     """Frames seen; 0: as many as the pose model has to see."""
-    samples: int = 1
+    futures: int = 1
     """Futures of each clip, where the pose model knows several."""
     drawn: int = 1
     """Of so many of them frames are drawn, the likeliest first."""
     poses: PoseOrigin = "forecast"
     """forecast: the pose model's. true: draws the true future poses (oracle: what the image model
     alone costs); needs no pose run, and ends where the clip ends."""
-    seen_poses: Literal["labels", "estimated"] = "labels"
+    seen_poses: SeenPoses = "labels"
     """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added."""
     frames: FrameFormat = "npy"
     """How to store the predicted frames; none forecasts poses only and needs no image run."""
@@ -82,7 +84,7 @@ class PredictionConfig:
     run_on: Flat[ForecasterOptions] = ForecasterOptions()
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "steps", "samples", "drawn")
+        check_at_least(1, self, "steps", "futures", "drawn")
         check_at_least(0, self, "num_past", "view_scale")
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
@@ -130,7 +132,7 @@ def predict_store(
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
     _check_store(store, forecaster, config)
-    jobs, left_out = _choose(store, config, forecaster)
+    jobs, left_out = _choose(store, config, forecaster.needs)
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
         open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
@@ -138,7 +140,8 @@ def predict_store(
     jobs = share.of(jobs)
     missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
     num_now = 0
-    for job, predicted in _with_poses(missing, config, forecaster):
+    with_poses = _with_poses(missing, config, forecaster)
+    for job, predicted in tracked(with_poses, "forecasting", len(missing)):
         try:
             _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
             num_now += 1
@@ -171,16 +174,12 @@ def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig)
             f"store {store.path} has poses of skeleton {store.skeleton.name}, the runs were "
             f"trained on {forecaster.skeleton.name}; use runs trained on the same data set"
         )
-    needs, drawer = forecaster.needs, forecaster.drawer
+    needs = forecaster.needs
     if config.num_past and forecaster.poses is not None:
         needs.check_shown("the pose model", config.num_past, needs.stride)
     if config.poses == "forecast":
         needs.check_rate("the pose model", store.select(config.clips))
-    if drawer is not None and drawer.size not in (None, store.size):
-        raise PosecastError(
-            f"store {store.path} has frames of {store.size} px, the image model draws "
-            f"{drawer.size} px; prepare the store with --size {drawer.size}"
-        )
+    check_size(forecaster.drawer, store, "the image model")
 
 
 def _settings(
@@ -203,71 +202,41 @@ def _settings(
 def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    return {"path": str(Path(path).resolve()), "weights_step": facts_of(path).step}
+    return {"path": str(place_of(path)), "weights_step": facts_of(path).step}
 
 
 # --- which clips, which poses -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One clip to forecast."""
-
-    clip: StoredClip
-    seen: ClipWindow
-    """What the forecast starts from: labelled or estimated poses."""
-    truth: ClipWindow
-    """Labels of the same frames."""
-
-
 def _choose(
-    store: Store, config: PredictionConfig, forecaster: Forecaster
-) -> tuple[list[_Job], dict[str, str]]:
+    store: Store, config: PredictionConfig, needs: Needs
+) -> tuple[list[Job], dict[str, str]]:
     """The clips that can be forecast, and why the others cannot."""
-    source = store if config.seen_poses == "labels" else store.with_estimated_poses()
-    jobs, left_out = [], {}
-    for clip in source.select(config.clips):
-        try:
-            jobs.append(_job(store.clip(clip.clip_id), clip, config, forecaster))
-        except ClipError as error:
-            left_out[clip.clip_id] = str(error)
-    return jobs, left_out
-
-
-def _job(
-    clip: StoredClip, seen: StoredClip, config: PredictionConfig, forecaster: Forecaster
-) -> _Job:
-    if config.frames != "none" and not clip.has_frames:
-        raise ClipError(clip.clip_id, "has poses but no frames; forecast poses only, or leave out")
-    needs = forecaster.needs
-    window = (config.num_past or needs.num_past, config.steps, config.start, needs.stride)
-    return _Job(clip, seen_window(seen, *window), seen_window(clip, *window))
+    posed = store.with_poses(config.seen_poses)
+    clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]
+    num_past = config.num_past or needs.num_past
+    return choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
 
 
 def _with_poses(
-    jobs: list[_Job], config: PredictionConfig, forecaster: Forecaster
-) -> Iterator[tuple[_Job, PoseForecast]]:
+    jobs: list[Job], config: PredictionConfig, forecaster: Forecaster
+) -> Iterator[tuple[Job, PoseForecast]]:
     """Each clip with the poses to draw, forecast for many clips at a time."""
-    console = Console(stderr=True)
-    shown = track(jobs, "forecasting", console=console, disable=not console.is_terminal)
-    queue: list[PoseForecast] = []
-    for number, job in enumerate(shown):
+    rest = iter(jobs)
+    while batch := list(itertools.islice(rest, CLIPS_PER_BATCH)):
         if config.poses == "true":
-            truth, length = job.truth, job.truth.num_truth
-            joints, visible = truth.future_joints_px[:length], truth.future_visible[:length]
-            yield job, PoseForecast(joints[None], visible, np.ones(1), truth.past.fps)
-            continue
-        if not queue:
-            seen = [each.seen.past for each in jobs[number : number + CLIPS_PER_BATCH]]
-            queue = forecaster.forecast_poses(seen, config.steps, config.samples)
-        yield job, queue.pop(0)
+            poses = [job.true_poses() for job in batch]
+        else:
+            seen = [job.seen for job in batch]
+            poses = forecaster.forecast_poses(seen, config.steps, config.futures)
+        yield from zip(batch, poses, strict=True)
 
 
 # --- one clip -----------------------------------------------------------------------------------
 
 
 def _write_forecast(
-    job: _Job,
+    job: Job,
     poses: PoseForecast,
     config: PredictionConfig,
     store: Store,
@@ -276,9 +245,9 @@ def _write_forecast(
 ) -> None:
     frames = shown = None
     if config.frames != "none":
-        seen, future = read_window(store, job.clip, job.seen)
-        frames = forecaster.draw(seen, poses, config.drawn).frames
-        shown = None if seen.frames is None else np.concatenate([seen.frames, future])
+        video = read_video(job, store)
+        frames = forecaster.draw(video.seen, poses, config.drawn).frames
+        shown = np.concatenate([video.seen.pictures, video.future])
     forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
     with writing_clip(out_path, job.clip.clip_id) as folder:
         write_arrays(folder, forecast)
@@ -289,9 +258,9 @@ def _write_forecast(
 
 
 def _describe(
-    job: _Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
+    job: Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
 ) -> StoredForecast:
-    clip, past, steps = job.clip, job.seen.past, len(poses.visible)
+    clip, past, steps = job.clip, job.seen, len(poses.visible)
     exists = job.truth.future_exists[:steps]
     numbers = job.truth.past_frames
     facts = ForecastFacts(

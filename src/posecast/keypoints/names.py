@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from posecast.keypoints.detections import KeypointError
-from posecast.skeletons import COCO, Skeleton
+from posecast.skeletons import COCO, Skeleton, other_side
 
 _ARM, _LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
 
@@ -126,11 +126,7 @@ def plain_name(name: str) -> str:
 
 def own_side_name(joint: str, skeleton: Skeleton) -> str:
     """The name of a skeleton's joint by the person's own left and right."""
-    if skeleton.left_means == "left":
-        return joint
-    swapped = {"left": "right", "right": "left"}
-    side, _, rest = joint.partition("_")
-    return f"{swapped[side]}_{rest}" if side in swapped else joint
+    return joint if skeleton.left_means == "left" else other_side(joint)
 
 
 def joint_sources(names: Sequence[str], skeleton: Skeleton) -> list[list[list[int]]]:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import combinations, groupby
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from posecast.keypoints.detections import Detection
 
 _LONGEST_GAP = 15
 """Frames after which somebody who was not seen is somebody new, unless a name says otherwise."""
+_SOON = 3
+"""Frames within which two people who change places have changed their names."""
 _NEAR = 0.5
 """How far a person's points may move from one detection to the next, as a share of their extent."""
 
@@ -30,8 +32,9 @@ def find_people(detections: Sequence[Detection], threshold: float) -> list[Perso
     """People by presence, the one who is largest and seen longest first.
 
     The file's own names decide who is who. Nearness from frame to frame decides for detections
-    without a name, for names that two detections of one frame bear (they name nobody), and where
-    one name ends and another begins. Detections without a point that is found are nobody.
+    without a name, for names that two detections of one frame bear (they name nobody), where one
+    name ends and another begins, and where two people would leap to each other's place: they have
+    exchanged their names. Detections without a point that is found are nobody.
     """
     known = [each for each in detections if each.found(threshold).any()]
     ordered = sorted(known, key=lambda each: each.frame)
@@ -41,7 +44,7 @@ def find_people(detections: Sequence[Detection], threshold: float) -> list[Perso
     apart = _seen_together(ordered, names)
     people: list[Person] = []
     for frame, group in groupby(ordered, key=lambda each: each.frame):
-        rest = _link_by_name(people, list(group), names)
+        rest = _link_by_name(people, list(group), names, threshold)
         recent = [each for each in people if 0 < frame - each.detections[-1].frame <= _LONGEST_GAP]
         people += _link_by_nearness(recent, rest, names, apart, threshold)
     for person in people:
@@ -62,18 +65,31 @@ def _seen_together(
 
 
 def _link_by_name(
-    people: Sequence[Person], here: Sequence[Detection], names: Mapping[int, str]
+    people: Sequence[Person],
+    here: Sequence[Detection],
+    names: Mapping[int, str],
+    threshold: float,
 ) -> list[Detection]:
     """Give detections to the people whose name they bear; the others are returned."""
     owners = {name: person for person in people for name in person.names}
-    rest = []
-    for each in here:
-        owner = owners.get(names[id(each)])
-        if owner is None:
-            rest.append(each)
-        else:
-            owner.detections.append(each)
-    return rest
+    named = {names[id(each)]: each for each in here if names[id(each)] in owners}
+    leaping = [name for name in named if not _follows(owners[name], named[name], threshold)]
+    for one, other in combinations(leaping, 2):
+        if _follows(owners[one], named[other], threshold) and _follows(
+            owners[other], named[one], threshold
+        ):
+            for person in (owners[one], owners[other]):
+                person.names ^= {one, other}  # the one for the other
+            owners[one], owners[other] = owners[other], owners[one]
+    for name, each in named.items():
+        owners[name].detections.append(each)
+    return [each for each in here if names[id(each)] not in owners]
+
+
+def _follows(person: Person, detection: Detection, threshold: float) -> bool:
+    """Whether it is near to where the person was a moment ago; so it is after a longer one."""
+    last = person.detections[-1]
+    return detection.frame - last.frame > _SOON or _distance(last, detection, threshold) <= _NEAR
 
 
 def _link_by_nearness(

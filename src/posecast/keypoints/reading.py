@@ -63,11 +63,6 @@ class KeypointTrack:
     note: str = ""
     """What was guessed or filled, for people."""
 
-    @property
-    def num_found(self) -> int:
-        """Frames with at least one joint."""
-        return int(self.visible.any(axis=1).sum())
-
 
 @dataclass(frozen=True, eq=False)
 class PointTrack:

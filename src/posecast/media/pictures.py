@@ -30,6 +30,9 @@ MIDDLE: Final[Colour] = (250, 250, 250)
 """Limbs of the person's left side, right side, and across; apart also for the colour-blind."""
 
 _OUTLINE: Final[Colour] = (20, 20, 20)
+_INK: Final[Colour] = (235, 235, 235)
+_GROUND: Final[Colour] = (24, 26, 30)
+"""Text, and what is behind it and between panels."""
 _SUBPIXEL_BITS: Final = 4
 _FARTHEST_PX: Final = 1 << 14
 
@@ -138,16 +141,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def add_caption(
-    image: UInt8[np.ndarray, "h w 3"],
-    text: str,
-    height: int = 16,
-    colour: Colour = (235, 235, 235),
-    background: Colour = (24, 26, 30),
+    image: UInt8[np.ndarray, "h w 3"], text: str, height: int = 16
 ) -> UInt8[np.ndarray, "h2 w 3"]:
     """Put a strip of `height` pixels with a line of text above the picture."""
-    strip = Image.fromarray(plain((height, image.shape[1]), background))
+    strip = Image.fromarray(plain((height, image.shape[1]), _GROUND))
     place = (image.shape[1] / 2, height / 2)
-    ImageDraw.Draw(strip).text(place, text, colour, _font(round(0.7 * height)), anchor="mm")
+    ImageDraw.Draw(strip).text(place, text, _INK, _font(round(0.7 * height)), anchor="mm")
     return np.concatenate([np.asarray(strip), image])
 
 
@@ -166,9 +165,7 @@ def enlarge(image: UInt8[np.ndarray, "h w 3"], times: int) -> UInt8[np.ndarray, 
 
 
 def side_by_side(
-    panels: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-    gap: int = 4,
-    background: Colour = (24, 26, 30),
+    panels: Sequence[UInt8[np.ndarray, "_ _ 3"]], gap: int = 4
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Put pictures of one height next to each other.
 
@@ -178,18 +175,15 @@ def side_by_side(
     heights = {panel.shape[0] for panel in panels}
     if len(heights) != 1:
         raise PosecastError(f"panels must be of one height, got heights {sorted(heights)}")
-    bar = plain((heights.pop(), gap), background)
+    bar = plain((heights.pop(), gap), _GROUND)
     row = [part for panel in panels for part in (bar, panel)][1:]
     return np.concatenate(row, axis=1)
 
 
 def contact_sheet(
-    pictures: Sequence[UInt8[np.ndarray, "h w 3"]],
-    columns: int,
-    gap: int = 2,
-    background: Colour = (255, 255, 255),
+    pictures: Sequence[UInt8[np.ndarray, "h w 3"]], columns: int, gap: int = 2
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Pictures of one size in rows, left to right, top to bottom; empty places stay plain.
+    """Pictures of one size in rows, left to right, top to bottom; empty places stay white.
 
     Raises:
         PosecastError: no pictures, several sizes, or columns under 1.
@@ -203,7 +197,7 @@ def contact_sheet(
     height, width = sizes.pop()
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    sheet = plain((rows * (height + gap) - gap, columns * (width + gap) - gap), background)
+    sheet = plain((rows * (height + gap) - gap, columns * (width + gap) - gap), (255, 255, 255))
     for index, picture in enumerate(pictures):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = picture

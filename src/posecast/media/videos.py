@@ -167,14 +167,10 @@ def read_timed_frames(
         PosecastError: as `probe_video`, at once; and while reading, when the file breaks off.
     """
     source = _source(path)
-    return _shown(source, probe_video(source), every)
-
-
-def _shown(
-    source: Path | FrameFolder, info: VideoInfo, every: int
-) -> Generator[tuple[float, UInt8[np.ndarray, "h w 3"]], None, None]:
-    for frame in itertools.islice(_timed(source, info.fps), 0, None, every):
-        yield frame.seconds, show(frame.read(), frame.look, (info.height, info.width))
+    info = probe_video(source)
+    frames, hw = _timed(source, info.fps), (info.height, info.width)
+    kept = itertools.islice(frames, 0, None, every)
+    return ((each.seconds, show(each.read(), each.look, hw)) for each in kept)
 
 
 def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, None]:
@@ -241,23 +237,17 @@ def _check_length(path: Path, container: InputContainer, stream: VideoStream, en
         )
 
 
-def resample(
-    timed_frames: Iterable[tuple[float, UInt8[np.ndarray, "h w 3"]]], fps: float
-) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
+def nearest_frames(times: Iterable[float], fps: float) -> list[int]:
+    """Numbers of the frames that `resample` takes of a video with these times."""
+    return list(resample(((seconds, number) for number, seconds in enumerate(times)), fps))
+
+
+def resample(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator[T, None, None]:
     """Frames at a constant rate: for each tick k / fps, the frame whose time is nearest.
 
     Frames are repeated or left out, never blended. Times rise; the first is 0. The last frame
     is shown for the mean time between frames. Works for variable frame rates.
     """
-    return _resampled(timed_frames, fps)
-
-
-def nearest_frames(times: Iterable[float], fps: float) -> list[int]:
-    """Numbers of the frames that `resample` takes of a video with these times."""
-    return list(_resampled(((seconds, number) for number, seconds in enumerate(times)), fps))
-
-
-def _resampled(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator[T, None, None]:
     tick, num_frames = 0, 0
     previous_seconds, previous = 0.0, None
     for seconds, frame in timed_frames:

@@ -99,6 +99,16 @@ def resolve(source: str | Path, weights: WeightsName = "best") -> Path:
     return asked
 
 
+def is_name(source: str | Path) -> bool:
+    """Whether these are shipped or pulled weights by their name, rather than a path."""
+    return is_shipped(source) or is_hub_name(source)
+
+
+def place_of(source: str | Path) -> Path:
+    """How weights are called in records: a path as a whole one, a name as it is."""
+    return Path(source) if is_name(source) else Path(source).resolve()
+
+
 def facts_of(source: str | Path, weights: WeightsName = "best") -> WeightsFacts:
     """What the weights say of themselves; WeightsError as `resolve` and `read_facts`."""
     return read_facts(resolve(source, weights))

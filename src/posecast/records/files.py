@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from posecast.errors import PosecastError
 
@@ -14,6 +16,9 @@ PARTIAL = ".partial"
 """Ending of a file that is being written; one that stays behind was never finished."""
 _LONGEST_NAME = 255
 """Bytes that file systems allow."""
+
+Write = Callable[[Path], object]
+"""What fills a file of this name."""
 
 
 class FileError(PosecastError):
@@ -25,7 +30,7 @@ class WriteError(PosecastError):
     damaged file."""
 
 
-def write_safely(path: Path, write: Callable[[Path], None]) -> None:
+def write_safely(path: Path, write: Write) -> None:
     """Let `write` fill a temporary file, flush it to the disk, and put it in place of `path`.
 
     WriteError where the disk refuses; what was at `path` before is then untouched.
@@ -33,7 +38,7 @@ def write_safely(path: Path, write: Callable[[Path], None]) -> None:
     write_together({path: write})
 
 
-def write_together(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+def write_together(writers: Mapping[Path, Write]) -> None:
     """As `write_safely`, for files of which none may be there without the others."""
     partials = {path: _partial_path(path) for path in writers}
     try:
@@ -121,17 +126,24 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file as a whole."""
-    write_safely(path, lambda partial: _fill(partial, text))
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system
+    """Replace a text file as a whole; the same bytes on every system."""
+    write_safely(path, lambda partial: partial.write_bytes(text.encode()))
 
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file as a whole."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Replace a file of one JSON value a line as a whole."""
+    write_text(path, "".join(json.dumps(value) + "\n" for value in values))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Fill an .npz file, whatever its name ends with."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def read_json(path: Path) -> Any:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from posecast.errors import PosecastError
 from posecast.records.configs import config_to_dict
-from posecast.records.files import append_line, read_json, read_text, write_safely, write_text
+from posecast.records.files import append_line, read_json, read_text, write_lines, write_safely
 from posecast.records.format_versions import check_format_version
 from posecast.records.training_data import TrainingData, read_training_data
 from posecast.records.weights import facts_of_training, write_weights
@@ -174,8 +174,7 @@ class Run:
     def _drop_records_after(self, step: int) -> None:
         if (self.path / "metrics.jsonl").is_file():
             kept = [record for record in self.read_metrics() if record["step"] <= step]
-            text = "".join(json.dumps(record) + "\n" for record in kept)
-            write_text(self.path / "metrics.jsonl", text)
+            write_lines(self.path / "metrics.jsonl", kept)
 
     # Weights
 

@@ -13,7 +13,6 @@ from posecast.report.tables import (
     curve_metrics,
     headline_horizons,
     horizon_table,
-    interval_at,
 )
 
 _SHOWN = ("+1", "+8", "+16", "+32", "+64")
@@ -104,7 +103,7 @@ def _against_still(summary: Summary, name: str, words: _Wording, whose: str) -> 
             f"{abs(100 * gain / b):.0f} %" if words.relative else f"{abs(gain):.1f} {words.unit}"
         )
         side = "nearer" if gain >= 0 else "farther"
-        low, high = interval_at(difference, frame)
+        low, high = difference.interval(frame)
         sure = "" if low > 0 or high < 0 else ", not certain from these clips"
         told = f"{amount} {side}" if texts else f"{whose} are {amount} {side} to {words.than}"
         numbers = f"{style.text(a)} against {style.text(b)} {words.unit}{sure}"

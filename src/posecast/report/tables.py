@@ -110,18 +110,12 @@ def _meanings(metrics: Sequence[str]) -> tuple[str, ...]:
 
 def _column(summary: Summary, names: Sequence[str], metric: str, frame: int) -> list[Cell]:
     """A cell for every method; the best forecast is marked."""
-    style = style_of(metric)
-    cells = []
+    style, cells, values = style_of(metric), [], []
     for name in names:
-        if summary.has(name, metric):
-            note, mark = _against_reference(summary, name, metric, frame)
-            cells.append(Cell(style.text(summary.curve(name, metric).at(frame)), note, mark))
-        else:
-            cells.append(Cell("-"))
-    values = [
-        summary.curve(name, metric).at(frame) if summary.has(name, metric) else math.nan
-        for name in names
-    ]
+        known = summary.has(name, metric)
+        values.append(summary.curve(name, metric).at(frame) if known else math.nan)
+        beside = _against_reference(summary, name, metric, frame) if known else ("", "")
+        cells.append(Cell(style.text(values[-1]), *beside))
     return _mark_best(cells, values, names, style)
 
 
@@ -132,7 +126,7 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
         return "", ""
     style = style_of(metric)
     difference = summary.difference(name, reference, metric)
-    low, high = interval_at(difference, frame)
+    low, high = difference.interval(frame)
     if math.isnan(low):
         return "", ""
     note = f"{style.signed(difference.at(frame))} [{style.signed(low)}, {style.signed(high)}]"
@@ -140,14 +134,6 @@ def _against_reference(summary: Summary, name: str, metric: str, frame: int) -> 
     better = up if style.higher_is_better else down
     worse = down if style.higher_is_better else up
     return note, "better" if better else "worse" if worse else ""
-
-
-def interval_at(curve: PooledCurve, frame: int) -> tuple[float, float]:
-    """Its bounds at a frame; NaN where nothing was measured."""
-    places = [place for place, each in enumerate(curve.frames.tolist()) if each == frame]
-    if not places:
-        return math.nan, math.nan
-    return float(curve.low[places[0]]), float(curve.high[places[0]])
 
 
 def clips_by_frame(summary: Summary, metric: str) -> dict[int, int]:
@@ -178,7 +164,7 @@ def horizon_table(summary: Summary, metric: str) -> Table:
 
 
 def _with_interval(curve: PooledCurve, frame: int, style: MetricStyle) -> Cell:
-    low, high = interval_at(curve, frame)
+    low, high = curve.interval(frame)
     note = "" if math.isnan(low) else f"{style.text(low)} to {style.text(high)}"
     return Cell(style.text(curve.at(frame)), note)
 

@@ -23,8 +23,8 @@ from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.records.configs import check_at_least, check_below_one
-from posecast.store.files import check_names
-from posecast.store.reading import CropPolicy, StoredClip, StoreInfo
+from posecast.store.files import CropPolicy, StoreInfo, check_names
+from posecast.store.reading import StoredClip
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
 
 _FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")

@@ -26,7 +26,6 @@ from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import (
-    CropPolicy,
     Poses,
     StoreError,
     StoreInfo,
@@ -40,15 +39,8 @@ from posecast.store.files import (
     write_poses,
 )
 
-__all__ = [
-    "ClipSelection",
-    "CropPolicy",
-    "Poses",
-    "Store",
-    "StoreError",
-    "StoreInfo",
-    "StoredClip",
-]
+SeenPoses = Literal["labels", "estimated"]
+"""Poses that forecasts start from: the data set's, or those that an estimator found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +234,10 @@ class Store:
         else:
             wanted = [numbers[int(index)] for index in indices]
         return read_pictures(frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size)
+
+    def with_poses(self, which: SeenPoses) -> "Store":
+        """With the labels' poses, or as `with_estimated_poses`."""
+        return self if which == "labels" else self.with_estimated_poses()
 
     def with_estimated_poses(self) -> "Store":
         """The same store with estimated joints in place of the labels'.

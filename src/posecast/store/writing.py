@@ -17,15 +17,14 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_differences, config_to_dict
-from posecast.records.files import PARTIAL, entries, make_folder, write_text
+from posecast.records.files import PARTIAL, entries, make_folder, write_lines
 from posecast.records.locks import LOCK_FILE, locked, locked_with_others
 from posecast.store.files import (
     NPY_HEADER_BYTES,
@@ -67,12 +66,7 @@ class StoreWriter:
     def __enter__(self) -> "StoreWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._held.close()
 
     def _begin(self) -> bool:
@@ -131,7 +125,7 @@ class StoreWriter:
         """
         done = self.done()
         problems = sorted(left_out.items())
-        _write_lines(
+        write_lines(
             self.path / LEFT_OUT_FILE,
             [{"clip_id": clip_id, "problem": problem} for clip_id, problem in problems],
         )
@@ -145,7 +139,7 @@ class StoreWriter:
             self.path / "poses.npz",
             {clip.clip_id: (clip.joints_px, clip.visible) for clip in clips},
         )
-        _write_lines(self.path / "clips.jsonl", [clip_to_line(clip) for clip in clips])
+        write_lines(self.path / "clips.jsonl", [clip_to_line(clip) for clip in clips])
         self._remove_strays({clip.clip_id for clip in clips if clip.has_frames})
         self._describe(finished=True)
         self.finished = True
@@ -278,10 +272,6 @@ def _written_whole(path: Path, flush: bool = False) -> Iterator[BinaryIO]:
 
 def _piece_path(path: Path, clip_id: str) -> Path:
     return path / "pieces" / f"{clip_id}.piece"
-
-
-def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _refuse_strange_folder(path: Path) -> None:

@@ -25,9 +25,10 @@ from posecast.networks.action_classifier import (
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
-from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
+    FrameTrainingConfig,
     TrainingConfig,
     begin,
     check_store_skeleton,
@@ -62,17 +63,13 @@ class PoseActionTrainingConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class FlowActionTrainingConfig(TrainingConfig):
+class FlowActionTrainingConfig(FrameTrainingConfig):
     """How the classifier of optical flow is trained."""
 
     KIND = "flow_action"
 
     model: FlowClassifierConfig = FlowClassifierConfig()
     """`num_actions` is set to the number of actions among the training clips."""
-    clips: ClipSelection = ClipSelection(with_frames=True)
-    """Clips to train on; their actions are what it can name."""
-    validation: ClipSelection = ClipSelection("validation", with_frames=True)
-    """Clips that the best weights are chosen on; never test clips."""
     fit: Flat[FitConfig] = FitConfig(steps=1000, batch_size=16)
 
 

@@ -52,6 +52,16 @@ class TrainingConfig:
         return replace(self, **changes)
 
 
+@dataclass(frozen=True)
+class FrameTrainingConfig(TrainingConfig):
+    """Of trainings that look at pictures."""
+
+    clips: ClipSelection = ClipSelection(with_frames=True)
+    """Clips to train on."""
+    validation: ClipSelection = ClipSelection("validation", with_frames=True)
+    """Clips that the best weights are chosen on; never test clips."""
+
+
 class ChosenClips(NamedTuple):
     """Clips of a store by what they are for."""
 

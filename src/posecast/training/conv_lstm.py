@@ -13,10 +13,10 @@ from posecast.computing.options import Flat
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least
-from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
-    TrainingConfig,
+    FrameTrainingConfig,
     begin,
     check_store_size,
     choose_clips,
@@ -26,7 +26,7 @@ from posecast.training.fitting import Descent, FitConfig, FitResult, Validation,
 
 
 @dataclass(frozen=True)
-class ConvLSTMTrainingConfig(TrainingConfig):
+class ConvLSTMTrainingConfig(FrameTrainingConfig):
     """How the ConvLSTM baseline is trained."""
 
     KIND = "conv_lstm"
@@ -36,10 +36,6 @@ class ConvLSTMTrainingConfig(TrainingConfig):
     """Frames seen."""
     num_future: int = 10
     """Frames forecast in training; more can be forecast later."""
-    clips: ClipSelection = ClipSelection(with_frames=True)
-    """Clips to train on."""
-    validation: ClipSelection = ClipSelection("validation", with_frames=True)
-    """Clips that the best weights are chosen on; never test clips."""
     validation_windows: int = 16
     """Windows in a validation, from the start of the first clips."""
     fit: Flat[FitConfig] = FitConfig(

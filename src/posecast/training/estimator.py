@@ -17,10 +17,10 @@ from posecast.errors import PosecastError
 from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig
 from posecast.networks.joint_maps import draw_joint_maps
 from posecast.records.configs import check_at_least
-from posecast.store.reading import ClipSelection, Store
+from posecast.store.reading import Store
 from posecast.training.beginning import (
     ChosenClips,
-    TrainingConfig,
+    FrameTrainingConfig,
     begin,
     check_skeleton,
     check_store_size,
@@ -38,7 +38,7 @@ from posecast.training.fitting import Descent, FitConfig, FitResult, Validation,
 
 
 @dataclass(frozen=True)
-class EstimatorTrainingConfig(TrainingConfig):
+class EstimatorTrainingConfig(FrameTrainingConfig):
     """How a pose estimator is trained; the defaults take about an hour on two CPU cores."""
 
     KIND = "estimator"
@@ -46,10 +46,6 @@ class EstimatorTrainingConfig(TrainingConfig):
     model: HourglassConfig = HourglassConfig()
     skeleton: str = "penn_action"
     """Skeleton of the store's poses; `model.num_joints` has to be its number of joints."""
-    clips: ClipSelection = ClipSelection(with_frames=True)
-    """Clips to train on."""
-    validation: ClipSelection = ClipSelection("validation", with_frames=True)
-    """Clips that the best weights are chosen on; never test clips."""
     augmentation: FrameAugmentation = FrameAugmentation()
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""

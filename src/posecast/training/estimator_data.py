@@ -130,9 +130,6 @@ class Draws:
         parts = (normal[:, 0], normal[:, 1], normal[:, 2:4], normal[:, 4:])
         return cls(mirrored[:, 0], *parts, window)
 
-    def to(self, device: torch.device) -> "Draws":
-        return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
-
 
 def _rows(of_pairs: np.ndarray) -> Tensor:
     """Sources' rows, then the targets'."""

@@ -20,8 +20,8 @@ from posecast.networks.kinds import load_network
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
-from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.beginning import TrainingConfig
+from posecast.store.reading import Store, StoredClip
+from posecast.training.beginning import FrameTrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
@@ -29,7 +29,7 @@ from posecast.windows import ImagePairs, ImagePairSampler
 
 
 @dataclass(frozen=True)
-class ImageTrainingConfig(TrainingConfig):
+class ImageTrainingConfig(FrameTrainingConfig):
     """Settings of image training; the defaults are the paper's for Penn Action."""
 
     KIND = "image"
@@ -42,10 +42,6 @@ class ImageTrainingConfig(TrainingConfig):
     """Skeleton of the store's poses, and so of the pose images."""
     sigma_px: float = 8.0
     """Width of the heat maps' blobs in pixels of the source frame."""
-    clips: ClipSelection = ClipSelection(with_frames=True)
-    """Clips to train on."""
-    validation: ClipSelection = ClipSelection("validation", with_frames=True)
-    """Clips that the best weights are chosen on; never test clips."""
     pairs: ImagePairs = ImagePairs()
     fit: Flat[FitConfig] = FitConfig(
         steps=100_000,

@@ -20,7 +20,8 @@ import numpy as np
 from posecast.clips import ClipError
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px, union_crop
-from posecast.store.reading import Poses, Store, StoredClip
+from posecast.store.files import Poses
+from posecast.store.reading import Store, StoredClip
 
 _MOST_LISTED = 20
 _MOST_BEYOND = 50

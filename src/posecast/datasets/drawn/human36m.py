@@ -33,7 +33,7 @@ from posecast.media.videos import write_mp4
 from posecast.records.claims import claim_folder
 from posecast.records.configs import check_at_least
 from posecast.records.files import make_folder, write_safely
-from posecast.skeletons import HUMAN36M, PENN_ACTION
+from posecast.skeletons import HUMAN36M, PENN_ACTION, other_side
 
 _SETTINGS = "drawn.json"
 _FLOOR, _BODY = 0.55, 0.4
@@ -125,8 +125,7 @@ def _point(pose: PoseClip, name: str) -> np.ndarray:
     if name == "head":
         ends = [HUMAN36M.index("head"), HUMAN36M.index("head_top")]
         return pose.joints_px[:, ends].mean(axis=1)
-    side, part = name.split("_")
-    other = {"left": "right", "right": "left"}[side]
+    other, part = other_side(name).split("_")
     part = {"toe": "toe_base", "fist": "hand"}.get(part, part)
     return pose.joints_px[:, HUMAN36M.index(f"{other}_{part}")]
 
@@ -169,15 +168,11 @@ class _DrawVideo:
         original = self.source.pose_file(clip_id)
         path = self.out / original.relative_to(self.source.root)
         if num_frames == pose.num_frames:
-            write_safely(path, lambda partial: _copy(original, partial))
+            write_safely(path, lambda partial: shutil.copyfile(original, partial))
             return
         values = pose.joints_px[:num_frames].reshape(num_frames, -1).astype(np.float32)
         path = path.with_name(f"{original.stem}.mat")
         write_safely(path, lambda partial: scipy.io.savemat(partial, {"data": values}))
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
 
 
 def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:

@@ -25,6 +25,7 @@ from posecast.datasets.drawn.figure import (
     UPPER_ARM,
     Figure,
 )
+from posecast.skeletons import other_side
 
 _STANDING = ANKLE + 0.985 * (SHANK + THIGH)
 
@@ -168,15 +169,9 @@ def _pose(tracks: dict[str, np.ndarray], proportions: np.ndarray) -> _Body3D:
         points[f"{name}_toe"] = ankle + _turned(toe, turn)
     front = _unit(front - up * (front * up).sum(-1, keepdims=True))
     axes = np.stack([np.cross(up, front), up, front], axis=1)
-    stacked = np.stack([points[_other_side(name)] for name in POINTS], axis=1)
+    # Penn Action's `left` is the person's right: on the viewer's left when seen from the front.
+    stacked = np.stack([points[other_side(name)] for name in POINTS], axis=1)
     return _Body3D(stacked, axes, np.zeros((len(neck), 0, 3)))
-
-
-def _other_side(name: str) -> str:
-    """Penn Action's `left` is the person's right: on the viewer's left when seen from the front."""
-    swap = {"left": "right", "right": "left"}
-    side, _, rest = name.partition("_")
-    return f"{swap[side]}_{rest}" if side in swap else name
 
 
 def _shoulder_offset(
@@ -254,7 +249,7 @@ def _rope(left: np.ndarray, right: np.ndarray, phase: np.ndarray) -> np.ndarray:
 def _mirrored(body: _Body3D) -> _Body3D:
     """The left-handed version."""
     flip = np.array([-1.0, 1.0, 1.0])
-    order = [POINTS.index(_other_side(name)) for name in POINTS]
+    order = [POINTS.index(other_side(name)) for name in POINTS]
     axes = body.head_axes * flip * np.array([-1.0, 1.0, 1.0])[:, None]
     return _Body3D(body.points[:, order] * flip, axes, body.tool * flip)
 

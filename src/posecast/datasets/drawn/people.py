@@ -100,9 +100,8 @@ class _WriteClip:
         if folder.is_dir():  # left by a run that was stopped before the labels were written
             shutil.rmtree(folder)
         write_safely(folder, lambda partial: _fill_folder(partial, clip))
-        write_safely(
-            self.root / "labels" / f"{clip_id}.mat", lambda partial: _fill_file(partial, labels)
-        )
+        path = self.root / "labels" / f"{clip_id}.mat"
+        write_safely(path, lambda partial: partial.write_bytes(labels))
 
 
 def _fill_folder(folder: Path, clip: DrawnClip) -> None:
@@ -113,10 +112,6 @@ def _fill_folder(folder: Path, clip: DrawnClip) -> None:
         swapped = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         _, jpeg = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         (folder / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
-
-
-def _fill_file(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _label_bytes(clip: DrawnClip, rng: np.random.Generator) -> bytes:
