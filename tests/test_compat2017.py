@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from discriminator2017 import discriminator as discriminator2017
 from posecast.villegas2017 import conversion
 
 WIDTH, MAPS, SIDE = 2, 5, 32
@@ -46,7 +47,7 @@ def variables(dtype: type = np.float32) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sizes_and_precision_come_from_the_arrays(dtype: type) -> None:
     generator = conversion.generator(variables(dtype))
-    discriminator = conversion.discriminator(variables(dtype))
+    discriminator = discriminator2017(variables(dtype))
     assert (generator.config.num_heatmaps, generator.config.width) == (MAPS, WIDTH)
     assert generator.config.output == "image"
     config = discriminator.config
@@ -62,14 +63,14 @@ def test_every_variable_is_used() -> None:
     for name, array in variables().items():
         changed = variables()
         changed[name] = array + 1
-        build = conversion.generator if name.startswith("GEN") else conversion.discriminator
+        build = conversion.generator if name.startswith("GEN") else discriminator2017
         pairs = zip(build(variables()).parameters(), build(changed).parameters(), strict=True)
         assert sum(not torch.equal(a, b) for a, b in pairs) == 1, name
 
 
 def test_missing_and_misshapen_variables_are_named() -> None:
     for name in variables():
-        build = conversion.generator if name.startswith("GEN") else conversion.discriminator
+        build = conversion.generator if name.startswith("GEN") else discriminator2017
         arrays = variables()
         del arrays[name]
         with pytest.raises(ValueError, match=f"2017 variable {name} is missing"):
@@ -84,4 +85,4 @@ def test_a_discriminator_of_no_square_picture_is_refused() -> None:
     arrays = variables()
     arrays["DIS/dis_h3_lin/Matrix"] = np.zeros((8 * WIDTH * 6, 1), np.float32)
     with pytest.raises(ValueError, match="do not fit a square picture"):
-        conversion.discriminator(arrays)
+        discriminator2017(arrays)

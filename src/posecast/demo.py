@@ -17,7 +17,7 @@ from posecast.datasets.penn_action import PennAction
 from posecast.estimation import PoseEstimator
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
-from posecast.evaluation.methods import baseline_methods, forecast_method, oracle_method
+from posecast.evaluation.setup import BaselineName, MethodChoice, load_methods
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses
 from posecast.forecasting.own_video import forecast_video
@@ -37,7 +37,7 @@ NUM_CLIPS = 96
 STEPS = 32
 """Frames forecast: about a second of the drawn clips."""
 
-BASELINES = ("last pose", "constant velocity", "last frame")
+BASELINES: tuple[BaselineName, ...] = ("last-pose", "constant-velocity", "last-frame")
 OPTIONS = ForecasterOptions(precision="bf16-mixed")
 INTRODUCTION = (
     "Drawn people, forecast by models that were trained on other drawn people for some minutes. "
@@ -110,11 +110,7 @@ def _expect_finished(ended: str) -> None:
 
 def _measure(store: Store, runs: tuple[Path, Path], out: Path) -> str:
     """Evaluate the forecasts beside the baselines; a few lines for people."""
-    forecaster = Forecaster.load(*runs, OPTIONS)
-    methods = [
-        forecast_method(forecaster, runs),
-        oracle_method(forecaster, runs),
-        *baseline_methods(BASELINES),
-    ]
+    choice = MethodChoice((runs[0],), runs[1], baselines=BASELINES, run_on=OPTIONS)
     config = EvaluationConfig(ClipSelection("test"), steps=STEPS, final=True, examples=2)
+    methods = load_methods(choice, store)
     return evaluate(methods, store, out, config, command="posecast demo").summary()

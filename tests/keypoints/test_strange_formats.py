@@ -1,13 +1,14 @@
 """Formats as their users have them: MMPose, whole bodies, pandas, DeepLabCut."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from posecast.keypoints import KeypointError, KeypointOptions, read_keypoints
 from posecast.keypoints.names import HALPE, WHOLE_BODY, plain_name
-from posecast.keypoints.reading import FORMATS
+from posecast.keypoints.reading import Format
 from posecast.skeletons import COCO, HUMAN36M
 
 HW = (240, 480)
@@ -232,7 +233,7 @@ def test_alphaposes_other_files(tmp_path):
 
 
 def test_formats_by_name(tmp_path):
-    assert {"mmpose", "deeplabcut"} <= set(FORMATS)
+    assert {"mmpose", "deeplabcut"} <= set(get_args(Format))
     (tmp_path / "a.json").write_text(json.dumps([[instance(17)]]))
     named = read_keypoints(tmp_path / "a.json", COCO, 1, HW, KeypointOptions(format="mmpose"))
     assert named.visible.all()

@@ -15,6 +15,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from discriminator2017 import discriminator as discriminator2017
 from feature_weights import golden_alexnet, golden_hourglass
 from posecast.training import optimizers
 from posecast.training.image import ImageTraining, train_iteration
@@ -44,7 +45,7 @@ class Iterations:
         kind = np.float64 if dtype == torch.float64 else np.float32
         variables = {k[3:]: a.astype(kind) for k, a in numbers.items() if k.startswith("w0/")}
         generator = conversion.generator(variables)
-        discriminator = conversion.discriminator(variables)
+        discriminator = discriminator2017(variables)
         adam = (LEARNING_RATE, (float(numbers["beta1"]), float(numbers["beta2"])))
         self.training = ImageTraining(
             generator,
@@ -122,7 +123,7 @@ def rate_of_2017(group: dict[str, Any]) -> float:
 def expected_changes(numbers: dict[str, np.ndarray], prefix: str) -> list[torch.Tensor]:
     """The 2017 weight changes, laid out as this code's parameters by loading them as variables."""
     variables = {k.removeprefix(f"{prefix}/"): a for k, a in numbers.items() if prefix in k}
-    networks = conversion.generator(variables), conversion.discriminator(variables)
+    networks = conversion.generator(variables), discriminator2017(variables)
     return [parameter.detach() for network in networks for parameter in network.parameters()]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from discriminator2017 import discriminator as discriminator2017
 from feature_weights import golden_alexnet, golden_hourglass
 from posecast.losses import (
     DiscriminatorLoss,
@@ -44,7 +45,7 @@ class Graph:
 def run_graph(numbers: dict[str, np.ndarray], dtype: torch.dtype) -> Graph:
     kind = np.float64 if dtype == torch.float64 else np.float32
     variables = {k[3:]: a.astype(kind) for k, a in numbers.items() if k.startswith("w0/")}
-    generator, discriminator = conversion.generator(variables), conversion.discriminator(variables)
+    generator, discriminator = conversion.generator(variables), discriminator2017(variables)
     alexnet = golden_alexnet(numbers).to(dtype)
     hourglass = golden_hourglass(numbers, layer=int(numbers["layer"])).to(dtype)
     source_image, true, source_pose, pose = (
@@ -131,17 +132,13 @@ def test_each_term_pulls_the_generator_as_in_2017(double, prefix: str, term: str
 def test_discriminator_gradients_in_double_precision(double) -> None:
     graph, numbers = double
     loss = graph.discriminator_loss.total
-    compare_gradients(
-        graph.discriminator, conversion.discriminator, loss, numbers, "gradD", share=1e-6
-    )
+    compare_gradients(graph.discriminator, discriminator2017, loss, numbers, "gradD", share=1e-6)
 
 
 def test_discriminator_gradients_in_single_precision(single) -> None:
     graph, _, numbers = single
     loss = graph.discriminator_loss.total
-    compare_gradients(
-        graph.discriminator, conversion.discriminator, loss, numbers, "gradD", share=1e-5
-    )
+    compare_gradients(graph.discriminator, discriminator2017, loss, numbers, "gradD", share=1e-5)
 
 
 def test_generator_gradients_in_single_precision(single, golden) -> None:

@@ -32,21 +32,8 @@ from posecast.skeletons import HUMAN36M, Skeleton
 TRAINING_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
 ACTIONS = (
-    "directions",
-    "discussion",
-    "eating",
-    "greeting",
-    "phoning",
-    "photo",
-    "posing",
-    "purchases",
-    "sitting",
-    "sitting_down",
-    "smoking",
-    "waiting",
-    "walk_dog",
-    "walk_together",
-    "walking",
+    *("directions", "discussion", "eating", "greeting", "phoning", "photo", "posing", "purchases"),
+    *("sitting", "sitting_down", "smoking", "waiting", "walk_dog", "walk_together", "walking"),
 )
 """The 15 actions, whatever their spelling in a file's name."""
 FPS = 50.0

@@ -26,14 +26,8 @@ from posecast.records.files import entries, read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
 PAPER_ACTIONS = (
-    "baseball_pitch",
-    "baseball_swing",
-    "clean_and_jerk",
-    "golf_swing",
-    "jumping_jacks",
-    "jump_rope",
-    "tennis_forehand",
-    "tennis_serve",
+    *("baseball_pitch", "baseball_swing", "clean_and_jerk", "golf_swing"),
+    *("jumping_jacks", "jump_rope", "tennis_forehand", "tennis_serve"),
 )
 """The 8 of the 15 actions that the paper's pose model is trained and tested on."""
 

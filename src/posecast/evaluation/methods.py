@@ -28,7 +28,6 @@ from posecast.forecasting.forecast_files import (
     read_index,
     read_settings,
 )
-from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.store.files import check_names
@@ -66,6 +65,12 @@ class Method:
             raise PosecastError(f"method {self.name} forecasts nothing")
         if self.name in ("", "truth"):
             raise PosecastError(f"a method cannot be called {self.name!r}; choose another name")
+
+    @classmethod
+    def of_runs(cls, name: str, kind: Kind, runs: Sequence[Path], **parts: Any) -> "Method":
+        """One that was loaded from these; `parts` are fields by their names."""
+        origin = {"runs": [_describe(run) for run in runs]}
+        return cls(name, kind, **parts, runs=tuple(runs), origin=origin)
 
     def check_shown(self, num_past: int, stride: int, clips: Iterable[StoredClip]) -> None:
         """PosecastError unless what is shown is what the method was trained to see."""
@@ -122,31 +127,6 @@ def _baseline(name: str, train_clips: Sequence[StoredClip]) -> Method:
     return Method(name, poses=mean, origin={"num_training_clips": len(train_clips)})
 
 
-def forecast_method(
-    forecaster: Forecaster,
-    runs: Sequence[str | Path],
-    name: str = "forecast",
-    draws: bool = True,
-) -> Method:
-    """The hierarchical forecast: poses of the pose run, frames of the image run if there is one."""
-    drawer = forecaster.drawer if draws else None
-    return Method(name, "forecast", forecaster.poses, drawer=drawer, **_run_facts(runs))
-
-
-def oracle_method(
-    forecaster: Forecaster, runs: Sequence[str | Path], name: str = "oracle"
-) -> Method:
-    """True future poses through the image model: what the image stage alone costs."""
-    return Method(name, "oracle", drawer=forecaster.drawer, **_run_facts(runs))
-
-
-def trained_frame_method(
-    predictor: FramePredictor, runs: Sequence[str | Path], name: str
-) -> Method:
-    """A trained pixel baseline."""
-    return Method(name, frames=predictor, **_run_facts(runs))
-
-
 def stored_method(path: str | Path, name: str = "forecast") -> Method:
     """Forecasts that 'posecast predict' wrote, judged as they lie there."""
     settings = read_settings(path)
@@ -158,12 +138,6 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
-
-
-def _run_facts(runs: Sequence[str | Path]) -> dict[str, Any]:
-    """Fields `runs` and `origin` of a method that was loaded from run folders."""
-    described = [_describe(Path(path)) for path in runs]
-    return {"runs": tuple(Path(path) for path in runs), "origin": {"runs": described}}
 
 
 def _describe(run: Path) -> dict[str, Any]:

@@ -7,15 +7,9 @@ from typing import Literal
 from posecast.computing.options import Flat, ForecasterOptions
 from posecast.evaluation.baselines import TrainedConvLSTM
 from posecast.evaluation.method_names import distinct_names
-from posecast.evaluation.methods import (
-    Method,
-    baseline_methods,
-    forecast_method,
-    oracle_method,
-    stored_method,
-    trained_frame_method,
-)
+from posecast.evaluation.methods import Method, baseline_methods, stored_method
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.loading import load_frame_drawer
 from posecast.store.reading import ClipSelection, Store
 
 BaselineName = Literal[
@@ -49,24 +43,23 @@ class MethodChoice:
 
 def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
     """Read the runs and make the baselines; PosecastError where a run does not fit."""
-    names = distinct_names(choice.pose_run)
+    names, image_run = distinct_names(choice.pose_run), choice.image_run
+    drawers = [] if image_run is None else [image_run]
     methods = []
     for path, name in zip(choice.pose_run, names, strict=True):
-        runs = [path] if choice.image_run is None else [path, choice.image_run]
-        forecaster = Forecaster.load(path, choice.image_run, choice.run_on)
+        forecaster = Forecaster.load(path, image_run, choice.run_on)
+        parts = {"poses": forecaster.poses, "drawer": forecaster.drawer}
         title = "forecast" if len(names) == 1 else name
-        draws = choice.image_run is not None
-        methods.append(forecast_method(forecaster, runs, title, draws))
+        methods.append(Method.of_runs(title, "forecast", [path, *drawers], **parts))
     stored = distinct_names(choice.forecasts)
-    for path, name in zip(choice.forecasts, stored, strict=True):
-        methods.append(stored_method(path, name))
-    if choice.image_run is not None and choice.oracle:
-        drawer = Forecaster.load(None, choice.image_run, choice.run_on)
-        methods.append(oracle_method(drawer, [choice.image_run]))
+    methods += [stored_method(*each) for each in zip(choice.forecasts, stored, strict=True)]
+    if image_run is not None and choice.oracle:
+        drawer = load_frame_drawer(image_run, choice.run_on)
+        methods.append(Method.of_runs("oracle", "oracle", drawers, drawer=drawer))
     if choice.conv_lstm_run is not None:
-        device = choice.run_on.pick_device()
-        trained = TrainedConvLSTM.load(choice.conv_lstm_run, device)
-        methods.append(trained_frame_method(trained, [choice.conv_lstm_run], trained.name))
+        trained = TrainedConvLSTM.load(choice.conv_lstm_run, choice.run_on.pick_device())
+        run = [choice.conv_lstm_run]
+        methods.append(Method.of_runs(trained.name, "baseline", run, frames=trained))
     wanted = [name.replace("-", " ") for name in choice.baselines]
     mean_clips = store.select(choice.mean_pose_clips) if "mean training pose" in wanted else []
     return [*methods, *baseline_methods(wanted, mean_clips)]

@@ -6,7 +6,6 @@
 from posecast.keypoints.detections import KeypointError
 from posecast.keypoints.in_video import keypoints_in_video, stored_joints
 from posecast.keypoints.reading import (
-    FORMATS,
     Format,
     KeypointOptions,
     KeypointTrack,
@@ -18,7 +17,6 @@ from posecast.keypoints.rewriting import write_points
 from posecast.keypoints.table import write_table
 
 __all__ = [
-    "FORMATS",
     "Format",
     "KeypointError",
     "KeypointOptions",

@@ -25,9 +25,6 @@ from posecast.skeletons import Skeleton
 Format = Literal[
     "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"
 ]
-FORMATS: tuple[Format, ...] = (
-    *("openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"),
-)
 _LONGEST_FILLED = 5
 """Frames without the person that are filled between two with it."""
 _MOST_LISTED = 5
