@@ -199,7 +199,7 @@ def test_other_options_are_refused(raw, tmp_path):
         ({"crop": "seen"}, "crop: 'union' -> 'seen'"),
         ({"clips": ()}, r"clips: \['0001'\] -> \[\]"),
     ):
-        with pytest.raises(StoreError, match=rf"other options \({difference}\): use the same"):
+        with pytest.raises(StoreError, match=rf"other settings .*\n  {difference}\nuse the same"):
             prepared(raw, tmp_path / "store", **({"clips": ("0001",)} | options))
 
 

@@ -6,9 +6,10 @@ Two networks go by that name and both are read here: the Caffe network of the 20
 in [-1, 1], `(b, 3, h, w)`, and return conv5 after its ReLU.
 """
 
+import contextlib
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -21,7 +22,6 @@ from torch.nn import functional
 from posecast.computing.processes import BatchMean
 from posecast.errors import PosecastError
 from posecast.networks.gpu_layers import in_eights, kernels_for, map_kernels
-from posecast.records.files import reading
 
 BVLC_SHAPES = {
     "conv1": (11, 11, 3, 96),
@@ -134,8 +134,7 @@ AlexNet = BvlcAlexNet | TorchvisionAlexNet
 
 def load_alexnet(path: str | Path) -> AlexNet:
     """Read either kind of file, told apart by its first bytes; PosecastError: neither."""
-    path = _existing(path)
-    with reading(path), path.open("rb") as file:
+    with _explained(path, "cannot be read"), Path(path).open("rb") as file:
         is_npy = file.read(6) == b"\x93NUMPY"
     return load_bvlc_alexnet(path) if is_npy else load_torchvision_alexnet(path)
 
@@ -147,41 +146,32 @@ def load_bvlc_alexnet(
 
     Only arrays, dicts, lists and bytes are unpickled; anything else in the file is a PosecastError.
     """
-    path = _existing(path)
-    try:
-        with path.open("rb") as file:
-            layers = _read_pickled_npy(file)
-        return BvlcAlexNet(layers, channel_order)
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise PosecastError(f"{path} is not a bvlc_alexnet.npy: {error}. {WHERE_TO_GET}") from error
+    with _explained(path, "is not a bvlc_alexnet.npy"), Path(path).open("rb") as file:
+        return BvlcAlexNet(_read_pickled_npy(file), channel_order)
 
 
 def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:
     """Read torchvision's checkpoint `alexnet-owt-*.pth` (weights only, nothing is executed)."""
-    path = _existing(path)
-    try:
+    with _explained(path, "is no torchvision AlexNet"):
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise PosecastError(f"it holds a {type(state).__name__}, not a mapping of weights")
         return TorchvisionAlexNet(state)
-    except (
-        ValueError,
-        OSError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PosecastError(
-            f"{path} is no torchvision AlexNet: {problem}. {WHERE_TO_GET}"
-        ) from error
 
 
-def _existing(path: str | Path) -> Path:
+_DAMAGE = (ValueError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+@contextlib.contextmanager
+def _explained(path: str | Path, what: str) -> Iterator[None]:
+    """Whatever is wrong with a file becomes a PosecastError that says where to get it."""
     if not Path(path).is_file():
         raise PosecastError(f"no AlexNet weights: there is no file {path}. {WHERE_TO_GET}")
-    return Path(path)
+    try:
+        yield
+    except _DAMAGE as error:
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PosecastError(f"{path} {what}: {problem}. {WHERE_TO_GET}") from error
 
 
 def _frozen_conv(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from posecast.errors import PosecastError
 from posecast.records.configs import config_differences
 from posecast.records.files import FileError, entries, read_json, write_json
 
@@ -34,13 +35,12 @@ def refuse_differences(
     asked: Mapping[str, Any],
     what: str,
     ignore: tuple[str, ...] = (),
-    error: type[FileError] = FileError,
+    error: type[PosecastError] = FileError,
+    mend: str = "give another folder, or delete this one",
 ) -> None:
     """`error` lists the settings in which what is asked for differs from what a folder holds."""
     changed = config_differences(dict(stored), dict(asked), ignore)
     if changed:
         listed = "\n".join(f"  {line[:200]}" for line in changed)
-        raise error(
-            f"{folder} holds {what} of other settings (stored -> asked):\n{listed}\n"
-            "give another folder, or delete this one"
-        )
+        head = f"{folder} holds {what} of other settings (stored -> asked)"
+        raise error(f"{head}:\n{listed}\n{mend}")

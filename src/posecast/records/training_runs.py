@@ -10,12 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from posecast.records.configs import (
-    ConfigError,
-    config_differences,
-    config_from_dict,
-    config_to_dict,
-)
+from posecast.records.claims import refuse_differences
+from posecast.records.configs import ConfigError, config_from_dict, config_to_dict
 from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
 from posecast.records.locks import LOCK_FILE, locked
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
@@ -153,13 +149,9 @@ def _refuse_another_config(
             f"{stored.path} cannot be trained on by this posecast ({error}); use the one that "
             "made it (its versions.json says which), another folder, or --fresh"
         ) from error
-    differences = config_differences(known, asked.config_dict, ignore=may_change)
-    if differences:
-        listed = "\n".join(f"  {line}" for line in differences)
-        raise RunError(
-            f"{stored.path} holds a run with another configuration (stored -> asked):\n{listed}\n"
-            "use another run folder, give the stored values, or start over with --fresh"
-        )
+    mend = "use another run folder, give the stored values, or start over with --fresh"
+    settings = (known, asked.config_dict, "a run", may_change)
+    refuse_differences(stored.path, *settings, RunError, mend)
 
 
 def _data_so_far(stored: Run, now: TrainingData | None) -> TrainingData | None:

@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import ClipError
-from posecast.records.configs import config_differences, config_to_dict
+from posecast.records.claims import refuse_differences
+from posecast.records.configs import config_to_dict
 from posecast.records.files import PARTIAL, entries, make_folder, write_lines
 from posecast.records.locks import LOCK_FILE, locked, locked_with_others
 from posecast.store.files import (
@@ -74,12 +75,9 @@ class StoreWriter:
         finished = False
         if (self.path / "store.json").exists():
             stored, finished = read_info(self.path)
-            different = config_differences(config_to_dict(stored), config_to_dict(self.info))
-            if different:
-                raise StoreError(
-                    f"store {self.path} was begun with other options ({'; '.join(different)}): "
-                    "use the same options, or another folder"
-                )
+            settings = (config_to_dict(stored), config_to_dict(self.info), "a store", ())
+            mend = "use the same options, or another folder"
+            refuse_differences(self.path, *settings, StoreError, mend)
         else:
             self._describe(finished=False)
         if finished:  # a stop right after the end may have left these
