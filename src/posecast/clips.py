@@ -152,11 +152,8 @@ class SeenVideo:
 
     def last(self, num_frames: int) -> "SeenVideo":
         """The last frames alone, as many as asked for or as there are."""
-        values = {
-            name: getattr(self, name) for name in ("joints_px", "visible", "frames", "confidence")
-        }
-        cut = {name: each[-num_frames:] for name, each in values.items() if each is not None}
-        return replace(self, **cut)
+        frames = None if self.frames is None else self.frames[-num_frames:]
+        return self.take(range(len(self))[-num_frames:], self.fps, frames)
 
     def take(
         self, numbers: Sequence[int], fps: float, frames: UInt8[np.ndarray, "n h w 3"] | None

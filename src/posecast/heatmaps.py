@@ -24,8 +24,8 @@ def structure_points(
 
     A limb has four points, channel 4 * limb + point; of a limb with one visible end only that end
     is shown; an end is visible if all its joints are (2017 conventions; deviations.md 26). A
-    skeleton drawn by joints
-    has one point a joint. What is not shown has finite coordinates without meaning.
+    skeleton drawn by joints has one point a joint. What is not shown has finite coordinates without
+    meaning.
     """
     weights, needed = _structure(skeleton, joints.device)
     known = torch.where(visible[..., None], joints, 0.0)
@@ -51,10 +51,10 @@ def draw_heatmaps(
 
     The 2017 code drew each blob on the pixel grid of the crop (sigma in crop pixels), divided it
     by its largest pixel and resized the map to `size` bilinearly (2017 conventions; deviations.md
-    24, 25). All of
-    that is separable, so here both axes are drawn and resized as lines and multiplied: the same
-    numbers up to rounding. Values in [0, 1]; a joint outside the crop marks the border with full
-    strength, as in 2017; one too far away for that, and an invisible one, gives zeros.
+    24, 25). All of that is separable, so here both axes are drawn and resized as lines and
+    multiplied: the same numbers up to rounding. Values in [0, 1]; a joint outside the crop marks
+    the border with full strength, as in 2017; one too far away for that, and an invisible one,
+    gives zeros.
     """
     if joints_crop.dtype in (torch.float16, torch.bfloat16):
         joints_crop = joints_crop.float()

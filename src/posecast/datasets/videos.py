@@ -35,6 +35,8 @@ _SPLITS = ("train", "test")
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f/\\\ud800-\udfff]")
 _LONGEST_ID = 180
 """Bytes; files of a clip are called by its id and an ending."""
+_timeline = lru_cache(maxsize=8)(read_timeline)
+"""Of a video's frames; a clip's poses and its frames both need it."""
 _BOX_MARGIN = 0.1
 """Boxes reach so far beyond the visible joints, as a share of each side: as Penn Action's do."""
 
@@ -232,12 +234,6 @@ def _short(name: str) -> str:
         return plain
     start = plain.encode()[: _LONGEST_ID - 9].decode(errors="ignore")
     return f"{start}-{hashlib.sha256(content).hexdigest()[:8]}"
-
-
-@lru_cache(maxsize=8)
-def _timeline(video: Path) -> Timeline:
-    """Of the video's frames; a clip's poses and its frames both need it."""
-    return read_timeline(video)
 
 
 def _boxes(

@@ -38,6 +38,7 @@ from posecast.evaluation.guard import (
     without_record_text,
 )
 from posecast.evaluation.method_names import distinct_names
+from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.records.configs import check_at_least, config_to_dict
@@ -288,8 +289,7 @@ def _row(
     counts: Int[np.ndarray, "c k"],
     config: PennPoseBenchmark,
 ) -> BenchmarkRow:
-    shares = np.full(len(hits), 1 / len(hits))
-    draws = np.random.default_rng(config.seed).multinomial(len(hits), shares, config.num_draws)
+    draws = bootstrap(len(hits), config.num_draws, config.seed)
     drawn = percent(draws @ hits, draws @ counts)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     pck = percent(hits.sum(axis=0), counts.sum(axis=0))

@@ -156,11 +156,11 @@ class Summary:
         return all(each.frames.tolist() == [0] for each in found)
 
     def _draws(self, num_clips: int) -> Float[np.ndarray, "d n"]:
-        return _bootstrap(num_clips, self.num_draws, self.seed)
+        return bootstrap(num_clips, self.num_draws, self.seed)
 
 
 @functools.lru_cache(maxsize=32)
-def _bootstrap(num_clips: int, num_draws: int, seed: int) -> Float[np.ndarray, "d n"]:
+def bootstrap(num_clips: int, num_draws: int, seed: int) -> Float[np.ndarray, "d n"]:
     """How often each clip is in each bootstrap sample; the same for all methods."""
     shares = np.full(num_clips, 1 / num_clips)
     return np.random.default_rng(seed).multinomial(num_clips, shares, num_draws).astype(float)

@@ -5,9 +5,8 @@
                                            crop at all 50 frames a second, and box, the crop
 
 The paper's tests start from these instead of the labels (deviations.md 14); in posecast,
-predictions
-and evaluations do where they are told `--seen-poses estimated`. The estimates came from an
-hourglass network of which neither code nor rounding is known, so no half pixel is added.
+predictions and evaluations do where they are told `--seen-poses estimated`. The estimates came from
+an hourglass network of which neither code nor rounding is known, so no half pixel is added.
 """
 
 import zipfile
