@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
+
+from posecast.report.tables import Table
 
 WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 48, 20, 12, 52
@@ -26,6 +29,16 @@ class Line:
     high: tuple[float, ...]
     future: int = 0
     """Which of several futures of one method, from 1; 0: the method has no others in the chart."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its numbers."""
+
+    title: str
+    meaning: str
+    svg: Markup
+    table: Table
 
 
 def line_chart(

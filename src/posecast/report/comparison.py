@@ -4,7 +4,6 @@ Writes a video (truth, forecast and pose side by side) and a page of one file wi
 the errors over time and a verdict.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from posecast.forecasting.own_truth import find_truth, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video, video_source
 from posecast.media.videos import VideoSource, mp4_writer, probe_video
 from posecast.records.files import write_text, write_together
-from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.charts import Figure, Line, legend_key, line_chart
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.compared_pictures import compare_pictures, movie_of, player_of
 from posecast.report.headline import text_lines
@@ -36,16 +35,6 @@ _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_bet
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
 _FORECAST = "forecast"
 _STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """Two curves over time: a chart and its numbers."""
-
-    title: str
-    meaning: str
-    svg: Markup
-    table: Table
 
 
 def compare_video(
@@ -174,7 +163,7 @@ def _where(result: OwnForecast) -> str:
     )
 
 
-def _figures(comparison: Comparison) -> list[_Figure]:
+def _figures(comparison: Comparison) -> list[Figure]:
     shown, pooled, fps = comparison.shown, comparison.pooled, comparison.fps
     size = "Size: the longer side of the box around the person's joints when last seen."
     figures = [_figure(_DISTANCE, "at the moment shown", (shown.forecast, shown.still), fps, size)]
@@ -193,7 +182,7 @@ def _figure(
     curves: tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]],
     fps: float,
     meaning: str,
-) -> _Figure:
+) -> Figure:
     """A chart of the forecast beside the trivial one, and its table at a few horizons."""
     known = np.flatnonzero(np.isfinite(curves[1]))
     length = int(known[-1]) + 1 if len(known) else 1
@@ -214,4 +203,4 @@ def _figure(
     ]
     columns = ("", *(f"+{frame}" for frame in frames))
     table = Table(f"{title} ({style.direction})", columns, tuple(rows))
-    return _Figure(f"{title}; {style.direction}", meaning, Markup(svg), table)
+    return Figure(f"{title}; {style.direction}", meaning, Markup(svg), table)

@@ -19,7 +19,7 @@ from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
-from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.charts import Figure, Line, legend_key, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
 from posecast.report.headline import verdicts
 from posecast.report.metric_names import MetricStyle, style_of
@@ -59,16 +59,6 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
-class _Figure:
-    """A chart with its numbers."""
-
-    title: str
-    meaning: str
-    svg: Markup
-    table: Table
-
-
-@dataclass(frozen=True)
 class _Chapter:
     """One evaluation."""
 
@@ -80,10 +70,10 @@ class _Chapter:
     verdicts: tuple[str, ...]
     """How much better than standing still, a sentence for each forecast."""
     headline: tuple[Table, ...]
-    figures: tuple[_Figure, ...]
+    figures: tuple[Figure, ...]
     whole: Table | None
     actions: tuple[Table, ...]
-    movement: tuple[_Figure, ...]
+    movement: tuple[Figure, ...]
     players: tuple[Player, ...]
     players_from: str
     """Which clips those are the best and worst of."""
@@ -213,7 +203,7 @@ def _warnings(facts: dict[str, Any]) -> tuple[str, ...]:
 # --- figures --------------------------------------------------------------------------------------
 
 
-def _figure(summary: Summary, metric: str) -> _Figure:
+def _figure(summary: Summary, metric: str) -> Figure:
     style = style_of(metric)
     table = horizon_table(summary, metric)
     lines = []
@@ -233,7 +223,7 @@ def _figure(summary: Summary, metric: str) -> _Figure:
     return _with_chart(style, lines, ticks, "over frames", label, table)
 
 
-def _movement_figure(summary: Summary, metric: str) -> _Figure:
+def _movement_figure(summary: Summary, metric: str) -> Figure:
     """A metric over groups of clips, from those that move least to those that move most."""
     style, groups = style_of(metric), movement_groups(summary)
     lines, rows = [], []
@@ -262,10 +252,10 @@ def _with_chart(
     over: str,
     x_label: str,
     table: Table,
-) -> _Figure:
+) -> Figure:
     described = f"{style.direction}; the table below has the numbers"
     svg = line_chart(lines, ticks, f"{style.heading} {over}", x_label, described)
-    return _Figure(f"{style.heading}, {style.direction}", style.meaning, Markup(svg), table)
+    return Figure(f"{style.heading}, {style.direction}", style.meaning, Markup(svg), table)
 
 
 # --- files ----------------------------------------------------------------------------------------
