@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from posecast.computing.options import ForecasterOptions
 from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.penn_benchmark import (
     NUM_TARGETS,
@@ -49,7 +50,9 @@ def main() -> None:
     shares = np.full(len(clips), 1 / len(clips))
     draws = np.random.default_rng(0).multinomial(len(clips), shares, _DRAWS)
     methods: dict[str, PoseForecaster] = {"last pose": LastPose()}
-    methods |= {Path(run).name: load_pose_forecaster(run) for run in (*asked.other, asked.run)}
+    options = ForecasterOptions(lively=False)
+    runs = (*asked.other, asked.run)
+    methods |= {Path(run).name: load_pose_forecaster(run, options) for run in runs}
     for seen in (1, 10):
         print(f"\n| {len(clips)} clips, {seen} seen | ", end="")
         print(" | ".join(map(str, range(1, NUM_TARGETS + 1))) + " |")

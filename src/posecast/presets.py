@@ -25,6 +25,7 @@ from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.motion import MotionTrainingConfig
+from posecast.training.motion_batches import MotionAugmentation, MotionMix
 from posecast.training.motion_windows import WindowChoice
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
@@ -33,6 +34,7 @@ from posecast.windows import ImagePairs, PoseWindows
 NOTES: Mapping[str, str] = {
     "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
     "penn-action-best": "the forecaster that ships, half an hour on a core: see docs/motion.md",
+    "penn-action-alone": "the forecaster on Penn Action's labels alone: see docs/motion.md",
     "own-videos": "the drawer that ships, minutes on a GPU: see `posecast models`",
     "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
     "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
@@ -116,6 +118,17 @@ POSE: Mapping[str, PoseTrainingConfig] = {
 """Settings of `posecast train pose`."""
 
 MOTION: Mapping[str, MotionTrainingConfig] = {
+    "penn-action-alone": MotionTrainingConfig(
+        model=MotionResidualConfig(
+            width=256, blocks=4, dropout=0.25, input_dropout=0.1, cautious=False
+        ),
+        windows=WindowChoice(first=6, others=10, slowest=0.75, fastest=1.33),
+        mix=MotionMix(first=0.5, clip=0.5, unknown=0.15),
+        augmentation=MotionAugmentation(
+            rotation_degrees=19.0, stretch=0.19, shaken=0.48, hidden=0.48, no_guess=0.16
+        ),
+        preferred_actions=PAPER_ACTIONS,
+    ).but(steps=800, batch_size=512, learning_rate=2e-3, average=0.998, validate_every=200),
     "penn-action-best": MotionTrainingConfig(
         model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
         windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),

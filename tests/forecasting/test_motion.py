@@ -150,6 +150,21 @@ def test_a_motion_seen_once_neither_freezes_nor_leaves(forecaster):
     assert away.max() < 4 * size
 
 
+def test_a_motion_seen_once_comes_to_rest_where_it_need_not_be_lively(forecaster):
+    calm = MotionForecaster(forecaster._network, forecaster.base, lively=False)
+    seen = seen_video(12)
+
+    future, lively = (
+        each.forecast_poses([seen], 600)[0].joints_px[0] for each in (calm, forecaster)
+    )
+
+    np.testing.assert_array_equal(future[:64], lively[:64])
+    size = np.ptp(seen.joints_px[-1], axis=0).max()
+    np.testing.assert_allclose(future[-1], seen.joints_px[-1], atol=0.03 * size)
+    assert np.abs(np.diff(future[300:], axis=0)).max() < 1e-3 * size
+    assert np.abs(np.diff(lively[300:], axis=0)).max() > 1e-2 * size
+
+
 def test_limbs_grow_no_longer_than_they_were_seen():
     past = swinging(64, 25)
     future = past * np.linspace(1, 3, 64)[:, None, None].astype(np.float32)

@@ -23,25 +23,22 @@ from posecast.training.motion_windows import (
     find_others,
 )
 
+TRACKS = np.arange(30)
+FACTS = TrackFacts(TRACKS % 2, TRACKS, TRACKS % 5 == 0, np.zeros(30, bool))
+
 
 @pytest.fixture(scope="module")
-def batches():
+def windows():
     tracks = [*people(24), *people(6, 150, is_clip=False)]
     base, sources = build_base(tracks, MIRROR, {}, every_clip=2)
     windows = choose_windows(tracks, WindowChoice(rounds_clip=2), seed=0)
-    windows = find_others(windows, base, lambda rows: rows[:, None] == sources[None])
-    facts = np.arange(len(tracks))
-    unknown = facts % 5 == 0
-    nobody = np.zeros(len(tracks), bool)
+    return find_others(windows, base, lambda rows: rows[:, None] == sources[None])
+
+
+@pytest.fixture(scope="module")
+def batches(windows):
     mix, vary = MotionMix(), MotionAugmentation()
-    return MotionBatches(
-        windows,
-        TrackFacts(facts % 2, facts, unknown, nobody),
-        MIRROR,
-        mix,
-        vary,
-        BatchPlan(48, 100, seed=3),
-    )
+    return MotionBatches(windows, FACTS, MIRROR, mix, vary, BatchPlan(48, 100, seed=3))
 
 
 def test_a_batch_is_a_function_of_seed_and_number(batches):
@@ -58,6 +55,17 @@ def test_unknown_people_come_last(batches):
     known = 48 - round(48 * MotionMix().unknown)
     assert batch.known.tolist() == [1] * known + [0] * (48 - known)
     assert batches(75).known.all()
+
+
+def test_batches_of_some_windows_hold_no_others(batches, windows):
+    rows = windows.track % 3 == 1
+
+    chosen, known = batches.among(windows, FACTS, MotionMix(unknown=0.5), rows).choose(4)
+
+    tracks = windows.track[chosen.numpy()]
+    assert (tracks % 3 == 1).all()
+    np.testing.assert_array_equal(tracks % 5 != 0, known.numpy() == 1)
+    assert known.reshape(4, 48).sum(dim=1).tolist() == [24] * 4
 
 
 def test_an_untrained_network_says_nothing_of_its_own(batches):

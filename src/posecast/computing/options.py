@@ -66,6 +66,9 @@ class ForecasterOptions(RunOn):
 
     frames_per_batch: int = 0
     """Future frames drawn together; 0 takes what suits the device."""
+    lively: bool = True
+    """Whether people move on and on after two seconds. Off: they come to rest where they were seen
+    last, unless they repeat themselves; that is nearer to what comes, and dull."""
 
     def __post_init__(self) -> None:
         check_at_least(0, self, "frames_per_batch")

@@ -259,7 +259,7 @@ def run_penn_pose_benchmark(
         predictors["constant velocity"] = ConstantVelocity()
     names = distinct_names(config.pose_run, taken=predictors)
     for run, name in zip(config.pose_run, names, strict=True):
-        forecaster = load_pose_forecaster(run, ForecasterOptions(config.device))
+        forecaster = load_pose_forecaster(run, ForecasterOptions(config.device, lively=False))
         forecaster.needs.check_rate(name, store.clips)
         predictors[name] = forecaster
     uses = {}

@@ -29,7 +29,7 @@ def _lstm(loaded: LoadedNetwork[PoseLSTM], options: ForecasterOptions) -> LSTMFo
 
 def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -> MotionForecaster:
     base = MotionBase.load(loaded.path.with_name(BASE_FILE))
-    return MotionForecaster(loaded.network, base, options.pick_device())
+    return MotionForecaster(loaded.network, base, options.pick_device(), options.lively)
 
 
 def _generator(loaded: LoadedNetwork[Generator], options: ForecasterOptions) -> GeneratorDrawer:

@@ -50,13 +50,18 @@ class MotionForecaster:
     """
 
     def __init__(
-        self, network: MotionResidual, base: MotionBase, device: torch.device | None = None
+        self,
+        network: MotionResidual,
+        base: MotionBase,
+        device: torch.device | None = None,
+        lively: bool = True,
     ) -> None:
         self.needs = needs_of(SKELETONS[network.config.skeleton], base)
         self._device = device or torch.device("cpu")
         self._network = network.float().eval().to(self._device)
         self.base = base
         """The database of motion."""
+        self._lively = lively
 
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
@@ -122,7 +127,8 @@ class MotionForecaster:
     ) -> Float[np.ndarray, "{steps} j 2"]:
         """The future at the video's own frame rate, `rate` frames of ours each."""
         count = max(int(np.ceil(steps * rate)), 1)
-        poses = go_on(clip.joints_px, clip.visible, future_px, count, self.base)
+        seen = (clip.joints_px, clip.visible)
+        poses = go_on(*seen, future_px, count, self.base, self._lively)
         poses = np.concatenate([last_px[None], poses])
         places = np.arange(1, steps + 1) * rate
         before = np.minimum(places.astype(int), count - 1)

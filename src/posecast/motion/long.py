@@ -17,6 +17,7 @@ from posecast.motion.seen import RECENT, fill_hidden, see
 REPEATS = 0.5
 """Up to this misfit the own past is repeated."""
 _JOIN_FRAMES = 20.0
+_REST_FRAMES = 64.0
 _PIECE = 48  # frames of an entry before the next one
 _HOME = 0.5  # body sizes that a person may stray
 _LIVELINESS_WEIGHT = 0.5
@@ -30,8 +31,12 @@ def go_on(
     future_px: Float[np.ndarray, "h j 2"],
     steps: int,
     base: MotionBase,
+    lively: bool = True,
 ) -> Float[np.ndarray, "{steps} j 2"]:
-    """A forecast of the horizon, cut or continued to `steps` frames."""
+    """A forecast of the horizon, cut or continued to `steps` frames.
+
+    Who does not repeat a motion comes to rest, unless it is to be `lively`.
+    """
     if steps <= HORIZON:
         return future_px[:steps]
     past = fill_hidden(past_px[None], past_visible[None])[0][0]
@@ -42,7 +47,11 @@ def go_on(
         fading = np.exp(-np.arange(1, steps - HORIZON + 1) / _JOIN_FRAMES)
         later = repeated[HORIZON:] + fading[:, None, None] * off
         return np.concatenate([future_px, later.astype(future_px.dtype)])
-    return _string_together(past, future_px, steps, base)
+    if lively:
+        return _string_together(past, future_px, steps, base)
+    moved = np.exp(-np.arange(1, steps - HORIZON + 1) / _REST_FRAMES)[:, None, None]
+    rest = past[-1] + moved * (future_px[-1] - past[-1])
+    return np.concatenate([future_px, rest.astype(future_px.dtype)])
 
 
 def _string_together(
