@@ -1,14 +1,18 @@
 """Make the files that ship of trained motion networks.
 
-    python -m benchmarks.ship_motion SEEDS.safetensors DATABASE STORE TRACKS FOLDER --members 0 1
+    python -m benchmarks.ship_motion SEEDS.safetensors DATABASE STORE FOLDER --tracks TRACKS
+        --members 0 1
 
 Some of the seeds that `benchmarks.motion_many` left become one network, whose forecasts are their
-mean. Its 50 and 90 % radii are widened or narrowed, frame by frame, until they hold so many of the
-true joints of validation clips and of videos of held-out groups. Weights are stored in half
-precision.
+mean; or, where SEEDS is the first of several folders, those runs of `posecast train motion` do (the
+others follow as `--runs`). Its 50 and 90 % radii are widened or narrowed, frame by frame, until
+they hold so many of the true joints of validation clips and, with `--tracks`, of videos of held-out
+groups. Weights are stored in half precision.
 """
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +23,10 @@ from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import RECENT
-from posecast.networks.motion_residual import QUANTILES
-from posecast.records.weights import write_weights
+from posecast.networks.kinds import load_network
+from posecast.networks.motion_residual import QUANTILES, MotionResidual
+from posecast.records.configs import config_to_dict
+from posecast.records.weights import WeightsFacts, write_weights
 from posecast.store.reading import Store
 
 NAME = "motion-forecaster"
@@ -46,20 +52,37 @@ def widening(forecaster: MotionForecaster, sets: list[list[Window]]) -> np.ndarr
     return np.stack([np.interp(frames, np.log(_KNOTS), row) for row in np.mean(changes, axis=0)])
 
 
+def of_runs(runs: Sequence[Path]) -> tuple[MotionResidual, WeightsFacts]:
+    """One network of several runs of the same design, and what is known of the first."""
+    loaded = [load_network(run, MotionResidual) for run in runs]
+    network = MotionResidual(replace(loaded[0].network.config, members=len(runs)))
+    network.members.load_state_dict(
+        {
+            f"{place}.{name}": tensor
+            for place, each in enumerate(loaded)
+            for name, tensor in each.network.members[0].state_dict().items()
+        }
+    )
+    return network, replace(loaded[0].facts, config=config_to_dict(network.config))
+
+
 def main() -> None:
     """Write FOLDER/motion-forecaster.safetensors and the database beside it."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("seeds", "database", "store", "tracks", "folder"):
+    for name in ("seeds", "database", "store", "folder"):
         flags.add_argument(name, type=Path)
+    flags.add_argument("--tracks", type=Path)
+    flags.add_argument("--runs", type=Path, nargs="*", default=[])
     flags.add_argument("--members", type=int, nargs="+", default=[0, 1])
     asked = flags.parse_args()
-    network, facts = joined(asked.seeds, asked.members)
+    if asked.seeds.is_dir():
+        network, facts = of_runs([asked.seeds, *asked.runs])
+    else:
+        network, facts = joined(asked.seeds, asked.members)
     base = MotionBase.load(asked.database)
-    sets = [
-        clip_windows(Store.open(asked.store), final=False),
-        video_windows(asked.tracks, None),
-        video_windows(asked.tracks, RECENT),
-    ]
+    sets = [clip_windows(Store.open(asked.store), final=False)]
+    if asked.tracks:
+        sets += [video_windows(asked.tracks, seen) for seen in (None, RECENT)]
     change = torch.from_numpy(widening(MotionForecaster(network, base), sets)).float()
     for member in network.members:
         member.widening += change
