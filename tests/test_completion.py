@@ -25,6 +25,22 @@ _tyro_posecast
 printf "%s\\n" "${COMPREPLY[@]}"
 """
 
+# A shell within the shell, into which a line and two tabs are typed.
+_TYPE = """
+zmodload zsh/zpty
+zpty inner zsh -f -i
+zpty -w inner "fpath=($1 \\$fpath); autoload -Uz compinit; compinit -u -D; LISTMAX=1000"
+sleep 2
+zpty -w -n inner "$2"$'\\t\\t'
+for turn in {1..60}; do
+  sleep 0.5
+  while zpty -r -t inner piece; do said+=$piece; done
+  [[ $said == *"push  --"* ]] && break
+done
+print -r -- "$said"
+zpty -d inner
+"""
+
 
 def script_of(shell: str, capsys) -> str:
     assert main(["completion", shell]) == 0
@@ -47,5 +63,18 @@ def test_bash_offers_what_there_is(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_zsh_gets_a_script(capsys):
-    assert script_of("zsh", capsys).startswith("#compdef posecast")
+def test_zsh_offers_what_there_is(tmp_path, capsys):
+    zsh = shutil.which("zsh")
+    script = script_of("zsh", capsys)
+    assert script.startswith("#compdef posecast")
+    if zsh is None:
+        pytest.skip("no zsh on this machine")
+    (tmp_path / "_posecast").write_text(script)
+    done = subprocess.run(
+        [zsh, "-f", "-c", _TYPE, "ask", str(tmp_path), "posecast models pu"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "pull  -- pull" in done.stdout
+    assert "push  -- push" in done.stdout

@@ -79,7 +79,9 @@ def models(runs: Path) -> tuple[str, ...]:
 
 
 def test_forecast_with_poses_of_another_program(capsys, here, runs):
-    status, out, err = run(capsys, "forecast", "walk.mp4", *models(runs), "--poses", "walk.csv")
+    status, out, err = run(
+        capsys, "forecast", "walk.mp4", *models(runs), "--poses", "walk.csv", "--keep-frames"
+    )
     assert (status, err) == (0, "")
     assert out.startswith("walk-forecast.mp4: seen from 0.27 to 0.37 s, 3 frames")
     assert len(list(videos.read_video("walk-forecast.mp4"))) == 12 + 3

@@ -50,7 +50,8 @@ def forecast_files(
     stages: Stages,
 ) -> dict[Path, Write]:
     """What is written beside OUT, and OUT last: where it is, all is."""
-    files: dict[Path, Write] = {out.with_suffix(".npz"): arrays_writer(result, skeleton)}
+    arrays = arrays_writer(result, skeleton, config.keep_frames)
+    files: dict[Path, Write] = {out.with_suffix(".npz"): arrays}
     if result.people is not None:
         people = Image.fromarray(draw_people(result.people, skeleton))
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")

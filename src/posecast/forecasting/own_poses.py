@@ -39,6 +39,8 @@ class OwnVideoConfig:
     export: tuple[Export, ...] = ()
     """Write the poses, seen and forecast, for other programs too: csv, coco (NAME.json) or trc
     (OpenSim)."""
+    keep_frames: bool = False
+    """Keep the drawn frames of the person in NAME.npz as arrays, too: tens of megabytes."""
     rrd: bool = False
     """Write a recording for rerun, NAME.rrd: pictures and poses over time (needs
     'posecast[rerun]')."""

@@ -18,7 +18,6 @@ ARRAYS = (
     "past_visible",
     "predicted_joints_px",
     "predicted_visible",
-    "predicted_frames",
     "weights",
     "past_seconds",
     "predicted_seconds",
@@ -27,8 +26,8 @@ ARRAYS = (
     "joint_names",
 )
 """What OUT.npz holds: joints in pixels of the upright video, the predicted ones (s, t, j, 2) of s
-futures, the likeliest first, with their weights (s,); frames (n, t, h, w, 3) of the first n;
-seconds of all frames; the crop (x1, y1, x2, y2) that `predicted_frames` show."""
+futures, the likeliest first, with their weights (s,); seconds of all frames; the person's crop (x1,
+y1, x2, y2). Where they are kept, `predicted_frames` (n, t, h, w, 3), too, which show the crop."""
 
 
 Sureness = tuple[tuple[float, float], ...]
@@ -121,22 +120,24 @@ class OwnForecast:
         }
 
 
-def arrays_writer(result: OwnForecast, skeleton: Skeleton) -> Callable[[Path], None]:
-    """What fills an .npz file with `ARRAYS`."""
-    arrays = _arrays(result, skeleton)
+def arrays_writer(
+    result: OwnForecast, skeleton: Skeleton, keep_frames: bool = False
+) -> Callable[[Path], None]:
+    """What fills an .npz file with `ARRAYS`, and with drawn frames if asked for."""
+    arrays, frames = _arrays(result, skeleton), result.forecast.frames
+    if keep_frames and frames is not None:
+        arrays["predicted_frames"] = frames
     return lambda path: save_arrays(path, arrays)
 
 
 def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
     forecast = result.forecast
     ahead = np.arange(1, len(forecast.visible) + 1)
-    frames = forecast.frames
     values = (
         result.seen.joints_px.astype(np.float32),
         result.seen.visible,
         forecast.joints_px.astype(np.float32),
         forecast.visible,
-        np.zeros((0, 0, 0, 0, 3), np.uint8) if frames is None else frames,
         forecast.weights,
         np.array(result.past_frames) / result.fps,
         (result.past_frames[-1] + ahead) / result.fps,

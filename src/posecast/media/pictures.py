@@ -29,6 +29,9 @@ RIGHT: Final[Colour] = (60, 160, 255)
 MIDDLE: Final[Colour] = (250, 250, 250)
 """Limbs of the person's left side, right side, and across; apart also for the colour-blind."""
 
+GROUND: Final[Colour] = (45, 48, 55)
+"""Where there is no picture."""
+
 _OUTLINE: Final[Colour] = (20, 20, 20)
 _INK: Final[Colour] = (235, 235, 235)
 _GROUND: Final[Colour] = (24, 26, 30)
@@ -103,7 +106,7 @@ def pose_on_plain(
     visible: Bool[np.ndarray, "j"],
     skeleton: Skeleton,
     hw: tuple[int, int],
-    background: Colour = (45, 48, 55),
+    background: Colour = GROUND,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The pose alone on an even ground."""
     return draw_pose(plain(hw, background), joints, visible, skeleton, outline=False)

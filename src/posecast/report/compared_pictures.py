@@ -16,7 +16,7 @@ from posecast.forecasting.own_pictures import View, future_frames
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import Truth, true_pictures
 from posecast.geometry import Crop, cut_crop, px_to_crop
-from posecast.media.pictures import PREDICTED, SEEN, panel, pose_in_crop, side_by_side
+from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, pose_in_crop, side_by_side
 from posecast.media.videos import VideoSource
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
@@ -79,7 +79,14 @@ def compare_pictures(
 
 
 def _cut(picture: UInt8[np.ndarray, "h w 3"], crop: Crop) -> UInt8[np.ndarray, "h2 w2 3"]:
-    return cut_crop(picture, crop, _SIDE_PX, "area")
+    """The crop, plain where it reaches beyond the picture."""
+    cut = cut_crop(picture, crop, _SIDE_PX, "area")
+    places = (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX
+    height, width = picture.shape[:2]
+    down, across = crop.y1 + places * crop.height, crop.x1 + places * crop.width
+    cut[(down < 0) | (down > height)] = GROUND
+    cut[:, (across < 0) | (across > width)] = GROUND
+    return cut
 
 
 def _pose(
