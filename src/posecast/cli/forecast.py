@@ -214,7 +214,7 @@ def _load_onnx(
                 f"--{name.replace('_', '-')} is for --backend torch; with onnx, give it to "
                 "'posecast export onnx'"
             )
-    chain = load_onnx(asked.onnx, asked.frames, _least(asked))
+    chain = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
     return chain.forecaster, _source(asked, chain.forecaster, box, chain.estimator)
 
 

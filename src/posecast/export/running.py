@@ -50,9 +50,12 @@ class OnnxFinder:
 class OnnxMotionForecaster(MotionForecaster):
     """As `MotionForecaster`, the network's part by an exported forecaster."""
 
-    def __init__(self, model: Any, base: MotionBase, skeleton: Skeleton) -> None:
+    def __init__(
+        self, model: Any, base: MotionBase, skeleton: Skeleton, lively: bool = True
+    ) -> None:
         self.needs = needs_of(skeleton, base)
         self.base = base
+        self._lively = lively
         self._session = model
 
     def _say(
@@ -112,7 +115,10 @@ class OnnxChain:
 
 
 def load_onnx(
-    folder: str | Path, draws: bool = True, min_confidence: float | None = None
+    folder: str | Path,
+    draws: bool = True,
+    min_confidence: float | None = None,
+    lively: bool = True,
 ) -> OnnxChain:
     """Read a folder of 'posecast export onnx'.
 
@@ -120,6 +126,7 @@ def load_onnx(
         folder: what was exported.
         draws: whether frames are wanted.
         min_confidence: joints at least so sure count as seen; None: as was exported.
+        lively: as in `ForecasterOptions`.
 
     Raises:
         PosecastError: no such folder, one of another version, or the extra is not installed.
@@ -139,8 +146,9 @@ def load_onnx(
         network = _ExportedCarrying(graphs.get("mask"), graphs.get("refinement"))
         drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
     least = facts["min_confidence"] if min_confidence is None else min_confidence
+    forecaster = OnnxMotionForecaster(graphs["forecaster"], base, skeleton, lively)
     return OnnxChain(
-        Forecaster(OnnxMotionForecaster(graphs["forecaster"], base, skeleton), drawer),
+        Forecaster(forecaster, drawer),
         OnnxFinder(graphs["estimator"], skeleton, least),
     )
 
