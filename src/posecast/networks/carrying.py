@@ -226,7 +226,7 @@ class Refinement(nn.Module):
         seen = torch.cat([layers.pictures, shares, layers.mixed(), near, layers.holes], dim=1)
         together = torch.cat([functional.pixel_unshuffle(seen, 2), maps], dim=1)
         features = self.body(_last_in_memory(together))
-        said = functional.pixel_shuffle(self.to_shares(features), 2).float()
+        said = _smoothed(functional.pixel_shuffle(self.to_shares(features), 2).float())
         split = NUM_LAYERS + 1
         return Changes(said[:, :split], said[:, split:], self.to_flow(features).float())
 
@@ -267,10 +267,8 @@ def _moved(
     )
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
     grid = grid + flow.permute(0, 2, 3, 1)
-    # Bicubic costs too much to train with.
-    how = "bilinear" if torch.is_grad_enabled() else "bicubic"
     return functional.grid_sample(
-        pictures, grid, mode=how, padding_mode="border", align_corners=False
+        pictures, grid, mode="bilinear", padding_mode="border", align_corners=False
     )
 
 
@@ -278,6 +276,12 @@ def _to_side(values: Float[Tensor, "b n c c"], side: int) -> Float[Tensor, "b n 
     if values.shape[-1] == side:
         return values
     return functional.interpolate(values, (side, side), mode="bilinear")
+
+
+def _smoothed(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:
+    """Binomial means of 3 x 3: a loss that asks for sharp pictures is not to get chequered ones."""
+    corners = functional.avg_pool2d(values, 2, 1, padding=1, count_include_pad=False)
+    return functional.avg_pool2d(corners, 2, 1)
 
 
 def _last_in_memory(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:
