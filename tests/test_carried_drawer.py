@@ -165,3 +165,14 @@ def test_weights_say_what_they_are(tmp_path):
     own = seen(size=160)
     drawn = loaded.draw_frames(own, own.joints_px[:1], ALL[:1])
     assert drawn.shape[1:] == (*loaded.crop_of(own).hw, 3)
+
+
+def test_changes_cannot_be_chequered():
+    network = CarryingNetwork(replace(SMALL, mask_widths=())).eval()
+    assert network.refinement is not None
+    with torch.no_grad():
+        network.refinement.to_shares.bias.copy_(torch.tensor([1.0, -1, -1, 1]).repeat(8))
+    shares, marks = torch.full((1, 4, 128, 128), 0.25), torch.ones(2, 1, 1, 128, 128)
+    layers = LayerBatch(torch.rand(1, 12, 128, 128), shares, *marks)
+    changes = network.refinement(layers, torch.zeros(1, 11, 64, 64))
+    assert changes.logits[..., 1:-1, 1:-1].abs().max() < 1e-6

@@ -67,7 +67,7 @@ SHIPPED = {
             DEFAULT_DRAWER,
             "draws a person out of seen pixels, outline and composition learned",
             "for research: trained on footage of unclear terms",
-            "1566411e97b07e9b125a8c73788bdd892cfceb0002785ee12e69cc2cfc73244e",
+            "eb022782a550ebf22189f3eb129c100a80609a9aa3501fe3fc6f46d26007c3df",
         ),
         Shipped(
             DEFAULT_FORECASTER,
