@@ -163,6 +163,8 @@ class SampleStream:
 
     def __enter__(self) -> "SampleStream":
         context, num = multiprocessing.get_context("spawn"), self._config.makers
+        if num:
+            cv2.setNumThreads(1)  # the cores are the makers'
         for first in range(num):
             self._queues.append(context.Queue(_AHEAD))
             places = range(first, self._windows, num)
