@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,7 +18,7 @@ import pytest
 import posecast
 from app_for_tests import SLOWLY, a_workshop
 from browser import browser
-from posecast.app.serving import is_local
+from posecast.app.serving import _port, is_local
 from posecast.app.work import Asked, Limits
 from posecast.cli import main
 from posecast.errors import PosecastError
@@ -187,6 +188,15 @@ def test_no_path_can_be_given_in_place_of_an_upload(app, path):
     assert '"success":false' in told
     assert "root:" not in told
     assert not list(root.glob("video-*"))
+
+
+def test_a_port_that_cannot_be_listened_on_is_told():
+    with pytest.raises(OSError, match="ports are 0 to 65535"):
+        _port("127.0.0.1", 99_999)
+    in_use = pytest.raises(OSError, match="in use")
+    with socket.create_server(("127.0.0.1", 0)) as server, in_use:
+        _port("127.0.0.1", server.getsockname()[1])
+    assert _port("127.0.0.1", 0) > 0
 
 
 # --- a real browser -------------------------------------------------------------------------------

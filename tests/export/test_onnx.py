@@ -176,6 +176,32 @@ def run_chain(folder: Path, part: str, known: dict[str, np.ndarray]) -> dict[str
     return known
 
 
+_OWN_ESTIMATOR = """
+import numpy as np, torch
+from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.export import writing
+from posecast.export.network_graphs import estimator_graph
+from posecast.networks.hourglass import Hourglass, HourglassConfig
+from posecast.skeletons import PENN_ACTION
+
+network = Hourglass(HourglassConfig(stacks=1, width=16)).eval()
+estimator = PoseEstimator(network, PENN_ACTION, EstimatorOptions(device="cpu"))
+program = writing._exported("estimator", estimator_graph(network, estimator))
+pictures = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), np.uint8)
+session = writing.session(program.model_proto.SerializeToString())
+found = session.run(None, {"pictures": pictures})
+for want, got in zip(estimator.estimate(pictures), found, strict=True):
+    np.testing.assert_allclose(got, want, atol=1e-3)
+"""
+
+
+@pytest.mark.slow
+def test_an_estimator_of_ones_own_is_exported() -> None:
+    """In a process of its own, as `exported`."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
+    subprocess.run([sys.executable, "-c", _OWN_ESTIMATOR], check=True, env={**os.environ, **paths})
+
+
 def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PosecastError, match="posecast export onnx --out"):
         load_onnx(tmp_path)

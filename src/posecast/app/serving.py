@@ -31,6 +31,7 @@ _HEADERS = {
     b"referrer-policy": b"no-referrer",
 }
 _CLOSED = ("/proxy=", "/vibe-", "/deep_link", "/run-history/", "/monitoring", "/dev/")
+_LAST_PORT = 65535
 """Parts of Gradio that nothing here uses."""
 
 
@@ -122,7 +123,7 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
     try:
         page.launch(
             server_name=host,
-            server_port=port or _free_port(host),
+            server_port=_port(host, port),
             prevent_thread_lock=True,
             quiet=True,
             share=False,
@@ -140,6 +141,10 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
         page.close(verbose=False)
 
 
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
+def _port(host: str, port: int) -> int:
+    """The port if it can be listened on; 0 takes a free one."""
+    if not 0 <= port <= _LAST_PORT:
+        raise OSError(f"ports are 0 to {_LAST_PORT}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as server:
         return server.getsockname()[1]

@@ -144,7 +144,7 @@ def _cut(
 
 
 def averaged(planes: Float[Tensor, "p 3 h w"], times: int) -> Float[Tensor, "p 3 h2 w2"]:
-    """So many times smaller. (An exporter makes a constant of the batch in pooling by means.)"""
+    """So many times smaller."""
     return planes.unflatten(3, (-1, times)).unflatten(2, (-1, times)).mean((3, 5))
 
 

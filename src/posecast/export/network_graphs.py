@@ -4,6 +4,7 @@ An example is what an exporter follows the function with; its sizes say nothing 
 are fixed.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from inspect import signature
@@ -23,12 +24,15 @@ from posecast.estimation.estimator import PoseEstimator
 from posecast.export.carrying_graph import LayersGraph, LookGraph, to_side
 from posecast.export.frame_graphs import BeginGraph, CutGraph, PasteGraph, PlaceGraph
 from posecast.forecasting.carried import CarriedDrawer
+from posecast.geometry import Crop, cut_crop
 from posecast.keypoints.names import joint_sources
 from posecast.media.grey_levels import to_bytes, to_network
+from posecast.media.videos import read_video
 from posecast.motion.seen import RECENT
 from posecast.networks.carrying import CarryingNetwork, Changes, LayerBatch, refined
 from posecast.networks.hourglass import Hourglass
 from posecast.networks.movenet import MoveNet
+from posecast.sample import SAMPLE
 from posecast.skeletons import COCO, Skeleton
 
 CHAIN = {
@@ -196,7 +200,9 @@ class ComposeGraph(nn.Module):
 def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> Graph:
     """Of a network that finds joints, as the estimator that was made of it uses it."""
     side = estimator.size
-    pictures = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    frames = itertools.islice(read_video(SAMPLE), 2)  # of nobody a network may say anything
+    squares = [cut_crop(each, Crop(140, 0, 500, 360), side, "area") for each in frames]
+    pictures = torch.from_numpy(np.stack(squares))
     return Graph(
         EstimatorGraph(network, estimator).eval(),
         {"pictures": pictures},
