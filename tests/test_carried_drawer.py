@@ -50,12 +50,12 @@ def test_frames_of_a_store_come_back_in_the_stores_size():
     stored = seen(crop=Crop(0, 0, 128, 128))
     drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])
     assert drawn.shape == (1, 128, 128, 3)
-    assert np.array_equal(drawn[0, :, 108:], stored.frames[-1][:, 108:])
+    assert np.array_equal(drawn[0, :, 108:], stored.pictures[-1][:, 108:])
 
 
 def test_a_crop_that_is_no_square_is_carried_upright():
     wide = Crop(0, 0, 128, 64)
-    frames = np.stack([cv2.resize(each[:64], (128, 128)) for each in seen().frames])
+    frames = np.stack([cv2.resize(each[:64], (128, 128)) for each in seen().pictures])
     shown = ALL & (seen().joints_px[:, :, 1] < 64)
     stored = seen(frames=frames, crop=wide, visible=shown)
     up = {"left_wrist": (30.0, 42.0), "left_elbow": (40.0, 40.0)}
@@ -64,7 +64,7 @@ def test_a_crop_that_is_no_square_is_carried_upright():
     whole = drawer().draw_frames(square, pose(**up)[None], shown[:1])
     assert np.array_equal(drawn[0, :, 110:], frames[-1][:, 110:])
     moved = np.abs(drawn[0].astype(int) - frames[-1]).mean(axis=-1)
-    wanted = np.abs(whole[0, :64].astype(int) - square.frames[-1][:64]).mean(axis=-1)
+    wanted = np.abs(whole[0, :64].astype(int) - square.pictures[-1][:64]).mean(axis=-1)
     wanted = cv2.resize(wanted.astype(np.float32), (128, 128))
     assert moved.max() > 40
     assert np.abs(moved - wanted).mean() < 0.15 * wanted.mean() + 0.5
@@ -94,7 +94,7 @@ def test_what_the_edge_of_the_picture_cuts_off_is_not_made_up():
 def test_a_person_of_whom_no_torso_and_no_leg_was_seen_stays():
     stored = seen(crop=Crop(0, 0, 128, 128), visible=ALL & (np.arange(13) < 1))
     drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])
-    assert np.array_equal(drawn[0], stored.frames[-1])
+    assert np.array_equal(drawn[0], stored.pictures[-1])
 
 
 def test_without_frames_there_is_nothing_to_draw_from():
@@ -171,7 +171,9 @@ def test_changes_cannot_be_chequered():
     network = CarryingNetwork(replace(SMALL, mask_widths=())).eval()
     assert network.refinement is not None
     with torch.no_grad():
-        network.refinement.to_shares.bias.copy_(torch.tensor([1.0, -1, -1, 1]).repeat(8))
+        network.refinement.to_shares.get_parameter("bias").copy_(
+            torch.tensor([1.0, -1, -1, 1]).repeat(8)
+        )
     shares, marks = torch.full((1, 4, 128, 128), 0.25), torch.ones(2, 1, 1, 128, 128)
     layers = LayerBatch(torch.rand(1, 12, 128, 128), shares, *marks)
     changes = network.refinement(layers, torch.zeros(1, 11, 64, 64))
