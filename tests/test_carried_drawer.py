@@ -1,6 +1,7 @@
 """The drawer that carries the person along, in the place of an image run."""
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -8,15 +9,18 @@ import pytest
 import torch
 
 from carrying.scene import SKIN, picture, pose, wall
+from posecast.carrying.composing import composed
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.forecasting.protocols import FrameDrawer
 from posecast.geometry import Crop
+from posecast.media.grey_levels import to_bytes
 from posecast.networks.carrying import (
     CarryingConfig,
     CarryingNetwork,
+    Changes,
     LayerBatch,
     refined,
 )
@@ -124,6 +128,36 @@ def test_what_the_refinement_asks_for_happens_near_the_body_only():
         drawn = refined(layers, network.refinement(layers, torch.zeros(1, 11, 64, 64)))
     assert drawn[..., :60].min() > 0.4
     assert drawn[..., 64:].abs().max() == 0
+
+
+def test_frames_are_drawn_as_they_are_trained():
+    """In boxes of bytes as by tensors: a grey level apart at most, but for some edges."""
+    rng = np.random.default_rng(0)
+
+    def smooth(*shape):
+        noise = rng.normal(size=(*shape, 16, 16)).astype(np.float32).reshape(-1, 16, 16)
+        grown = [cv2.resize(each, (128, 128), interpolation=cv2.INTER_CUBIC) for each in noise]
+        return np.stack(grown).reshape(*shape, 128, 128)
+
+    pictures = (110 + 50 * smooth(4, 3)).clip(0, 255).astype(np.uint8)
+    shares = torch.from_numpy(smooth(4)).mul(3).softmax(0)
+    distance = np.abs(smooth()) * 4
+    flow = np.stack([cv2.resize(each, (64, 64)) for each in smooth(8)])
+    said = (smooth(5) / 2, smooth(3) / 4, flow / 2)
+    changes = Changes(*(torch.from_numpy(each)[None] for each in said))
+    values = (torch.from_numpy(pictures.reshape(1, 12, 128, 128)) / 127.5 - 1, shares[None])
+    given = torch.from_numpy(distance)[None, None]
+    with torch.no_grad():
+        wanted = to_bytes(refined(LayerBatch(*values, given, given), changes))[0].numpy()
+    layers = tuple(np.ascontiguousarray(each.transpose(1, 2, 0)) for each in pictures)
+    same = partial(cv2.resize, dsize=(128, 128))
+    asked = next(changes.of_frames()).fitted(same, 128)
+    drawn = composed(layers, list(shares.numpy()), distance, asked)
+    apart = np.abs(drawn.astype(int) - wanted)
+    assert (apart > 1).mean() < 0.01
+    assert apart.mean() < 0.3
+    plain = composed(layers, list(shares.numpy()), distance)
+    assert np.abs(plain.astype(int) - wanted).mean() > 5
 
 
 def test_norms_over_the_batch_become_part_of_the_convolutions():

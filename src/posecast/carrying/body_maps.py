@@ -28,8 +28,7 @@ def body_maps(
 
     `joints` as shares of the square picture, `size` the body's likewise (`body_parts.body_size`).
     """
-    centres = (torch.arange(side, device=joints.device, dtype=joints.dtype) + 0.5) / side
-    places = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
+    places = (torch.arange(side, device=joints.device, dtype=joints.dtype) + 0.5) / side
 
     def middle(group: tuple[str, ...]) -> Float[Tensor, "b 2"]:
         # Slices: a list of numbers would be copied to the device each time.
@@ -55,9 +54,11 @@ def body_maps(
 
 
 def _distance(
-    places: Float[Tensor, "h w 2"], start: Float[Tensor, "b 2"], end: Float[Tensor, "b 2"]
-) -> Float[Tensor, "b h w"]:
-    along = (end - start)[:, None, None]
-    apart = places - start[:, None, None]
-    share = (apart * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-9)
-    return (apart - share.clamp(0, 1)[..., None] * along).norm(dim=-1)
+    places: Float[Tensor, " n"], start: Float[Tensor, "b 2"], end: Float[Tensor, "b 2"]
+) -> Float[Tensor, "b n n"]:
+    """Of places (rows and columns alike) from a line."""
+    along = (end - start)[:, :, None, None]
+    x, y = places - start[:, 0, None, None], places[:, None] - start[:, 1, None, None]
+    length = (along * along).sum(1).clamp(min=1e-9)
+    share = torch.clamp((x * along[:, 0] + y * along[:, 1]) / length, 0, 1)
+    return torch.sqrt((x - share * along[:, 0]) ** 2 + (y - share * along[:, 1]) ** 2)

@@ -141,7 +141,8 @@ def _segment_distance(
     along = end - start
     x, y = centres - start[0], (centres - start[1])[:, None]
     share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-6), 0, 1)
-    return np.hypot(x - share * along[0], y - share * along[1])
+    x, y = x - share * along[0], y - share * along[1]
+    return np.sqrt(x * x + y * y)
 
 
 def _shape_distance(

@@ -7,11 +7,11 @@ one part. Where the person moved by a pixel or two, the whole last frame is bent
 smooth flow, which knows no seams; where nothing that moves is near, the last frame stays.
 
 Motion is worked out at one fixed size, `COARSE`, whose pixels are the unit of every constant
-below; colours are fetched from the frames' own pixels. Nothing here is trained.
+below; the frame itself is put together in the frames' own pixels. Nothing here is trained.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -26,7 +26,9 @@ from posecast.carrying.body_parts import (
     pose_of,
 )
 from posecast.carrying.camera import STILL, camera_ahead, camera_path
-from posecast.carrying.plate import background_plate, moved_picture, warped
+from posecast.carrying.composing import REACH, FrameChanges, composed
+from posecast.carrying.fetching import Pictures, Plan, SeenPixels, native, owners_of, remapped
+from posecast.carrying.plate import background_plate, warped
 from posecast.carrying.smoothing import smoothed
 from posecast.skeletons import Skeleton
 
@@ -57,34 +59,24 @@ FRONT = 0.15
 SEAM = 0.25
 """Difference of two parts' claims, as a share of both, below which both show: no hard seams."""
 
+_WHOLE = (slice(0, COARSE), slice(0, COARSE))
+
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """One future frame before it is put together."""
+    """One future frame before it is put together, at the `COARSE` size."""
 
-    person: UInt8[np.ndarray, "s s 3"]
-    """Each pixel from the part that owns it, the body's surroundings included."""
-    behind: UInt8[np.ndarray, "s s 3"]
-    """Each pixel from the part with the next best claim to it."""
-    bent: UInt8[np.ndarray, "s s 3"]
-    """The last seen frame, bent by a smooth flow and moved on with the camera."""
-    plate: UInt8[np.ndarray, "s s 3"]
+    pictures: Pictures
+    """The person with its surroundings, each pixel from the part that owns it; behind it, from the
+    part with the next best claim; the last seen frame, bent by a smooth flow and moved on with the
+    camera; the plate."""
     shares: Float[np.ndarray, "4 c c"]
     """How much of each shows; sums to 1."""
     distance: Float[np.ndarray, "c c"]
     """To the nearest part, wanted or in the last seen frame, in radii."""
-    holes: Bool[np.ndarray, "s s"]
-    """Where no seen frame shows what the plate does."""
-
-    def pictures(self) -> tuple[UInt8[np.ndarray, "s s 3"], ...]:
-        """In the order of the shares."""
-        return self.person, self.behind, self.bent, self.plate
-
-    def frame(self) -> UInt8[np.ndarray, "s s 3"]:
-        """The layers put together."""
-        shares = [_resized(share, len(self.person))[..., None] for share in self.shares]
-        total = sum(share * layer for share, layer in zip(shares, self.pictures(), strict=True))
-        return np.clip(np.asarray(total) + 0.5, 0, 255).astype(np.uint8)
+    holes: Float[np.ndarray, "c c"]
+    """1 where no seen frame shows what the plate does."""
+    plan: Plan
 
 
 class CarriedPerson:
@@ -113,9 +105,8 @@ class CarriedPerson:
                 the edge goes on, as the shipped refinement was trained.
         """
         past, self._side = len(frames), frames.shape[1]
-        self._frames = frames
-        self._scale = COARSE / self._side
-        joints = joints.astype(np.float32) * self._scale
+        scale = COARSE / self._side
+        joints = joints.astype(np.float32) * scale
         self._size = max(body_size(joints[:past], visible[:past], skeleton), 1.0)
         # What comes must not pull at what was seen: a forecast may begin with a jump.
         seen = smoothed(joints[:past], visible[:past])
@@ -137,10 +128,15 @@ class CarriedPerson:
         path, pace = camera_path(coarse, self._mask)
         self._pace = STILL if camera_stops else pace
         covered = np.stack([_resized(mask, self._side) for mask in hidden.astype(np.float32)])
-        self._plate, self.holes = background_plate(frames, covered, self._native(path))
-        self._all_frames = frames.reshape(-1, self._side, 3)
+        plate, holes = background_plate(frames, covered, native(path, scale))
+        self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE)
+        self._holes = holes.astype(np.float32)
+        if self._side != COARSE:
+            self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE)
+            self._holes = _shrunk(self._holes)
         places = np.arange(COARSE, dtype=np.float32) + 0.5
         self._x, self._y = np.meshgrid(places, places)
+        self._sources = self._choose_sources()
 
     def _jitter(self, frames: UInt8[np.ndarray, "t c c 3"]) -> Float[np.ndarray, "n"]:
         """How far each part's joints were off while its pixels stayed the same."""
@@ -152,20 +148,10 @@ class CarriedPerson:
         same = (change < SAME_GREY) & self._poses.known & self._poses.known[last]
         return np.where(same, moved, 0).max(axis=0)
 
-    def _native(self, transforms: Float[np.ndarray, "*n 2 3"]) -> Float[np.ndarray, "*n 2 3"]:
-        """Transforms between pixel indices of the coarse size, as between the frames' own."""
-        if self._side == COARSE:
-            return transforms
-        # A place i of the frames is (i + 0.5) * scale - 0.5 of the coarse size.
-        offset = 0.5 * self._scale - 0.5
-        shift = (transforms[..., :2] @ np.full((2, 1), offset))[..., 0] - offset
-        moved = (transforms[..., 2] + shift) / self._scale
-        return np.concatenate([transforms[..., :2], moved[..., None]], axis=-1)
-
-    def _sources(self) -> Int[np.ndarray, "f n"]:
+    def _choose_sources(self) -> Int[np.ndarray, "f n"]:
         """For each wanted pose and part the seen frame in which it lies most alike; -1: none."""
         chosen = np.full(self._wanted.known.shape, -1)
-        age = AGEING * np.arange(len(self._frames) - 1, -1, -1)
+        age = AGEING * np.arange(len(self._poses.known) - 1, -1, -1)
         for number in range(len(PARTS)):
             seen = np.where(self._poses.known[:, number], age, np.inf)
             if not np.isfinite(seen).any():
@@ -178,102 +164,88 @@ class CarriedPerson:
                 before = chosen[t, number] = int(unlike[t].argmin())
         return chosen
 
-    def layers(self, wanted: Sequence[int] | None = None) -> Iterator[Layers]:
-        """The layers of the frames to come; of some of them (0 is the first), or of all."""
-        sources = self._sources()
-        for t in range(len(sources)) if wanted is None else wanted:
-            yield self._one(t, sources[t])
-
-    def _one(self, t: int, sources: Int[np.ndarray, "n"]) -> Layers:
-        pose = self._wanted[t]
+    def layers(self, t: int) -> Layers:
+        """The layers of one of the frames to come; 0 is the first."""
+        pose, sources = self._wanted[t], self._sources[t]
         distances = part_distances(pose, COARSE, self._size)
-        person, behind, covers = self._carried(pose, sources, distances)
+        owners, claims, transforms, covers = self._carried(pose, sources, distances)
         camera = STILL if self._pace is STILL else camera_ahead(self._pace, t + 1)
-        plate = moved_picture(self._plate, self._native(camera))
         near = np.minimum(distances, self._last_distances(camera))
         # A part moved if it did so both before and after smoothing.
         moved = _movement(pose, self._poses[-1], camera)
         moved = np.minimum(moved, _movement(self._wanted_raw[t], self._last_raw, camera))
-        gone = np.where((moved > self._gates)[:, None, None], near, np.inf).min(axis=0)
+        gone = near[moved > self._gates].min(axis=0, initial=np.inf)
         rests = np.clip((gone - 1.4) / 0.5, 0, 1)
-        bent = self._bent(pose, near, moved, rests, camera)
+        flow = self._flow(pose, near, moved, rests, camera)
         far = np.clip((moved - BENT_PX) / (CARRIED_PX - BENT_PX), 0, 1)
         carried = (np.clip((2.2 - near) / 0.6, 0, 1) * far[:, None, None]).max(axis=0)
         carried = cv2.GaussianBlur(carried.astype(np.float32), (0, 0), 1.5) * (1 - rests)
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
-        facts = (shares.astype(np.float32), near.min(axis=0), self.holes)
-        return Layers(person, behind, bent, plate, *facts)
+        plan = Plan(owners, claims, transforms, np.maximum(sources, 0), flow, camera)
+        pictures = self._coarse_pixels.fetched(plan, _WHOLE)
+        facts = (shares.astype(np.float32), near.min(axis=0), self._holes)
+        return Layers(pictures, *facts, plan)
+
+    def frame(
+        self, layers: Layers, changes: FrameChanges | None = None
+    ) -> UInt8[np.ndarray, "s s 3"]:
+        """The layers put together in the frames' own pixels, changed by a refinement or not."""
+        pixels = self._pixels
+        box = pixels.box(layers.distance < REACH, layers.plan)
+        fit = partial(pixels.resized, box=box)
+        if pixels is self._coarse_pixels:
+            pictures = tuple(each[box] for each in layers.pictures)
+        else:
+            pictures = pixels.fetched(layers.plan, box)
+        if changes is not None:
+            changes = changes.fitted(fit, self._side)
+        shares = [fit(each) for each in layers.shares]
+        frame = pixels.frames[-1].copy()
+        frame[box] = composed(pictures, shares, fit(layers.distance), changes)
+        return frame
 
     def _carried(
         self,
         pose: Pose,
         sources: Int[np.ndarray, "n"],
         distances: Float[np.ndarray, "n c c"],
-    ) -> tuple[UInt8[np.ndarray, "s s 3"], UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "2 c c"]]:
-        """The person and what is behind, each part from its source, and how much they cover."""
+    ) -> tuple[
+        UInt8[np.ndarray, "2 c c"],
+        Float[np.ndarray, "n c c"],
+        Float[np.ndarray, "n 2 3"],
+        Float[np.ndarray, "2 c c"],
+    ]:
+        """Owners of all places, the claims, how parts move, and how much the first two cover."""
         covers = np.zeros_like(distances)
         transforms = np.zeros((len(PARTS), 2, 3), np.float32)
         for n in np.flatnonzero(sources >= 0).tolist():
             transforms[n] = part_transform(n, pose, self._poses[int(sources[n])], self._size)
             x, y = _moved(transforms[n], self._x, self._y)
-            covers[n] = _remapped(self._members[sources[n], n], x - 0.5, y - 0.5)
+            covers[n] = remapped(self._members[sources[n], n], x - 0.5, y - 0.5)
             if self._ends_at_edge:
                 covers[n] *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
         front = 1 + FRONT * np.arange(len(PARTS), dtype=np.float32)[:, None, None]
         claims = covers * np.exp(-distances) * front
-        owners, best = _owners(claims)
-        cover = np.take_along_axis(covers, owners[:1], axis=0)[0]
+        owners, best = owners_of(claims)
+        cover = np.take_along_axis(covers, owners[:1].astype(int), axis=0)[0]
         cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
         second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
-        if self._side != COARSE:
-            owners = self._fine(owners, claims)
-        sources = np.maximum(sources, 0)
-        person, behind = (self._fetched(owner, transforms, sources) for owner in owners)
-        return person, behind, np.stack([cover * (1 - second), cover * second])
-
-    def _fine(
-        self, owners: Int[np.ndarray, "2 c c"], claims: Float[np.ndarray, "n c c"]
-    ) -> Int[np.ndarray, "2 s s"]:
-        """Owners in the frames' own pixels: claims are smooth, owners are not."""
-        places = (np.arange(self._side) + 0.5) * self._scale
-        nearest = np.ix_(*[np.minimum(places.astype(int), COARSE - 1)] * 2)
-        both, around = (owners[0] * len(PARTS) + owners[1]).astype(np.uint8), np.ones((3, 3))
-        seams = (cv2.dilate(both, around) != cv2.erode(both, around))[nearest]
-        fine = owners[:, *nearest]
-        resized = _resized(np.moveaxis(claims, 0, -1), self._side)
-        fine[:, seams] = _owners(resized[seams].T)[0]
-        return fine
-
-    def _fetched(
-        self,
-        owner: Int[np.ndarray, "s s"],
-        transforms: Float[np.ndarray, "n 2 3"],
-        sources: Int[np.ndarray, "n"],
-    ) -> UInt8[np.ndarray, "s s 3"]:
-        """Each pixel from its owner's source, by its owner's transform."""
-        x, y, side = self._x, self._y, self._side
-        if side != COARSE:
-            places = (np.arange(side, dtype=np.float32) + 0.5) * self._scale
-            x, y = np.meshgrid(places, places)
-        a = transforms.reshape(len(PARTS), 6).T[:, owner]
-        from_x = (a[0] * x + a[1] * y + a[2]) / self._scale - 0.5
-        from_y = (a[3] * x + a[4] * y + a[5]) / self._scale - 0.5
-        from_y = np.clip(from_y, 0, side - 1) + (sources * side).astype(np.float32)[owner]
-        return _remapped(self._all_frames, from_x, from_y)
+        return owners, claims, transforms, np.stack([cover * (1 - second), cover * second])
 
     def _last_distances(self, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n c c"]:
         last = self._distances[-1]
         return last if camera is STILL else np.stack([warped(each, camera) for each in last])
 
-    def _bent(
+    def _flow(
         self,
         pose: Pose,
         near: Float[np.ndarray, "n c c"],
         moved: Float[np.ndarray, "n"],
         rests: Float[np.ndarray, "c c"],
         camera: Float[np.ndarray, "2 3"],
-    ) -> UInt8[np.ndarray, "s s 3"]:
-        """The last seen frame by a mixture of its parts' and the camera's movement."""
+    ) -> Float[np.ndarray, "2 c c"]:
+        """Where the places of the bent last frame come from: a mixture of how its parts and the
+        camera move."""
         back = cv2.invertAffineTransform(camera).astype(np.float32)
         camera_flow = np.stack(_moved(back, self._x, self._y)) - (self._x, self._y)
         total = np.full((COARSE, COARSE), np.exp(-(BACKGROUND_RADII**2)), np.float32)
@@ -287,29 +259,7 @@ class CarriedPerson:
         flow = flow / total * (1 - rests) + camera_flow * rests
         if camera is STILL:
             flow *= np.clip(np.hypot(*flow) / STILL_PX - 1, 0, 1)
-        return self._fetched_last(flow.astype(np.float32))
-
-    def _fetched_last(self, flow: Float[np.ndarray, "2 c c"]) -> UInt8[np.ndarray, "s s 3"]:
-        pixels = np.arange(self._side, dtype=np.float32)
-        x, y = (_resized(each, self._side) / self._scale for each in flow)
-        return _remapped(self._frames[-1], pixels + x, pixels[:, None] + y)
-
-
-def _owners(
-    claims: Float[np.ndarray, "n *p"],
-) -> tuple[Int[np.ndarray, "2 *p"], Float[np.ndarray, "2 *p"]]:
-    """The parts with the best and the second best claim to each place, and these claims.
-
-    Where one part alone has any, it is both.
-    """
-    first = claims.argmax(axis=0)
-    best = np.take_along_axis(claims, first[None], axis=0)
-    others = claims.copy()
-    np.put_along_axis(others, first[None], -1, axis=0)
-    second = others.argmax(axis=0)
-    next_best = np.maximum(np.take_along_axis(others, second[None], axis=0), 0)
-    second = np.where(next_best[0] > 0, second, first)
-    return np.stack([first, second]), np.concatenate([best, next_best])
+        return flow.astype(np.float32)
 
 
 def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n"]:
@@ -360,20 +310,11 @@ def _moved(
     return a * x + b * y + c, d * x + e * y + f
 
 
-def _shrunk(frame: UInt8[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "c c 3"]:
-    how = cv2.INTER_AREA if len(frame) > COARSE else cv2.INTER_LINEAR
-    return cv2.resize(frame, (COARSE, COARSE), interpolation=how)
+def _shrunk(values: np.ndarray) -> np.ndarray:
+    """A picture or a map at the coarse size."""
+    how = cv2.INTER_AREA if len(values) > COARSE else cv2.INTER_LINEAR
+    return cv2.resize(values, (COARSE, COARSE), interpolation=how)
 
 
-def _resized(
-    values: Float[np.ndarray, "c c *n"], side: int
-) -> Float[np.ndarray, "{side} {side} *n"]:
+def _resized(values: Float[np.ndarray, "c c"], side: int) -> Float[np.ndarray, "{side} {side}"]:
     return values if len(values) == side else cv2.resize(values, (side, side))
-
-
-def _remapped(
-    picture: np.ndarray, x: Float[np.ndarray, "s s"], y: Float[np.ndarray, "s s"]
-) -> np.ndarray:
-    """The picture's values at places between pixels, where (0, 0) is the first one's centre."""
-    how = cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_LINEAR
-    return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)

@@ -170,7 +170,7 @@ def _jitter(
 
 
 def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tensor, "t n"]:
-    """As `CarriedPerson._sources`."""
+    """As `CarriedPerson._choose_sources`."""
     vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
     unlike = (vectors[0][:, None] - vectors[1]).norm(dim=-1)
     corners = [each.corners - each.corners.mean(1, keepdim=True) for each in (wanted, seen)]
@@ -222,7 +222,7 @@ def _filled(picture: Float[Tensor, "s s 3"], holes: Bool[Tensor, "s s"]) -> Floa
 
 
 def _owners(claims: Float[Tensor, "b n h w"]) -> tuple[Tensor, Tensor]:
-    """As `layers._owners`: the two best claims, and whose they are."""
+    """As `fetching.owners_of`: the two best claims, and whose they are."""
     best, first = claims.max(1, keepdim=True)
     rest = torch.where(torch.arange(claims.shape[1])[:, None, None] == first, -1.0, claims)
     next_best, second = rest.max(1, keepdim=True)

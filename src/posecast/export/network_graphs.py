@@ -178,7 +178,7 @@ class RefinementGraph(nn.Module):
 
 
 class ComposeGraph(nn.Module):
-    """As `refined`, of layers whose pictures are finer than what the refinement says."""
+    """As `composing.composed`, of layers whose pictures are finer than what is said of them."""
 
     def forward(
         self,
@@ -192,9 +192,9 @@ class ComposeGraph(nn.Module):
     ) -> UInt8[Tensor, "b s s 3"]:
         """Layers and changes to frames."""
         pictures = to_network(fine_pictures)
-        coarse = (shares, distance, holes)
-        layers = LayerBatch(pictures, *(to_side(each, pictures.shape[-1]) for each in coarse))
-        return to_bytes(refined(layers, Changes(logits, drawn, flow)))
+        coarse = (shares, distance, holes, logits, drawn)
+        *facts, logits, drawn = (to_side(each, pictures.shape[-1]) for each in coarse)
+        return to_bytes(refined(LayerBatch(pictures, *facts), Changes(logits, drawn, flow)))
 
 
 def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> Graph:
@@ -331,7 +331,7 @@ def _refinement(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> 
     note = (
         f"layers of future frames (posecast.networks.carrying.LayerBatch, made by posecast."
         f"carrying.layers; pictures from -1 to 1) at {COARSE} x {COARSE} and maps of the poses to "
-        "what posecast.networks.carrying.refined changes of them, at whatever size they have."
+        "what posecast.carrying.composing changes of them, at whatever size they have."
     )
     outputs = tuple(each.name for each in fields(Changes))
     return {

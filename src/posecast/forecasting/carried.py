@@ -5,7 +5,7 @@ that, but the person's outline and the composition can be (`networks.carrying`).
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -15,15 +15,14 @@ from torch import Tensor
 
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.body_parts import body_size
+from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.options import ForecasterOptions
 from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
 from posecast.geometry import Crop
-from posecast.media.grey_levels import to_bytes
 from posecast.networks.carrying import (
     BATCH,
-    NUM_LAYERS,
     CarryingNetwork,
     LayerBatch,
     person_masks,
@@ -104,25 +103,21 @@ class CarriedDrawer:
         stops = seen.crop is None
         inside = _inside(crop, seen.image_hw) if stops else None
         person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
-        layers = person.layers()
-        if self._network.refinement is None:
-            return np.stack([each.frame() for each in layers])
-        return np.concatenate(list(self._refined(layers, future, visible, size)))
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return np.stack(list(self._frames(person, pool, self._maps(future, visible, size))))
 
-    def _refined(
-        self,
-        layers: Iterator[Layers],
-        joints_crop: Float[np.ndarray, "t j 2"],
-        visible: Bool[np.ndarray, "t j"],
-        size: float,
-    ) -> Iterator[UInt8[np.ndarray, "n s s 3"]]:
-        for first in range(0, len(joints_crop), BATCH):
-            part = slice(first, first + BATCH)
-            maps = self._maps(joints_crop[part], visible[part], size)
-            tensors = _as_tensors(list(islice(layers, BATCH)), self._device)
-            with self._autocast():
-                drawn = self._network(tensors, maps)
-            yield to_bytes(drawn).cpu().numpy()
+    def _frames(
+        self, person: CarriedPerson, pool: ThreadPoolExecutor, maps: Float[Tensor, "t m d d"]
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """Frames side by side, as many at once as the refinement looks at."""
+        for part in torch.arange(len(maps)).split(BATCH):
+            layers = list(pool.map(person.layers, part.tolist()))
+            changes: list[FrameChanges | None] = [None] * len(layers)
+            if self._network.refinement is not None:
+                tensors = _as_tensors(layers, self._device)
+                with self._autocast():
+                    changes = list(self._network.refinement(tensors, maps[part]).of_frames())
+            yield from pool.map(person.frame, layers, changes)
 
     def _maps(
         self, joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], size: float
@@ -168,13 +163,12 @@ def _upright(frames: UInt8[np.ndarray, "n s s 3"], crop: Crop) -> UInt8[np.ndarr
 
 
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
-    """Layers of several frames at the size of their pictures."""
-    pictures = np.stack([np.concatenate(x.pictures(), axis=-1) for x in layers])
-    side = pictures.shape[1]
-    coarse = [np.concatenate([x.shares, x.distance[None]]) for x in layers]
-    holes = torch.from_numpy(np.stack([x.holes[None] for x in layers])).to(device).float()
-    values = torch.from_numpy(np.stack(coarse)).to(device)
-    if side != COARSE:
-        values = torch.nn.functional.interpolate(values, (side, side), mode="bilinear")
-    scaled = torch.from_numpy(pictures).to(device).movedim(-1, 1).contiguous() / 127.5 - 1
-    return LayerBatch(scaled, values[:, :NUM_LAYERS], values[:, NUM_LAYERS:], holes)
+    """What the refinement looks at."""
+    values = (
+        np.stack([np.concatenate(each.pictures, axis=-1) for each in layers]),
+        np.stack([each.shares for each in layers]),
+        np.stack([each.distance[None] for each in layers]),
+        np.stack([each.holes[None] for each in layers]),
+    )
+    pictures, *others = (torch.from_numpy(each).to(device) for each in values)
+    return LayerBatch(pictures.movedim(-1, 1).contiguous() / 127.5 - 1, *others)

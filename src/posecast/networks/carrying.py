@@ -9,6 +9,7 @@ Both work at one fixed size, `posecast.carrying.layers.COARSE`, whatever the siz
 Pictures are in [-1, 1], `maps` (b m c/2 c/2) from `body_maps`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -23,24 +24,25 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from posecast.carrying.body_maps import NUM_MAPS, body_maps
 from posecast.carrying.body_parts import body_size
+from posecast.carrying.composing import (
+    BENT,
+    FADING,
+    FLOW_UNIT,
+    LEAST_BENT,
+    LEAST_SHARE,
+    PULL,
+    REACH,
+    FrameChanges,
+)
 from posecast.carrying.layers import COARSE
 from posecast.media.grey_levels import to_network
 from posecast.skeletons import Skeleton
 
 NUM_LAYERS = 4
 """Person, what is behind its front parts, bent last frame, plate."""
-FLOW_UNIT = 0.05
-"""Flow of 1 moves by so much of half the picture's side: 3.2 of 128 pixels."""
-LEAST_SHARE = 2e-3
-"""A layer that does not show, or the drawing, can be called for from this share on. The bent last
-frame cannot: where the person has moved far it shows a second one, a ghost that pixel errors like.
-"""
-BENT, LEAST_BENT = 2, 1e-9
-BATCH = 4
+BATCH = 16
 """Frames looked at together."""
 Norm = Literal["groups", "batch"]
-REACH = 3.2
-"""Farther from the body, in radii, nothing is changed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class CarryingNetwork(nn.Module):
         """The frames of layers, refined where that was learned."""
         if self.refinement is None:
             return layers.mixed()
-        return refined(layers, self.refinement(layers.resized(COARSE), maps))
+        return refined(layers, self.refinement(layers, maps))
 
 
 class _UNet(nn.Module):
@@ -185,15 +187,6 @@ class LayerBatch:
         """How much of it shows."""
         return self.shares[:, number : number + 1]
 
-    def resized(self, side: int) -> "LayerBatch":
-        """At another size; itself if it has that size."""
-        if self.pictures.shape[-1] == side:
-            return self
-        mode = "area" if self.pictures.shape[-1] > side else "bilinear"
-        parts = (self.pictures, self.shares, self.distance, self.holes)
-        resized = (functional.interpolate(part, (side, side), mode=mode) for part in parts)
-        return LayerBatch(*resized)
-
 
 @dataclass(frozen=True, eq=False)
 class Changes:
@@ -205,6 +198,11 @@ class Changes:
     """What is drawn, less the unrefined frame."""
     flow: Float[Tensor, "b 8 d d"]
     """(x, y) for each layer, in `FLOW_UNIT`."""
+
+    def of_frames(self) -> Iterator[FrameChanges]:
+        """One after the other, for frames of any size."""
+        parts = (each.float().cpu().numpy() for each in (self.logits, self.drawn, self.flow))
+        return (FrameChanges(*map(list, each)) for each in zip(*parts, strict=True))
 
 
 class Refinement(nn.Module):
@@ -232,27 +230,26 @@ class Refinement(nn.Module):
 
 
 def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
-    """The frames with changes applied, at the layers' own size.
+    """The frames with changes applied, to train with (`carrying.composing` draws them).
 
     Written as the unrefined frame and a difference, so that zeros change not a single bit, and
     nothing is changed far from the body.
     """
-    side = layers.pictures.shape[-1]
     plain = layers.mixed()
     shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE
     shown[:, BENT] = layers.shares[:, BENT] + LEAST_BENT
     shown = shown.log()
     before = shown.softmax(dim=1)
-    after = (shown + 3 * _to_side(changes.logits, side)).softmax(dim=1)
+    after = (shown + PULL * changes.logits).softmax(dim=1)
     # The drawing's own share of the unrefined frame is of that frame, not of the drawing.
-    drawn = plain + _to_side(changes.drawn, side)
+    drawn = plain + changes.drawn
     change = after[:, -1:] * drawn - before[:, -1:] * plain
     for number in range(NUM_LAYERS):
         picture, part = layers.picture(number), slice(number, number + 1)
         moved = _moved(picture, changes.flow[:, 2 * number : 2 * number + 2])
         change = torch.addcmul(change, after[:, part], moved)
         change = torch.addcmul(change, before[:, part], picture, value=-1)
-    return plain + change * ((REACH - layers.distance) / 0.6).clamp(0, 1)
+    return plain + change * ((REACH - layers.distance) / FADING).clamp(0, 1)
 
 
 def _moved(
@@ -270,12 +267,6 @@ def _moved(
     return functional.grid_sample(
         pictures, grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-
-
-def _to_side(values: Float[Tensor, "b n c c"], side: int) -> Float[Tensor, "b n s s"]:
-    if values.shape[-1] == side:
-        return values
-    return functional.interpolate(values, (side, side), mode="bilinear")
 
 
 def _smoothed(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:

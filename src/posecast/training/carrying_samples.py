@@ -141,7 +141,7 @@ class SampleMaker:
             self._masks(frames[: len(past)], seen_joints, seen_visible),
         )
         places = np.searchsorted(span, wanted)
-        layers = list(person.layers(places.tolist()))
+        layers = [person.layers(place) for place in places.tolist()]
         poses = (joints[places] / COARSE, visible[places], size / COARSE)
         return _as_bytes(layers, frames[len(past) :], view.inside(clip), *poses)
 
@@ -203,7 +203,7 @@ def _as_bytes(
     size: float,
 ) -> Samples:
     pictures = [
-        np.concatenate([*each.pictures(), frame], axis=-1)
+        np.concatenate([*each.pictures, frame], axis=-1)
         for each, frame in zip(layers, true, strict=True)
     ]
     marks = [
