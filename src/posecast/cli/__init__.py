@@ -8,6 +8,7 @@ by Ctrl-C.
 
 import importlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ from posecast.errors import PosecastError, did_you_mean
 
 STARTED = time.monotonic()
 """When the program began."""
+# Threads of torch wait for work in a loop that takes the core from others: on busy cores a forecast
+# took ten times as long. So few rounds the library waits itself where threads outnumber cores.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 Run = Callable[[list[str], str], int]
 """A command: its arguments and the name it was called by -> exit status."""

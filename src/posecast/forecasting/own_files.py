@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.forecasting.own_exports import ENDINGS, Write, load_rerun, pose_writer, rerun_writer
@@ -60,11 +61,11 @@ def forecast_files(
         files[out.with_suffix(".rrd")] = rerun_writer(
             result, skeleton, _all_pictures(video, result, skeleton, stages)
         )
-    movies = _movies(video, result, out, config, skeleton, stages)
+    movies = _movies(video, result, out, config, skeleton)
     fps = result.fps if config.panels else result.shown_fps
     heard = None if config.panels else video
     return files | {
-        path: _movie_writer(path, stages.steps(movie), fps, result, heard)
+        path: _movie_writer(path, stages.steps(ahead(movie)), fps, result, heard)
         for path, movie in movies.items()
     }
 
@@ -98,28 +99,24 @@ def _movies(
     out: Path,
     config: OwnVideoConfig,
     skeleton: Skeleton,
-    stages: Stages,
 ) -> dict[Path, Iterator[UInt8[np.ndarray, "h w 3"]]]:
     """Pictures of each video that is written."""
-
-    def seen() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        return stages.each("reading", seen_frames(video, result))
 
     hw, count = result.seen.image_hw, len(result.forecast.joints_px)
     view = View.of(hw, config.view_height)
     if config.panels:
-        pictures = stages.each("reading", read_pictures(video, result.past_frames, result.fps))
+        pictures = read_pictures(video, result.past_frames, result.fps)
         return {out: with_poses(pictures, result, view, skeleton)}
     if config.separate and count > 1:
         paths = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
         return {
-            path: video_goes_on(seen(), result, view, skeleton, sample)
+            path: video_goes_on(seen_frames(video, result), result, view, skeleton, sample)
             for sample, path in enumerate(paths)
         }
     if count > 1:
         view = View.of_grid(hw, config.view_height, count)
-        return {out: futures_side_by_side(seen(), result, view, skeleton)}
-    return {out: video_goes_on(seen(), result, view, skeleton)}
+        return {out: futures_side_by_side(seen_frames(video, result), result, view, skeleton)}
+    return {out: video_goes_on(seen_frames(video, result), result, view, skeleton)}
 
 
 def _movie_writer(

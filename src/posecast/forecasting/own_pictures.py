@@ -98,9 +98,15 @@ def paste(
         changed = np.any(patch != still, axis=-1).astype(np.float32)
         share = share * _scaled(changed, crop, cv2.INTER_LINEAR)[inside]
     result = picture.copy()
-    ground = result[rows, columns]
-    step = _scaled(patch, crop, cv2.INTER_CUBIC)[inside].astype(np.float32) - ground
-    result[rows, columns] = (ground + share[..., None] * step).round()
+    x, y, width, height = cv2.boundingRect((share > 0).astype(np.uint8))
+    if not width:
+        return result
+    part = slice(y, y + height), slice(x, x + width)
+    ground = result[rows, columns][part]
+    step = cv2.subtract(
+        _scaled(patch, crop, cv2.INTER_CUBIC)[inside][part], ground, dtype=cv2.CV_32F
+    )
+    ground[:] = (ground + cv2.merge([share[part]] * 3) * step).round()
     return result
 
 

@@ -2,25 +2,31 @@
 
 import itertools
 import math
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
+from jaxtyping import UInt8
 
 from posecast.clips import SeenVideo
+from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.protocols import Needs
+from posecast.forecasting.protocols import MOST_PICTURES, Needs
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
+T = TypeVar("T")
+_MOST_KEPT_BYTES = 2**28
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
 
@@ -107,6 +113,8 @@ class FoundPoses:
     """What was guessed or filled in a file of keypoints."""
     people: People | None = None
     """Several people, where an estimator found them."""
+    pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
+    """The last frames that an estimator looked at, MOST_PICTURES; none of large ones."""
 
 
 def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
@@ -150,14 +158,17 @@ def _estimate_poses(
     stages: Stages,
 ) -> FoundPoses:
     skipped, stop = _looked_at(source, config, from_s)
-    frames = itertools.islice(read_video(video, config.fps), skipped, stop)
+    frames = ahead(itertools.islice(read_video(video, config.fps), skipped, stop))
     first = list(itertools.islice(frames, 1))
     if skipped and not first:
         raise PosecastError(
             f"{video}: ends before {skipped / config.fps:.2f} s; cannot forecast from {from_s} s on"
         )
+    fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
+    kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
+    frames = itertools.chain((first.pop() for _ in range(len(first))), frames)
     found = follow(
-        stages.each("reading", itertools.chain(first, frames)),
+        _keeping(kept, stages.each("reading", frames)),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
     )
     if not np.any(found.visible):
@@ -175,7 +186,13 @@ def _estimate_poses(
         confidence=np.pad(found.confidence, rows),
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
-    return FoundPoses(seen, tuple(lost), people=found.people)
+    return FoundPoses(seen, tuple(lost), people=found.people, pictures=tuple(kept))
+
+
+def _keeping(kept: deque[T], items: Iterable[T]) -> Iterator[T]:
+    for item in items:
+        kept.append(item)
+        yield item
 
 
 def _looked_at(

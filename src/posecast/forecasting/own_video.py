@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from posecast.clips import SeenVideo
+from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
@@ -66,6 +67,7 @@ def forecast_video(
     frames = choose_frames(found.seen, forecaster.needs, rates, config, str(video), from_s)
     with stages.stage("reading"):
         seen = _with_pictures(video, found, frames, config.fps)
+    found = replace(found, pictures=())
     with stages.stage("forecasting"):
         futures = forecaster.forecast_poses_of_video(seen, rates, config.steps, config.futures)
         sureness = _sureness(forecaster, seen, rates, config.steps)
@@ -103,9 +105,14 @@ def video_source(
 def _with_pictures(
     video: VideoSource, found: FoundPoses, frames: tuple[int, ...], fps: float
 ) -> SeenVideo:
-    """The seen frames, the last of them with their pictures."""
-    pictures = read_pictures(video, frames, fps)
-    return found.seen.take(frames, fps, np.stack(deque(pictures, maxlen=MOST_PICTURES)))
+    """The seen frames, the last of them with their pictures; a file that was looked at to its end
+    is not read again."""
+    first, last = len(found.seen) - len(found.pictures), frames[-MOST_PICTURES:]
+    if last[0] >= first:
+        pictures = [found.pictures[number - first] for number in last]
+    else:
+        pictures = deque(ahead(read_pictures(video, frames, fps)), maxlen=MOST_PICTURES)
+    return found.seen.take(frames, fps, np.stack(pictures))
 
 
 def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps: int) -> Sureness:
