@@ -290,3 +290,5 @@ def test_compare_says_whether_to_trust_it(capsys, here, runs):
     assert verdict.startswith("Verdict: ")
     assert files == "walk-compare.mp4, walk-compare.html"
     assert {path.name for path in here.iterdir()} == {"walk.mp4", "walk.csv", *files.split(", ")}
+    (said,) = json.loads(run(capsys, *words, "--json")[1])["videos"]
+    assert said["verdict"] == verdict.removeprefix("Verdict: ")

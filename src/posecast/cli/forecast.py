@@ -255,7 +255,8 @@ def _attempt(
         if asked.compare:
             text = compare_video(*given)
             files = [str(out), str(out.with_suffix(".html"))]
-            return _Outcome(video, stages, "", f"{text}\n{', '.join(files)}", {"files": files})
+            facts = {"files": files, "verdict": text.splitlines()[-1].removeprefix("Verdict: ")}
+            return _Outcome(video, stages, "", f"{text}\n{', '.join(files)}", facts)
         result = forecast_video(*given)
     except WriteError:
         raise

@@ -94,8 +94,8 @@ class OwnForecast:
         if self.sureness:
             parts = (f"{100 * share:.0f} % after {at:g} s" for at, share in self.sureness)
             lines.append(
-                f"how sure: in nine of ten cases joints are off by at most {', '.join(parts)} "
-                "(of the person's size)"
+                f"how sure: over many videos nine joints of ten are off by at most "
+                f"{', '.join(parts)} (of the person's size); in one video all may be farther off"
             )
         return lines
 

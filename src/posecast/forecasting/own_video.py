@@ -66,8 +66,7 @@ def forecast_video(
         found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
     frames = choose_frames(found.seen, forecaster.needs, rates, config, str(video), from_s)
     with stages.stage("reading"):
-        seen = _with_pictures(video, found, frames, config.fps)
-    found = replace(found, pictures=())
+        seen, found = _with_pictures(video, found, frames, config.fps)
     with stages.stage("forecasting"):
         futures = forecaster.forecast_poses_of_video(seen, rates, config.steps, config.futures)
         sureness = _sureness(forecaster, seen, rates, config.steps)
@@ -104,15 +103,17 @@ def video_source(
 
 def _with_pictures(
     video: VideoSource, found: FoundPoses, frames: tuple[int, ...], fps: float
-) -> SeenVideo:
-    """The seen frames, the last of them with their pictures; a file that was looked at to its end
-    is not read again."""
+) -> tuple[SeenVideo, FoundPoses]:
+    """The seen frames, the last of them with their pictures, which what was found then lets go.
+
+    A file that was looked at to its end is not read again.
+    """
     first, last = len(found.seen) - len(found.pictures), frames[-MOST_PICTURES:]
     if last[0] >= first:
         pictures = [found.pictures[number - first] for number in last]
     else:
         pictures = deque(ahead(read_pictures(video, frames, fps)), maxlen=MOST_PICTURES)
-    return found.seen.take(frames, fps, np.stack(pictures))
+    return found.seen.take(frames, fps, np.stack(pictures)), replace(found, pictures=())
 
 
 def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps: int) -> Sureness:

@@ -54,7 +54,7 @@ def compare_video(
         stages: a clock that is told of the stages of `forecast_video`, comparing and writing.
 
     Returns:
-        Tables of the errors and a verdict, for a terminal.
+        Tables of the errors and, as the last line, a verdict, for a terminal.
 
     Raises:
         PosecastError: as `forecast_video`; or nothing to compare with after that second.

@@ -1,0 +1,67 @@
+"""How often a joint comes to be within the 90 % radius, by how long the person was seen before.
+
+    python -m benchmarks.motion_radii TRACKS.npz --run motion-forecaster --every 2
+
+Windows end every second of the held-out groups' videos, from two seconds on, if so much was seen.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from benchmarks.motion_table import Window, cut
+from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.forecasting.loading import load_pose_forecaster
+from posecast.forecasting.motion import MotionForecaster
+from posecast.motion.basis import HORIZON
+
+SEEN = (10, 20, 30, 60, 120, 240, None)
+"""Frames; None: all."""
+AHEAD = (1, 4, 8, 16, 32, 64)
+
+
+def windows(path: Path, seen: int | None) -> list[Window]:
+    """Those with exactly so many seen frames."""
+    tracks = read_pose_tracks(path)
+    apart = groups_held_out([track.group for track in tracks])
+    return [
+        cut(track, end, 0 if seen is None else end + 1 - seen)
+        for track in tracks
+        if track.group in apart and len(track) > 62
+        for end in range(59, len(track) - 1, 30)
+        if end + 1 >= (seen or 0)
+    ]
+
+
+def is_within(forecaster: MotionForecaster, window: Window) -> Bool[np.ndarray, "t j"]:
+    """Of each joint that came."""
+    future = forecaster.forecast_poses([window.seen], HORIZON)[0].joints_px[0]
+    off = np.linalg.norm(future - window.future_px, axis=-1)
+    return off <= forecaster.radii_px(window.seen)[1]
+
+
+def main() -> None:
+    """Print a row for each length."""
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("tracks", type=Path)
+    flags.add_argument("--run", type=Path, default=Path("motion-forecaster"))
+    flags.add_argument("--every", type=int, default=1, help="of the windows every so manyth")
+    asked = flags.parse_args()
+    forecaster = load_pose_forecaster(asked.run)
+    if not isinstance(forecaster, MotionForecaster):
+        raise SystemExit(f"{asked.run} is no run of the motion network")
+    for seen in SEEN:
+        chosen = windows(asked.tracks, seen)[:: asked.every]
+        within, counted = (
+            np.stack(each)
+            for each in zip(*[(is_within(forecaster, w), w.counted) for w in chosen], strict=True)
+        )
+        shares = (within & counted).sum((0, 2)) / counted.sum((0, 2))
+        found = "  ".join(f"k = {k}: {shares[k - 1]:.3f}" for k in AHEAD)
+        print(f"{seen or 'all'} seen, {len(chosen)} windows:  {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
