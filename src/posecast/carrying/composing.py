@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.carrying.fetching import Pictures, remapped
+from posecast.carrying.fetching import Pictures
 
 FLOW_UNIT = 0.05
 """Flow of 1 moves by so much of half the picture's side: 3.2 of 128 pixels."""
@@ -111,7 +111,9 @@ def _add_moved(
     part = slice(y, y + height), slice(x, x + width)
     columns = np.arange(x, x + width, dtype=np.float32)
     rows = np.arange(y, y + height, dtype=np.float32)[:, None]
-    moved = remapped(picture, flow_x[part] + columns, flow_y[part] + rows)
+    places = flow_x[part] + columns, flow_y[part] + rows
+    # Between pixels as in training.
+    moved = cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     change = cv2.subtract(moved, picture[part], dtype=cv2.CV_16S)
     total[part] += change * cv2.merge([weight[part]] * 3)
 
