@@ -246,7 +246,7 @@ def test_a_store_of_own_videos_to_estimates(capsys, here, runs):
 
 
 def test_poses_of_own_videos_by_an_estimator(capsys, here, monkeypatch):
-    monkeypatch.setattr("posecast.cli.videos.load_pose_estimator", lambda *_: RedEstimator())
+    monkeypatch.setattr("posecast.cli.prepare.load_pose_estimator", lambda *_: RedEstimator())
     words = ("prepare", "videos", ".", "store", "--size", "16", "--workers", "1")
     status, out, err = run(capsys, *words, "--estimator-run", "any", "--validation-share", "0")
     assert (status, "1 clips prepared" in out) == (0, True), err

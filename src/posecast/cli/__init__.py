@@ -49,7 +49,7 @@ COMMANDS = {
     "prepare human36m": Command(
         "prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
     ),
-    "prepare videos": Command("videos:prepare_videos", "a folder of your own videos -> a store"),
+    "prepare videos": Command("prepare:prepare_videos", "a folder of your own videos -> a store"),
     "train pose": Command("train:train", "learn how poses go on (seen poses -> future poses)"),
     "train motion": Command(
         "train:train", "the same from all that was seen, own past and neighbours"

@@ -125,7 +125,7 @@ class Human36M:
         """
         files = self._find(clip_id)
         action, camera = _parse_name(files, clip_id)
-        joints = _read_joints(files, clip_id)
+        joints = _read_joints(self.pose_file(clip_id), clip_id)
         video = self._probe(files, clip_id)
         num_frames, note = _common_length(len(joints), video, clip_id)
         boxes = _boxes(joints[:num_frames], self.every)
@@ -152,7 +152,14 @@ class Human36M:
 
     def pose_file(self, clip_id: str) -> Path:
         """The file that holds the clip's joints; ClipError where there is none."""
-        return _pose_file(self._find(clip_id), clip_id)
+        files = self._find(clip_id)
+        if files.poses is None:
+            raise ClipError(
+                clip_id,
+                f"has a video but no poses: {_POSES[0].format(files.subject)}/{files.stem}.cdf (or "
+                ".mat) is missing; fetch it, or remove the video",
+            )
+        return files.poses
 
     @functools.cached_property
     def _files(self) -> dict[str, _Files]:
@@ -253,18 +260,7 @@ def _parse_name(files: _Files, clip_id: str) -> tuple[str, str]:
     return action, match["camera"]
 
 
-def _pose_file(files: _Files, clip_id: str) -> Path:
-    if files.poses is None:
-        raise ClipError(
-            clip_id,
-            f"has a video but no poses: {_POSES[0].format(files.subject)}/{files.stem}.cdf (or "
-            ".mat) is missing; fetch it, or remove the video",
-        )
-    return files.poses
-
-
-def _read_joints(files: _Files, clip_id: str) -> Float[np.ndarray, "t j 2"]:
-    path = _pose_file(files, clip_id)
+def _read_joints(path: Path, clip_id: str) -> Float[np.ndarray, "t j 2"]:
     try:
         return read_pose_file(path)
     except PoseFileError as error:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder, seen_joints
-from posecast.estimation.finding import SAME, find_people, look_closely
+from posecast.estimation.finding import SAME, distinct, find_people, look_closely
 from posecast.estimation.looking import Pose, distance, look
 from posecast.estimation.tracks import Track, TrackOptions
 from posecast.geometry import Crop, seen_crop
@@ -155,7 +155,10 @@ class _Follower:
         """Watch everybody for a moment and take who is asked for; None where nobody is."""
         hw = (watched[0].shape[0], watched[0].shape[1])
         tracks = sorted(self._watch(watched), key=lambda track: -track.score(hw))
-        tracks = _distinct([each for each in tracks if each.sureness >= self._options.find_from])
+        tracks = [each for each in tracks if each.sureness >= self._options.find_from]
+        people = distinct([each.last for each in tracks])
+        # Some may have come to follow the same person as an earlier one.
+        tracks = [each for each in tracks if any(each.last is pose for pose in people)]
         if not tracks:
             return None
         poses = tuple(track.last for track in tracks)
@@ -225,15 +228,6 @@ def _is_as_good(known: Pose, pose: Pose) -> bool:
     """Whether it is the same person, not much less sure: half a person may be found first."""
     is_surer = pose.confidence.mean() > _MUCH_SURER * known.confidence.mean()
     return distance(known, pose) <= SAME and not is_surer
-
-
-def _distinct(tracks: list[Track]) -> list[Track]:
-    """Without those that came to follow the same person as an earlier one."""
-    kept: list[Track] = []
-    for track in tracks:
-        if all(distance(track.last, other.last) > SAME for other in kept):
-            kept.append(track)
-    return kept
 
 
 def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
