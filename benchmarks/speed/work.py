@@ -14,7 +14,7 @@ from posecast.clips import ImageBatch, PoseBatch, SeenVideo
 from posecast.computing.compilation import Compile, is_recorded
 from posecast.computing.devices import Device, Precision, build_fabric
 from posecast.computing.options import ForecasterOptions
-from posecast.computing.recording import recorded
+from posecast.computing.recording import map_tensors, recorded
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
@@ -117,7 +117,7 @@ def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callabl
     optimizer = build_optimizer(model, fit, is_recorded(sizes.compile, device))
     shape = (sizes.pose_batch, sizes.num_past + sizes.num_future, PENN_ACTION.num_joints)
     batch = PoseBatch(torch.rand(*shape, 2) * 2 - 1, torch.rand(*shape) < 0.9, sizes.num_past)
-    batch = batch.to(device)
+    batch = map_tensors(lambda each: each.to(device), batch)
 
     def step(batch: PoseBatch) -> torch.Tensor:
         with fabric.autocast():
