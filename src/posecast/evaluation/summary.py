@@ -90,14 +90,11 @@ class Summary:
             (weights > 0).sum(axis=0),
         )
 
-    def difference(
-        self, method: str, other: str, metric: str, chosen: Iterable[int] | None = None
-    ) -> PooledCurve:
+    def difference(self, method: str, other: str, metric: str) -> PooledCurve:
         """Curve of `method` minus that of `other`, with the interval of the paired difference."""
-        rows = self._rows(chosen)
         a, b = self.measured[method, metric], self.measured[other, metric]
-        draws = self._draws(len(rows))
-        pairs = [(each.values[rows], each.weights[rows]) for each in (a, b)]
+        draws = self._draws(len(self.clips))
+        pairs = [(each.values, each.weights) for each in (a, b)]
         drawn = _drawn(draws, *pairs[0]) - _drawn(draws, *pairs[1])
         low, high = _percentiles(drawn)
         both = (pairs[0][1] > 0) & (pairs[1][1] > 0)
@@ -130,13 +127,12 @@ class Summary:
             for name in sorted(set(self.actions))
         }
 
-    def by_movement(self, num_groups: int = 10, metric: str = "movement") -> list[list[int]]:
-        """Places in `clips`, in groups of equal size from those that move least to most.
+    def by_movement(self, num_groups: int = 10) -> list[list[int]]:
+        """Places in `clips`, in groups of equal size from those whose joints move least to most.
 
-        The analysis of the paper's supplement, which splits test clips into tenths. "movement" is
-        of joints, "pixel movement" of grey levels (there only for clips with frames).
+        The analysis of the paper's supplement, which splits test clips into tenths.
         """
-        movement = self.clip_means(TRUTH, metric)
+        movement = self.clip_means(TRUTH, "movement")
         order = [place for place in np.argsort(movement, kind="stable") if movement[place] >= 0]
         groups = np.array_split(np.array(order, int), min(num_groups, len(order)))
         return [group.tolist() for group in groups]
