@@ -21,7 +21,12 @@ from jaxtyping import Float
 from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.evaluation.guard import check_not_trained, check_test_clips, runs_without_record
+from posecast.evaluation.guard import (
+    check_not_trained,
+    check_test_clips,
+    own_runs,
+    runs_without_record,
+)
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.methods import Method
 from posecast.evaluation.scores import pose_curves
@@ -29,6 +34,7 @@ from posecast.evaluation.summary import PooledCurve, Summary, summarise_rows
 from posecast.evaluation.table import Curve, Row
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
 from posecast.forecasting.jobs import Job, choose_jobs
+from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json, write_text
 from posecast.records.final_looks import record_test_use
@@ -120,7 +126,7 @@ def study_robustness(
     methods = [method for method in methods if method.poses is not None]
     clips = store.select(config.clips)
     _check(methods, config, clips)
-    runs = sorted({run.resolve() for method in methods for run in method.runs})
+    runs = sorted({place_of(run) for method in methods for run in method.runs})
     check_test_clips(clips, config.final)
     trained_on = check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = choose_jobs(clips, store, config.evaluation.window)
@@ -128,7 +134,7 @@ def study_robustness(
         raise PosecastError(f"not one clip can be studied: {'; '.join(left_out.values())[:1000]}")
     if any(clip.split == "test" for clip in clips):
         facts = {"out": str(out_path.resolve()), "study": "robustness", "num_clips": len(clips)}
-        record_test_use(runs, facts)
+        record_test_use(own_runs(runs), facts)
     summaries = {
         damage.title: summarise_rows(_rows(jobs, methods, store, config, damage))
         for damage in damages

@@ -10,6 +10,7 @@ import torch
 from made_runs import make_run
 from posecast.cli import main
 from posecast.computing.options import ForecasterOptions
+from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
@@ -211,3 +212,12 @@ def test_from_the_command_line_to_a_page(store, runs, tmp_path, monkeypatch, cap
     assert "no test clip" in capsys.readouterr().err
     assert main(["report", "--out", page]) == 2
     assert "needs the folder of an evaluation" in capsys.readouterr().err
+
+
+def test_lively_forecasts_and_others_do_not_go_into_one_evaluation() -> None:
+    lively, restful = (
+        Method.of_runs("a", "forecast", [], lively=lively, poses=LastPose())
+        for lively in (True, False)
+    )
+    assert lively.origin == {"runs": []}  # as it was before there was a choice
+    assert restful.origin == {"runs": [], "lively": False}

@@ -31,8 +31,8 @@ _HEADERS = {
     b"referrer-policy": b"no-referrer",
 }
 _CLOSED = ("/proxy=", "/vibe-", "/deep_link", "/run-history/", "/monitoring", "/dev/")
-_LAST_PORT = 65535
 """Parts of Gradio that nothing here uses."""
+_LAST_PORT = 65535
 
 
 def is_local(host: str) -> bool:

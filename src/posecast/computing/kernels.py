@@ -117,8 +117,9 @@ def _means(
     tile, grid = tiles(count, channels)
     num_sums = _num_sums(count, tile[0])
     sums = torch.empty(num_sums, 2, channels, dtype=torch.float32, device=x.device)
-    told = (x, above, moments, shift, sums, count, channels, num_sums, eps, back, len(moments))
-    _partial_sums[(grid[1], num_sums)](*told, *tile, num_warps=WARPS)
+    maps, told = (x, above, moments, shift, sums), (count, channels, num_sums, eps, back)
+    parts = len(moments) if back else 1  # forwards there are no moments yet
+    _partial_sums[(grid[1], num_sums)](*maps, *told, parts, *tile, num_warps=WARPS)
     return sums if count <= _SMALL else _total(sums)
 
 

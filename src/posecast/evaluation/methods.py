@@ -67,9 +67,12 @@ class Method:
             raise PosecastError(f"a method cannot be called {self.name!r}; choose another name")
 
     @classmethod
-    def of_runs(cls, name: str, kind: Kind, runs: Sequence[Path], **parts: Any) -> "Method":
+    def of_runs(
+        cls, name: str, kind: Kind, runs: Sequence[Path], *, lively: bool = True, **parts: Any
+    ) -> "Method":
         """One that was loaded from these; `parts` are fields by their names."""
-        origin = {"runs": [_describe(run) for run in runs]}
+        origin: dict[str, Any] = {"runs": [_describe(run) for run in runs]}
+        origin |= {} if lively else {"lively": False}  # not one evaluation with lively forecasts
         return cls(name, kind, **parts, runs=tuple(runs), origin=origin)
 
     def check_shown(self, num_past: int, stride: int, clips: Iterable[StoredClip]) -> None:

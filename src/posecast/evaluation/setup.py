@@ -50,7 +50,8 @@ def load_methods(choice: MethodChoice, store: Store) -> list[Method]:
         forecaster = Forecaster.load(path, image_run, choice.run_on)
         parts = {"poses": forecaster.poses, "drawer": forecaster.drawer}
         title = "forecast" if len(names) == 1 else name
-        methods.append(Method.of_runs(title, "forecast", [path, *drawers], **parts))
+        runs, lively = [path, *drawers], choice.run_on.lively
+        methods.append(Method.of_runs(title, "forecast", runs, lively=lively, **parts))
     stored = distinct_names(choice.forecasts)
     methods += [stored_method(*each) for each in zip(choice.forecasts, stored, strict=True)]
     if image_run is not None and choice.oracle:

@@ -4,13 +4,14 @@ Most of a future frame is in the seen ones (`posecast.carrying`): nothing has to
 that, but the person's outline and the composition can be (`networks.carrying`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from posecast.carrying.body_maps import body_maps
@@ -104,26 +105,35 @@ class CarriedDrawer:
         inside = _inside(crop, seen.image_hw) if stops else None
         person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return np.stack(list(self._frames(person, pool, self._maps(future, visible, size))))
+            poses = partial(self._maps, future, visible, size)
+            return np.stack(list(self._frames(person, pool, len(future), poses)))
 
     def _frames(
-        self, person: CarriedPerson, pool: ThreadPoolExecutor, maps: Float[Tensor, "t m d d"]
+        self,
+        person: CarriedPerson,
+        pool: ThreadPoolExecutor,
+        num_frames: int,
+        maps: Callable[[Int[Tensor, " n"]], Float[Tensor, "n m d d"]],
     ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
         """Frames side by side, as many at once as the refinement looks at."""
-        for part in torch.arange(len(maps)).split(BATCH):
+        for part in torch.arange(num_frames).split(BATCH):
             layers = list(pool.map(person.layers, part.tolist()))
             changes: list[FrameChanges | None] = [None] * len(layers)
             if self._network.refinement is not None:
                 tensors = _as_tensors(layers, self._device)
                 with self._autocast():
-                    changes = list(self._network.refinement(tensors, maps[part]).of_frames())
+                    changes = list(self._network.refinement(tensors, maps(part)).of_frames())
             yield from pool.map(person.frame, layers, changes)
 
     def _maps(
-        self, joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], size: float
-    ) -> Float[Tensor, "t m d d"]:
-        places = torch.from_numpy(joints).to(self._device)
-        shown = torch.from_numpy(visible).to(self._device)
+        self,
+        joints: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        size: float,
+        part: Int[Tensor, " n"],
+    ) -> Float[Tensor, "n m d d"]:
+        places = torch.from_numpy(joints)[part].to(self._device)
+        shown = torch.from_numpy(visible)[part].to(self._device)
         return body_maps(places, shown, size, self.skeleton, COARSE // 2)
 
     def _autocast(self) -> torch.autocast:

@@ -32,7 +32,7 @@ class StreamConfig:
     """How many samples there are, and how they are made."""
 
     samples: int = 72_000
-    """Samples in all, 360 kB each in the device's memory."""
+    """Samples in all, 360 kB each in the device's memory: 26 GB. Give less on a smaller one."""
     first: int = 24_000
     """Samples that training begins with."""
     per_step: int = 4
@@ -163,6 +163,7 @@ class SampleStream:
 
     def __enter__(self) -> "SampleStream":
         context, num = multiprocessing.get_context("spawn"), self._config.makers
+        self._threads = cv2.getNumThreads()
         if num:
             cv2.setNumThreads(1)  # the cores are the makers'
         for first in range(num):
@@ -179,6 +180,7 @@ class SampleStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        cv2.setNumThreads(self._threads)
         for maker in self._makers:
             maker.kill()  # it may wait for room in its queue
             maker.join()
