@@ -175,6 +175,24 @@ def keep_seeds(many: Many, rows: Sequence[int], out: Path, made: dict[str, objec
     write_weights(out / "seeds.safetensors", tensors, facts)
 
 
+def advance(
+    many: Many,
+    asked: argparse.Namespace,
+    one_step: Callable[[], Tensor],
+    step: int,
+    done: float,
+) -> int:
+    """Some steps more, `done` of the training behind them; the steps made in all."""
+    warm = min(1.0, (step + 1) / 300)
+    many.rate.fill_(asked.rate * warm * (1 + np.cos(np.pi * done)) / 2)
+    many.together.fill_(float(done >= asked.together))
+    for _ in range(asked.at_once):
+        one_step()
+    if many.rate.device.type == "cuda":
+        torch.cuda.synchronize()
+    return step + asked.at_once
+
+
 def run(
     record: Record,
     one_step: Callable[[], Tensor],
@@ -191,15 +209,7 @@ def run(
         end = min(first + share / sum(asked.turns) * total, began + total)
         step, next_look = 0, first + asked.every
         while (now := clock()) < end:
-            done = (now - first) / (end - first)
-            warm = min(1.0, (step + 1) / 300)
-            many.rate.fill_(asked.rate * warm * (1 + np.cos(np.pi * done)) / 2)
-            many.together.fill_(float(done >= asked.together))
-            for _ in range(asked.at_once):
-                one_step()
-            step += asked.at_once
-            if many.rate.device.type == "cuda":
-                torch.cuda.synchronize()
+            step = advance(many, asked, one_step, step, (now - first) / (end - first))
             if clock() >= next_look:
                 note(f"turn {turn} step {step}: {record.look(turn, step, clock(), False)}")
                 next_look = clock() + asked.every

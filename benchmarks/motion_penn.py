@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from benchmarks.motion_many import keep_seeds
+from benchmarks.motion_many import advance, keep_seeds
 from benchmarks.motion_pack import unpack
 from benchmarks.motion_stacked import Fit, Many, Variant, captured
 from posecast.datasets.penn_action import PAPER_ACTIONS
@@ -201,14 +201,7 @@ def train(
     first, step = clock(), 0
     span = max(until - first, 1e-3)
     while (done := max((clock() - first) / span, step / steps)) < 1:
-        warm = min(1.0, (step + 1) / 300)
-        many.rate.fill_(asked.rate * warm * (1 + np.cos(np.pi * done)) / 2)
-        many.together.fill_(float(done >= asked.together))
-        for _ in range(asked.at_once):
-            one_step()
-        step += asked.at_once
-        if many.rate.device.type == "cuda":
-            torch.cuda.synchronize()
+        step = advance(many, asked, one_step, step, done)
     return step
 
 

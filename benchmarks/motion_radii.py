@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from benchmarks.motion_table import Window, cut
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from benchmarks.motion_table import Window, video_windows
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
@@ -20,19 +19,6 @@ from posecast.motion.basis import HORIZON
 SEEN = (10, 20, 30, 60, 120, 240, None)
 """Frames; None: all."""
 AHEAD = (1, 4, 8, 16, 32, 64)
-
-
-def windows(path: Path, seen: int | None) -> list[Window]:
-    """Those with exactly so many seen frames."""
-    tracks = read_pose_tracks(path)
-    apart = groups_held_out([track.group for track in tracks])
-    return [
-        cut(track, end, 0 if seen is None else end + 1 - seen)
-        for track in tracks
-        if track.group in apart and len(track) > 62
-        for end in range(59, len(track) - 1, 30)
-        if end + 1 >= (seen or 0)
-    ]
 
 
 def is_within(forecaster: MotionForecaster, window: Window) -> Bool[np.ndarray, "t j"]:
@@ -53,7 +39,7 @@ def main() -> None:
     if not isinstance(forecaster, MotionForecaster):
         raise SystemExit(f"{asked.run} is no run of the motion network")
     for seen in SEEN:
-        chosen = windows(asked.tracks, seen)[:: asked.every]
+        chosen = video_windows(asked.tracks, seen)[:: asked.every]
         within, counted = (
             np.stack(each)
             for each in zip(*[(is_within(forecaster, w), w.counted) for w in chosen], strict=True)

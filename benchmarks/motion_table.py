@@ -80,7 +80,8 @@ def clip_windows(store: Store, final: bool) -> list[Window]:
 
 
 def video_windows(path: Path, seen: int | None) -> list[Window]:
-    """Every second of the held-out groups' videos, from two seconds on."""
+    """Every second of the held-out groups' videos, from two seconds on; with so many seen frames,
+    or all."""
     tracks = read_pose_tracks(path)
     apart = groups_held_out([track.group for track in tracks])
     return [
@@ -88,6 +89,7 @@ def video_windows(path: Path, seen: int | None) -> list[Window]:
         for track in tracks
         if track.group in apart and len(track) > 62
         for end in range(59, len(track) - 1, 30)
+        if end + 1 >= (seen or 0)
     ]
 
 
