@@ -155,6 +155,20 @@ def channels_of(pid, channels, COLUMNS: tl.constexpr):
 
 
 @compiled
+def tile_of(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Pixels and channels of this program's tile, and which numbers of it there are."""
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    return rows, columns, (rows < count)[:, None] & known[None]
+
+
+@compiled
+def places_at(rows, columns, channels):
+    """Where the numbers of these pixels and channels are."""
+    return rows[:, None].to(tl.int64) * channels + columns[None]
+
+
+@compiled
 def _added(sums, columns, known, channels, PARTS: tl.constexpr):
     """Both means of these channels, their parts added up."""
     places = tl.arange(0, PARTS)[:, None] * 2 * channels + columns[None]
@@ -237,12 +251,10 @@ def _normalise(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
+    places, known = places_at(rows, columns, channels), columns < channels
     mean, scale = _moments(x, moments, columns, known, channels, eps, PARTS)
     offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    places = rows[:, None].to(tl.int64) * channels + columns[None]
-    inside = (rows < count)[:, None] & known[None]
     value = tl.load(x + places, inside, 0.0).to(tl.float32)
     value = (value - mean[None]) * scale[None] + offset[None]
     tl.store(y + places, tl.maximum(value, 0.0).to(y.dtype.element_ty), inside)
@@ -263,13 +275,11 @@ def _normalise_back(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
+    places, known = places_at(rows, columns, channels), columns < channels
     mean, scale = _moments(x, moments, columns, known, channels, eps, PARTS)
     offset = tl.load(shift + columns, known, 0.0).to(tl.float32)
     flown, along = _added(means, columns, known, channels, PARTS)
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    places = rows[:, None].to(tl.int64) * channels + columns[None]
-    inside = (rows < count)[:, None] & known[None]
     normed = (tl.load(x + places, inside, 0.0).to(tl.float32) - mean[None]) * scale[None]
     flowing = tl.load(above + places, inside, 0.0).to(tl.float32)
     flowing = tl.where(normed + offset[None] > 0, flowing, 0.0)
@@ -289,11 +299,9 @@ def _add_bias(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
+    places, known = places_at(rows, columns, channels), columns < channels
     offset = tl.load(bias + columns, known, 0.0).to(tl.float32)
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    places = rows[:, None].to(tl.int64) * channels + columns[None]
-    inside = (rows < count)[:, None] & known[None]
     value = tl.load(maps + places, inside, 0.0).to(tl.float32) + offset[None]
     if HAS_OTHER:
         value += tl.load(other + places, inside, 0.0).to(tl.float32)

@@ -11,7 +11,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.computing.kernels import WARPS, channels_of, compiled, sizes, tiles
+from posecast.computing.kernels import WARPS, compiled, places_at, sizes, tile_of, tiles
 
 
 class MaxPool2(torch.autograd.Function):
@@ -91,61 +91,50 @@ def _empty(maps: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Ten
 
 
 @compiled
-def _places(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Pixels and channels of this program's tile, and which numbers of it there are."""
-    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    return rows, columns, (rows < count)[:, None] & known[None]
-
-
-@compiled
-def _at(rows, columns, channels):
-    return rows[:, None].to(tl.int64) * channels + columns[None]
-
-
-@compiled
 def _pool(x, y, which, count, channels, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     corner = rows // width * 4 * width + rows % width * 2
-    best = tl.load(x + _at(corner, columns, channels), inside, 0.0)
+    best = tl.load(x + places_at(corner, columns, channels), inside, 0.0)
     number = tl.zeros((ROWS, COLUMNS), tl.uint8)
     for place in tl.static_range(1, 4):
         pixel = corner + place // 2 * 2 * width + place % 2
-        value = tl.load(x + _at(pixel, columns, channels), inside, 0.0)
+        value = tl.load(x + places_at(pixel, columns, channels), inside, 0.0)
         above = (value > best) | (value != value)  # numbers that are none go on, as torch's do
         best, number = tl.where(above, value, best), tl.where(above, place, number)
-    tl.store(y + _at(rows, columns, channels), best, inside)
-    tl.store(which + _at(rows, columns, channels), number.to(tl.uint8), inside)
+    tl.store(y + places_at(rows, columns, channels), best, inside)
+    tl.store(which + places_at(rows, columns, channels), number.to(tl.uint8), inside)
 
 
 @compiled
 def _pool_back(
     above, which, gradient, count, channels, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     corner = rows // width * 4 * width + rows % width * 2
-    flowing = tl.load(above + _at(rows, columns, channels), inside, 0.0)
-    number = tl.load(which + _at(rows, columns, channels), inside, 0)
+    flowing = tl.load(above + places_at(rows, columns, channels), inside, 0.0)
+    number = tl.load(which + places_at(rows, columns, channels), inside, 0)
     for place in tl.static_range(4):
         pixel = corner + place // 2 * 2 * width + place % 2
         value = tl.where(number == place, flowing, 0.0).to(gradient.dtype.element_ty)
-        tl.store(gradient + _at(pixel, columns, channels), value, inside)
+        tl.store(gradient + places_at(pixel, columns, channels), value, inside)
 
 
 @compiled
 def _add_doubled(
     upper, lower, count, channels, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     across, down = rows % (2 * width), rows // (2 * width) % (2 * height)
     first = rows // (4 * width * height) * height
-    total = tl.load(upper + _at(rows, columns, channels), inside, 0.0).to(tl.float32)
+    total = tl.load(upper + places_at(rows, columns, channels), inside, 0.0).to(tl.float32)
     for place in tl.static_range(4):  # of which two or all are one pixel, on even rows or columns
         row = tl.minimum(down // 2 + down % 2 * (place // 2), height - 1)
         column = tl.minimum(across // 2 + across % 2 * (place % 2), width - 1)
         pixel = (first + row) * width + column
-        total += 0.25 * tl.load(lower + _at(pixel, columns, channels), inside, 0.0).to(tl.float32)
-    tl.store(upper + _at(rows, columns, channels), total.to(upper.dtype.element_ty), inside)
+        total += 0.25 * tl.load(lower + places_at(pixel, columns, channels), inside, 0.0).to(
+            tl.float32
+        )
+    tl.store(upper + places_at(rows, columns, channels), total.to(upper.dtype.element_ty), inside)
 
 
 @compiled
@@ -160,7 +149,7 @@ def _share(place, at, side):
 def _halve_back(
     above, gradient, count, channels, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     across, down = rows % width, rows // width % height
     first = rows // (width * height) * 2 * height
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
@@ -168,9 +157,11 @@ def _halve_back(
         row, column = 2 * down + place // 3 - 1, 2 * across + place % 3 - 1
         share = _share(place // 3 - 1, down, height) * _share(place % 3 - 1, across, width)
         pixel = (first + tl.maximum(row, 0)) * 2 * width + tl.maximum(column, 0)
-        value = tl.load(above + _at(pixel, columns, channels), inside, 0.0).to(tl.float32)
+        value = tl.load(above + places_at(pixel, columns, channels), inside, 0.0).to(tl.float32)
         total += share[:, None] * value
-    tl.store(gradient + _at(rows, columns, channels), total.to(gradient.dtype.element_ty), inside)
+    tl.store(
+        gradient + places_at(rows, columns, channels), total.to(gradient.dtype.element_ty), inside
+    )
 
 
 @compiled
@@ -178,22 +169,22 @@ def _near(maps, rows, columns, step, channels, inside):
     """Of the channel `step` further on; 0 beyond the first and the last."""
     near = columns + step
     known = inside & ((near >= 0) & (near < channels))[None]
-    return tl.load(maps + _at(rows, near, channels), known, 0.0).to(tl.float32)
+    return tl.load(maps + places_at(rows, near, channels), known, 0.0).to(tl.float32)
 
 
 @compiled
 def _normalise_response(
     x, y, divisor, count, channels, alpha, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     squares = tl.zeros((ROWS, COLUMNS), tl.float32)
     for step in tl.static_range(-2, 3):
         near = _near(x, rows, columns, step, channels, inside)
         squares += near * near
     below = 1.0 + alpha * squares
     value = _near(x, rows, columns, 0, channels, inside) * tl.exp2(-0.75 * tl.log2(below))
-    tl.store(y + _at(rows, columns, channels), value.to(y.dtype.element_ty), inside)
-    tl.store(divisor + _at(rows, columns, channels), below, inside)
+    tl.store(y + places_at(rows, columns, channels), value.to(y.dtype.element_ty), inside)
+    tl.store(divisor + places_at(rows, columns, channels), below, inside)
 
 
 @compiled
@@ -208,7 +199,7 @@ def _response_back(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    rows, columns, inside = _places(count, channels, ROWS, COLUMNS)
+    rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     shared = tl.zeros((ROWS, COLUMNS), tl.float32)
     for step in tl.static_range(-2, 3):
         flowing = _near(above, rows, columns, step, channels, inside)
@@ -218,4 +209,6 @@ def _response_back(
     below = tl.maximum(_near(divisor, rows, columns, 0, channels, inside), 1.0)
     own = _near(above, rows, columns, 0, channels, inside) * tl.exp2(-0.75 * tl.log2(below))
     value = own - 1.5 * alpha * shared * _near(x, rows, columns, 0, channels, inside)
-    tl.store(gradient + _at(rows, columns, channels), value.to(gradient.dtype.element_ty), inside)
+    tl.store(
+        gradient + places_at(rows, columns, channels), value.to(gradient.dtype.element_ty), inside
+    )
