@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -174,6 +175,23 @@ def test_ctrl_c(capsys, monkeypatch):
     status, _, err = run(capsys, "predict")
     assert status == 130
     assert "stopped" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+@pytest.mark.parametrize("words", ["--help", "forecast --help", "models"])
+def test_whoever_reads_may_stop_reading(words):
+    command = f"{sys.executable} -m posecast.cli {words} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("141", "")
+
+
+def test_broken_pipes_of_the_program_are_not_hidden(monkeypatch):
+    def break_a_pipe(words, program):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "load_command", lambda command: break_a_pipe)
+    with pytest.raises(BrokenPipeError):
+        main(["models"])
 
 
 def test_errors_of_the_program_are_not_hidden(monkeypatch):

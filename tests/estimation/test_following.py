@@ -128,6 +128,14 @@ def test_of_several_people_who_moves_is_followed_and_others_on_request():
         follow(frames, NearestEstimator(), person=3)
 
 
+def test_whom_a_cut_showed_for_a_moment_is_nobody_to_choose():
+    before = frame_with((30, 30, 30, 60))
+    after = [frame_with((130, 30, 30, 60))] * 20
+    followed = follow([before, *after], NearestEstimator())
+    assert followed.people is None
+    assert np.abs(followed.joints_px[-1] - joints_of((130, 30, 30, 60))).max() < 3
+
+
 def test_whoever_is_found_a_little_later_is_followed_from_the_first_frame():
     frames = [frame_with(box) for box in boxes(20)]
     estimator = RedEstimator()

@@ -114,7 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="posecast: %(message)s", level=logging.WARNING)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _has_lost_its_reader():
+            raise
+        return 141  # as a shell says of what ended so
     except KeyboardInterrupt as stop:
         what = str(stop) or "the same command goes on where it was"
         print(f"posecast: stopped; {what}", file=sys.stderr)
@@ -125,6 +132,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
         return 2
+
+
+def _has_lost_its_reader() -> bool:
+    """Whether whoever read what is printed (`| head`) had enough; Python then prints no more."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _run(words: list[str]) -> int:

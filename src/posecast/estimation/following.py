@@ -28,6 +28,8 @@ Box = tuple[float, float, float, float]
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
 _MUCH_SURER = 1.15
+_STAYS = 0.3
+"""Share of the watched frames in which others than one must be: a cut may have shown them."""
 _MOST_HELD_BYTES = 2**27
 _FORGET = 4
 """Patiences after which somebody who looks different is followed too."""
@@ -156,6 +158,7 @@ class _Follower:
         hw = (watched[0].shape[0], watched[0].shape[1])
         tracks = sorted(self._watch(watched), key=lambda track: -track.score(hw))
         tracks = [each for each in tracks if each.sureness >= self._options.find_from]
+        tracks = [each for each in tracks if each.share >= _STAYS] or tracks
         people = distinct([each.last for each in tracks])
         # Some may have come to follow the same person as an earlier one.
         tracks = [each for each in tracks if any(each.last is pose for pose in people)]

@@ -68,6 +68,11 @@ class Track:
         """Of the surest of its poses."""
         return max(pose.sureness for pose in self.poses if pose is not None)
 
+    @property
+    def share(self) -> float:
+        """Of the frames, those in which it was found."""
+        return sum(pose is not None for pose in self.poses) / len(self.poses)
+
     def follow(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
         """The person in the next frame; None where it is not found."""
         looks = [self._look(frame, self._box, self._options.room)]
@@ -95,8 +100,7 @@ class Track:
         middle = there[len(there) // 2]
         moves = [distance(pose, middle) for pose in there]
         motion = np.mean([min(move / _MOVES, 1.0) for move in moves if np.isfinite(move)])
-        share = len(there) / len(self.poses)
-        return share * float(np.mean([prominence(pose, hw) for pose in there]) * (1 + motion))
+        return self.share * float(np.mean([prominence(pose, hw) for pose in there]) * (1 + motion))
 
     def _look(
         self, frame: UInt8[np.ndarray, "h w 3"], box: Float[np.ndarray, "4"], room: float
