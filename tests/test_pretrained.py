@@ -14,9 +14,10 @@ from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions
 from posecast.media.grey_levels import to_network
+from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import load_network, resolve
 from posecast.networks.movenet import MoveNet, MoveNetConfig
-from posecast.pretrained import DEFAULT_ESTIMATOR, SHIPPED, shipped_file
+from posecast.pretrained import DEFAULT_ESTIMATOR, DEFAULT_FORECASTER, SHIPPED, shipped_file
 from posecast.records.weights import read_facts, read_tensors, write_weights
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -61,6 +62,15 @@ def test_a_damaged_or_missing_file_is_refused(copy):
     copy.unlink()
     with pytest.raises(PosecastError, match="is missing: install posecast again"):
         PoseEstimator.pretrained()
+
+
+def test_who_may_read_a_weight_file_is_for_the_system_to_say(tmp_path):
+    shipped, base = (SHIPPED[name].path for name in (DEFAULT_ESTIMATOR, DEFAULT_FORECASTER))
+    files = [tmp_path / name for name in ("plain", "weights.safetensors", "base.safetensors")]
+    files[0].touch()
+    write_weights(files[1], read_tensors(shipped), read_facts(shipped))
+    MotionBase.load(base.with_name(BASE_FILE)).save(files[2])
+    assert len({path.stat().st_mode for path in files}) == 1
 
 
 def test_a_file_of_another_kind_version_or_skeleton_is_refused(copy, tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int8
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import Tensor
 
 from posecast.errors import PosecastError
@@ -190,7 +190,7 @@ class MotionBase:
         arrays = {"mirror": self.mirror.cpu().numpy().astype(np.int32)}
         for name, packed in self.packed.items():
             arrays |= {f"{name}.{key}": value for key, value in vars(packed).items()}
-        save_file(arrays, path, {"format": _FORMAT, **self.facts})
+        Path(path).write_bytes(save(arrays, {"format": _FORMAT, **self.facts}))
 
     @classmethod
     def load(cls, path: str | Path) -> "MotionBase":

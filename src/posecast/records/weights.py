@@ -84,18 +84,13 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: WeightsFacts
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     entries = {"format_version": FORMAT_VERSION, **config_to_dict(facts)}
     metadata = {name: _to_text(value) for name, value in entries.items()}
-    write_safely(path, lambda partial: _save(whole, partial, metadata))
+    # The library's own files are the owner's alone to read.
+    content = safetensors.torch.save(whole, metadata)
+    write_safely(path, lambda partial: partial.write_bytes(content))
 
 
 def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    try:
-        safetensors.torch.save_file(tensors, path, metadata=metadata)
-    except safetensors.SafetensorError as error:
-        raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
