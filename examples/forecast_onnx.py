@@ -25,14 +25,14 @@ while (read := film.read())[0]:
     frames = [*frames[1 - facts["most_pictures"] :], read[1][..., ::-1]]
     known = run("follow", known | {"frame": frames[-1]})
     poses.append((known["joints_px"], known["visible"]))
+if not any(visible.any() for _, visible in poses):
+    sys.exit(f"{video}: not a video, or nobody in it")
 joints, visible = (np.stack(each) for each in zip(*poses, strict=True))
-
 rate = film.get(cv2.CAP_PROP_FPS) / facts["fps"]  # what the forecaster reads, the last pose last
 rows = np.arange(len(joints) - 1, -1, -rate)[: facts["most_past"]].round().astype(int)[::-1]
 known = run("forecast", {"past_joints_px": joints[rows][None], "past_visible": visible[rows][None]})
 known |= {"last_joints_px": joints[-len(frames) :], "last_visible": visible[-len(frames) :]}
 known = run("begin", known | {"last_frames": np.stack(frames)})
-
 film = cv2.VideoWriter(out, cv2.VideoWriter.fourcc(*"mp4v"), facts["fps"], frames[-1].shape[1::-1])
 for number in range(facts["horizon"]):
     drawn = run("draw", known | {"numbers": np.array([number])})

@@ -24,7 +24,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_pictures import View, future_frames
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
-from posecast.media.videos import read_video
+from posecast.media.videos import read_video, write_mp4
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
 from posecast.sample import SAMPLE
@@ -165,6 +165,18 @@ def test_the_example_needs_no_torch(exported: Path, tmp_path: Path) -> None:
     assert np.median(apart, axis=(1, 2)).max() < 6, "the room stays, but for what coding loses"
     moved = (apart > 40).mean(axis=(1, 2))
     assert moved[0] < 0.01 < moved[20] < 0.2, "the person moves"
+
+
+@pytest.mark.slow
+def test_the_example_says_where_nobody_is_or_no_video(exported: Path, tmp_path: Path) -> None:
+    write_mp4(tmp_path / "nobody.mp4", [np.full((96, 128, 3), 90, np.uint8)] * 4, 30.0)
+    (tmp_path / "text.mp4").write_text("no video")
+    for name in ("nobody.mp4", "text.mp4", "missing.mp4"):
+        asked = [sys.executable, EXAMPLE, exported, tmp_path / name, tmp_path / "future.mp4"]
+        done = subprocess.run([str(each) for each in asked], capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert f"{name}: not a video, or nobody in it" in done.stderr
+    assert not (tmp_path / "future.mp4").exists()
 
 
 def run_chain(folder: Path, part: str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
