@@ -162,7 +162,7 @@ def _estimate_poses(
     first = list(itertools.islice(frames, 1))
     if skipped and not first:
         raise PosecastError(
-            f"{video}: ends before {skipped / config.fps:.2f} s; cannot forecast from {from_s} s on"
+            f"{video}: lasts less than {skipped / config.fps:.2f} s; cannot forecast from {from_s} s on"
         )
     fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
     kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
