@@ -174,7 +174,6 @@ def test_which_person(here):
         ("missing.csv", "no such keypoint file"),
         ("squat.csv --person 3", "no person 3, it has 2"),
         ("squat.csv --steps 0", "give 1 or more"),
-        ("squat.csv --fps 400", "the pose model needs"),
         ("squat.csv --out squat.csv", "is the file to forecast"),
         ("squat.csv --seconds -1", "must be 0 or more"),
         ("tail.csv", "none of the points"),
@@ -182,11 +181,16 @@ def test_which_person(here):
 )
 def test_errors_say_what_to_do(here, capsys, words, message):
     Path("tail.csv").write_text("frame,joint,x,y\n0,tail,3,4\n")
-    if "400" in words:
-        Path("squat.csv").write_text("\n".join(Path("squat.csv").read_text().splitlines()[:900]))
     assert main(["forecast-poses", *words.split()]) == 2
     assert message in capsys.readouterr().err
     assert not list(here.glob("*-future*"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_pose_or_two_have_a_future(count):
+    forecast = posecast.forecast_keypoints(track_of(names_of(PENN_ACTION), count), steps=20)
+    assert forecast.points.shape[:2] == (1, 20)
+    assert np.isfinite(forecast.points).all()
 
 
 def test_tracks_of_no_frames_or_joints_are_refused():

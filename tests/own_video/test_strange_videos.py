@@ -4,6 +4,7 @@ import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,21 @@ from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
+
+
+def write_late(path: Path, frames: list[np.ndarray], start_s: int) -> Path:
+    """The first frame is shown at `start_s`, as in a part cut out of a longer recording."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("vp9" if path.suffix == ".webm" else "libx264", rate=30)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = 30 * start_s + number, Fraction(1, 30)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
 
 CONFIG = OwnVideoConfig(steps=3, view_height=60, panels=True)
 RED = EstimatedPoses(RedEstimator())
@@ -245,3 +261,12 @@ def test_cases_of_strangers(forecaster, shared, video, keypoints):
     assert both.sum() > 35
     np.testing.assert_allclose(result.seen.joints_px[both], expected.seen.joints_px[both], atol=0.6)
     assert result.note == ""
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.webm", "late.mp4"])
+def test_a_video_may_begin_late(forecaster, tmp_path, name):
+    frames = [frame_with((20 + 3 * t, 30, 24, 48)) for t in range(COUNT)]
+    video = write_late(tmp_path / name, frames, start_s=5)
+    assert videos.probe_video(video).duration_s == pytest.approx(COUNT / 30, abs=0.05)
+    result = forecast_video(video, forecaster, RED, None, CONFIG)
+    assert result.past_frames == (8, 9, 10, 11)

@@ -198,7 +198,7 @@ class Forecaster:
         if not 0 < num_seen <= num_frames:
             raise PosecastError(f"num_seen is {num_seen}, there are {num_frames} frames")
         num_past, needed = self.needs.num_past, rates.span(self.needs.num_past)
-        if num_seen < needed:
+        if num_seen < needed and self.needs.is_strict:
             raise PosecastError(
                 f"{num_seen} seen frames at {rates.video:g} a second, expected at least {needed}: "
                 f"the pose model was trained to see {num_past} at {rates.model:g} a second"

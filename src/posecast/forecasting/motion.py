@@ -143,7 +143,7 @@ def needs_of(skeleton: Skeleton, base: MotionBase) -> Needs:
             f"the database of motion has {base.num_joints} joints, skeleton {skeleton.name} "
             f"has {skeleton.num_joints}; use the one that the network was trained with"
         )
-    return Needs(skeleton, num_past=RECENT, max_past=MAX_PAST, fps=FPS, any_fps=True)
+    return Needs(skeleton, RECENT, MAX_PAST, fps=FPS, any_fps=True, is_strict=False)
 
 
 def _look_at(seen: SeenVideo) -> Seen:

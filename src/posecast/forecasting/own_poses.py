@@ -162,7 +162,8 @@ def _estimate_poses(
     first = list(itertools.islice(frames, 1))
     if skipped and not first:
         raise PosecastError(
-            f"{video}: lasts less than {skipped / config.fps:.2f} s; cannot forecast from {from_s} s on"
+            f"{video}: lasts less than {skipped / config.fps:.2f} s; cannot forecast from {from_s} "
+            "s on"
         )
     fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
     kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
@@ -255,12 +256,14 @@ def choose_frames(
 ) -> tuple[int, ...]:
     """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
 
-    All frames of the stretch; of a pose model that looks further back than it needs, as many before
-    those as are of use to it. PosecastError says what is missing.
+    All frames of the stretch, which may be shorter where the pose model takes fewer; of one that
+    looks further back than it needs, as many before those as are of use to it. PosecastError says
+    what is missing.
     """
-    span = rates.span(needs.num_past)
+    num_frames, span = len(seen), rates.span(needs.num_past)
     looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
-    num_frames = len(seen)
+    if 0 < num_frames < span and not needs.is_strict:
+        span, looked_at = num_frames, np.arange(num_frames)
     if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
         raise PosecastError(
             f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"

@@ -57,7 +57,7 @@ class Needs:
 
     skeleton: Skeleton
     num_past: int = 10
-    """Seen frames that it needs at least."""
+    """Seen frames that it should be shown at least."""
     max_past: int = 10
     """Seen frames that are of use to it; it may be given fewer, or more."""
     stride: int = 1
@@ -66,6 +66,8 @@ class Needs:
     """Frames a second of those videos; None: not recorded."""
     any_fps: bool = False
     """It brings whatever rate it is shown to its own by itself."""
+    is_strict: bool = True
+    """Fewer than `num_past` it does not take; else a single one will do."""
 
     def check_rate(self, name: str, clips: Iterable[StoredClip]) -> None:
         """PosecastError for clips of a store with another frame rate than it was trained at: it

@@ -123,7 +123,9 @@ def _look(frame: av.VideoFrame, stream: VideoStream) -> Look:
 def _stream_seconds(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    # Matroska counts from zero, wherever the first frame is.
+    start = container.start_time if "matroska" in container.format.name else 0
+    return ((container.duration or 0) - (start or 0)) / av.time_base
 
 
 def _source(path: VideoSource) -> Path | FrameFolder:
@@ -229,7 +231,7 @@ def _check_length(path: Path, container: InputContainer, stream: VideoStream, en
     """
     if stream.duration is not None or len(container.streams) > 1 or not container.duration:
         return
-    stated = container.duration / av.time_base
+    stated = _stream_seconds(container, stream)
     if end < 0.9 * stated:
         raise PosecastError(
             f"{path}: truncated: the file states {stated:.1f} s but ends after {end:.1f} s; "
