@@ -5,9 +5,10 @@
 
 Some of the seeds that `benchmarks.motion_many` left become one network, whose forecasts are their
 mean; or, where SEEDS is the first of several folders, those runs of `posecast train motion` do (the
-others follow as `--runs`). Its 50 and 90 % radii are widened or narrowed, frame by frame, until
-they hold so many of the true joints of validation clips and, with `--tracks`, of videos of held-out
-groups. Weights are stored in half precision.
+others follow as `--runs`). `--moments` adds what `benchmarks.motion_moments` learned. The radii of
+50 and 90 % are widened or narrowed, frame by frame, until they hold so many of the true joints of
+validation clips and, with `--tracks`, of videos of held-out groups. Weights are stored in half
+precision.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from posecast.motion.seen import RECENT
 from posecast.networks.kinds import load_network
 from posecast.networks.motion_residual import QUANTILES, MotionResidual
 from posecast.records.configs import config_to_dict
-from posecast.records.weights import WeightsFacts, write_weights
+from posecast.records.weights import WeightsFacts, read_tensors, write_weights
 from posecast.store.reading import Store
 
 NAME = "motion-forecaster"
@@ -66,12 +67,25 @@ def of_runs(runs: Sequence[Path]) -> tuple[MotionResidual, WeightsFacts]:
     return network, replace(loaded[0].facts, config=config_to_dict(network.config))
 
 
+def with_moments(
+    network: MotionResidual, facts: WeightsFacts, moments: Path
+) -> tuple[MotionResidual, WeightsFacts]:
+    """The same with weights of the own past's moments."""
+    config = replace(network.config, learned_moments=True)
+    weighing = MotionResidual(config)
+    weighing.members.load_state_dict(network.members.state_dict())
+    assert weighing.moments is not None
+    weighing.moments.load_state_dict(read_tensors(moments))
+    return weighing, replace(facts, config=config_to_dict(config))
+
+
 def main() -> None:
     """Write FOLDER/motion-forecaster.safetensors and the database beside it."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("seeds", "database", "store", "folder"):
         flags.add_argument(name, type=Path)
     flags.add_argument("--tracks", type=Path)
+    flags.add_argument("--moments", type=Path)
     flags.add_argument("--runs", type=Path, nargs="*", default=[])
     flags.add_argument("--members", type=int, nargs="+", default=[0, 1])
     asked = flags.parse_args()
@@ -79,6 +93,8 @@ def main() -> None:
         network, facts = of_runs([asked.seeds, *asked.runs])
     else:
         network, facts = joined(asked.seeds, asked.members)
+    if asked.moments:
+        network, facts = with_moments(network, facts, asked.moments)
     base = MotionBase.load(asked.database)
     sets = [clip_windows(Store.open(asked.store), final=False)]
     if asked.tracks:

@@ -1,15 +1,18 @@
 """The traceable forecaster says what the forecaster says, whatever was seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from posecast.clips import SeenVideo
 from posecast.export.motion_graph import MotionGraph
-from posecast.forecasting.loading import load_pose_forecaster
+from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import load_network, resolve
+from posecast.networks.motion_residual import MotionResidual
 from posecast.pretrained import DEFAULT_FORECASTER
 
 AGREE = 1e-4
@@ -17,14 +20,28 @@ AGREE = 1e-4
 
 
 @pytest.fixture(scope="module")
-def forecaster():
-    return load_pose_forecaster(DEFAULT_FORECASTER)
+def base() -> MotionBase:
+    return MotionBase.load(resolve(DEFAULT_FORECASTER).with_name(BASE_FILE))
 
 
 @pytest.fixture(scope="module")
-def graph() -> MotionGraph:
-    base = MotionBase.load(resolve(DEFAULT_FORECASTER).with_name(BASE_FILE))
-    return MotionGraph(load_network(DEFAULT_FORECASTER).network, base).eval()
+def network() -> MotionResidual:
+    """What ships, and moments weighed by random numbers."""
+    shipped = load_network(DEFAULT_FORECASTER, MotionResidual).network
+    torch.manual_seed(0)
+    network = MotionResidual(replace(shipped.config, learned_moments=True))
+    network.members.load_state_dict(shipped.members.state_dict())
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def forecaster(network, base) -> MotionForecaster:
+    return MotionForecaster(network, base)
+
+
+@pytest.fixture(scope="module")
+def graph(network, base) -> MotionGraph:
+    return MotionGraph(network, base).eval()
 
 
 def seen_of(frames: int, hidden: float, period: float, seed: int = 0) -> SeenVideo:
@@ -81,6 +98,19 @@ def test_it_agrees_where_nothing_moves_and_a_joint_is_never_seen(forecaster, gra
     future, _ = said_by(graph, seen)
     expected = forecaster.forecast_poses([seen], HORIZON)[0].joints_px[0]
     assert np.abs(future[0] - expected).max() <= AGREE * size_of(seen)
+
+
+def test_weights_of_moments_matter(forecaster, network, base):
+    plain = MotionResidual(replace(network.config, learned_moments=False))
+    plain.members.load_state_dict(network.members.state_dict())
+    seen = seen_of(100, 0.0, 25)
+
+    mine, other = (
+        each.forecast_poses([seen], HORIZON)[0].joints_px
+        for each in (forecaster, MotionForecaster(plain, base))
+    )
+
+    assert np.abs(mine - other).max() > 0.01 * size_of(seen)
 
 
 def test_what_was_seen_matters(graph):

@@ -16,6 +16,7 @@ from posecast.motion import own_past as past
 from posecast.motion.basis import HORIZON
 from posecast.motion.neighbours import LOOKED_AT, NUM_NEIGHBOURS, MotionBase
 from posecast.motion.seen import BACK, LONGEST_UNSEEN, RECENT
+from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.motion_values import MotionInputs, flip
 from posecast.skeletons import SKELETONS, Skeleton
@@ -43,11 +44,11 @@ class MotionGraph(nn.Module):
         """
         joints, last_seen = _fill_hidden(past_joints_px, past_visible)
         inputs, size, last = _see(joints, past_visible, last_seen)
-        own = _own_past(joints)
+        own = _own_past(joints, self.network.moments)
         others, others_facts = self.others(inputs)
         basis, unit = self.network.basis, size[:, None, None, None]
         inputs |= {
-            "own": _to_cosines(own["mean"] / unit, basis),
+            "own": _to_cosines(own["likely"] / unit, basis),
             "own_best": _to_cosines(own["best"] / unit, basis),
             "own_facts": own["facts"],
             "others": others,
@@ -104,8 +105,8 @@ def _see(
     return inputs, size, last
 
 
-def _own_past(joints: Float[Tensor, "b p j 2"]) -> dict[str, Tensor]:
-    """As `own_past.own_past`: mean and best displacements in pixels, and the facts."""
+def _own_past(joints: Float[Tensor, "b p j 2"], learned: MomentWeights | None) -> dict[str, Tensor]:
+    """As `own_past.own_past`: likely and best displacements in pixels, and the facts."""
     sides = (joints.amax(dim=2) - joints.amin(dim=2)).amax(dim=-1)
     size = _median(sides, torch.ones_like(sides, dtype=torch.bool)) + 1e-6
     unit = size[:, None, None, None]
@@ -116,13 +117,16 @@ def _own_past(joints: Float[Tensor, "b p j 2"]) -> dict[str, Tensor]:
     ahead = torch.arange(1, HORIZON + 1, device=poses.device)
     moved = _continue(poses, ends[-1:], moments, ahead)[:, 0]
     is_any = (weights[:, 0, :1] > 0)[..., None, None]
-    mean = torch.einsum("bn,bntjc->btjc", weights[:, 0], moved) * is_any
+    shares = weights[:, 0, :, None].expand(-1, -1, HORIZON)
+    if learned is not None:
+        shares = learned(poses, moments[:, 0], errors[:, 0], errors[:, 0] < _HUGE)
+    likely = torch.einsum("bnt,bntjc->btjc", shares, moved) * is_any
     fit = _fit_facts(misfits[:, -1], moments[:, 0], weights[:, 0], errors[:, 0], moved)
     few = _best_moments(misfits[:, :-1], ends[:-1], past.TRIED_MOMENTS)
     trial = _trial_facts(poses, ends[:-1], tried[:-1], few[0], few[1])
     nothing = torch.tensor(past.NO_FACTS, device=poses.device)
     facts = torch.where(is_any[:, :, 0, 0], torch.cat([fit, trial], dim=1), nothing)
-    return {"mean": mean * unit, "best": moved[:, 0] * is_any * unit, "facts": facts}
+    return {"likely": likely * unit, "best": moved[:, 0] * is_any * unit, "facts": facts}
 
 
 def _ends(poses: Float[Tensor, "b p j 2"]) -> tuple[Int[Tensor, " e"], Bool[Tensor, " e"]]:

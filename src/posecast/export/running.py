@@ -56,6 +56,7 @@ class OnnxMotionForecaster(MotionForecaster):
         self.needs = needs_of(skeleton, base)
         self.base = base
         self._lively = lively
+        self._weigh = None  # the exported forecaster weighs by itself
         self._session = model
 
     def _say(

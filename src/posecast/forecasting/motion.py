@@ -18,7 +18,7 @@ from posecast.motion.basis import FPS, from_cosines, to_cosines
 from posecast.motion.bones import hold_limbs
 from posecast.motion.long import go_on
 from posecast.motion.neighbours import MotionBase, Neighbours
-from posecast.motion.own_past import OwnPast, own_past
+from posecast.motion.own_past import OwnPast, Weigh, own_past
 from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, resample, see
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.motion_values import MotionInputs
@@ -59,6 +59,7 @@ class MotionForecaster:
         self.needs = needs_of(SKELETONS[network.config.skeleton], base)
         self._device = device or torch.device("cpu")
         self._network = network.float().eval().to(self._device)
+        self._weigh = None if network.moments is None else network.moments.of_one
         self.base = base
         """The database of motion."""
         self._lively = lively
@@ -67,7 +68,7 @@ class MotionForecaster:
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
     ) -> list[PoseForecast]:
         """As `PoseForecaster`; PosecastError where no joint is visible."""
-        clips = [_look_at(each) for each in seen]
+        clips = [_look_at(each, self._weigh) for each in seen]
         motions = _see_all(clips)
         found = self.base.find(motions)
         moved, radius = self._say(clips, motions, found)
@@ -90,7 +91,7 @@ class MotionForecaster:
         """How far each joint may be from the first future, in pixels: the distances that hold the
         truth in half (0) and in nine tenths (1) of the cases, for every frame of the horizon of
         `motion.basis`."""
-        clip = _look_at(seen)
+        clip = _look_at(seen, self._weigh)
         motions = _see_all([clip])
         return self._say([clip], motions, self.base.find(motions))[1][0] * motions.size_px[0]
 
@@ -106,7 +107,7 @@ class MotionForecaster:
     ) -> MotionInputs:
         size = motions.size_px[:, None, None, None]
         values = {
-            "own": to_cosines(np.stack([clip.own.mean_px for clip in clips]) / size),
+            "own": to_cosines(np.stack([clip.own.likely_px for clip in clips]) / size),
             "own_best": to_cosines(np.stack([clip.own.best_px for clip in clips]) / size),
             "own_facts": np.stack([clip.own.facts for clip in clips]),
             "others": found.mean,
@@ -146,7 +147,7 @@ def needs_of(skeleton: Skeleton, base: MotionBase) -> Needs:
     return Needs(skeleton, RECENT, MAX_PAST, fps=FPS, any_fps=True, is_strict=False)
 
 
-def _look_at(seen: SeenVideo) -> Seen:
+def _look_at(seen: SeenVideo, weigh: Weigh | None) -> Seen:
     """PosecastError where no joint is visible."""
     if not seen.visible.any():
         raise PosecastError("no joint is visible in the seen frames: nothing to forecast from")
@@ -156,7 +157,7 @@ def _look_at(seen: SeenVideo) -> Seen:
     joints, visible = joints[-MAX_PAST:], visible[-MAX_PAST:]
     if not visible.any():  # joints seen in single frames alone
         joints, visible = filled[-1:], np.any(seen.visible, axis=0)[None]
-    return Seen(joints, visible, own_past(joints, visible))
+    return Seen(joints, visible, own_past(joints, visible, weigh=weigh))
 
 
 def _see_all(clips: Sequence[Seen]) -> SeenMotion:

@@ -2,11 +2,12 @@
 
 Moments of the seen motion are compared with its end: poses about their mean joint, and velocities,
 the latest frames weighing most. What came after the best of them is what comes now, repeated where
-the moment lies nearer than the horizon. Nothing is learned here. How well the moments fit comes
-along, and how well this would have forecast the last seconds that were seen, so that a network can
-learn when to trust it.
+the moment lies nearer than the horizon. Nothing is learned here; what the moments count can be
+(`networks.moment_weights`). How well the moments fit comes along, and how well this would have
+forecast the last seconds that were seen, so that a network can learn when to trust it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ VELOCITY_WEIGHT = 4.0
 VELOCITY_FRAMES = 4
 SHORTEST_PERIOD = 6
 WARM_UP = 4
+FEWEST_FRAMES = WARM_UP + SHORTEST_PERIOD + 1
 SOFTNESS = 0.5
 PULL_FRAMES = 90.0
 _APART = 4
@@ -38,6 +40,11 @@ SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
 NO_FACTS = (0.0, 3.0, 3.0, *[0.0] * (NUM_FACTS - 3))
 
 
+Weigh = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Float[np.ndarray, "n t"]]
+"""Poses (p, j, 2) in sizes of the body, moments (n), best first, their misfits (n) and whether they
+count (n) to what each of them counts over the horizon."""
+
+
 @dataclass(frozen=True)
 class OwnPast:
     """Continuations of one motion; displacements from its last pose in pixels."""
@@ -46,6 +53,8 @@ class OwnPast:
     """One a moment, best first; none where too little was seen."""
     weights: Float[np.ndarray, " n"]
     """They add up to 1."""
+    likely_px: Float[np.ndarray, "t j 2"]
+    """What comes now: the mean as `weigh` has it, else `mean_px`."""
     moments: Int[np.ndarray, " n"]
     """Frames of the past that they continue."""
     facts: Float[np.ndarray, " 23"]
@@ -82,9 +91,10 @@ def own_past(
     past_px: Float[np.ndarray, "p j 2"],
     past_visible: Bool[np.ndarray, "p j"],
     steps: int = HORIZON,
+    weigh: Weigh | None = None,
 ) -> OwnPast:
-    """Continue a seen motion (at `basis.FPS`) as it went on before."""
-    if len(past_px) < WARM_UP + SHORTEST_PERIOD + 1:
+    """Continue a seen motion (at `basis.FPS`) as it went on before; `weigh` is of `HORIZON`."""
+    if len(past_px) < FEWEST_FRAMES:
         return _nothing(past_px.shape[1], steps)
     poses = fill_hidden(past_px[None], past_visible[None])[0][0]
     size = float(np.median((poses.max(axis=1) - poses.min(axis=1)).max(axis=-1))) + 1e-6
@@ -95,14 +105,19 @@ def own_past(
     misfit = _misfits(poses, ends)
     moments = _best_moments(misfit, ends)
     errors = np.take_along_axis(misfit, moments, axis=1)
-    weights = _weights(errors, ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP)
+    counted = np.arange(errors.shape[1]) < ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP
+    weights = _weights(errors, counted)
     moved = _continue(poses, ends[-1:], moments[-1:], np.arange(1, steps + 1))[0]
     fit = _fit_facts(misfit[-1], moments[-1], weights[-1], moved)
     few = np.s_[:-1, :TRIED_MOMENTS]
     trial = _trial_facts(poses, ends[:-1], moments[few], weights[few])
     some = weights[-1] > 0
     facts = np.concatenate([fit, trial]).astype(np.float32)
-    return OwnPast(moved[some] * size, weights[-1][some], moments[-1][some], facts)
+    shares = weights[-1, :, None]
+    if weigh is not None:
+        shares = weigh(poses, moments[-1], errors[-1], counted[-1])
+    likely = (shares[..., None, None] * moved).sum(axis=0) * size
+    return OwnPast(moved[some] * size, weights[-1][some], likely, moments[-1][some], facts)
 
 
 def _misfits(
@@ -149,12 +164,12 @@ def _usable(num_frames: int, ends: Int[np.ndarray, " e"]) -> Bool[np.ndarray, "e
 
 
 def _weights(
-    errors: Float[np.ndarray, "e n"], usable: Int[np.ndarray, "e 1"]
+    errors: Float[np.ndarray, "e n"], counted: Bool[np.ndarray, "e n"]
 ) -> Float[np.ndarray, "e n"]:
-    """Of moments, best first, of which only the first `usable` count."""
+    """Of moments, best first."""
     best = errors[:, :1]
     weights = np.exp(-(errors - best) / (SOFTNESS * best + 1e-9))
-    weights = np.where(np.arange(errors.shape[1]) < usable, weights, 0)
+    weights = np.where(counted, weights, 0)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -233,4 +248,4 @@ def _trial_facts(
 def _nothing(num_joints: int, steps: int) -> OwnPast:
     moved = np.zeros((0, steps, num_joints, 2), np.float32)
     facts = np.array(NO_FACTS, np.float32)
-    return OwnPast(moved, np.zeros(0, np.float32), np.zeros(0, int), facts)
+    return OwnPast(moved, np.zeros(0, np.float32), moved.sum(axis=0), np.zeros(0, int), facts)

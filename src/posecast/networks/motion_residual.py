@@ -26,6 +26,7 @@ from posecast.errors import PosecastError
 from posecast.motion import neighbours, own_past
 from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
 from posecast.motion.seen import BACK, RECENT
+from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_values import MotionInputs, MotionOutputs, flip
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import SKELETONS
@@ -66,6 +67,8 @@ class MotionResidualConfig:
     """Actions that the network tells apart on the way; none: it does not."""
     own_past: bool = True
     """Read the continuation of one's own past."""
+    learned_moments: bool = False
+    """Whether what the own past's moments count was learned, apart from all else."""
     neighbours: bool = True
     """Read what others did next."""
     older_frames: bool = True
@@ -268,6 +271,9 @@ class MotionResidual(nn.Module):
         mirror = torch.tensor(SKELETONS[config.skeleton].mirror)
         self.register_buffer("mirror", mirror, persistent=False)
         self.members = nn.ModuleList(MotionMember(config) for _ in range(config.members))
+        self.moments: MomentWeights | None = None
+        if config.learned_moments:
+            self.moments = MomentWeights().requires_grad_(False)
 
     @property
     def basis(self) -> Float[Tensor, "t m"]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from posecast.computing.options import Flat
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.errors import PosecastError
 from posecast.motion.basis import FPS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import RECENT
@@ -90,6 +91,11 @@ def train_motion(
     PosecastError where things do not fit. The best score is the error as a share of the last
     pose's, a mean over frames and over kinds of windows.
     """
+    if config.model.learned_moments:
+        raise PosecastError(
+            "model.learned_moments is for networks that are trained already: train without it, "
+            "then see benchmarks/motion_moments.py"
+        )
     store = Store.open(store_path)
     check_store_skeleton(store, config.model.skeleton)
     chosen = choose_clips(config, store)

@@ -1,0 +1,86 @@
+"""What the own past's moments count: learned from people who change their tempo."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.motion_moments import learn
+from motion.moving_people import people
+from posecast.motion.own_past import own_past
+from posecast.motion.tracks import MotionTrack
+from posecast.networks.moment_weights import MomentWeights, moment_facts
+
+
+def slowing(number: int, motion: MotionTrack) -> MotionTrack:
+    """Somebody who moves half as fast again in the first half as in the second, with jitter."""
+    frames = np.concatenate([np.arange(100) * 1.5, 150 + np.arange(100)]).astype(int)
+    jitter = np.random.default_rng(number).normal(0, 0.3, (200, 13, 2))
+    joints = (motion.joints_px[frames] + jitter).astype(np.float32)
+    return replace(motion, joints_px=joints, visible=motion.visible[:200])
+
+
+TRACKS = [slowing(*each) for each in enumerate(people(8, 250, is_clip=False))]
+
+
+@pytest.fixture(scope="module")
+def learned():
+    torch.set_num_threads(1)
+    return learn(TRACKS, seed=0, steps=150)
+
+
+def error(track, weigh) -> float:
+    past, came = track.joints_px[:150], track.joints_px[150:182]
+    moved = own_past(past, track.visible[:150], weigh=weigh).likely_px[:32]
+    return float(np.abs(past[-1] + moved - came).mean())
+
+
+def test_they_find_the_present_tempo_of_people_that_they_do_not_know(learned):
+    _, apart = learned
+    weighed = [error(track, each.of_one) for track, each in zip(TRACKS, apart, strict=True)]
+    fixed = [error(track, None) for track in TRACKS]
+
+    assert np.mean(weighed) < 0.5 * np.mean(fixed)
+
+
+def test_each_track_has_weights_that_were_learned_without_its_group(learned):
+    in_use, apart = learned
+
+    assert len({id(each) for each in (in_use, *apart)}) == 5
+    assert all(apart[number] is apart[number + 4] for number in range(4))
+
+
+def test_the_same_is_learned_again(learned):
+    again = learn(TRACKS, seed=0, steps=150)[0]
+
+    for mine, other in zip(learned[0].parameters(), again.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none():
+    torch.manual_seed(0)
+    poses, moments = torch.randn(2, 120, 13, 2), torch.randint(4, 110, (2, 50))
+    counted = torch.rand(2, 50) < 0.6
+
+    weights = MomentWeights()(poses, moments, torch.rand(2, 50), counted)
+
+    assert weights.shape == (2, 50, 64)
+    assert torch.allclose(weights.sum(dim=1), torch.ones(2, 64), atol=1e-5)
+    assert not weights[~counted].any()
+
+
+def test_a_moment_is_compared_with_the_last_frame_by_poses_and_velocities():
+    """Known answers: a pose that is off by 0.1 in every coordinate of half of the joints."""
+    poses = torch.zeros(1, 200, 2, 2)
+    poses[:, :100, 0] = 0.1
+    counted = torch.ones(1, 2, dtype=torch.bool)
+
+    facts = moment_facts(poses, torch.tensor([[90, 190]]), torch.tensor([[0.1, 0.1]]), counted)[0]
+
+    about = 2 * 0.05**2  # about the mean joint both are off by 0.05 in two coordinates
+    assert facts[0, :3].exp() == pytest.approx(torch.full((3,), about + 1e-4), rel=1e-3)
+    assert facts[1, 0].exp() == pytest.approx(1e-4, rel=1e-3)
+    assert facts[0, 3:9].exp() == pytest.approx(torch.full((6,), 1e-4), rel=1e-2)
+    assert facts[:, -3] == pytest.approx(torch.log(torch.tensor([109.0, 9.0])))
+    assert facts[0, -2] == pytest.approx(0.05 * 2**0.5, rel=1e-4)
