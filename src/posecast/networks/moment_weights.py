@@ -76,27 +76,33 @@ def moment_facts(
     the other moments; how long ago it was, how far the body has gone since, and its misfit beside
     the best one's. Poses are in sizes of the body."""
     last, device = poses.shape[1] - 1, poses.device
-    back = torch.arange(_BACK + max(_STRIDES), device=device)
-    frames = moments[..., None] - back
-    flat = poses.flatten(2)
-    rows = frames.clamp(min=0).flatten(1)[..., None].expand(-1, -1, flat.shape[2])
-    was = flat.gather(1, rows).unflatten(1, frames.shape[1:]).unflatten(3, poses.shape[2:])
-    off = was - poses[:, (last - back).clamp(min=0)][:, None]
-    near = off[:, :, :_BACK]
-    differences = [(0, near - near.mean(dim=3, keepdim=True))]
-    for stride in _STRIDES:
-        faster = near - off[:, :, stride : _BACK + stride]
-        differences.append((stride, faster * (_SPEED_WEIGHT / stride)))
-    memory = torch.tensor(_MEMORIES, device=device) ** back[:_BACK, None]
+    back = torch.arange(_BACK, device=device)
+    frames = moments[:, None] - back[:, None]
+    memory = torch.tensor(_MEMORIES, device=device)[:, None] ** back
     far = []
-    for stride, difference in differences:
-        there = (frames[:, :, :_BACK] >= stride).float()
-        squares = difference.square().sum(dim=4).mean(dim=3) * there
-        far.append(squares @ memory / (there @ memory).clamp(min=1e-6))
-    logs = torch.log(torch.cat(far, dim=2) + 1e-4)
+    for stride, features in _compared(poses):
+        recent = features[:, (last - back).clamp(min=0)]
+        squares, recents = features.square().sum(dim=2), recent.square().sum(dim=2)
+        distances = squares[:, None] + recents[..., None] - 2 * recent @ features.transpose(1, 2)
+        there = (frames >= stride).float()
+        along = distances.clamp(min=0).gather(2, frames.clamp(min=0)) * there
+        far.append(memory @ along / (memory @ there).clamp(min=1e-6) / poses.shape[2])
+    logs = torch.log(torch.cat(far, dim=1).transpose(1, 2) + 1e-4)
     shown = counted[..., None].float()
     mean = (logs * shown).sum(dim=1, keepdim=True) / shown.sum(dim=1, keepdim=True).clamp(min=1)
     age = torch.log((last - moments).clamp(min=1).float())
-    gone = off[:, :, 0].mean(dim=2).norm(dim=-1)
+    middle = poses.mean(dim=2)
+    places = middle.gather(1, moments[..., None].expand(-1, -1, 2))
+    gone = (places - middle[:, -1:]).norm(dim=-1)
     worse = torch.log((misfits + 1e-5) / (misfits[:, :1] + 1e-5))
     return torch.cat([logs, logs - mean, torch.stack([age, gone, worse], dim=2)], dim=2)
+
+
+def _compared(poses: Float[Tensor, "b p j 2"]) -> list[tuple[int, Float[Tensor, "b p d"]]]:
+    """Poses about their mean joint, and velocities; from which frame on there are any."""
+    frames, flat = torch.arange(poses.shape[1], device=poses.device), poses.flatten(2)
+    found = [(0, (poses - poses.mean(dim=2, keepdim=True)).flatten(2))]
+    for stride in _STRIDES:
+        moved = flat - flat[:, (frames - stride).clamp(min=0)]
+        found.append((stride, moved * (_SPEED_WEIGHT / stride)))
+    return found
