@@ -1,6 +1,7 @@
 """Training the motion network: stops and goes on, learns, and leaves what a forecast needs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,3 +126,10 @@ def test_it_learns(store_path, tmp_path):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     errors = [json.loads(line)["bold"] for line in lines]
     assert np.mean(errors[-10:]) < 0.8 * np.mean(errors[:10])
+
+
+def test_weights_of_moments_are_not_learned_here(store_path, tmp_path):
+    config = replace(TINY, model=replace(TINY.model, learned_moments=True))
+
+    with pytest.raises(PosecastError, match="train without it"):
+        train_motion(config, store_path, tmp_path / "run")

@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "5fec3a5479916bca13cb8e56f3e2d4e6951293a872c706e2aecef8f860d29c96",
+            "9638dfdb1ee9cf0656d17b08526e85132207a4f6d1b39cdfbbe343c77c6c29c4",
             (
                 (
                     "motion-base.safetensors",
