@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from carrying.scene import SKIN, picture, pose, wall
+from posecast.carrying.body_maps import NUM_MAPS
 from posecast.carrying.composing import composed
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
@@ -199,6 +200,16 @@ def test_weights_say_what_they_are(tmp_path):
     own = seen(size=160)
     drawn = loaded.draw_frames(own, own.joints_px[:1], ALL[:1])
     assert drawn.shape[1:] == (*loaded.crop_of(own).hw, 3)
+
+
+def test_large_kernels_see_pixels_put_together_two_by_two():
+    network = CarryingNetwork(SMALL).mask
+    assert network is not None
+    pictures, maps = torch.rand(2, 3, 16, 16), torch.rand(2, NUM_MAPS, 8, 8)
+    together = torch.cat([torch.nn.functional.pixel_unshuffle(pictures, 2), maps], dim=1)
+    with torch.no_grad():
+        seen = network.body._together(pictures, maps)
+        assert torch.allclose(seen, network.body.first(together), atol=1e-5)
 
 
 def test_changes_cannot_be_chequered():

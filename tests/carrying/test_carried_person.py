@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from carrying.scene import picture, pose, wall
+from posecast.carrying import layers
 from posecast.carrying.layers import CarriedPerson
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -90,6 +91,21 @@ def test_joints_that_were_never_seen_draw_nothing():
     visible[:SEEN, arm] = False
     frame = carried(frames, past, future, visible)[0]
     assert np.array_equal(frame[24:46, 16:36], wall()[24:46, 16:36])
+
+
+@pytest.mark.parametrize("inside", [None, np.ones((128, 128), bool)])
+def test_looking_only_where_a_part_can_show_changes_nothing(monkeypatch, inside):
+    for shift in ((0, 0), (-60, 20)):  # the second cuts the person off at the edge
+        past = np.stack([pose() + np.float32(shift)] * SEEN)
+        frames = [picture(past[0], wall())] * SEEN
+        future = np.stack([pose(**RAISED), pose(left_knee=(30, 80), left_ankle=(24, 100))])
+        future = future + np.float32(shift) + (9, -14)
+        found = carried(frames, past, future, masks=outline(frames), inside=inside)
+        with monkeypatch.context() as patched:
+            patched.setattr(layers, "_reach", lambda *_: (slice(0, 128), slice(0, 128)))
+            everywhere = carried(frames, past, future, masks=outline(frames), inside=inside)
+        assert np.array_equal(found, everywhere)
+        assert not np.array_equal(found[0], frames[-1])
 
 
 def test_a_part_comes_from_the_frame_in_which_it_is_most_alike():

@@ -64,10 +64,11 @@ def composed(
         share * more + (late - acts * early)
         for share, late, early in zip(shares, after, before, strict=False)
     ]
-    total = _weighted(pictures, weights)
-    total += cv2.merge([after[-1] * each for each in changes.drawn])
+    total = cv2.merge([after[-1] * each for each in changes.drawn])
     for number, picture in enumerate(pictures):
-        _add_moved(total, picture, after[number], *changes.flow[2 * number : 2 * number + 2])
+        flow = changes.flow[2 * number : 2 * number + 2]
+        _add_moved(total, picture, after[number], weights[number], *flow)
+        _add(total, picture, weights[number])
     return _rounded(total)
 
 
@@ -101,10 +102,11 @@ def _add_moved(
     total: Float[np.ndarray, "h w 3"],
     picture: UInt8[np.ndarray, "h w 3"],
     weight: Float[np.ndarray, "h w"],
+    still: Float[np.ndarray, "h w"],
     flow_x: Float[np.ndarray, "h w"],
     flow_y: Float[np.ndarray, "h w"],
 ) -> None:
-    """What the layer's movement changes, where it shows."""
+    """The layer moved, where it shows; `still`, how much of it is not, is so much less there."""
     x, y, width, height = cv2.boundingRect((weight > _UNSEEN).view(np.uint8))
     if not width:
         return
@@ -114,8 +116,8 @@ def _add_moved(
     places = flow_x[part] + columns, flow_y[part] + rows
     # Between pixels as in training.
     moved = cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    change = cv2.subtract(moved, picture[part], dtype=cv2.CV_16S)
-    total[part] += change * cv2.merge([weight[part]] * 3)
+    still[part] -= weight[part]
+    _add(total[part], moved, weight[part])
 
 
 def _rounded(levels: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:

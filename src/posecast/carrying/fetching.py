@@ -4,6 +4,7 @@ What comes from where is worked out at a coarse size (`Plan`), and fetched at th
 own. Outside of a box around all of the person, now and then, the frame is the last seen one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -38,22 +39,23 @@ class Plan:
 
 
 def owners_of(
-    claims: Float[np.ndarray, "n *p"],
+    claims: Float[np.ndarray, "n *p"], boxes: Sequence[Box] | None = None
 ) -> tuple[UInt8[np.ndarray, "2 *p"], Float[np.ndarray, "2 *p"]]:
     """The parts with the best and the second best claim to each place, and these claims.
 
-    Where one part alone has any, it is both.
+    Where one part alone has any, it is both. Outside of its box a part has none.
     """
     best, second = claims[0].copy(), np.zeros_like(claims[0])
     owners = np.zeros((2, *best.shape), np.uint8)
     for number in range(1, len(claims)):
-        claim = claims[number]
-        wins, follows = claim > best, claim > second
-        np.copyto(owners[1], np.uint8(number), where=follows)
-        np.copyto(owners[1], owners[0], where=wins)
-        np.copyto(owners[0], np.uint8(number), where=wins)
-        second = np.where(wins, best, np.maximum(second, claim))
-        np.maximum(best, claim, out=best)
+        box = (...,) if boxes is None else boxes[number]
+        claim, first, next_best = claims[number][box], best[box], second[box]
+        wins, follows = claim > first, claim > next_best
+        np.copyto(owners[1][box], np.uint8(number), where=follows)
+        np.copyto(owners[1][box], owners[0][box], where=wins)
+        np.copyto(owners[0][box], np.uint8(number), where=wins)
+        next_best[...] = np.where(wins, first, np.maximum(next_best, claim))
+        np.maximum(first, claim, out=first)
     np.copyto(owners[1], owners[0], where=second <= 0)
     return owners, np.stack([best, second])
 
@@ -117,7 +119,7 @@ class SeenPixels:
     ) -> UInt8[np.ndarray, "h w 3"]:
         """Each pixel from its owner's source, by its owner's transform; known ones are there."""
         picture = np.zeros((*owner.shape, 3), np.uint8) if ground is None else ground.copy()
-        for number in np.flatnonzero(np.bincount(owner.ravel())).tolist():
+        for number, transform in enumerate(plan.transforms):
             owned = owner == number
             if known is not None:
                 owned &= known != number
@@ -125,19 +127,18 @@ class SeenPixels:
             if not width:
                 continue
             part = slice(y, y + height), slice(x, x + width)
-            rows = np.arange(y, y + height) + box[0].start
-            columns = np.arange(x, x + width) + box[1].start
-            (a, b, c), (d, e, f) = plan.transforms[number].astype(float).tolist()
-            at_x, at_y = (columns + 0.5), (rows + 0.5)[:, None]
+            corner = np.array([x + box[1].start + 0.5, y + box[0].start + 0.5])
             # Places of the coarse size are pixels of the frames times the scale.
-            from_x = (a * at_x + (c / self._scale - 0.5)).astype(np.float32) + (b * at_y).astype(
-                np.float32
+            back = transform.astype(float)
+            back[:, 2] = back[:, :2] @ corner + back[:, 2] / self._scale - 0.5
+            found = cv2.warpAffine(
+                self.frames[plan.sources[number]],
+                back,
+                (width, height),
+                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
             )
-            from_y = (d * at_x + (f / self._scale - 0.5)).astype(np.float32) + (e * at_y).astype(
-                np.float32
-            )
-            source = self.frames[plan.sources[number]]
-            cv2.copyTo(remapped(source, from_x, from_y), owned[part].view(np.uint8), picture[part])
+            cv2.copyTo(found, owned[part].view(np.uint8), picture[part])
         return picture
 
     def _bent(self, flow: Float[np.ndarray, "2 c c"], box: Box) -> UInt8[np.ndarray, "h w 3"]:

@@ -10,6 +10,7 @@ Motion is worked out at one fixed size, `COARSE`, whose pixels are the unit of e
 below; the frame itself is put together in the frames' own pixels. Nothing here is trained.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +28,15 @@ from posecast.carrying.body_parts import (
 )
 from posecast.carrying.camera import STILL, camera_ahead, camera_path
 from posecast.carrying.composing import REACH, FrameChanges, composed
-from posecast.carrying.fetching import Pictures, Plan, SeenPixels, native, owners_of, remapped
+from posecast.carrying.fetching import (
+    Box,
+    Pictures,
+    Plan,
+    SeenPixels,
+    native,
+    owners_of,
+    remapped,
+)
 from posecast.carrying.plate import background_plate, warped
 from posecast.carrying.smoothing import smoothed
 from posecast.skeletons import Skeleton
@@ -60,6 +69,7 @@ SEAM = 0.25
 """Difference of two parts' claims, as a share of both, below which both show: no hard seams."""
 
 _WHOLE = (slice(0, COARSE), slice(0, COARSE))
+_NOTHING = (slice(0, 0), slice(0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,9 +187,14 @@ class CarriedPerson:
         gone = near[moved > self._gates].min(axis=0, initial=np.inf)
         rests = np.clip((gone - 1.4) / 0.5, 0, 1)
         flow = self._flow(pose, near, moved, rests, camera)
-        far = np.clip((moved - BENT_PX) / (CARRIED_PX - BENT_PX), 0, 1)
-        carried = (np.clip((2.2 - near) / 0.6, 0, 1) * far[:, None, None]).max(axis=0)
-        carried = cv2.GaussianBlur(carried.astype(np.float32), (0, 0), 1.5) * (1 - rests)
+        far = np.clip((moved - BENT_PX) / (CARRIED_PX - BENT_PX), 0, 1).astype(np.float32)
+        close = near[far > 0]
+        np.subtract(np.float32(2.2), close, out=close)
+        close /= np.float32(0.6)
+        np.clip(close, 0, 1, out=close)
+        close *= far[far > 0, None, None]
+        carried = close.max(axis=0, initial=0)
+        carried = cv2.GaussianBlur(carried, (0, 0), 1.5) * (1 - rests)
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
         plan = Plan(owners, claims, transforms, np.maximum(sources, 0), flow, camera)
         pictures = self._coarse_pixels.fetched(plan, _WHOLE)
@@ -216,17 +231,20 @@ class CarriedPerson:
         Float[np.ndarray, "2 c c"],
     ]:
         """Owners of all places, the claims, how parts move, and how much the first two cover."""
-        covers = np.zeros_like(distances)
+        covers, claims = np.zeros_like(distances), np.zeros_like(distances)
         transforms = np.zeros((len(PARTS), 2, 3), np.float32)
+        boxes: list[Box] = [_NOTHING] * len(PARTS)
         for n in np.flatnonzero(sources >= 0).tolist():
             transforms[n] = part_transform(n, pose, self._poses[int(sources[n])], self._size)
-            x, y = _moved(transforms[n], self._x, self._y)
-            covers[n] = remapped(self._members[sources[n], n], x - 0.5, y - 0.5)
+            member = self._members[sources[n], n]
+            box = boxes[n] = _reach(member, transforms[n], self._ends_at_edge)
+            x, y = _moved(transforms[n], self._x[box], self._y[box])
+            cover = remapped(member, x - 0.5, y - 0.5) if x.size else x
             if self._ends_at_edge:
-                covers[n] *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
-        front = 1 + FRONT * np.arange(len(PARTS), dtype=np.float32)[:, None, None]
-        claims = covers * np.exp(-distances) * front
-        owners, best = owners_of(claims)
+                cover *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
+            covers[n][box] = cover
+            claims[n][box] = cover * np.exp(-distances[n][box]) * np.float32(1 + FRONT * n)
+        owners, best = owners_of(claims, boxes)
         cover = np.take_along_axis(covers, owners[:1].astype(int), axis=0)[0]
         cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
         second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
@@ -247,19 +265,47 @@ class CarriedPerson:
         """Where the places of the bent last frame come from: a mixture of how its parts and the
         camera move."""
         back = cv2.invertAffineTransform(camera).astype(np.float32)
-        camera_flow = np.stack(_moved(back, self._x, self._y)) - (self._x, self._y)
+        camera_flow = self._movements(back)
         total = np.full((COARSE, COARSE), np.exp(-(BACKGROUND_RADII**2)), np.float32)
-        flow = total * camera_flow
+        flow = [total * each for each in camera_flow]
         last = self._poses[-1]
         for n in np.flatnonzero(pose.known & last.known & (moved < 3 * CARRIED_PX)).tolist():
-            weight = np.exp(-(near[n] ** 2))
-            transform = part_transform(n, pose, last, self._size)
-            flow += weight * (np.stack(_moved(transform, self._x, self._y)) - (self._x, self._y))
+            weight = np.exp(-np.square(near[n]))
+            moves = self._movements(part_transform(n, pose, last, self._size))
             total += weight
-        flow = flow / total * (1 - rests) + camera_flow * rests
+            for values, move in zip(flow, moves, strict=True):
+                cv2.accumulateProduct(weight, move, values)
+        rest = (1 - rests) / total
+        flow = np.stack([v * rest + c * rests for v, c in zip(flow, camera_flow, strict=True)])
         if camera is STILL:
-            flow *= np.clip(np.hypot(*flow) / STILL_PX - 1, 0, 1)
-        return flow.astype(np.float32)
+            flow *= np.clip(cv2.magnitude(*flow) / np.float32(STILL_PX) - 1, 0, 1)
+        return flow
+
+    def _movements(self, transform: Float[np.ndarray, "2 3"]) -> tuple[np.ndarray, np.ndarray]:
+        """How far it moves each place, across and down."""
+        (a, b, c), (d, e, f) = transform
+        x, y = self._x[0], self._y[:, :1]
+        return ((a - 1) * x + c) + b * y, d * x + ((e - 1) * y + f)
+
+
+def _reach(
+    member: Float[np.ndarray, "c c"], transform: Float[np.ndarray, "2 3"], ends_at_edge: bool
+) -> Box:
+    """Where in a target a part shows, of which so much of each pixel of a source is a member."""
+    x, y, width, height = cv2.boundingRect((member > 0).view(np.uint8))
+    if not width:
+        return _NOTHING
+    goes_on = min(x, y) == 0 or max(x + width, y + height) == COARSE
+    if abs(np.linalg.det(transform[:, :2])) < 1e-3 or (goes_on and not ends_at_edge):
+        return _WHOLE
+    back = cv2.invertAffineTransform(transform).tolist()
+    middle, half = (x + width / 2, y + height / 2), (width / 2 + 1, height / 2 + 1)
+    ranges = []
+    for a, b, c in back:
+        at = a * middle[0] + b * middle[1] + c
+        far = abs(a) * half[0] + abs(b) * half[1]
+        ranges.append(slice(max(math.floor(at - far), 0), max(math.ceil(at + far), 0)))
+    return ranges[1], ranges[0]
 
 
 def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n"]:
@@ -304,8 +350,8 @@ def _unlikeness(wanted: Pose, seen: Pose, number: int) -> Float[np.ndarray, "t p
 
 
 def _moved(
-    transform: Float[np.ndarray, "2 3"], x: Float[np.ndarray, "c c"], y: Float[np.ndarray, "c c"]
-) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c"]]:
+    transform: Float[np.ndarray, "2 3"], x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"]
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     (a, b, c), (d, e, f) = transform
     return a * x + b * y + c, d * x + e * y + f
 

@@ -7,6 +7,7 @@ that, but the person's outline and the composition can be (`networks.carrying`).
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import zip_longest
 
 import cv2
 import numpy as np
@@ -51,6 +52,8 @@ class CarriedDrawer:
         self._device = options.pick_device()
         self._half = options.precision != "32-true"
         self._network = network.float().eval().without_norms().to(self._device)
+        if self._half and self._network.refinement is not None:
+            self._network.refinement.bfloat16()  # once, not for each batch
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
@@ -116,8 +119,11 @@ class CarriedDrawer:
         maps: Callable[[Int[Tensor, " n"]], Float[Tensor, "n m d d"]],
     ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
         """Frames side by side, as many at once as the refinement looks at."""
-        for part in torch.arange(num_frames).split(BATCH):
-            layers = list(pool.map(person.layers, part.tolist()))
+        parts = torch.arange(num_frames).split(BATCH)
+        ahead = pool.map(person.layers, parts[0].tolist())
+        for part, following in zip_longest(parts, parts[1:], fillvalue=parts[0][:0]):
+            layers = list(ahead)
+            ahead = pool.map(person.layers, following.tolist())
             changes: list[FrameChanges | None] = [None] * len(layers)
             if self._network.refinement is not None:
                 tensors = _as_tensors(layers, self._device)
@@ -172,13 +178,17 @@ def _upright(frames: UInt8[np.ndarray, "n s s 3"], crop: Crop) -> UInt8[np.ndarr
     )
 
 
+def _planes(layers: Layers) -> UInt8[np.ndarray, "12 c c"]:
+    return np.stack([plane for picture in layers.pictures for plane in cv2.split(picture)])
+
+
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
     """What the refinement looks at."""
     values = (
-        np.stack([np.concatenate(each.pictures, axis=-1) for each in layers]),
+        np.stack([_planes(each) for each in layers]),
         np.stack([each.shares for each in layers]),
         np.stack([each.distance[None] for each in layers]),
         np.stack([each.holes[None] for each in layers]),
     )
     pictures, *others = (torch.from_numpy(each).to(device) for each in values)
-    return LayerBatch(pictures.movedim(-1, 1).contiguous() / 127.5 - 1, *others)
+    return LayerBatch(pictures / 127.5 - 1, *others)
