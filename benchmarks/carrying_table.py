@@ -3,10 +3,12 @@
     python benchmarks/carrying_table.py FOLDER --methods carried carried-refined "optical flow"
     python benchmarks/carrying_table.py FOLDER --methods carried-refined RUN --poses forecast
     python benchmarks/carrying_table.py PENN_ACTION --methods carried-refined
+    python benchmarks/carrying_table.py squats.mp4 --methods carried-refined --sheets FOLDER
 
 FOLDER holds clips/NAME.mp4, poses/NAME.csv (`posecast.keypoints.table`) and clips.csv with columns
 clip and group; every fifth group in sorted order is the validation. Or it is Penn Action's, and
-all clips that have frames are taken, each a group of its own. Each clip is cut to the square around
+all clips that have frames are taken, each a group of its own. Or it is one video, whose poses
+MoveNet finds. Each clip is cut to the square around
 all of its joints and 10 % on each side, at 128 x 128; its first 10 frames are seen. What lies
 outside of the video is left out of every metric. Means are over groups of means over clips.
 
@@ -20,6 +22,8 @@ shows         % of joints that MoveNet finds in the frame within 0.1 of the body
               were asked to be; of "true frame", of where they are
 other person  distance of the mean features (MoveNet's sixth block) of the person's square in the
               drawn and in the true frame, as a share of the latter's length, in %
+
+--sheets writes a contact sheet of each clip: methods are rows, frames ahead are columns.
 """
 
 import csv
@@ -40,11 +44,13 @@ from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.clips import SeenVideo
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.estimation.following import follow
 from posecast.evaluation.baselines import OpticalFlow
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.keypoints.table import THRESHOLD
 from posecast.media.grey_levels import to_network
+from posecast.media.pictures import add_caption, contact_sheet
 from posecast.media.videos import read_video
 from posecast.networks.kinds import load_network
 from posecast.networks.movenet import MoveNet
@@ -68,13 +74,15 @@ class CutClip:
     visible: Bool[np.ndarray, "t j"]
     inside: Bool[np.ndarray, "s s"]
     """Pixels that the video shows."""
+    scale: float
+    """Pixels of the video in one of these: the width of heat maps is stated in those."""
 
     @property
     def seen(self) -> SeenVideo:
         """The first frames."""
-        past = (self.joints[:SEEN], self.visible[:SEEN])
-        box = Crop(0, 0, SIZE, SIZE)
-        return SeenVideo(*past, 30.0, (SIZE, SIZE), self.frames[:SEEN], box)
+        past = (self.joints[:SEEN] * np.float32(self.scale), self.visible[:SEEN])
+        side = round(SIZE * self.scale)
+        return SeenVideo(*past, 30.0, (side, side), self.frames[:SEEN], Crop(0, 0, side, side))
 
 
 def real_clips(folder: Path) -> Iterator[Clip]:
@@ -106,6 +114,13 @@ def penn_clips(folder: Path) -> Iterator[Clip]:
             yield clip, clip, np.stack(list(frames)), poses.joints_px, poses.visible
 
 
+def video_clip(video: Path) -> Iterator[Clip]:
+    """One, with the poses of who is found in it."""
+    frames = np.stack(list(read_video(video)))
+    found = follow(frames, PoseEstimator.pretrained())
+    yield video.stem, video.stem, frames, found.joints_px.astype(np.float32), found.visible
+
+
 def cut(
     frames: Frames, joints: Float[np.ndarray, "f j 2"], visible: Bool[np.ndarray, "f j"]
 ) -> CutClip:
@@ -120,7 +135,7 @@ def cut(
     inside = cut_crop(framed, shifted, SIZE, "area")[..., 0] == 255
     pictures = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
     placed = (px_to_crop(joints, crop) * SIZE).astype(np.float32)
-    return CutClip(pictures, placed, visible, inside)
+    return CutClip(pictures, placed, visible, inside, side / SIZE)
 
 
 class Judge:
@@ -202,25 +217,26 @@ class Table:
             lambda: defaultdict(list)
         )
 
-    def add(self, clip: CutClip, group: str) -> None:
-        """Numbers of one clip."""
+    def add(self, clip: CutClip, group: str) -> dict[str, Frames]:
+        """Numbers of one clip, and the frames that they are of."""
         steps = min(max(HORIZONS) + 2, len(clip.frames) - SEEN)
         after = slice(SEEN, SEEN + steps)
         wanted = (clip.joints[after], clip.visible[after])
         if self._forecaster is not None:
             said = self._forecaster.forecast_poses([clip.seen], steps)[0]
-            wanted = (said.joints_px[0].astype(np.float32), said.visible)
+            wanted = ((said.joints_px[0] / clip.scale).astype(np.float32), said.visible)
         last = clip.frames[SEEN - 1]
         drawn = {"true frame": clip.frames[after], "last frame": np.repeat(last[None], steps, 0)}
         for name, method in self._methods.items():
             if isinstance(method, OpticalFlow):
                 drawn[name] = method.predict_frames(clip.seen, steps)
                 continue
-            drawn[name] = method.draw_frames(clip.seen, *wanted)
+            drawn[name] = method.draw_frames(clip.seen, wanted[0] * clip.scale, wanted[1])
             mixed = (drawn[name].astype(int) + last + 1) // 2
             drawn[f"ghost of {name}"] = mixed.astype(np.uint8)
         for name, frames in drawn.items():
             self._measure(name, frames, clip, wanted, group)
+        return drawn
 
     def _measure(self, name: str, frames: Frames, clip: CutClip, wanted: Poses, group: str) -> None:
         size = body_size(clip.joints, clip.visible, PENN_ACTION)
@@ -249,6 +265,20 @@ class Table:
             self.rows[ahead, name][group].append(numbers)
 
 
+def write_sheet(drawn: dict[str, Frames], path: Path) -> None:
+    """A row a method, under the true frames."""
+    tiles = [
+        add_caption(frames[ahead - 1], f"{name}, k = {ahead}")
+        for name, frames in drawn.items()
+        for ahead in HORIZONS
+        if ahead <= len(frames) and not name.startswith("ghost")
+    ]
+    columns = sum(ahead <= len(drawn["true frame"]) for ahead in HORIZONS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = cv2.cvtColor(contact_sheet(tiles, columns), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
+
+
 METRICS = ("PSNR", "SSIM", "person", "sharpness", "flicker", "shows", "other person")
 
 
@@ -256,18 +286,22 @@ def main(
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")],
     methods: tuple[str, ...] = ("carried",),
     poses: Literal["true", "forecast"] = "true",
+    sheets: Path | None = None,
 ) -> None:
     """Print the table as Markdown.
 
     Args:
-        folder: clips, poses and clips.csv; or Penn Action.
+        folder: clips, poses and clips.csv; or Penn Action; or a video.
         methods: shipped weights, run folders or weight files that draw frames, or "optical flow".
         poses: which ones are drawn: those that came, or those of the forecaster that ships.
+        sheets: folder for contact sheets.
     """
     table = Table(methods, poses)
     clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
-    for _, group, *clip in clips(folder):
-        table.add(cut(*clip), group)
+    for name, group, *clip in (video_clip if folder.is_file() else clips)(folder):
+        drawn = table.add(cut(*clip), group)
+        if sheets is not None:
+            write_sheet(drawn, sheets / f"{name}.jpg")
     print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")
     print("|---" * (len(METRICS) + 4) + "|")
     for (ahead, name), by_group in sorted(table.rows.items()):

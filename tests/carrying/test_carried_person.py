@@ -4,13 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from carrying.scene import picture, pose, wall
+from carrying.scene import SHIRT, picture, pose, wall
 from posecast.carrying import layers
+from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.skeletons import COCO, PENN_ACTION
 
 RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
 SEEN = 6
+ALL = np.ones((SEEN + 1, 13), bool)
 
 
 def carried(frames, past, future, visible=None, **options):
@@ -106,6 +108,34 @@ def test_looking_only_where_a_part_can_show_changes_nothing(monkeypatch, inside)
             everywhere = carried(frames, past, future, masks=outline(frames), inside=inside)
         assert np.array_equal(found, everywhere)
         assert not np.array_equal(found[0], frames[-1])
+
+
+def test_a_shoulder_hidden_behind_the_other_does_not_take_the_torso_away():
+    frames, past = still()
+    sideways = pose(left_shoulder=(66, 40), right_shoulder=(66, 40)) + np.float32([12, 0])
+    hidden = sideways.copy()
+    hidden[PENN_ACTION.index("left_shoulder")] = 0
+    visible = ALL.copy()
+    visible[SEEN, PENN_ACTION.index("left_shoulder")] = False
+    options = {"masks": outline(frames)}
+    drawn = carried(frames, past, hidden[None], visible, **options)[0]
+    assert np.array_equal(drawn, carried(frames, past, sideways[None], **options)[0])
+    shirt = np.abs(drawn[56:68, 72:84].astype(int) - SHIRT).sum(-1) < 60
+    assert shirt.mean() > 0.7
+
+
+def test_who_hardly_moves_stays_bit_for_bit_whatever_a_refinement_says():
+    frames, past = still()
+    future = past[:1] + np.float32([0.3, 0])
+    person = CarriedPerson(np.stack(frames), np.concatenate([past, future]), ALL, PENN_ACTION)
+    rng = np.random.default_rng(0)
+    shapes = ((5, 128, 128), (3, 128, 128), (8, 64, 64))
+    said = FrameChanges(*(list(rng.normal(size=s).astype(np.float32)) for s in shapes))
+    assert np.array_equal(person.frame(person.layers(0), said), frames[-1])
+    moved = np.concatenate([past, past[:1] + np.float32([9, 0])])
+    person = CarriedPerson(np.stack(frames), moved, ALL, PENN_ACTION)
+    changed, plain = (person.frame(person.layers(0), each) for each in (said, None))
+    assert np.abs(changed.astype(int) - plain).mean() > 5
 
 
 def test_a_part_comes_from_the_frame_in_which_it_is_most_alike():

@@ -74,6 +74,19 @@ def joint_index(skeleton: Skeleton, joint: str) -> int:
     return skeleton.index("nose" if joint == "head" and "head" not in skeleton.joints else joint)
 
 
+def partners(skeleton: Skeleton) -> list[int]:
+    """The other one of each shoulder and hip, and of any other joint itself.
+
+    One that is hidden counts as where its partner is: seen from the side it is behind it, and
+    without it there would be neither torso nor head.
+    """
+    others = list(range(skeleton.num_joints))
+    for pair in (SHOULDERS, HIPS):
+        first, second = (joint_index(skeleton, name) for name in pair)
+        others[first], others[second] = second, first
+    return others
+
+
 def pose_of(
     joints: Float[np.ndarray, "t j 2"],
     visible: Bool[np.ndarray, "t j"],
@@ -81,7 +94,9 @@ def pose_of(
     size: float,
 ) -> Pose:
     """The parts of poses of a body of a size (`body_size`)."""
-    joints = joints.astype(np.float32)
+    joints, other = joints.astype(np.float32), partners(skeleton)
+    joints = np.where(visible[..., None], joints, joints[:, other])
+    visible = visible | visible[:, other]
     ends = np.zeros((len(joints), len(PARTS), 2, 2), np.float32)
     known = np.zeros((len(joints), len(PARTS)), bool)
     for number, part in enumerate(PARTS):

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.body_parts import (
+    FAR,
     PARTS,
     Pose,
     body_size,
@@ -86,6 +87,8 @@ class Layers:
     """To the nearest part, wanted or in the last seen frame, in radii."""
     holes: Float[np.ndarray, "c c"]
     """1 where no seen frame shows what the plate does."""
+    moving: Float[np.ndarray, "c c"]
+    """As `distance`, to the nearest part that moved; infinite where none did."""
     plan: Plan
 
 
@@ -198,7 +201,7 @@ class CarriedPerson:
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
         plan = Plan(owners, claims, transforms, np.maximum(sources, 0), flow, camera)
         pictures = self._coarse_pixels.fetched(plan, _WHOLE)
-        facts = (shares.astype(np.float32), near.min(axis=0), self._holes)
+        facts = (shares.astype(np.float32), near.min(axis=0), self._holes, gone)
         return Layers(pictures, *facts, plan)
 
     def frame(
@@ -206,7 +209,7 @@ class CarriedPerson:
     ) -> UInt8[np.ndarray, "s s 3"]:
         """The layers put together in the frames' own pixels, changed by a refinement or not."""
         pixels = self._pixels
-        box = pixels.box(layers.distance < REACH, layers.plan)
+        box = pixels.box(layers.moving < REACH, layers.plan)
         fit = partial(pixels.resized, box=box)
         if pixels is self._coarse_pixels:
             pictures = tuple(each[box] for each in layers.pictures)
@@ -216,7 +219,8 @@ class CarriedPerson:
             changes = changes.fitted(fit, self._side)
         shares = [fit(each) for each in layers.shares]
         frame = pixels.frames[-1].copy()
-        frame[box] = composed(pictures, shares, fit(layers.distance), changes)
+        moving = fit(np.minimum(layers.moving, FAR))
+        frame[box] = composed(pictures, shares, moving, changes)
         return frame
 
     def _carried(

@@ -22,6 +22,7 @@ from posecast.carrying.body_parts import (
     TORSO,
     TORSO_CORNERS,
     joint_index,
+    partners,
 )
 from posecast.carrying.layers import COARSE
 from posecast.skeletons import Skeleton
@@ -96,7 +97,9 @@ def bodies_of(
     skeleton: Skeleton,
 ) -> Bodies:
     """As `body_parts.pose_of`, of poses in shares of the crop."""
-    joints = joints * COARSE
+    joints, other = joints * COARSE, partners(skeleton)
+    joints = torch.where(visible[..., None], joints, joints[:, other])
+    visible = visible | visible[:, other]
     ends, known = [], []
     for part in PARTS:
         groups = [[joint_index(skeleton, name) for name in end] for end in (part.start, part.end)]

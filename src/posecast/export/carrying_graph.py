@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.carrying import layers as carrying
-from posecast.carrying.body_parts import PARTS
+from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
 from posecast.carrying.plate import UNCOVERED
 from posecast.export.body_graph import (
@@ -125,7 +125,8 @@ class LayersGraph(nn.Module):
         holes = holes.expand(numbers.shape[0], -1, -1, -1)
         facts = (torch.stack(shares, 1), near.amin(1, keepdim=True), holes)
         body_size = (size / COARSE).expand(numbers.shape[0], 1, 1)
-        return small / 127.5 - 1, *facts, joints, visible.clone(), body_size, fine
+        moving = gone.clamp(max=FAR)[:, None]
+        return small / 127.5 - 1, *facts, joints, visible.clone(), body_size, moving, fine
 
 
 def _inside(box: Float[Tensor, "4"]) -> Bool[Tensor, "c c"]:

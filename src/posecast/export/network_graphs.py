@@ -61,6 +61,7 @@ _AXES = {
     "fine_pictures": (_BATCH,),
     "shares": (_BATCH,),
     "distance": (_BATCH,),
+    "moving": (_BATCH,),
     "holes": (_BATCH,),
     "logits": (_BATCH,),
     "drawn": (_BATCH,),
@@ -95,7 +96,7 @@ _SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "layers": (
         (
             *("pictures", "shares", "distance", "holes"),
-            *("joints_crop", "visible", "body_size", "fine_pictures"),
+            *("joints_crop", "visible", "body_size", "moving", "fine_pictures"),
         ),
         "future frames by their numbers, 0 the first, to four pictures of each, small and fine: "
         "person, behind its front parts, last frame bent, room; and how much of each shows.",
@@ -184,7 +185,7 @@ class ComposeGraph(nn.Module):
         self,
         fine_pictures: UInt8[Tensor, "b s s 12"],
         shares: Float[Tensor, "b 4 c c"],
-        distance: Float[Tensor, "b 1 c c"],
+        moving: Float[Tensor, "b 1 c c"],
         holes: Float[Tensor, "b 1 c c"],
         logits: Float[Tensor, "b 5 c c"],
         drawn: Float[Tensor, "b 3 c c"],
@@ -192,7 +193,7 @@ class ComposeGraph(nn.Module):
     ) -> UInt8[Tensor, "b s s 3"]:
         """Layers and changes to frames."""
         pictures = to_network(fine_pictures)
-        coarse = (shares, distance, holes, logits, drawn)
+        coarse = (shares, moving, holes, logits, drawn)
         *facts, logits, drawn = (to_side(each, pictures.shape[-1]) for each in coarse)
         return to_bytes(refined(LayerBatch(pictures, *facts), Changes(logits, drawn, flow)))
 
