@@ -77,8 +77,8 @@ def joint_index(skeleton: Skeleton, joint: str) -> int:
 def partners(skeleton: Skeleton) -> list[int]:
     """The other one of each shoulder and hip, and of any other joint itself.
 
-    One that is hidden counts as where its partner is: seen from the side it is behind it, and
-    without it there would be neither torso nor head.
+    One that is hidden counts, for torso and head, as where its partner is: seen from the side it is
+    behind it, and without it there would be neither.
     """
     others = list(range(skeleton.num_joints))
     for pair in (SHOULDERS, HIPS):
@@ -96,13 +96,14 @@ def pose_of(
     """The parts of poses of a body of a size (`body_size`)."""
     joints, other = joints.astype(np.float32), partners(skeleton)
     joints = np.where(visible[..., None], joints, joints[:, other])
-    visible = visible | visible[:, other]
+    either = visible | visible[:, other]
     ends = np.zeros((len(joints), len(PARTS), 2, 2), np.float32)
     known = np.zeros((len(joints), len(PARTS)), bool)
     for number, part in enumerate(PARTS):
         groups = [[joint_index(skeleton, name) for name in end] for end in (part.start, part.end)]
         start, end = (joints[:, group].mean(1) for group in groups)
-        known[:, number] = visible[:, groups[0] + groups[1]].all(1)
+        shown = either if part.start == SHOULDERS else visible
+        known[:, number] = shown[:, groups[0] + groups[1]].all(1)
         along = end - start
         if part.name == "head":  # the neck is no part of it
             start, end = start + 0.45 * along, start + 1.2 * along

@@ -99,12 +99,13 @@ def bodies_of(
     """As `body_parts.pose_of`, of poses in shares of the crop."""
     joints, other = joints * COARSE, partners(skeleton)
     joints = torch.where(visible[..., None], joints, joints[:, other])
-    visible = visible | visible[:, other]
+    either = visible | visible[:, other]
     ends, known = [], []
     for part in PARTS:
         groups = [[joint_index(skeleton, name) for name in end] for end in (part.start, part.end)]
         start, end = (joints[:, group].mean(1) for group in groups)
-        known.append(visible[:, groups[0] + groups[1]].all(1))
+        shown = either if part.start == SHOULDERS else visible
+        known.append(shown[:, groups[0] + groups[1]].all(1))
         along = end - start
         if part.name == "head":
             start, end = start + 0.45 * along, start + 1.2 * along
