@@ -1,11 +1,14 @@
 """Future frames out of seen pixels: known answers on a drawn person."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from carrying.scene import SHIRT, SKIN, picture, pose, wall
 from posecast.carrying import layers
+from posecast.carrying.body_parts import LEAST_TORSO, TORSO, part_transform, pose_of
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.skeletons import COCO, PENN_ACTION
@@ -118,6 +121,19 @@ def test_a_shoulder_hidden_behind_the_other_takes_neither_torso_nor_head_away():
     drawn = carried(frames, past, sideways[None], visible, masks=outline(frames))[0].astype(int)
     assert (np.abs(drawn[56:68, 72:84] - SHIRT).sum(-1) < 60).mean() > 0.7
     assert (np.abs(drawn[18:27, 72:81] - SKIN).sum(-1) < 60).mean() > 0.7
+
+
+def test_a_trunk_that_turns_round_is_not_drawn_out():
+    size = 32.0
+    seen, turned = (pose_of(each[None], ALL[:1], PENN_ACTION, size)[0] for each in (pose(), pose()))
+    middle = turned.corners.mean(axis=0)
+    for width in np.linspace(1, -1, 21):
+        corners = middle + (turned.corners - middle) * (width, 1)
+        linear = part_transform(TORSO, replace(turned, corners=corners), seen, size)[:, :2]
+        assert np.linalg.svd(linear)[1].min() > LEAST_TORSO - 1e-4
+        assert np.linalg.det(linear) > 0
+        if width == 1:
+            assert np.allclose(linear, np.eye(2), atol=1e-5)
 
 
 def test_who_hardly_moves_stays_bit_for_bit_whatever_a_refinement_says():

@@ -19,6 +19,8 @@ HIPS = ("left_hip", "right_hip")
 TORSO_CORNERS = (*SHOULDERS, *HIPS)
 MAX_STRETCH = 2.5
 """A limb is stretched or shrunk by no more: what turns to the camera is not made of rubber."""
+LEAST_TORSO = 0.6
+"""Pixels of a seen torso that one of a future one stands for in any direction, at least."""
 FAR = 9.0
 """Distance, in radii, from a part whose joints are not known."""
 
@@ -77,8 +79,8 @@ def joint_index(skeleton: Skeleton, joint: str) -> int:
 def partners(skeleton: Skeleton) -> list[int]:
     """The other one of each shoulder and hip, and of any other joint itself.
 
-    One that is hidden counts, for torso and head, as where its partner is: seen from the side it is
-    behind it, and without it there would be neither.
+    One that is hidden counts as where its partner is: seen from the side it is behind it, and
+    without it there would be neither torso nor head.
     """
     others = list(range(skeleton.num_joints))
     for pair in (SHOULDERS, HIPS):
@@ -96,14 +98,13 @@ def pose_of(
     """The parts of poses of a body of a size (`body_size`)."""
     joints, other = joints.astype(np.float32), partners(skeleton)
     joints = np.where(visible[..., None], joints, joints[:, other])
-    either = visible | visible[:, other]
+    visible = visible | visible[:, other]
     ends = np.zeros((len(joints), len(PARTS), 2, 2), np.float32)
     known = np.zeros((len(joints), len(PARTS)), bool)
     for number, part in enumerate(PARTS):
         groups = [[joint_index(skeleton, name) for name in end] for end in (part.start, part.end)]
         start, end = (joints[:, group].mean(1) for group in groups)
-        shown = either if part.start == SHOULDERS else visible
-        known[:, number] = shown[:, groups[0] + groups[1]].all(1)
+        known[:, number] = visible[:, groups[0] + groups[1]].all(1)
         along = end - start
         if part.name == "head":  # the neck is no part of it
             start, end = start + 0.45 * along, start + 1.2 * along
@@ -216,6 +217,17 @@ def _direction(ends: Float[np.ndarray, "2 2"]) -> tuple[float, float, float]:
     return x / max(length, 1e-3), y / max(length, 1e-3), length
 
 
+def _without_smear(linear: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "2 2"]:
+    """What a trunk that turns round needs: it passes through a line, which may not be drawn out to
+    a torso's width, and comes out as it was, not mirrored."""
+    (a, b), (c, d) = linear.tolist()
+    turn, mirror = math.hypot(a + d, c - b) / 2, math.hypot(a - d, b + c) / 2
+    more = max(turn, LEAST_TORSO) / max(turn, 1e-9)
+    less = min(mirror, max(turn - LEAST_TORSO, 0)) / max(mirror, 1e-9)
+    turning = np.array([[a + d, b - c], [c - b, a + d]]) / 2
+    return more * turning + less * (linear - turning)
+
+
 def _affine(
     target: Float[np.ndarray, "n 2"], source: Float[np.ndarray, "n 2"], steady: float
 ) -> Float[np.ndarray, "2 3"]:
@@ -231,4 +243,5 @@ def _affine(
     similarity = np.array([[turn[0], -turn[1]], [turn[1], turn[0]]])
     weight = steady**2
     linear = (y.T @ x + weight * similarity) @ np.linalg.inv(x.T @ x + weight * np.eye(2))
+    linear = _without_smear(linear)
     return np.column_stack([linear, to_middle - linear @ from_middle]).astype(np.float32)

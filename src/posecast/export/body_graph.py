@@ -16,6 +16,7 @@ from posecast.carrying import smoothing
 from posecast.carrying.body_parts import (
     FAR,
     HIPS,
+    LEAST_TORSO,
     MAX_STRETCH,
     PARTS,
     SHOULDERS,
@@ -99,13 +100,12 @@ def bodies_of(
     """As `body_parts.pose_of`, of poses in shares of the crop."""
     joints, other = joints * COARSE, partners(skeleton)
     joints = torch.where(visible[..., None], joints, joints[:, other])
-    either = visible | visible[:, other]
+    visible = visible | visible[:, other]
     ends, known = [], []
     for part in PARTS:
         groups = [[joint_index(skeleton, name) for name in end] for end in (part.start, part.end)]
         start, end = (joints[:, group].mean(1) for group in groups)
-        shown = either if part.start == SHOULDERS else visible
-        known.append(shown[:, groups[0] + groups[1]].all(1))
+        known.append(visible[:, groups[0] + groups[1]].all(1))
         along = end - start
         if part.name == "head":
             start, end = start + 0.45 * along, start + 1.2 * along
@@ -197,9 +197,21 @@ def _affine(
     spread = x.transpose(1, 2) @ x + weight * torch.eye(2)
     a, b, d = spread[:, 0, 0], spread[:, 0, 1], spread[:, 1, 1]
     inverse = torch.stack([d, -b, -b, a], -1).unflatten(-1, (2, 2)) / (a * d - b * b)[:, None, None]
-    linear = (y.transpose(1, 2) @ x + weight * similarity) @ inverse
+    linear = _without_smear((y.transpose(1, 2) @ x + weight * similarity) @ inverse)
     shift = to_middle - (linear @ from_middle[..., None])[..., 0]
     return torch.cat([linear, shift[..., None]], -1)
+
+
+def _without_smear(linear: Float[Tensor, "b 2 2"]) -> Float[Tensor, "b 2 2"]:
+    """As `body_parts._without_smear`."""
+    a, b, c, d = linear.flatten(1).unbind(1)
+    turning = torch.stack([a + d, b - c, c - b, a + d], -1).unflatten(-1, (2, 2)) / 2
+    turn, mirror = (
+        (x.square() + y.square()).sqrt() / 2 for x, y in ((a + d, c - b), (a - d, b + c))
+    )
+    more = turn.clamp(min=LEAST_TORSO) / turn.clamp(min=1e-9)
+    less = torch.minimum(mirror, (turn - LEAST_TORSO).clamp(min=0)) / mirror.clamp(min=1e-9)
+    return more[:, None, None] * turning + less[:, None, None] * (linear - turning)
 
 
 def movement(pose: Bodies, last: Bodies) -> Float[Tensor, "b n"]:
