@@ -16,7 +16,7 @@ from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 
-SEEN = (10, 20, 30, 60, 120, 240, None)
+SEEN = (1, 2, 5, 10, 20, 30, 60, 120, 240, None)
 """Frames; None: all."""
 AHEAD = (1, 4, 8, 16, 32, 64)
 
