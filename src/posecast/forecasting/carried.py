@@ -107,7 +107,9 @@ class CarriedDrawer:
         stops = seen.crop is None
         inside = _inside(crop, seen.image_hw) if stops else None
         person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        # Work on small frames is mostly Python's, over which two threads would only quarrel.
+        workers = torch.get_num_threads() if side > COARSE else 1
+        with ThreadPoolExecutor(workers) as pool:
             poses = partial(self._maps, future, visible, size)
             return np.stack(list(self._frames(person, pool, len(future), poses)))
 
