@@ -19,8 +19,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks.speed import work
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import ForecasterOptions
 from posecast.training import image
 from posecast.villegas2017 import hourglass2017
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.penn_benchmark import (
     NUM_TARGETS,

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.motion_table import HORIZON, SAMPLES
 from posecast.datasets.penn_action import PAPER_ACTIONS
-from posecast.evaluation.networks import load_pose_judge
+from posecast.evaluation.judges import load_pose_judge
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions
 from posecast.export.running import OnnxChain, load_onnx

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import torch
 
-from posecast.computing.devices import Share
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions, Share
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 
 CONFIG = PredictionConfig(

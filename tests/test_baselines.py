@@ -13,7 +13,7 @@ from posecast.evaluation.baselines import (
 )
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.geometry import Crop
-from posecast.metrics.flow import backward_flow
+from posecast.metrics.image import backward_flow
 from posecast.store.reading import mean_joints
 from small_store import a_clip
 

@@ -16,8 +16,7 @@ import torch
 import posecast
 from posecast import cli, presets
 from posecast.cli import COMMANDS, main
-from posecast.cli.parsing import parse
-from posecast.cli.printing import plain
+from posecast.cli.parsing import parse, plain
 from posecast.forecasting import forecast_files
 from posecast.pretrained import SHIPPED
 from posecast.records.configs import config_from_dict, config_to_dict
@@ -290,7 +289,7 @@ def test_weights_of_2017_become_runs(capsys, tmp_path, golden):
 
 def test_imported_image_model_reads_and_draws_rgb(golden):
     from posecast.villegas2017 import conversion
-    from posecast.villegas2017.import_runs import to_rgb
+    from posecast.villegas2017.conversion import to_rgb
 
     arrays = golden("generator_48")
     variables = {key[3:]: value for key, value in arrays.items() if key[:3] == "w0/"}

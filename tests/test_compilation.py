@@ -10,7 +10,7 @@ from torch._dynamo.utils import counters
 
 from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts, is_recorded
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.recording import PLAIN_CALLS
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.geometry import Crop, crop_to_px

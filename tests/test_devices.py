@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posecast.computing.devices import Share, build_fabric
+from posecast.computing.devices import Share
 from posecast.forecasting.prediction import predict_store
 from share_of_prediction import CONFIG
 from test_prediction import make_store, write_pose_run
@@ -32,8 +32,8 @@ def test_one_process_waits_for_nobody() -> None:
 
 
 def test_no_devices_are_refused() -> None:
-    with pytest.raises(ValueError, match="num_devices 0"):
-        build_fabric("cpu", 0)
+    with pytest.raises(ValueError, match="num_devices is 0"):
+        Share.join("cpu", 0, 1)
 
 
 def _predict_in_two(store: Path, run: Path, out: Path) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from posecast.clips import PoseForecast, SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster

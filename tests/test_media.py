@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from posecast.media import videos
-from posecast.media.picture_files import read_picture, write_picture
+from posecast.media.frame_folders import read_picture, write_picture
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from made_runs import make_run
 from posecast.cli import main
 from posecast.keypoints import write_table
 from posecast.media import videos
-from posecast.media.picture_files import read_picture, write_picture
+from posecast.media.frame_folders import read_picture, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig

@@ -12,7 +12,7 @@ import torch
 
 from made_runs import make_run
 from posecast.clips import PoseForecast, SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import stored_method
@@ -28,7 +28,7 @@ from posecast.media.pictures import PREDICTED, SEEN
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
-from posecast.records.format_versions import FormatVersionError
+from posecast.records.versions import FormatVersionError
 from posecast.report import write_report
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo

@@ -12,9 +12,9 @@ from posecast.evaluation.guard import runs_without_record
 from posecast.forecasting import forecast_files
 from posecast.networks.hourglass import Hourglass
 from posecast.networks.kinds import load_network
-from posecast.records.format_versions import FormatVersionError
 from posecast.records.runs import Run
 from posecast.records.training_data import read_training_data
+from posecast.records.versions import FormatVersionError
 from posecast.store.reading import Store
 
 

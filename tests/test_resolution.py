@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from posecast.clips import SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.generator_drawer import CROP_SIDES_PX, GeneratorDrawer
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.geometry import cut_crop

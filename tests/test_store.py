@@ -9,7 +9,7 @@ import pytest
 
 from posecast.clips import ClipError
 from posecast.geometry import Crop
-from posecast.records.format_versions import FormatVersionError
+from posecast.records.versions import FormatVersionError
 from posecast.store.files import StoreError, StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, hold_out_validation, write_clip

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from benchmarks.robustness.study import RobustnessConfig, study_robustness
 from posecast.cli.parsing import parse
-from posecast.computing.devices import Device
-from posecast.computing.options import Flat, ForecasterOptions
+from posecast.computing.devices import Device, Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.setup import MethodChoice, load_methods

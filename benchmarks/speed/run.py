@@ -15,8 +15,8 @@ from benchmarks.speed.ceilings import PRECISIONS, Ceilings, Precision, measure_c
 from benchmarks.speed.measuring import Work, count_flop, peak_memory_of, time_work
 from benchmarks.speed.results import Results, Row
 from posecast.computing.compilation import Compile
+from posecast.computing.devices import RunOn
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import RunOn
 from posecast.errors import PosecastError
 from posecast.records.versions import code_versions
 

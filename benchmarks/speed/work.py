@@ -12,8 +12,7 @@ from torch import nn
 from benchmarks.speed.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch, SeenVideo
 from posecast.computing.compilation import Compile, is_recorded
-from posecast.computing.devices import Device, Precision, build_fabric
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ComputeConfig, Device, ForecasterOptions, Precision
 from posecast.computing.recording import map_tensors, recorded
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.forecasting.forecaster import Forecaster
@@ -34,8 +33,7 @@ from posecast.training.image import (
     ready_network,
     train_iteration,
 )
-from posecast.training.image_inputs import image_tensors
-from posecast.training.image_steps import FeatureNetworks
+from posecast.training.image_steps import FeatureNetworks, image_tensors
 from posecast.training.pose import pose_step
 from posecast.windows import ImagePairs, ImagePairSampler
 
@@ -111,7 +109,7 @@ def heatmaps(sizes: Sizes, device: torch.device) -> Callable[[], object]:
 def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
     """One update of the pose LSTM as in 2017: RMSProp, gradients clipped."""
     torch.manual_seed(0)
-    fabric = build_fabric(_name(device), precision=MODES[precision])
+    fabric = ComputeConfig(_name(device), MODES[precision]).launch()
     model = PoseLSTM(PoseLSTMConfig(hidden=sizes.hidden)).to(device)
     fit = FitConfig(optimizer="rmsprop", learning_rate=1e-3)
     optimizer = build_optimizer(model, fit, is_recorded(sizes.compile, device))
@@ -152,7 +150,7 @@ def image_iteration(
         config = replace(config, feature_weight=0.0, pose_feature_weight=0.0)
     networks = random_feature_networks() if sizes.features else FeatureNetworks()
     networks = FeatureNetworks(*(ready_network(network, device, config) for network in networks))
-    fabric = build_fabric(_name(device), precision=mode)
+    fabric = ComputeConfig(_name(device), mode).launch()
     training = ImageTraining.start(config, device)
 
     def iteration(batch: ImageBatch) -> object:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
-    from posecast.computing.options import ForecasterOptions
+    from posecast.computing.devices import ForecasterOptions
     from posecast.estimation import PoseEstimator
     from posecast.forecasting.forecast_files import read_forecast
     from posecast.forecasting.forecaster import Forecaster

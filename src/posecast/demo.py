@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posecast import __version__
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation import PoseEstimator

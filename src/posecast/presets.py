@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from posecast.computing.options import ComputeConfig
+from posecast.computing.devices import ComputeConfig
 from posecast.datasets.penn_action import ABSENT_FROM_2017_TRAINING, PAPER_ACTIONS
 from posecast.networks.carrying import CarryingConfig
 from posecast.networks.discriminator import DiscriminatorConfig

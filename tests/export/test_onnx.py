@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from posecast.cli import main
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions

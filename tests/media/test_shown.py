@@ -11,8 +11,7 @@ from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
 from posecast.keypoints import keypoints_in_video, stored_joints, write_table
 from posecast.keypoints.writing import write_coco
 from posecast.media import videos
-from posecast.media.frame_folders import FrameFolder
-from posecast.media.picture_files import write_picture
+from posecast.media.frame_folders import FrameFolder, write_picture
 from posecast.media.shown import Orientation, place_in, to_shown, to_stored
 from posecast.skeletons import PENN_ACTION
 

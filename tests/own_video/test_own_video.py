@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from posecast.clips import PoseForecast
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.estimation import FollowOptions
 from posecast.forecasting.forecaster import Forecaster

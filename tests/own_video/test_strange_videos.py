@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from odd_videos import write_changing, write_odd
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -18,7 +18,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVide
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import KeypointOptions, write_table
 from posecast.media import videos
-from posecast.media.picture_files import write_picture
+from posecast.media.frame_folders import write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION

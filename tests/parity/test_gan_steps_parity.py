@@ -19,9 +19,8 @@ from discriminator2017 import discriminator as discriminator2017
 from feature_weights import golden_alexnet, golden_hourglass
 from posecast.training import optimizers
 from posecast.training.image import ImageTraining, train_iteration
-from posecast.training.image_inputs import ImagePairTensors
 from posecast.training.image_setup import ImageTrainingConfig
-from posecast.training.image_steps import FeatureNetworks, generator_step
+from posecast.training.image_steps import FeatureNetworks, ImagePairTensors, generator_step
 from posecast.training.optimizers import TFAdam
 from posecast.villegas2017 import conversion
 

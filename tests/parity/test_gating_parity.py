@@ -1,6 +1,6 @@
 """The gating rule against 400 decisions of the 2017 code."""
 
-from posecast.training.gating import Gate, next_gate
+from posecast.training.image_steps import Gate, next_gate
 
 
 def test_same_decisions_as_2017(golden) -> None:

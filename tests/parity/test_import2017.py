@@ -11,7 +11,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.geometry import Crop, unflatten_joints
 from posecast.networks.generator import Generator
 from posecast.networks.kinds import load_network
-from posecast.villegas2017.import_runs import import_2017
+from posecast.villegas2017.conversion import import_2017
 
 
 def _save_variables(numbers: dict[str, np.ndarray], path: Path, suffix: str = "") -> Path:

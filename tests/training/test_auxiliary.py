@@ -10,7 +10,7 @@ import torch
 
 from posecast.clips import SeenVideo
 from posecast.evaluation.baselines import TrainedConvLSTM
-from posecast.evaluation.networks import NetworkFiles, load_networks
+from posecast.evaluation.judges import NetworkFiles, load_networks
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.conv_lstm import ConvLSTMConfig
 from posecast.networks.kinds import resolve

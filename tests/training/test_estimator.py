@@ -24,6 +24,7 @@ from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import estimator
 from posecast.training.estimator import (
     EstimatorTrainingConfig,
+    EstimatorValidation,
     estimator_step,
     train_estimator,
 )
@@ -34,7 +35,6 @@ from posecast.training.estimator_data import (
     FrameAugmentation,
     vary,
 )
-from posecast.training.estimator_validation import EstimatorValidation
 from posecast.training.progress import DivergedError
 
 SIZE = 32

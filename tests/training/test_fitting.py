@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from posecast.computing.options import ComputeConfig
+from posecast.computing.devices import ComputeConfig
 from posecast.networks.kinds import facts_of, resolve
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run, RunError

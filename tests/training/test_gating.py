@@ -1,6 +1,6 @@
 """The gating rule's own words: who rests, how long, and when both start again."""
 
-from posecast.training.gating import Gate, next_gate
+from posecast.training.image_steps import Gate, next_gate
 
 
 def test_balanced_errors_let_both_learn() -> None:

@@ -23,7 +23,6 @@ from posecast.records.runs import Run, RunError
 from posecast.records.weights import read_tensors
 from posecast.store.reading import ClipSelection, Store
 from posecast.training import image
-from posecast.training.gating import Gate
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
@@ -32,9 +31,8 @@ from posecast.training.image import (
     train_image,
     train_iteration,
 )
-from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_setup import load_feature_networks
-from posecast.training.image_steps import FeatureNetworks
+from posecast.training.image_steps import FeatureNetworks, Gate, ImagePairTensors, image_tensors
 from posecast.training.progress import DivergedError
 from posecast.windows import ImagePairSampler
 

@@ -20,9 +20,8 @@ from posecast.store.reading import ClipSelection, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import pose
 from posecast.training.fitting import FitConfig
-from posecast.training.pose import PoseTrainingConfig, pose_step, train_pose
+from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
-from posecast.training.pose_validation import PoseValidation
 from posecast.training.progress import DivergedError
 from posecast.windows import PoseWindows
 

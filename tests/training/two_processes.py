@@ -12,13 +12,12 @@ from drawn_squares import TINY
 from torch import nn
 
 from feature_weights import alexnet_layers
-from posecast.computing.devices import Device, build_fabric
+from posecast.computing.devices import ComputeConfig, Device
 from posecast.computing.processes import join_batch_moments
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.store.reading import Store
 from posecast.training.image import ImageTraining, train_image, train_iteration
-from posecast.training.image_inputs import ImagePairTensors, image_tensors
-from posecast.training.image_steps import FeatureNetworks
+from posecast.training.image_steps import FeatureNetworks, ImagePairTensors, image_tensors
 from posecast.windows import ImagePairSampler
 
 
@@ -31,7 +30,7 @@ def _normalised_by_batch() -> nn.Module:
 
 def main(store_path: Path, out: Path, num_devices: int, device: Device) -> None:
     torch.set_num_threads(1)
-    fabric = build_fabric(device, num_devices)
+    fabric = ComputeConfig(device, num_devices=num_devices).launch()
     store = Store.open(store_path)
     config = TINY.but(gating="off", feature_weight=1.0, pose_feature_weight=1.0)
     share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.stages import Show, Stages
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
@@ -21,7 +21,7 @@ from posecast.forecasting.own_people import draw_people
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, people_to_choose_from
 from posecast.forecasting.own_truth import NothingToCompareError, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video
-from posecast.media.picture_files import write_picture
+from posecast.media.frame_folders import write_picture
 from posecast.media.videos import probe_video
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.report.comparison import compare_forecast, write_forecast_page

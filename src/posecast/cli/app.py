@@ -10,7 +10,7 @@ import tyro
 from posecast.app.serving import EXPOSED, is_local, serve_app
 from posecast.app.work import Limits
 from posecast.cli.parsing import parse
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 
 
 @dataclass(frozen=True)

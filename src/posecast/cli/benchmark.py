@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
 
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import parse
-from posecast.cli.printing import print_json
-from posecast.computing.options import Flat
+from posecast.cli.parsing import parse, print_json
+from posecast.computing.devices import Flat
 from posecast.estimation import EstimationConfig, estimate_store
 from posecast.pretrained import DEFAULT_ESTIMATOR
 

@@ -4,12 +4,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.cli.parsing import OverClips, parse
-from posecast.cli.printing import print_json
-from posecast.computing.options import Flat
+from posecast.cli.parsing import OverClips, parse, print_json
+from posecast.computing.devices import Flat
 from posecast.evaluation.jobs import EvaluationConfig
+from posecast.evaluation.judges import NetworkFiles, load_networks
 from posecast.evaluation.loop import evaluate
-from posecast.evaluation.networks import NetworkFiles, load_networks
 from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.evaluation.summary import summarise
 from posecast.report.headline import headline_text

@@ -14,8 +14,8 @@ import tyro
 from posecast.cli import STARTED
 from posecast.cli.parsing import parse
 from posecast.cli.stages import shown
+from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import Flat, ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from posecast.cli.parsing import parse
-from posecast.cli.printing import print_json
+from posecast.cli.parsing import parse, print_json
 from posecast.pretrained import SHIPPED, shipped
 from posecast.pretrained.pulled import CARD, folder_of, is_hub_name, pulled_file, pulled_names
 from posecast.records.files import read_text

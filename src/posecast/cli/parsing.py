@@ -1,13 +1,17 @@
-"""Flags from dataclasses, and presets by name."""
+"""Flags from dataclasses, presets by name, and what commands print for programs (--json)."""
 
 import dataclasses
 import inspect
+import json
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import tyro
 
 from posecast.computing.devices import Device, Share
@@ -113,3 +117,23 @@ def split_preset(
         hint = did_you_mean(words[0], presets)
         raise PosecastError(f"unknown preset {words[0]!r}{hint} Known: {names}")
     return words[0], presets[words[0]], words[1:]
+
+
+def print_json(value: Any) -> None:
+    """One JSON value; see `plain`."""
+    print(json.dumps(plain(value), indent=2))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as objects, arrays as lists, paths as text, numbers that are none as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.cli.parsing import OverClips, parse
-from posecast.cli.printing import print_json
-from posecast.computing.options import Flat
+from posecast.cli.parsing import OverClips, parse, print_json
+from posecast.computing.devices import Flat
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 
 

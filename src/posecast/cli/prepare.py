@@ -8,7 +8,7 @@ import tyro
 
 from posecast.cli.parsing import parse
 from posecast.clips import ClipSource
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.datasets.human36m import Human36M
 from posecast.datasets.penn_action import PennAction
 from posecast.datasets.videos import OwnVideos

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.report import ReportConfig, write_report
 

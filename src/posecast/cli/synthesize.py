@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.datasets.drawn.clips import DrawnSet, SyntheticConfig
 from posecast.datasets.drawn.human36m import DrawnVideosConfig, draw_human36m
 from posecast.datasets.drawn.people import write_penn_layout

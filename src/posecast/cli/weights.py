@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.villegas2017.conversion import import_2017
 from posecast.villegas2017.estimates import import_estimates_2017
-from posecast.villegas2017.import_runs import import_2017
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where to compute: devices, precision, and the processes of a job that has several.
+"""Where and how networks are run: devices, precision, and the processes of a job that has several.
 
 Fabric starts the processes itself, or joins those that torchrun started.
 """
@@ -6,11 +6,15 @@ Fabric starts the processes itself, or joins those that torchrun started.
 import atexit
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from torch import backends, cuda, distributed
+import torch
+from torch import distributed
+from tyro.conf import arg
 
+from posecast.computing.compilation import Compile
 from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
 
 if TYPE_CHECKING:
     import lightning_fabric
@@ -19,47 +23,90 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
 
 T = TypeVar("T")
+Flat = Annotated[T, arg(name="")]
+"""Settings as a field of others: on the command line --device, not --run-on.device."""
 
 
-def build_fabric(
-    device: Device = "auto",
-    num_devices: int = 1,
-    num_nodes: int = 1,
-    precision: Precision = "32-true",
-) -> "lightning_fabric.Fabric":
-    """Fabric, launched: devices, precision, and the processes if there are several.
+@dataclass(frozen=True)
+class RunOn:
+    """Where and how networks are run; none of it changes what they were trained to do."""
 
-    PosecastError where the machine lacks what was asked for.
-    """
-    if num_devices < 1 or num_nodes < 1:
-        raise PosecastError(f"num_devices {num_devices}, num_nodes {num_nodes}: give 1 or more")
-    if device == "cuda" and cuda.device_count() < num_devices:
-        raise PosecastError(
-            f"{num_devices} CUDA devices asked for, {cuda.device_count()} found; "
-            "give fewer devices or --device cpu"
+    device: Device = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    precision: Precision = "32-true"
+    """bf16-mixed is several times faster on newer processors and GPUs; a grey level of what is
+    drawn may differ by a few. Poses are always forecast in full precision."""
+    compile: Compile = "auto"
+    """auto: on a GPU a step's work (or the drawing of frames) is recorded and replayed, several
+    times sooner. on: besides, torch.compile, which takes a minute or more at the start and needs a
+    C++ compiler; on two processor cores it gains nothing here. off: neither. cuda-graphs: as auto,
+    on a GPU only."""
+
+    def pick_device(self) -> torch.device:
+        """The device meant; PosecastError where this machine lacks it."""
+        present = {"cpu": True, "cuda": torch.cuda.is_available()}
+        present["mps"] = torch.backends.mps.is_available()
+        if self.device == "auto":
+            return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
+        if not present[self.device]:
+            raise PosecastError(f"no {self.device} device found; use --device cpu")
+        return torch.device(self.device)
+
+
+@dataclass(frozen=True)
+class ComputeConfig(RunOn):
+    """Where and how a network is trained."""
+
+    num_devices: int = 1
+    """Processes on each machine, one a device."""
+    num_nodes: int = 1
+    """Machines."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "num_devices", "num_nodes")
+
+    def launch(self) -> "lightning_fabric.Fabric":
+        """The devices, and the processes if there are several; PosecastError where they lack."""
+        self.pick_device()
+        if self.device == "cuda" and torch.cuda.device_count() < self.num_devices:
+            raise PosecastError(
+                f"{self.num_devices} CUDA devices asked for, {torch.cuda.device_count()} found; "
+                "give fewer devices or --device cpu"
+            )
+        from lightning_fabric import Fabric  # takes seconds, and only training needs it
+
+        several = self.num_devices * self.num_nodes > 1
+        fabric = Fabric(
+            accelerator=self.device,
+            devices=self.num_devices,
+            num_nodes=self.num_nodes,
+            precision=self.precision,
+            strategy="ddp" if several else "auto",
         )
-    if device == "mps" and not backends.mps.is_available():
-        raise PosecastError("no MPS device found; use --device cpu")
-    from lightning_fabric import Fabric  # takes seconds, and only training needs it
-
-    several = num_devices * num_nodes > 1
-    fabric = Fabric(
-        accelerator=device,
-        devices=num_devices,
-        num_nodes=num_nodes,
-        precision=precision,
-        strategy="ddp" if several else "auto",
-    )
-    fabric.launch()
-    if several:
-        atexit.register(_leave_processes)
-    return fabric
+        fabric.launch()
+        if several:
+            atexit.register(_leave_processes)
+        return fabric
 
 
 def _leave_processes() -> None:
     """End the threads of the connection: an interpreter that exits beside them may abort."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+@dataclass(frozen=True)
+class ForecasterOptions(RunOn):
+    """How the two networks of a forecast are run."""
+
+    frames_per_batch: int = 0
+    """Future frames drawn together; 0 takes what suits the device."""
+    lively: bool = True
+    """Whether people move on and on after two seconds. Off: they come to rest where they were seen
+    last, unless they repeat themselves; that is nearer to what comes, and dull."""
+
+    def __post_init__(self) -> None:
+        check_at_least(0, self, "frames_per_batch")
 
 
 @dataclass(frozen=True)
@@ -75,7 +122,8 @@ class Share:
         """Start or join the processes; does nothing for one device on one machine."""
         if num_devices == num_nodes == 1:
             return cls()
-        fabric = build_fabric(device, num_devices, num_nodes)
+        compute = ComputeConfig(device, num_devices=num_devices, num_nodes=num_nodes)
+        fabric = compute.launch()
         return cls(fabric.global_rank, fabric.world_size)
 
     @property

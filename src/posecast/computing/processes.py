@@ -14,14 +14,6 @@ from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
 
-class BatchMean(nn.Module):
-    """Mean over the whole batch; a module, so that training in several processes can join it."""
-
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-        """One number."""
-        return images.mean()
-
-
 def num_processes() -> int:
     """Processes in this training, 1 where none was launched."""
     joined = distributed.is_available() and distributed.is_initialized()
@@ -88,16 +80,14 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 
 def join_batch_moments(module: nn.Module) -> None:
-    """Let all moments of a batch inside `module` be those of the joined batch of all processes.
+    """Let batch normalisation without running averages inside `module` be that of the joined batch
+    of all processes.
 
-    That is batch normalisation without running averages, and AlexNet's mean of the pictures.
     Keeps parameters and names. Every process has to run the module equally often from then on.
     """
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d) and not child.track_running_stats:
             child.__class__ = _JoinedBatchNorm2d
-        elif isinstance(child, BatchMean):
-            child.__class__ = _JoinedBatchMean
 
 
 class _JoinedBatchNorm2d(nn.BatchNorm2d):
@@ -114,12 +104,10 @@ class _JoinedBatchNorm2d(nn.BatchNorm2d):
         return (centred * scale + self.bias.view(1, -1, 1, 1)).to(input.dtype)
 
 
-class _JoinedBatchMean(BatchMean):
-    """The mean of all processes' shares together; gradients flow."""
-
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-        local = super().forward(images)
-        return local if num_processes() == 1 else _mean_over_processes(local)
+def batch_mean(images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """The mean of all processes' shares of a batch together, one number; gradients flow."""
+    local = images.mean()
+    return local if num_processes() == 1 else _mean_over_processes(local)
 
 
 def _mean_over_processes(local: Tensor) -> Tensor:

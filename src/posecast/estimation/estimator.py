@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from posecast.computing.devices import Device, Precision
-from posecast.computing.options import RunOn
+from posecast.computing.devices import Device, Precision, RunOn
 from posecast.errors import PosecastError
 from posecast.keypoints.names import to_skeleton
 from posecast.media.grey_levels import to_network

@@ -16,7 +16,7 @@ from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px
 from posecast.media.grey_levels import to_bytes, to_network
-from posecast.metrics.flow import backward_flow
+from posecast.metrics.image import backward_flow
 from posecast.networks.conv_lstm import ConvLSTM
 from posecast.networks.kinds import load_network
 

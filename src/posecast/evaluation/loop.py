@@ -28,9 +28,8 @@ from posecast.evaluation.guard import (
     without_record_text,
 )
 from posecast.evaluation.jobs import EvaluationConfig, draw
-from posecast.evaluation.judges import Judges
+from posecast.evaluation.judges import Judges, MetricNetworks
 from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
-from posecast.evaluation.networks import MetricNetworks
 from posecast.evaluation.record import close_record, open_record
 from posecast.evaluation.scores import (
     curves_of_samples,

@@ -24,8 +24,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from posecast.clips import ClipError, SeenVideo
-from posecast.computing.devices import Device
-from posecast.computing.options import Flat, ForecasterOptions
+from posecast.computing.devices import Device, Flat, ForecasterOptions
 from posecast.computing.stages import tracked
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
@@ -37,7 +36,7 @@ from posecast.evaluation.guard import (
     runs_without_record,
     without_record_text,
 )
-from posecast.evaluation.method_names import distinct_names
+from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster

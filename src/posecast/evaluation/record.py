@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from posecast.evaluation.jobs import EvaluationConfig
-from posecast.records.claims import refuse_differences
-from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.records.configs import config_from_dict, config_to_dict, refuse_differences
 from posecast.records.files import FileError, entries, read_json, write_json
-from posecast.records.format_versions import check_format_version
-from posecast.records.versions import with_current
+from posecast.records.versions import check_format_version, with_current
 
 FORMAT_VERSION = 2
 """1 (56aa31b) had no number, one entry of versions, and no without_record."""

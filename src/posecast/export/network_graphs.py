@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
 from posecast.clips import SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import PoseEstimator
 from posecast.export.carrying_graph import LayersGraph, LookGraph, to_side

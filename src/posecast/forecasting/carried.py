@@ -20,7 +20,7 @@ from posecast.carrying.body_parts import body_size
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
 from posecast.geometry import Crop
 from posecast.networks.carrying import (

@@ -30,11 +30,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.geometry import Crop
-from posecast.media.picture_files import read_picture, write_picture
-from posecast.records.claims import claim_folder
-from posecast.records.configs import config_from_dict, config_to_dict
+from posecast.media.frame_folders import read_picture, write_picture
+from posecast.records.configs import claim_folder, config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json, write_lines, writing
-from posecast.records.format_versions import FormatVersionError, check_format_version
+from posecast.records.versions import FormatVersionError, check_format_version
 
 FrameFormat = Literal["npy", "png", "none"]
 PoseOrigin = Literal["forecast", "true"]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import Forecast, PoseForecast, SeenVideo
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.frame_rates import (
     FrameRates,

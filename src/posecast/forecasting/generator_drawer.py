@@ -14,7 +14,7 @@ from torch import Tensor
 
 from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.forecasting.protocols import crop_to_draw

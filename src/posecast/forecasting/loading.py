@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from posecast.computing.options import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster

@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import ClipError, PoseForecast
-from posecast.computing.devices import Share
-from posecast.computing.options import Flat, ForecasterOptions
+from posecast.computing.devices import Flat, ForecasterOptions, Share
 from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.forecasting.forecast_files import (

@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints import formats
-from posecast.keypoints.deeplabcut import is_deeplabcut, read_deeplabcut
 from posecast.keypoints.detections import Detection, Detections, KeypointError
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
 from posecast.keypoints.people import Person, find_people
-from posecast.keypoints.table import read_rows, read_table
+from posecast.keypoints.table import is_deeplabcut, read_deeplabcut, read_rows, read_table
 from posecast.keypoints.trc import read_trc
 from posecast.records.files import read_text
 from posecast.skeletons import Skeleton

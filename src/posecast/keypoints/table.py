@@ -1,4 +1,4 @@
-"""Poses as a CSV table, which is also what posecast writes.
+"""Poses as CSV: the table that posecast writes too, and DeepLabCut's files.
 
     frame,joint,x,y,confidence,person
     0,left_shoulder,512.5,310.25,0.93,1
@@ -8,6 +8,16 @@ person's own left and right; x and y are pixels, (0, 0) the image's top-left cor
 (or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too. As
 other programs write it, cells may be parted by semicolons or tabs, frame numbers may be 0.0, and a
 joint with an empty x or y is not seen. A joint that one person has twice in a frame is another's.
+
+DeepLabCut writes three header rows, or four where there are several individuals:
+
+    scorer,NET,NET,NET,...
+    [individuals,mouse1,mouse1,mouse1,...]
+    bodyparts,nose,nose,nose,...
+    coords,x,y,likelihood,...
+    0,100.5,50.2,0.99,...
+
+The first column is the frame, or the path of a picture (labelled data, which have no likelihood).
 """
 
 import csv
@@ -23,6 +33,7 @@ from jaxtyping import Bool, Float
 
 from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name
 from posecast.keypoints.names import own_side_name, plain_name
+from posecast.keypoints.numbering import frame_numbers
 from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
 
@@ -157,3 +168,74 @@ def _twins(lines: Sequence[_Line]) -> list[int]:
             twins[index] = seen[joint] if by_joint else current
             seen[joint] += 1
     return twins
+
+
+_THRESHOLD = 0.6
+"""DeepLabCut's own `pcutoff`."""
+_HEADS = ("scorer", "individuals", "bodyparts", "coords")
+
+
+def is_deeplabcut(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first cells are those of the header rows."""
+    first = [row[0].lower() for row in rows[:4] if row]
+    return first[:1] == ["scorer"] and "bodyparts" in first
+
+
+def read_deeplabcut(rows: Sequence[Sequence[str]], where: str) -> Detections:
+    """Read such rows; the names of the body parts are taken as joint names."""
+    heads = {row[0].lower(): row for row in rows[:4] if row and row[0].lower() in _HEADS}
+    parts, coords = heads["bodyparts"], heads.get("coords")
+    data = rows[len(heads) :]
+    if coords is None or not data:
+        raise KeypointError(f"{where}: expected DeepLabCut's row 'coords' and rows of numbers")
+    start = next(place for place, cell in enumerate(coords) if cell.lower() == "x")
+    names = heads.get("individuals", [""] * len(parts))
+    joints = tuple(dict.fromkeys(plain_name(part) for part in parts[start:]))
+    columns = {
+        (names[place], plain_name(parts[place]), coords[place].lower()): place
+        for place in range(start, len(coords))
+    }
+    numbers = frame_numbers([_frame(row[start - 1]) for row in data], where)
+    people = []
+    for frame, row, line in zip(numbers, data, range(len(heads) + 1, len(rows) + 1), strict=True):
+        for name in dict.fromkeys(names[start:]):
+            values = _values(row, name, joints, columns, f"{where}, line {line}")
+            people.append(Detection(frame, values[:, :2], values[:, 2], person_name(name)))
+    labels = {plain_name(part): part for part in reversed(parts[start:])}
+    scorer = heads["scorer"][start] if len(heads["scorer"]) > start else "posecast"
+    return Detections(
+        *(joints, tuple(people), _THRESHOLD, tuple(numbers)),
+        counts_from=0,
+        labels=tuple(labels[joint] for joint in joints),
+        repeated={"scorer": scorer, "has_individuals": "individuals" in heads},
+    )
+
+
+def _frame(cell: str) -> object:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def _values(
+    row: Sequence[str],
+    name: str,
+    joints: Sequence[str],
+    columns: dict[tuple[str, str, str], int],
+    where: str,
+) -> np.ndarray:
+    """x, y, confidence of each joint of one individual; 0 where a cell is empty."""
+    values = np.zeros((len(joints), 3))
+    for place, joint in enumerate(joints):
+        cells = [columns.get((name, joint, kind)) for kind in ("x", "y", "likelihood")]
+        try:
+            x, y, sure = (
+                np.nan if cell is None or cell >= len(row) else number(row[cell]) for cell in cells
+            )
+        except ValueError as error:
+            raise KeypointError(f"{where}: expected numbers ({error})") from error
+        sure = 1.0 if cells[2] is None else sure
+        if np.isfinite([x, y, sure]).all():
+            values[place] = x, y, sure
+    return values

@@ -24,8 +24,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from posecast.errors import PosecastError
-from posecast.media.frame_folders import FrameFolder
-from posecast.media.picture_files import read_picture
+from posecast.media.frame_folders import FrameFolder, read_picture
 from posecast.media.shown import Look, Orientation, place_in, show
 from posecast.records.files import WriteError, write_safely
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecast.computing.processes import BatchMean
+from posecast.computing.processes import batch_mean
 from posecast.errors import PosecastError
 from posecast.networks.gpu_layers import in_eights, kernels_for, map_kernels
 
@@ -75,12 +75,11 @@ class BvlcAlexNet(nn.Module):
         for name, kernel in kernels.items():
             bias = torch.from_numpy(np.array(layers[name][1], dtype=np.float32))
             setattr(self, name, _frozen_conv(kernel, bias, groups=_bvlc_groups(name)))
-        self.batch_mean = BatchMean()
         self.eval()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 256 fh fw"]:
         """conv5 features; 128 x 128 pictures give 7 x 7. The mean is the whole batch's."""
-        x = 127.5 * (images - self.batch_mean(images))
+        x = 127.5 * (images - batch_mean(images))
         border = _same_padding(x.shape[-2:], kernel=11, stride=4)
         x = functional.conv2d(*in_eights(x, self.conv1.weight, border), self.conv1.bias, stride=4)
         x = functional.max_pool2d(_normalise_response(functional.relu(x)), 3, 2)

@@ -34,8 +34,8 @@ from torch import Tensor, nn
 from posecast.errors import PosecastError
 from posecast.records.configs import config_to_dict
 from posecast.records.files import append_line, read_json, read_text, write_lines, write_safely
-from posecast.records.format_versions import check_format_version
 from posecast.records.training_data import TrainingData, read_training_data
+from posecast.records.versions import check_format_version
 from posecast.records.weights import facts_of_training, write_weights
 
 if TYPE_CHECKING:

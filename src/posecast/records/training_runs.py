@@ -10,8 +10,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from posecast.records.claims import refuse_differences
-from posecast.records.configs import ConfigError, config_from_dict, config_to_dict
+from posecast.records.configs import (
+    ConfigError,
+    config_from_dict,
+    config_to_dict,
+    refuse_differences,
+)
 from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
 from posecast.records.locks import LOCK_FILE, locked
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in

@@ -19,7 +19,7 @@ from torch import Tensor
 from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import read_json, write_safely
-from posecast.records.format_versions import FormatVersionError, check_format_version
+from posecast.records.versions import FormatVersionError, check_format_version
 
 FORMAT_VERSION = 1
 

@@ -22,8 +22,8 @@ from posecast.evaluation.examples import (
     read_facts,
     shown_methods,
 )
-from posecast.evaluation.method_names import distinct_names
 from posecast.evaluation.record import read_record
+from posecast.evaluation.setup import distinct_names
 from posecast.records.files import FileError, write_text
 from posecast.report.players import enlarged, grid_of, pose_pictures, write_jpeg
 from posecast.report.rendering import render

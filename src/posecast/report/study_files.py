@@ -12,7 +12,7 @@ from typing import Literal
 from posecast.errors import PosecastError
 from posecast.records.configs import ConfigError, config_from_dict, config_to_dict
 from posecast.records.files import FileError, read_json, write_json
-from posecast.records.format_versions import check_format_version
+from posecast.records.versions import check_format_version
 
 FORMAT_VERSION = 1
 Side = Literal["left", "right"]

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from posecast.errors import PosecastError, did_you_mean
 from posecast.records.configs import config_from_dict
 from posecast.records.files import write_safely
-from posecast.records.format_versions import check_format_version
+from posecast.records.versions import check_format_version
 from posecast.skeletons import SKELETONS
 
 FORMAT_VERSION = 1

@@ -23,8 +23,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import ClipError
-from posecast.records.claims import refuse_differences
-from posecast.records.configs import config_to_dict
+from posecast.records.configs import config_to_dict, refuse_differences
 from posecast.records.files import PARTIAL, entries, make_folder, write_lines
 from posecast.records.locks import LOCK_FILE, locked, locked_with_others
 from posecast.store.files import (

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import mirror_joints
-from posecast.metrics.flow import flow_stack
+from posecast.metrics.image import flow_stack
 from posecast.networks.action_classifier import (
     FlowClassifier,
     FlowClassifierConfig,

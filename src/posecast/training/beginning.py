@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from posecast.computing.options import ComputeConfig, Flat
+from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
 from posecast.records.configs import config_from_dict

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least

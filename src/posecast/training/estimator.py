@@ -1,23 +1,29 @@
 """Training the pose estimator on a store's labels: pictures in, joints out.
 
 A stacked hourglass learns heat maps with intermediate supervision (Newell, Yang and Deng, ECCV
-2016; the loss differs, see `estimator_step`).
+2016; the loss differs, see `estimator_step`). Held-out frames say what it is worth beside the mean
+pose.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
-from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig
-from posecast.networks.joint_maps import draw_joint_maps
+from posecast.geometry import crop_to_px
+from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
+from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig, estimate_heatmaps
+from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
 from posecast.records.configs import check_at_least
-from posecast.store.reading import Store
+from posecast.skeletons import Skeleton
+from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training.beginning import (
     ChosenClips,
     FrameTrainingConfig,
@@ -33,8 +39,8 @@ from posecast.training.estimator_data import (
     FrameAugmentation,
     FramesToVary,
 )
-from posecast.training.estimator_validation import EstimatorValidation
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.image_steps import to_network
 
 
 @dataclass(frozen=True)
@@ -114,3 +120,99 @@ def _validation(config: EstimatorTrainingConfig, store: Store, clips: ChosenClip
     validation = EstimatorValidation.of(store, clips.validation, config.validation_frames)
     mean_pose = validation.score_mean_pose(clips.train)
     return Validation(validation.score, "validation_pck_0.1", reference=mean_pose)
+
+
+_BATCH = 32
+PCK_THRESHOLDS = (0.2, 0.1, 0.05)
+"""Shares of the longer side of the clip's box."""
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatorValidation:
+    """Fixed frames of the validation clips, held in memory."""
+
+    clips: tuple[StoredClip, ...]
+    frames: tuple[UInt8[np.ndarray, "_ h w 3"], ...]
+    """The chosen frames of each clip."""
+    joints_crop: tuple[Float[np.ndarray, "_ j 2"], ...]
+    visible: tuple[Bool[np.ndarray, "_ j"], ...]
+    skeleton: Skeleton
+
+    @classmethod
+    def of(
+        cls, store: Store, clips: Sequence[StoredClip], num_frames: int
+    ) -> "EstimatorValidation":
+        """About `num_frames` frames, as many of each clip, spread evenly over it."""
+        each = max(num_frames // len(clips), 1)
+        chosen = [_middles(clip.num_frames, min(each, clip.num_frames)) for clip in clips]
+        pairs = list(zip(clips, chosen, strict=True))
+        return cls(
+            tuple(clips),
+            tuple(store.read_frames(clip, numbers) for clip, numbers in pairs),
+            tuple(clip.joints_crop[numbers] for clip, numbers in pairs),
+            tuple(clip.visible[numbers] for clip, numbers in pairs),
+            store.skeleton,
+        )
+
+    def score(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Numbers of a network in evaluation mode, with the mirrored picture's help.
+
+        `validation_pck_0.2` (and 0.1, 0.05): share of visible joints nearer than that share of
+        the longer side of the clip's box, by which the best weights are chosen (at 0.1: 0.2 soon
+        stands still); `validation_distance`: mean distance as such a share;
+        `validation_confidence_shown` and `_hidden`: mean confidence of visible and of invisible
+        joints.
+        """
+        images = torch.from_numpy(np.concatenate(self.frames))
+        joints, confidence = _estimate(network, images, self.skeleton, device)
+        visible = np.concatenate(self.visible)
+        scores = self._score_joints(joints)
+        for name, joints_meant in (("shown", visible), ("hidden", ~visible)):
+            if joints_meant.any():
+                scores[f"confidence_{name}"] = float(confidence[joints_meant].mean())
+        return {f"validation_{name}": value for name, value in scores.items()}
+
+    def score_mean_pose(self, clips: Sequence[StoredClip]) -> dict[str, float]:
+        """The same numbers of the mean pose of (training) clips, as `mean_pose_...`."""
+        mean = mean_joints(clips)
+        everywhere = np.broadcast_to(mean, (sum(map(len, self.frames)), *mean.shape))
+        scores = self._score_joints(everywhere)
+        return {f"mean_pose_{name}": value for name, value in scores.items()}
+
+    def _score_joints(self, joints_crop: Float[np.ndarray, "n j 2"]) -> dict[str, float]:
+        """PCK and mean distance, pooled over joints and frames of all clips."""
+        totals = np.zeros(len(PCK_THRESHOLDS) + 2)
+        ends = np.cumsum([len(frames) for frames in self.frames])[:-1]
+        for clip, predicted, true, visible in zip(
+            self.clips, np.split(joints_crop, ends), self.joints_crop, self.visible, strict=True
+        ):
+            predicted_px = crop_to_px(predicted.astype(float), clip.crop)
+            true_px = crop_to_px(true.astype(float), clip.crop)
+            distances = joint_distances(predicted_px, true_px, clip.box_side_px)
+            hits = [pck_hits(distances, visible, share)[0].sum() for share in PCK_THRESHOLDS]
+            total, count = distance_sums(distances, visible)
+            totals += [*hits, total.sum(), count.sum()]
+        means = totals[:-1] / max(totals[-1], 1)
+        names = [*(f"pck_{share}" for share in PCK_THRESHOLDS), "distance"]
+        return dict(zip(names, means.tolist(), strict=True))
+
+
+def _middles(length: int, parts: int) -> Int[np.ndarray, " parts"]:
+    """The middle of each of so many equal parts of 0 .. length - 1."""
+    return ((np.arange(parts) + 0.5) * length / parts).astype(int)
+
+
+@torch.no_grad()
+def _estimate(
+    network: nn.Module,
+    images: UInt8[torch.Tensor, "n h w 3"],
+    skeleton: Skeleton,
+    device: torch.device,
+) -> tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]:
+    """Joints as shares of the crop, and confidences."""
+    joints, confidence = [], []
+    for part in images.split(_BATCH):
+        maps = estimate_heatmaps(network, to_network(part.to(device)), skeleton.mirror)
+        for results, decoded in zip((joints, confidence), decode_joint_maps(maps), strict=True):
+            results.append(decoded.cpu().numpy())
+    return np.concatenate(joints), np.concatenate(confidence)

@@ -21,7 +21,7 @@ from posecast.geometry import crop_to_norm, norm_to_crop, swap_sides
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.training.image_inputs import to_network
+from posecast.training.image_steps import to_network
 from posecast.windows import ImagePairs, ImagePairSampler
 
 _VARIATION = 3

@@ -2,7 +2,7 @@
 
 An iteration, in the order of the 2017 code (deviations.md 33, 36): the generator learns, it draws
 the batch anew, the discriminator learns from that, and its losses after all this decide who learns
-in the next iteration (`gating`).
+in the next iteration (`next_gate`).
 """
 
 from collections.abc import Mapping
@@ -33,15 +33,21 @@ from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training.beginning import begin, choose_clips
 from posecast.training.fitting import FitResult, Sheet, Validation, build_optimizer, fit
-from posecast.training.gating import Gate, next_gate
-from posecast.training.image_inputs import ImagePairTensors, image_tensors
 from posecast.training.image_setup import (
     ImageTrainingConfig,
     check_store,
     load_feature_networks,
     pair_batches,
 )
-from posecast.training.image_steps import FeatureNetworks, discriminator_step, generator_step
+from posecast.training.image_steps import (
+    FeatureNetworks,
+    Gate,
+    ImagePairTensors,
+    discriminator_step,
+    generator_step,
+    image_tensors,
+    next_gate,
+)
 from posecast.training.image_validation import draw_samples, validate
 from posecast.training.optimizers import load_optimizer, optimizer_state
 from posecast.villegas2017.hourglass2017 import Hourglass2017

@@ -9,7 +9,7 @@ from typing import Literal
 from lightning_fabric import Fabric
 
 from posecast.clips import ImageBatch
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.networks import alexnet

@@ -1,11 +1,16 @@
-"""The two losses of image training, each a function of networks and a batch."""
+"""What image training computes: pairs of frames as the networks read them, the two losses, each a
+function of networks and a batch, and who learns next: the gating rule of the 2017 code."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.clips import ImageBatch
 from posecast.computing.streams import Beside
+from posecast.heatmaps import draw_heatmaps
 from posecast.losses import (
     FeatureNetwork,
     ImageLossWeights,
@@ -13,7 +18,42 @@ from posecast.losses import (
     distance_to,
     generator_loss,
 )
-from posecast.training.image_inputs import ImagePairTensors
+from posecast.media.grey_levels import to_network
+from posecast.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class ImagePairTensors:
+    """A batch for generator and discriminator: pictures in [-1, 1], heat maps in [0, 1]."""
+
+    source: Float[Tensor, "b 3 h w"]
+    target: Float[Tensor, "b 3 h w"]
+    source_heatmaps: Float[Tensor, "b c h w"]
+    target_heatmaps: Float[Tensor, "b c h w"]
+
+
+def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> ImagePairTensors:
+    """Scale the pictures and draw the heat maps, on the device that holds the batch.
+
+    Of several source frames the last one is taken.
+    """
+    size = batch.target_images.shape[1]
+    heatmaps = draw_heatmaps(
+        torch.cat([batch.source_joints_crop[:, -1], batch.target_joints_crop]),
+        torch.cat([batch.source_visible[:, -1], batch.target_visible]),
+        torch.cat([batch.crop_hw, batch.crop_hw]),
+        skeleton,
+        size,
+        sigma_px,
+        channels_last=True,
+    )
+    source_heatmaps, target_heatmaps = heatmaps.chunk(2)
+    return ImagePairTensors(
+        to_network(batch.source_images[:, -1]),
+        to_network(batch.target_images),
+        source_heatmaps,
+        target_heatmaps,
+    )
 
 
 class FeatureNetworks(NamedTuple):
@@ -71,3 +111,25 @@ def discriminator_step(
         "drawn_error": loss.drawn,
         "mismatched_error": loss.mismatched,
     }
+
+
+class Gate(NamedTuple):
+    """Who is updated in the coming iteration."""
+
+    generator: bool = True
+    discriminator: bool = True
+
+
+def next_gate(gate: Gate, fake_error: float, real_error: float, margin: float = 0.3) -> Gate:
+    """The gate after an iteration whose discriminator losses were these (deviations.md 33).
+
+    A discriminator with a loss below `margin` is too strong and rests; a generator that pushes a
+    loss above 1 - `margin` is too strong and rests. The rule is sticky: who rests goes on resting
+    until the other would rest too, and then both are trained again. `fake_error` is
+    `DiscriminatorLoss.fake`, `real_error` is `DiscriminatorLoss.real`, both after the updates.
+    """
+    generator = gate.generator and max(fake_error, real_error) <= 1 - margin
+    discriminator = gate.discriminator and min(fake_error, real_error) >= margin
+    if not generator and not discriminator:
+        return Gate()
+    return Gate(generator, discriminator)

@@ -13,7 +13,7 @@ from posecast.media.grey_levels import to_bytes
 from posecast.media.pictures import contact_sheet, draw_pose, pose_on_plain
 from posecast.metrics.image import psnr, ssim
 from posecast.skeletons import Skeleton
-from posecast.training.image_inputs import image_tensors
+from posecast.training.image_steps import image_tensors
 
 SAMPLE_ROWS = 8
 """Pairs shown on a sheet of samples."""

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from posecast.computing.options import Flat
+from posecast.computing.devices import Flat
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.errors import PosecastError
 from posecast.motion.basis import FPS

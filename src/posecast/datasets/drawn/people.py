@@ -30,7 +30,7 @@ from posecast.datasets.drawn.clips import (
 )
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
-from posecast.records.claims import claim_folder
+from posecast.records.configs import claim_folder
 from posecast.records.files import write_safely
 
 _DEFAULT_NUM_CLIPS = 96
