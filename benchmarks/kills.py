@@ -41,7 +41,8 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 
-from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.clips import SyntheticConfig
+from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.presets import IMAGE, POSE

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from posecast import __version__
 from posecast.computing.devices import ForecasterOptions
-from posecast.datasets.drawn.people import SyntheticConfig, write_penn_layout
+from posecast.datasets.drawn.clips import SyntheticConfig
+from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation import PoseEstimator
 from posecast.evaluation.jobs import EvaluationConfig

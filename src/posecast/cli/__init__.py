@@ -77,7 +77,7 @@ COMMANDS = {
     "evaluate": Command(
         "evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
     ),
-    "report": Command("report:report", "tables of evaluations -> a page with curves and clips"),
+    "report": Command("evaluate:report", "tables of evaluations -> a page with curves and clips"),
     "study make": Command(
         "study:make", "evaluations -> a page on which people choose between forecasts"
     ),
@@ -85,9 +85,7 @@ COMMANDS = {
     "export onnx": Command(
         "export:export_as_onnx", "the networks as ONNX files, for other programs"
     ),
-    "benchmark penn-pose": Command(
-        "benchmark:penn_pose", "the published pose forecasting protocol"
-    ),
+    "benchmark penn-pose": Command("evaluate:penn_pose", "the published pose forecasting protocol"),
     "doctor": Command("doctor:doctor", "what works here, for bug reports"),
     "completion": Command(
         "completion:completion", "a script that completes commands in your shell"

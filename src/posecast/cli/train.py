@@ -9,12 +9,7 @@ from typing import Any, NamedTuple
 from posecast.cli.parsing import parse, split_preset, with_config
 from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, POSE
 from posecast.records.configs import config_to_dict
-from posecast.training.action import (
-    FlowActionTrainingConfig,
-    PoseActionTrainingConfig,
-    train_flow_classifier,
-    train_pose_classifier,
-)
+from posecast.training import action
 from posecast.training.beginning import TrainingConfig
 from posecast.training.carrying import train_carrying
 from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
@@ -108,7 +103,7 @@ fifth folder is held out and chooses the best weights. Samples are made while it
         (f"penn-action {_INTO}estimator", f"demo {_INTO}estimator --dry-run"),
     ),
     "pose-action": Kind(
-        *(train_pose_classifier, PoseActionTrainingConfig(), "log likelihood {:.4f}"),
+        *(action.train_pose_classifier, action.PoseActionTrainingConfig(), "log likelihood {:.4f}"),
         """\
 Train the classifier that says which action a pose sequence shows; poses alone will do.
 
@@ -117,7 +112,7 @@ action.""",
         (f"{_INTO}pose-action",),
     ),
     "flow-action": Kind(
-        *(train_flow_classifier, FlowActionTrainingConfig(), "log likelihood {:.4f}"),
+        *(action.train_flow_classifier, action.FlowActionTrainingConfig(), "log likelihood {:.4f}"),
         """\
 Train the classifier that says which action frames show, by their optical flow.
 

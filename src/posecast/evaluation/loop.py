@@ -19,14 +19,8 @@ from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
 from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
+from posecast.evaluation import guard
 from posecast.evaluation.examples import write_examples
-from posecast.evaluation.guard import (
-    check_not_trained,
-    check_test_clips,
-    own_runs,
-    runs_without_record,
-    without_record_text,
-)
 from posecast.evaluation.jobs import EvaluationConfig, draw
 from posecast.evaluation.judges import Judges, MetricNetworks
 from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
@@ -74,7 +68,7 @@ class EvaluationReport:
             lines.append(f"{len(self.trained_on)} of them were trained on: not a fair test.")
         for run, count in self.test_uses.items():
             lines.append(looks_text(run, count))
-        lines += [without_record_text(run) for run in self.without_record]
+        lines += [guard.without_record_text(run) for run in self.without_record]
         lines += [f"  left out: {why}" for why in list(self.left_out.values())[:20]]
         return "\n".join(lines)
 
@@ -102,15 +96,15 @@ def evaluate(
     _check_methods(methods, store, config)
     clips = store.select(config.clips)
     runs = sorted({place_of(run) for method in methods for run in method.runs})
-    check_test_clips(clips, config.final)
-    trained_on = check_not_trained(clips, runs, store, config.allow_trained)
+    guard.check_test_clips(clips, config.final)
+    trained_on = guard.check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
     uses, table = {}, None
     if share.is_first:
         facts = _facts(methods, store, config, networks, trained_on)
-        open_record(out_path, facts | {"without_record": runs_without_record(runs)}, command)
+        open_record(out_path, facts | {"without_record": guard.runs_without_record(runs)}, command)
         if any(clip.split == "test" for clip in clips):
-            uses = record_test_use(own_runs(runs), _use(methods, clips, out_path))
+            uses = record_test_use(guard.own_runs(runs), _use(methods, clips, out_path))
         table = TableWriter(out_path / "rows.csv")
         table.absorb_broken(_part_tables(out_path))
     done = share.gather(table.done if table else set())[0]
@@ -132,7 +126,7 @@ def evaluate(
         table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
         write_examples(methods, store, jobs, out_path, config)
         close_record(out_path, left_out, uses)
-        unknown = tuple(runs_without_record(runs))
+        unknown = tuple(guard.runs_without_record(runs))
         report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)
     report = share.gather(report)[0]
     assert report is not None

@@ -13,21 +13,8 @@ from jaxtyping import UInt8
 
 from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
-from posecast.evaluation.baselines import (
-    ConstantVelocity,
-    FramePredictor,
-    LastFrame,
-    LastPose,
-    MeanPose,
-    OpticalFlow,
-)
-from posecast.forecasting.forecast_files import (
-    ForecastFacts,
-    read_forecast,
-    read_frames,
-    read_index,
-    read_settings,
-)
+from posecast.evaluation import baselines
+from posecast.forecasting import forecast_files
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.store.files import check_names
@@ -49,7 +36,7 @@ class Method:
     kind: Kind = "baseline"
     poses: PoseForecaster | None = None
     """Forecasts poses; None for a method of frames alone, and for the oracle."""
-    frames: FramePredictor | None = None
+    frames: baselines.FramePredictor | None = None
     """Forecasts frames from seen frames alone."""
     drawer: FrameDrawer | None = None
     """Draws frames of the forecast poses (oracle: of the true ones)."""
@@ -118,21 +105,23 @@ def baseline_methods(names: Sequence[str], train_clips: Sequence[StoredClip] = (
 
 def _baseline(name: str, train_clips: Sequence[StoredClip]) -> Method:
     if name in FRAME_BASELINES:
-        return Method(name, frames=LastFrame() if name == "last frame" else OpticalFlow())
+        return Method(
+            name, frames=baselines.LastFrame() if name == "last frame" else baselines.OpticalFlow()
+        )
     if name == "last pose":
-        return Method(name, poses=LastPose())
+        return Method(name, poses=baselines.LastPose())
     if name == "constant velocity":
-        poses = ConstantVelocity()
+        poses = baselines.ConstantVelocity()
         return Method(name, poses=poses, origin={"window": poses.window})
     if not train_clips:
         raise PosecastError("the mean training pose needs training clips, this store has none")
-    mean = MeanPose(mean_joints(train_clips))
+    mean = baselines.MeanPose(mean_joints(train_clips))
     return Method(name, poses=mean, origin={"num_training_clips": len(train_clips)})
 
 
 def stored_method(path: str | Path, name: str = "forecast") -> Method:
     """Forecasts that 'posecast predict' wrote, judged as they lie there."""
-    settings = read_settings(path)
+    settings = forecast_files.read_settings(path)
     described = [settings.get(key) for key in ("pose_run", "image_run")]
     runs = tuple(Path(run["path"]) for run in described if run)
     present = tuple(
@@ -158,7 +147,7 @@ def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int
 
     PosecastError where its forecasts are of other windows than those asked for.
     """
-    index = {facts.clip_id: facts for facts in read_index(path)}
+    index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
     for clip_id, window in windows.items():
         if clip_id in index:
             _check_window(path, index[clip_id], window, stride)
@@ -166,7 +155,9 @@ def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int
     return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
 
 
-def _check_window(path: Path, facts: ForecastFacts, window: ClipWindow, stride: int) -> None:
+def _check_window(
+    path: Path, facts: forecast_files.ForecastFacts, window: ClipWindow, stride: int
+) -> None:
     found = (facts.start, facts.num_past, facts.stride)
     asked = (int(window.past_frames[0]), len(window.past), stride)
     if found != asked:
@@ -182,7 +173,7 @@ def _check_window(path: Path, facts: ForecastFacts, window: ClipWindow, stride: 
 
 def stored_poses(path: Path, clip_id: str, samples: int) -> PoseForecast:
     """The first futures of a clip among forecasts on disk."""
-    stored = read_forecast(path / "clips" / clip_id)
+    stored = forecast_files.read_forecast(path / "clips" / clip_id)
     weights = stored.weights[:samples] / stored.weights[:samples].sum()
     joints = stored.predicted_joints_px[:samples]
     return PoseForecast(joints, stored.predicted_visible, weights, stored.facts.fps)
@@ -191,6 +182,6 @@ def stored_poses(path: Path, clip_id: str, samples: int) -> PoseForecast:
 def stored_frames(path: Path, clip_id: str, drawn: int) -> UInt8[np.ndarray, "n t h w 3"] | None:
     """Frames of a clip among forecasts on disk, None where only poses were forecast."""
     folder = path / "clips" / clip_id
-    if read_forecast(folder).facts.frames == "none":
+    if forecast_files.read_forecast(folder).facts.frames == "none":
         return None
-    return read_frames(folder)[:drawn]
+    return forecast_files.read_frames(folder)[:drawn]

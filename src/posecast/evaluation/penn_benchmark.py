@@ -28,14 +28,8 @@ from posecast.computing.devices import Device, Flat, ForecasterOptions
 from posecast.computing.stages import tracked
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
+from posecast.evaluation import guard
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
-from posecast.evaluation.guard import (
-    check_not_trained,
-    check_test_clips,
-    own_runs,
-    runs_without_record,
-    without_record_text,
-)
 from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
@@ -220,7 +214,7 @@ class BenchmarkTable:
             lines += [f"| {row.method} | {numbers} |", f"| | {widths} |"]
         lines.append("| joints | " + " | ".join(map(str, self.num_joints)) + " |")
         lines += [looks_text(run, count) for run, count in self.test_uses.items()]
-        lines += [without_record_text(run) for run in self.without_record]
+        lines += [guard.without_record_text(run) for run in self.without_record]
         return "\n".join(lines)
 
 
@@ -263,17 +257,17 @@ def run_penn_pose_benchmark(
         predictors[name] = forecaster
     uses = {}
     if config.pose_run:
-        check_test_clips(store.clips, config.final)
-        check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
+        guard.check_test_clips(store.clips, config.final)
+        guard.check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
         name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.seen}"
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
-        uses = record_test_use(own_runs(config.pose_run), facts)
+        uses = record_test_use(guard.own_runs(config.pose_run), facts)
     rows, num_joints = [], ()
     for name, predictor in predictors.items():
         hits, counts = penn_pose_scores(predictor, store.clips, config.protocol, name)
         rows.append(_row(name, hits, counts, config))
         num_joints = tuple(counts.sum(axis=0).tolist())
-    unknown = tuple(runs_without_record(config.pose_run))
+    unknown = tuple(guard.runs_without_record(config.pose_run))
     asked = (config.protocol.variant, config.protocol.seen)
     table = BenchmarkTable(*asked, len(store.clips), num_joints, tuple(rows), uses, unknown)
     if config.out is not None:

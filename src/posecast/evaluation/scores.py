@@ -8,15 +8,8 @@ from jaxtyping import Float, Num, UInt8
 
 from posecast.evaluation.table import TRUTH, Curve
 from posecast.forecasting.jobs import Job
+from posecast.metrics import pose
 from posecast.metrics.image import psnr, ssim
-from posecast.metrics.pose import (
-    counted_joints,
-    distance_sums,
-    joint_distances,
-    pck_hits,
-    sample_spread,
-    velocity_error_sums,
-)
 
 HIGHEST_PSNR_DB = 100.0
 """What equal frames count as: infinity would swallow every mean."""
@@ -41,11 +34,11 @@ def pose_curves(
     window, clip = job.truth, job.clip
     length = min(window.num_truth, len(predicted_px))
     true_px, predicted_px = window.future_joints_px[:length], predicted_px[:length]
-    counted = counted_joints(window.past.visible, window.future_visible[:length])
-    distances = joint_distances(predicted_px, true_px, clip.box_side_px)
-    sums = {f"pck@{limit:g}": pck_hits(distances, counted, limit) for limit in thresholds}
-    sums["distance"] = distance_sums(distances, counted)
-    velocity = velocity_error_sums(predicted_px, true_px, counted, clip.box_side_px)
+    counted = pose.counted_joints(window.past.visible, window.future_visible[:length])
+    distances = pose.joint_distances(predicted_px, true_px, clip.box_side_px)
+    sums = {f"pck@{limit:g}": pose.pck_hits(distances, counted, limit) for limit in thresholds}
+    sums["distance"] = pose.distance_sums(distances, counted)
+    velocity = pose.velocity_error_sums(predicted_px, true_px, counted, clip.box_side_px)
     sums["velocity error"] = velocity
     return [_mean_curve(method, metric, *pair) for metric, pair in sums.items()]
 
@@ -125,8 +118,8 @@ def spread_curve(
     """How far apart the futures of a clip are (see `metrics.pose.sample_spread`)."""
     window, clip = job.truth, job.clip
     length = min(window.num_truth, futures_px.shape[1])
-    counted = counted_joints(window.past.visible, window.future_visible[:length])
-    sums = sample_spread(futures_px[:, :length], counted, clip.box_side_px)
+    counted = pose.counted_joints(window.past.visible, window.future_visible[:length])
+    sums = pose.sample_spread(futures_px[:, :length], counted, clip.box_side_px)
     return replace(_mean_curve(method, f"spread of {samples}", *sums), sample=0)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.clips import Forecast, PoseForecast, SeenVideo
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
+from posecast.forecasting import protocols
 from posecast.forecasting.frame_rates import (
     FrameRates,
     steps_of_model,
@@ -20,13 +21,6 @@ from posecast.forecasting.frame_rates import (
     to_video_rate,
 )
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
-from posecast.forecasting.protocols import (
-    MOST_PICTURES,
-    FrameDrawer,
-    Needs,
-    SaysHowSure,
-    TrainedPoseForecaster,
-)
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
@@ -44,7 +38,9 @@ class Forecaster:
     """
 
     def __init__(
-        self, poses: TrainedPoseForecaster | None, drawer: FrameDrawer | None = None
+        self,
+        poses: protocols.TrainedPoseForecaster | None,
+        drawer: protocols.FrameDrawer | None = None,
     ) -> None:
         if poses is None and drawer is None:
             raise PosecastError("give a pose run, an image run, or both")
@@ -57,7 +53,7 @@ class Forecaster:
                 f"{named[-1].name}; use two runs of one data set"
             )
         self.skeleton = named[0]
-        self.needs = poses.needs if poses else Needs(self.skeleton)
+        self.needs = poses.needs if poses else protocols.Needs(self.skeleton)
         """What has to be seen."""
 
     @classmethod
@@ -147,7 +143,7 @@ class Forecaster:
 
     def radii_px(self, seen: SeenVideo, rates: FrameRates) -> Float[np.ndarray, "q t j"] | None:
         """As `SaysHowSure`, of such a stretch; None where the pose model does not say."""
-        if not isinstance(self.poses, SaysHowSure):
+        if not isinstance(self.poses, protocols.SaysHowSure):
             return None
         return self.poses.radii_px(to_model_rate(seen, rates, self.needs.max_past))
 
@@ -184,7 +180,7 @@ class Forecaster:
         rates = FrameRates.of_arrays(self.needs, fps)
         used = self._used_frames(rates, len(frames), num_seen)
         height, width = frames[used[-1]].shape[:2]
-        pictures = np.stack([frames[number] for number in used[-MOST_PICTURES:]])
+        pictures = np.stack([frames[number] for number in used[-protocols.MOST_PICTURES :]])
         seen = SeenVideo(joints[used], visible[used], rates.video, (height, width), pictures)
         if not np.isfinite(seen.joints_px[seen.visible]).all():
             raise PosecastError(

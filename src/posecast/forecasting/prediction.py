@@ -17,19 +17,7 @@ from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Flat, ForecasterOptions, Share
 from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
-from posecast.forecasting.forecast_files import (
-    FORMAT_VERSION,
-    ForecastFacts,
-    FrameFormat,
-    PoseOrigin,
-    StoredForecast,
-    finish_forecasts,
-    is_written,
-    open_forecasts,
-    write_arrays,
-    write_frames,
-    writing_clip,
-)
+from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
 from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
 from posecast.forecasting.movies import forecast_movie
@@ -67,12 +55,12 @@ class PredictionConfig:
     """Futures of each clip, where the pose model knows several."""
     drawn: int = 1
     """Of so many of them frames are drawn, the likeliest first."""
-    poses: PoseOrigin = "forecast"
+    poses: forecast_files.PoseOrigin = "forecast"
     """forecast: the pose model's. true: draws the true future poses (oracle: what the image model
     alone costs); needs no pose run, and ends where the clip ends."""
     seen_poses: SeenPoses = "labels"
     """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added."""
-    frames: FrameFormat = "npy"
+    frames: forecast_files.FrameFormat = "npy"
     """How to store the predicted frames; none forecasts poses only and needs no image run."""
     mp4: bool = True
     """Write a video of forecast, truth and pose side by side."""
@@ -134,10 +122,10 @@ def predict_store(
     jobs, left_out = _choose(store, config, forecaster.needs)
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
-        open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
+        forecast_files.open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
     share.wait()
     jobs = share.of(jobs)
-    missing = [job for job in jobs if not is_written(out_path, job.clip.clip_id)]
+    missing = [job for job in jobs if not forecast_files.is_written(out_path, job.clip.clip_id)]
     num_now = 0
     with_poses = _with_poses(missing, config, forecaster)
     for job, predicted in tracked(with_poses, "forecasting", len(missing)):
@@ -148,7 +136,7 @@ def predict_store(
             left_out[job.clip.clip_id] = str(error)
     done = share.gather((num_now, len(jobs) - len(missing), left_out))
     left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
-    if share.is_first and not finish_forecasts(out_path, left_out):
+    if share.is_first and not forecast_files.finish_forecasts(out_path, left_out):
         raise PosecastError(
             f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}"
         )
@@ -189,7 +177,7 @@ def _settings(
 ) -> dict[str, Any]:
     return {
         "method": "forecast" if config.poses == "forecast" else "oracle",
-        "format_version": FORMAT_VERSION,
+        "format_version": forecast_files.FORMAT_VERSION,
         "config": config_to_dict(config),
         "store": str(Path(store_path).resolve()),
         "pose_run": _describe_run(pose_run),
@@ -248,21 +236,21 @@ def _write_forecast(
         frames = forecaster.draw(video.seen, poses, config.drawn).frames
         shown = np.concatenate([video.seen.pictures, video.future])
     forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
-    with writing_clip(out_path, job.clip.clip_id) as folder:
-        write_arrays(folder, forecast)
+    with forecast_files.writing_clip(out_path, job.clip.clip_id) as folder:
+        forecast_files.write_arrays(folder, forecast)
         if frames is not None:
-            write_frames(folder, frames, config.frames)
+            forecast_files.write_frames(folder, frames, config.frames)
         first = None if frames is None else frames[0]
         _write_movies(folder, forecast, first, shown, config, store.skeleton)
 
 
 def _describe(
     job: Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
-) -> StoredForecast:
+) -> forecast_files.StoredForecast:
     clip, past, steps = job.clip, job.seen, len(poses.visible)
     exists = job.truth.future_exists[:steps]
     numbers = job.truth.past_frames
-    facts = ForecastFacts(
+    facts = forecast_files.ForecastFacts(
         clip_id=clip.clip_id,
         action=clip.action,
         split=clip.split,
@@ -280,7 +268,7 @@ def _describe(
         num_samples=len(poses.weights),
         num_drawn=num_drawn,
     )
-    return StoredForecast(
+    return forecast_files.StoredForecast(
         facts=facts,
         past_joints_px=past.joints_px,
         past_visible=past.visible,
@@ -296,7 +284,7 @@ def _describe(
 
 def _write_movies(
     folder: Path,
-    forecast: StoredForecast,
+    forecast: forecast_files.StoredForecast,
     frames: UInt8[np.ndarray, "t h w 3"] | None,
     truth: UInt8[np.ndarray, "n h w 3"] | None,
     config: PredictionConfig,

@@ -12,13 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posecast.keypoints.detections import (
-    Detections,
-    Gathered,
-    KeypointError,
-    choose_names,
-    person_name,
-)
+from posecast.keypoints import detections
 from posecast.keypoints.names import BODY_POINTS, plain_name
 from posecast.keypoints.numbering import frame_numbers
 
@@ -37,19 +31,19 @@ def is_mmpose(content: Any) -> bool:
     )
 
 
-def read_mmpose(content: Any, where: str) -> Detections:
+def read_mmpose(content: Any, where: str) -> detections.Detections:
     """Read such a file; KeypointError where instances are not as described above."""
     frames = _frames(content)
     numbers = frame_numbers([number for number, _ in frames], where) if frames else []
     is_script = isinstance(content, dict) and "instance_info" in content
     from_one = is_script and 0 not in numbers
-    found = Gathered(where)
+    found = detections.Gathered(where)
     for number, (_, instances) in zip(numbers, frames, strict=True):
         for each in instances:
             rows = _rows(each, f"{where}: frame {number}")
-            name = person_name(each.get("track_id", each.get("instance_id")))
+            name = detections.person_name(each.get("track_id", each.get("instance_id")))
             found.add(number, rows, _names(content, len(rows), where), name)
-    return Detections(
+    return detections.Detections(
         *(found.joints, tuple(found.people), _THRESHOLD, tuple(numbers)),
         counts_from=1 if from_one else None,
         num_points=found.num_points,
@@ -93,7 +87,7 @@ def _rows(instance: Any, where: str) -> np.ndarray:
             scores = points[:, 2] if points.shape[1] == 3 else np.ones(len(points))
         return np.column_stack([points[:, :2], np.array(scores, float)])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise KeypointError(
+        raise detections.KeypointError(
             f"{where}: expected MMPose's instances with 'keypoints' [[x, y], ...] and as many "
             f"'keypoint_scores' ({error!r})"
         ) from error
@@ -105,4 +99,4 @@ def _names(content: Any, count: int, where: str) -> tuple[str, ...]:
     by_id = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
     if isinstance(by_id, dict) and len(by_id) == count and count not in (26, 133, 136):
         return tuple(plain_name(by_id[key]) for key in sorted(by_id, key=int))
-    return choose_names(BODY_POINTS, count, where, "MMPose")
+    return detections.choose_names(BODY_POINTS, count, where, "MMPose")

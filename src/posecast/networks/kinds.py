@@ -13,12 +13,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from torch import nn
 
-from posecast.networks.action_classifier import (
-    FlowClassifier,
-    FlowClassifierConfig,
-    PoseClassifier,
-    PoseClassifierConfig,
-)
+from posecast.networks import action_classifier
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.networks.generator import Generator, GeneratorConfig
@@ -54,8 +49,8 @@ KINDS = {
     "estimator": Kind(HourglassConfig, Hourglass),
     "movenet": Kind(MoveNetConfig, MoveNet),
     "conv_lstm": Kind(ConvLSTMConfig, ConvLSTM),
-    "pose_action": Kind(PoseClassifierConfig, PoseClassifier),
-    "flow_action": Kind(FlowClassifierConfig, FlowClassifier),
+    "pose_action": Kind(action_classifier.PoseClassifierConfig, action_classifier.PoseClassifier),
+    "flow_action": Kind(action_classifier.FlowClassifierConfig, action_classifier.FlowClassifier),
 }
 
 

@@ -1,5 +1,5 @@
-"""Configurations as JSON: nested frozen dataclasses to plain dicts and back, checked; and folders of
-results: with what settings they were begun."""
+"""Configurations as JSON: nested frozen dataclasses to plain dicts and back, checked; folders of
+results, with what settings they were begun."""
 
 import logging
 import math

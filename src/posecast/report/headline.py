@@ -5,15 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posecast.evaluation.summary import Summary
+from posecast.report import tables
 from posecast.report.metric_names import is_pose_metric, style_of
-from posecast.report.tables import (
-    FRAME_REFERENCE,
-    POSE_REFERENCE,
-    Table,
-    curve_metrics,
-    headline_horizons,
-    horizon_table,
-)
 
 _SHOWN = ("+1", "+8", "+16", "+32", "+64")
 
@@ -23,7 +16,7 @@ def headline_text(summary: Summary) -> str:
 
     Mean joint distance and PSNR where they were measured, else the first metric of the kind.
     """
-    metrics = curve_metrics(summary)
+    metrics = tables.curve_metrics(summary)
     of_poses = [metric for metric in metrics if is_pose_metric(metric)]
     of_frames = [metric for metric in metrics if not is_pose_metric(metric)]
     chosen = [
@@ -35,12 +28,12 @@ def headline_text(summary: Summary) -> str:
 
 
 def _metric_text(summary: Summary, metric: str) -> str:
-    style, table = style_of(metric), horizon_table(summary, metric)
+    style, table = style_of(metric), tables.horizon_table(summary, metric)
     title = f"{style.heading}, frames after the last seen one; {style.direction}"
     return "\n".join([title, *text_lines(table)])
 
 
-def text_lines(table: Table) -> list[str]:
+def text_lines(table: tables.Table) -> list[str]:
     """The table in columns of text, those of _SHOWN and the last one, without the intervals."""
     last = len(table.columns) - 1
     places = [n for n, name in enumerate(table.columns) if name in _SHOWN or n == last]
@@ -64,11 +57,11 @@ class _Wording:
 
 _WORDINGS = (
     _Wording(
-        *("distance", POSE_REFERENCE, "joints", "the truth than if the person stood still"),
+        *("distance", tables.POSE_REFERENCE, "joints", "the truth than if the person stood still"),
         *("% of the box", True),
     ),
     _Wording(
-        *("psnr", FRAME_REFERENCE, "pictures", "the true ones than the last seen frame is"),
+        *("psnr", tables.FRAME_REFERENCE, "pictures", "the true ones than the last seen frame is"),
         *("dB", False),
     ),
 )
@@ -96,7 +89,7 @@ def _against_still(summary: Summary, name: str, words: _Wording, whose: str) -> 
     mine, still = (summary.curve(each, words.metric) for each in (name, words.still))
     difference = summary.difference(name, words.still, words.metric)
     style, texts = style_of(words.metric), []
-    for frame in dict.fromkeys(headline_horizons(mine)):
+    for frame in dict.fromkeys(tables.headline_horizons(mine)):
         a, b = mine.at(frame), still.at(frame)
         gain = a - b if style.higher_is_better else b - a
         amount = (

@@ -19,26 +19,13 @@ from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
+from posecast.report import tables
 from posecast.report.charts import Figure, Line, legend_key, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
 from posecast.report.headline import verdicts
 from posecast.report.metric_names import MetricStyle, style_of
 from posecast.report.players import Player, write_player
 from posecast.report.rendering import render
-from posecast.report.tables import (
-    Cell,
-    Table,
-    action_table,
-    clips_by_frame,
-    curve_metrics,
-    headline_tables,
-    horizon_table,
-    horizons_of,
-    methods_with,
-    movement_groups,
-    whole_metrics,
-    whole_table,
-)
 from posecast.skeletons import SKELETONS
 
 FILES = "files"
@@ -69,10 +56,10 @@ class _Chapter:
     legend: tuple[tuple[str, Markup], ...]
     verdicts: tuple[str, ...]
     """How much better than standing still, a sentence for each forecast."""
-    headline: tuple[Table, ...]
+    headline: tuple[tables.Table, ...]
     figures: tuple[Figure, ...]
-    whole: Table | None
-    actions: tuple[Table, ...]
+    whole: tables.Table | None
+    actions: tuple[tables.Table, ...]
     movement: tuple[Figure, ...]
     players: tuple[Player, ...]
     players_from: str
@@ -108,10 +95,10 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
     if not facts["finished"]:
         raise FileError(f"{path} is not finished: the command that began it goes on where it was")
     summary = summarise(path, config.num_draws, config.seed)
-    metrics = curve_metrics(summary)
+    metrics = tables.curve_metrics(summary)
     players = _players(path, facts, summary.methods, out_path / FILES, number)
     main = _main_metrics(metrics)
-    whole = whole_metrics(summary)
+    whole = tables.whole_metrics(summary)
     return _Chapter(
         anchor=f"evaluation-{number}",
         title=_title(facts, summary),
@@ -119,10 +106,10 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         warnings=_warnings(facts),
         legend=tuple((name, Markup(legend_key(n))) for n, name in enumerate(summary.methods)),
         verdicts=verdicts(summary, _forecasts(facts)),
-        headline=tuple(headline_tables(summary, main)),
+        headline=tuple(tables.headline_tables(summary, main)),
         figures=tuple(_figure(summary, metric) for metric in metrics),
-        whole=whole_table(summary, whole) if whole else None,
-        actions=tuple(action_table(summary, metric) for metric in main)
+        whole=tables.whole_table(summary, whole) if whole else None,
+        actions=tuple(tables.action_table(summary, metric) for metric in main)
         if len(set(summary.actions)) > 1
         else (),
         movement=tuple(_movement_figure(summary, metric) for metric in main)
@@ -205,7 +192,7 @@ def _warnings(facts: dict[str, Any]) -> tuple[str, ...]:
 
 def _figure(summary: Summary, metric: str) -> Figure:
     style = style_of(metric)
-    table = horizon_table(summary, metric)
+    table = tables.horizon_table(summary, metric)
     lines = []
     for number, name in enumerate(summary.methods):
         if summary.has(name, metric):
@@ -215,9 +202,10 @@ def _figure(summary: Summary, metric: str) -> Figure:
                 tuple((style.scale * row).tolist()) for row in (curve.values, curve.low, curve.high)
             )
             lines.append(Line(name, number, x, y, low, high))
-    counts = clips_by_frame(summary, metric)
+    counts = tables.clips_by_frame(summary, metric)
     ticks = [
-        (float(frame), f"+{frame}", str(counts.get(frame, 0))) for frame in horizons_of(max(counts))
+        (float(frame), f"+{frame}", str(counts.get(frame, 0)))
+        for frame in tables.horizons_of(max(counts))
     ]
     label = "frames after the last seen one; below, clips with truth"
     return _with_chart(style, lines, ticks, "over frames", label, table)
@@ -225,7 +213,7 @@ def _figure(summary: Summary, metric: str) -> Figure:
 
 def _movement_figure(summary: Summary, metric: str) -> Figure:
     """A metric over groups of clips, from those that move least to those that move most."""
-    style, groups = style_of(metric), movement_groups(summary)
+    style, groups = style_of(metric), tables.movement_groups(summary)
     lines, rows = [], []
     for number, name in enumerate(summary.methods):
         if summary.has(name, metric):
@@ -236,12 +224,12 @@ def _movement_figure(summary: Summary, metric: str) -> Figure:
                 tuple(float(style.scale * v) for v in row) for row in zip(*values, strict=True)
             )
             lines.append(Line(name, number, x, y, low, high))
-            rows.append((name, tuple(Cell(style.text(point.values[0])) for point in points)))
+            rows.append((name, tuple(tables.Cell(style.text(point.values[0])) for point in points)))
     ticks = [(float(n), str(n), str(len(group))) for n, group in enumerate(groups, start=1)]
     columns = ("Method", *(str(n) for n in range(1, len(groups) + 1)))
     caption = f"{style.heading}, mean over all frames, groups from still to lively"
     label = "groups of clips, from still to lively; below, clips"
-    table = Table(caption, columns, tuple(rows))
+    table = tables.Table(caption, columns, tuple(rows))
     return _with_chart(style, lines, ticks, "by how much the clips move", label, table)
 
 
@@ -251,7 +239,7 @@ def _with_chart(
     ticks: Sequence[tuple[float, str, str]],
     over: str,
     x_label: str,
-    table: Table,
+    table: tables.Table,
 ) -> Figure:
     described = f"{style.direction}; the table below has the numbers"
     svg = line_chart(lines, ticks, f"{style.heading} {over}", x_label, described)
@@ -323,7 +311,7 @@ def _curves_csv(summary: Summary, metrics: Sequence[str]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("metric", "method", "frame", "value", "low", "high", "clips"))
     for metric in metrics:
-        for name in methods_with(summary, metric):
+        for name in tables.methods_with(summary, metric):
             curve = summary.curve(name, metric)
             for frame, value, low, high, count in zip(
                 *(curve.frames, curve.values, curve.low, curve.high, curve.num_clips), strict=True

@@ -25,19 +25,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.store.files import (
-    Poses,
-    StoreError,
-    StoreInfo,
-    check_names,
-    damaged,
-    frames_path,
-    read_info,
-    read_lines,
-    read_pictures,
-    read_poses,
-    write_poses,
-)
+from posecast.store import files
 
 SeenPoses = Literal["labels", "estimated"]
 """Poses that forecasts start from: the data set's, or those that an estimator found."""
@@ -113,9 +101,9 @@ class ClipSelection:
         is left.
         """
         known = [clip.clip_id for clip in clips]
-        check_names(self.clips, known, "clip")
+        files.check_names(self.clips, known, "clip")
         if not self.clips:  # which are chosen whatever their action
-            check_names(self.actions, sorted({clip.action for clip in clips}), "action")
+            files.check_names(self.actions, sorted({clip.action for clip in clips}), "action")
         self._check_without(known)
         chosen = [clip for clip in clips if self.wants(clip)]
         if not chosen:
@@ -168,7 +156,7 @@ class Store:
     """A finished store; open it with `Store.open`."""
 
     path: Path
-    info: StoreInfo
+    info: files.StoreInfo
     clips: tuple[StoredClip, ...]
     """All clips, sorted by id."""
 
@@ -176,16 +164,16 @@ class Store:
     def open(cls, path: str | Path) -> "Store":
         """Read the index and all poses; StoreError where the store is unfinished or damaged."""
         path = Path(path)
-        info, finished = read_info(path)
+        info, finished = files.read_info(path)
         if not finished:
-            raise StoreError(
+            raise files.StoreError(
                 f"store {path} is not finished: run the command that prepares it again, "
                 "it goes on where it stopped"
             )
-        poses = read_poses(path / "poses.npz")
-        lines = read_lines(path / "clips.jsonl")
+        poses = files.read_poses(path / "poses.npz")
+        lines = files.read_lines(path / "clips.jsonl")
         if [line.get("clip_id") for line in lines] != list(poses):
-            raise damaged(path, "clips.jsonl and poses.npz list different clips")
+            raise files.damaged(path, "clips.jsonl and poses.npz list different clips")
         return cls(path, info, tuple(_to_clip(path, line, poses) for line in lines))
 
     @property
@@ -203,7 +191,7 @@ class Store:
 
     def clip(self, clip_id: str) -> StoredClip:
         """One clip by its id; PosecastError names the nearest id."""
-        check_names((clip_id,), list(self._by_id), "clip")
+        files.check_names((clip_id,), list(self._by_id), "clip")
         return self._by_id[clip_id]
 
     def select(self, selection: ClipSelection) -> list[StoredClip]:
@@ -212,7 +200,7 @@ class Store:
 
     def left_out(self) -> dict[str, str]:
         """Clips that could not be prepared, and why."""
-        lines = read_lines(self.path / "left_out.jsonl")
+        lines = files.read_lines(self.path / "left_out.jsonl")
         return {line["clip_id"]: line["problem"] for line in lines}
 
     def read_frames(
@@ -224,7 +212,7 @@ class Store:
         frames or its file is damaged.
         """
         if not clip.has_frames:
-            raise StoreError(
+            raise files.StoreError(
                 f"clip {clip.clip_id} has poses but no frames: choose clips with frames only, or "
                 "prepare the store from a data set folder that holds its frames"
             )
@@ -233,7 +221,9 @@ class Store:
             wanted = list(numbers[indices])
         else:
             wanted = [numbers[int(index)] for index in indices]
-        return read_pictures(frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size)
+        return files.read_pictures(
+            files.frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size
+        )
 
     def with_poses(self, which: SeenPoses) -> "Store":
         """With the labels' poses, or as `with_estimated_poses`."""
@@ -246,21 +236,21 @@ class Store:
         """
         path = self.path / "estimates.npz"
         if not path.is_file():
-            raise StoreError(
+            raise files.StoreError(
                 f"store {self.path} holds no estimated poses: add them with 'posecast estimate', "
                 "or those of the 2017 authors with 'posecast import-poses-2017'"
             )
-        estimates = read_poses(path)
-        check_names(estimates, list(self._by_id), "clip")
+        estimates = files.read_poses(path)
+        files.check_names(estimates, list(self._by_id), "clip")
         clips = (self._by_id[clip_id] for clip_id in estimates)
         changed = (_with_poses(path, clip, *estimates[clip.clip_id]) for clip in clips)
         return dataclasses.replace(self, clips=tuple(changed))
 
-    def write_estimates(self, estimates: dict[str, Poses]) -> None:
+    def write_estimates(self, estimates: dict[str, files.Poses]) -> None:
         """Put estimated poses beside the labels, in place of any earlier ones."""
         for clip_id, poses in estimates.items():
             _with_poses(self.path / "estimates.npz", self.clip(clip_id), *poses)
-        write_poses(self.path / "estimates.npz", estimates)
+        files.write_poses(self.path / "estimates.npz", estimates)
 
 
 def mean_joints(clips: Sequence[StoredClip]) -> Float[np.ndarray, "j 2"]:
@@ -293,16 +283,16 @@ def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray
     return StoredClip(**values, joints_px=joints, visible=visible)
 
 
-def _to_clip(path: Path, line: dict[str, Any], poses: dict[str, Poses]) -> StoredClip:
+def _to_clip(path: Path, line: dict[str, Any], poses: dict[str, files.Poses]) -> StoredClip:
     try:
         return clip_from_line(line, *poses[line["clip_id"]])
     except (TypeError, ValueError) as error:
-        raise damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
+        raise files.damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
 
 
 def _with_poses(path: Path, clip: StoredClip, joints: np.ndarray, seen: np.ndarray) -> StoredClip:
     if joints.shape != clip.joints_px.shape or seen.shape != clip.visible.shape:
-        raise StoreError(
+        raise files.StoreError(
             f"{path}: clip {clip.clip_id} has poses of shape {joints.shape}, "
             f"expected {clip.joints_px.shape}"
         )

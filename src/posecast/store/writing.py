@@ -26,14 +26,7 @@ from posecast.clips import ClipError
 from posecast.records.configs import config_to_dict, refuse_differences
 from posecast.records.files import PARTIAL, entries, make_folder, write_lines
 from posecast.records.locks import LOCK_FILE, locked, locked_with_others
-from posecast.store.files import (
-    NPY_HEADER_BYTES,
-    StoreError,
-    StoreInfo,
-    frames_path,
-    read_info,
-    write_poses,
-)
+from posecast.store import files
 from posecast.store.reading import Store, StoredClip, clip_from_line, clip_to_line
 
 LEFT_OUT_FILE = "left_out.jsonl"
@@ -46,7 +39,7 @@ _OWN_NAMES = (LOCK_FILE, "store.json")
 class StoreWriter:
     """A store at work; use it as a context manager, which holds the store's lock."""
 
-    def __init__(self, path: Path, info: StoreInfo, shared: bool = False) -> None:
+    def __init__(self, path: Path, info: files.StoreInfo, shared: bool = False) -> None:
         """Begin a store or go on with one.
 
         `shared`: others may write other clips of the same store at the same time; none of them
@@ -73,10 +66,10 @@ class StoreWriter:
         """Note the options, or compare them with those noted; True where all is done already."""
         finished = False
         if (self.path / "store.json").exists():
-            stored, finished = read_info(self.path)
+            stored, finished = files.read_info(self.path)
             settings = (config_to_dict(stored), config_to_dict(self.info), "a store", ())
             mend = "use the same options, or another folder"
-            refuse_differences(self.path, *settings, StoreError, mend)
+            refuse_differences(self.path, *settings, files.StoreError, mend)
         else:
             self._describe(finished=False)
         if finished:  # a stop right after the end may have left these
@@ -100,8 +93,8 @@ class StoreWriter:
         return found
 
     def _has_its_frames(self, clip: StoredClip) -> bool:
-        path = frames_path(self.path, clip.clip_id)
-        expected = NPY_HEADER_BYTES + clip.num_frames * 3 * self.info.size**2
+        path = files.frames_path(self.path, clip.clip_id)
+        expected = files.NPY_HEADER_BYTES + clip.num_frames * 3 * self.info.size**2
         return not clip.has_frames or (path.is_file() and path.stat().st_size == expected)
 
     def reopen(self) -> None:
@@ -128,11 +121,11 @@ class StoreWriter:
         )
         if not done:
             named = list_clips(left_out, "left out", self.path / LEFT_OUT_FILE)
-            raise StoreError(
+            raise files.StoreError(
                 "\n".join([f"no clip of the {self.info.dataset} data set can be used", *named])
             )
         clips = hold_out_validation([done[key] for key in sorted(done)], self.info.validation_share)
-        write_poses(
+        files.write_poses(
             self.path / "poses.npz",
             {clip.clip_id: (clip.joints_px, clip.visible) for clip in clips},
         )
@@ -145,7 +138,7 @@ class StoreWriter:
 
     def _remove_strays(self, with_frames: set[str]) -> None:
         """Half-written frames of processes that were killed, frames of clips now left out."""
-        wanted = {frames_path(self.path, clip_id).name for clip_id in with_frames}
+        wanted = {files.frames_path(self.path, clip_id).name for clip_id in with_frames}
         for file in (self.path / "frames").glob("*"):
             if file.name not in wanted:
                 file.unlink()
@@ -160,7 +153,7 @@ def write_clip(
     where their number is not that of the poses.
     """
     if pictures is not None:
-        _write_pictures(frames_path(path, clip.clip_id), clip, pictures)
+        _write_pictures(files.frames_path(path, clip.clip_id), clip, pictures)
     _write_piece(path, dataclasses.replace(clip, has_frames=pictures is not None))
 
 
@@ -211,7 +204,7 @@ def _write_pictures(path: Path, clip: StoredClip, pictures: Iterable[np.ndarray]
             shape = (clip.num_frames, *first.shape)
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            assert file.tell() == NPY_HEADER_BYTES
+            assert file.tell() == files.NPY_HEADER_BYTES
         count = 0
         for picture in itertools.chain([] if first is None else [first], stream):
             file.write(np.ascontiguousarray(picture).data)
@@ -274,17 +267,17 @@ def _piece_path(path: Path, clip_id: str) -> Path:
 def _refuse_strange_folder(path: Path) -> None:
     """A folder may be new, empty, a store, or a store that was stopped before it had a name."""
     if path.exists() and not path.is_dir():
-        raise StoreError(f"{path} is a file; name a folder for the store")
+        raise files.StoreError(f"{path} is a file; name a folder for the store")
     if not (path / "store.json").exists():
         strange = [each.name for each in entries(path) if not each.name.startswith(_OWN_NAMES)]
         if strange:
-            raise StoreError(
+            raise files.StoreError(
                 f"{path} is not a store and not empty (it holds {min(strange)}): name a new folder"
             )
 
 
 def _held_by_writers(path: Path, shared: bool) -> contextlib.AbstractContextManager[None]:
-    in_use = StoreError(
+    in_use = files.StoreError(
         f"another process is preparing {path}: wait for it, or stop it; to share the work, "
         "give every process its --shard"
     )

@@ -14,19 +14,12 @@ from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import (
-    ChosenClips,
-    FrameTrainingConfig,
-    begin,
-    check_store_size,
-    choose_clips,
-    long_enough,
-)
+from posecast.training import beginning
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 
 
 @dataclass(frozen=True)
-class ConvLSTMTrainingConfig(FrameTrainingConfig):
+class ConvLSTMTrainingConfig(beginning.FrameTrainingConfig):
     """How the ConvLSTM baseline is trained."""
 
     KIND = "conv_lstm"
@@ -55,10 +48,10 @@ def train_conv_lstm(
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
     store = Store.open(store_path)
-    check_store_size(store, config.model.size)
-    chosen = choose_clips(config, store)
+    beginning.check_store_size(store, config.model.size)
+    chosen = beginning.choose_clips(config, store)
     needed = config.num_past + config.num_future
-    clips = ChosenClips(*(long_enough(each, needed) for each in chosen))
+    clips = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
     shown = clips.validation[: config.validation_windows]
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -71,7 +64,7 @@ def train_conv_lstm(
     share = slice(fabric.global_rank, None, fabric.world_size)
     batches = Stretches(store, clips.train, config, share)
     validation = Validation(score, "validation_skill") if shown else None
-    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = ConvLSTM(config.model)
         return fit(Descent(network, step, session), batches, validation, session)
 

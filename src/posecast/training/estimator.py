@@ -24,15 +24,7 @@ from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
-from posecast.training.beginning import (
-    ChosenClips,
-    FrameTrainingConfig,
-    begin,
-    check_skeleton,
-    check_store_size,
-    check_store_skeleton,
-    choose_clips,
-)
+from posecast.training import beginning
 from posecast.training.estimator_data import (
     EstimatorBatch,
     EstimatorBatches,
@@ -44,7 +36,7 @@ from posecast.training.image_steps import to_network
 
 
 @dataclass(frozen=True)
-class EstimatorTrainingConfig(FrameTrainingConfig):
+class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
     """How a pose estimator is trained; the defaults take about an hour on two CPU cores."""
 
     KIND = "estimator"
@@ -63,7 +55,7 @@ class EstimatorTrainingConfig(FrameTrainingConfig):
     """Frames that validation looks at, the same ones every time."""
 
     def __post_init__(self) -> None:
-        check_skeleton(self.skeleton, self.model.num_joints)
+        beginning.check_skeleton(self.skeleton, self.model.num_joints)
         check_at_least(1, self, "validation_frames")
         if not self.sigma > 0:
             raise PosecastError(f"sigma is {self.sigma}; it must be positive")
@@ -80,9 +72,9 @@ def train_estimator(
     see also `fitting.fit`.
     """
     store = Store.open(store_path)
-    check_store_skeleton(store, config.skeleton)
-    check_store_size(store, config.model.size)
-    clips = choose_clips(config, store)
+    beginning.check_store_skeleton(store, config.skeleton)
+    beginning.check_store_size(store, config.model.size)
+    clips = beginning.choose_clips(config, store)
     validation = _validation(config, store, clips) if clips.validation else None
     fabric = config.run_on.launch()
     share = (config.fit.batch_size, config.fit.seed, fabric.global_rank, fabric.world_size)
@@ -92,7 +84,7 @@ def train_estimator(
         batch = frames.vary(config.augmentation, store.skeleton)
         return estimator_step(network, batch, config.sigma)
 
-    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = Hourglass(config.model).to(memory_format=torch.channels_last)  # pyright: ignore
         return fit(Descent(network, step, session), batches, validation, session)
 
@@ -116,7 +108,9 @@ def estimator_step(
     return value, {"loss": value.detach(), "last_stack_loss": losses[-1].detach()}
 
 
-def _validation(config: EstimatorTrainingConfig, store: Store, clips: ChosenClips) -> Validation:
+def _validation(
+    config: EstimatorTrainingConfig, store: Store, clips: beginning.ChosenClips
+) -> Validation:
     validation = EstimatorValidation.of(store, clips.validation, config.validation_frames)
     mean_pose = validation.score_mean_pose(clips.train)
     return Validation(validation.score, "validation_pck_0.1", reference=mean_pose)

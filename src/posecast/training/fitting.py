@@ -21,28 +21,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from posecast.computing import processes
 from posecast.computing.compilation import Compile, compile_parts, is_recorded
 from posecast.computing.feeding import Batches, brought_ahead, prepared
-from posecast.computing.processes import (
-    Metrics,
-    any_process,
-    average_gradients,
-    average_metrics,
-    average_moments,
-)
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.runs import Run
-from posecast.training.optimizers import (
-    TFAdam,
-    TFRMSProp,
-    load_optimizer,
-    make_recordable,
-    move_towards,
-    optimizer_state,
-    set_rate,
-)
+from posecast.training import optimizers
 from posecast.training.progress import Progress, check_finite
 
 
@@ -103,14 +89,14 @@ def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool = Fa
     trained = [param for param in network.parameters() if param.requires_grad]
     rate, betas, decay = config.learning_rate, (config.beta1, 0.999), config.weight_decay
     if config.optimizer == "rmsprop":
-        optimizer = TFRMSProp(trained, rate)
+        optimizer = optimizers.TFRMSProp(trained, rate)
     elif config.optimizer == "adam-2017":
-        optimizer = TFAdam(trained, rate, betas)
+        optimizer = optimizers.TFAdam(trained, rate, betas)
     else:
         on_gpu = {"fused": True, "capturable": True} if recordable else {}
         optimizer = AdamW(trained, rate, betas, weight_decay=decay, **on_gpu)
     if recordable:
-        make_recordable(optimizer)
+        optimizers.make_recordable(optimizer)
     return optimizer
 
 
@@ -164,7 +150,7 @@ class Update(Protocol):
         """Their learning rates follow the schedule."""
         ...
 
-    def __call__(self, batch: Any) -> Metrics:
+    def __call__(self, batch: Any) -> processes.Metrics:
         """Learn from this process's share; metrics, means over all processes."""
         ...
 
@@ -201,29 +187,29 @@ class Descent:
         self._clip_norm = config.clip_norm or math.inf
         self._learn = recorded(self._plainly, session.compile, fabric.device)
 
-    def __call__(self, batch: Any) -> Metrics:
+    def __call__(self, batch: Any) -> processes.Metrics:
         """One update of the weights."""
         return self._learn(batch)
 
-    def _plainly(self, batch: Any) -> Metrics:
+    def _plainly(self, batch: Any) -> processes.Metrics:
         with self._fabric.autocast():
             loss, tensors = self._step(self.network, batch)
         self.optimizers[0].zero_grad()
         loss.backward()
-        average_gradients(self.network)
+        processes.average_gradients(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._clip_norm)
         self.optimizers[0].step()
-        return average_metrics({**tensors, "gradient_norm": norm})
+        return processes.average_metrics({**tensors, "gradient_norm": norm})
 
     def state_dict(self) -> dict[str, Any]:
         """Of the network and of its optimiser."""
-        optimizer = optimizer_state(self.optimizers[0])
+        optimizer = optimizers.optimizer_state(self.optimizers[0])
         return {"network": self.network.state_dict(), "optimizer": optimizer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
-        load_optimizer(self.optimizers[0], state["optimizer"])
+        optimizers.load_optimizer(self.optimizers[0], state["optimizer"])
 
 
 def fit(
@@ -254,7 +240,7 @@ def fit(
             score = training.validate(validation)
         if progress.is_due(training.step):
             progress.say(training.step, training.metrics() | score)
-        ends = any_process(run.stop_requested, fabric.device) or training.impatient
+        ends = processes.any_process(run.stop_requested, fabric.device) or training.impatient
         first_best = training.best_score is not None and not training.saved
         if training.due(config.checkpoint_every) or ends or first_best:
             training.save()
@@ -278,7 +264,7 @@ class _Training:
     """Validations since the best one."""
     average: dict[str, Tensor] = field(default_factory=dict)
     """Averaged parameters by name; empty where none are asked for."""
-    unread: list[Metrics] = field(default_factory=list)
+    unread: list[processes.Metrics] = field(default_factory=list)
     """Of the last steps: a GPU works on while nobody reads them."""
     newest: dict[str, float] = field(default_factory=dict)
     saved: bool = False
@@ -324,7 +310,7 @@ class _Training:
     def save(self) -> None:
         """Last weights and a checkpoint."""
         self.metrics()
-        average_moments(self.update.network)
+        processes.average_moments(self.update.network)
         self.session.run.save_weights("last", self._weights(), self.step)
         state = {
             "update": self.update.state_dict(),
@@ -351,7 +337,7 @@ class _Training:
         torch.manual_seed((config.seed * 1_000_003 + self.step) * 1024 + fabric.global_rank)
         factor = config.rate_factor(self.step)
         for group in self._groups():
-            set_rate(group, group["initial_lr"] * factor)
+            optimizers.set_rate(group, group["initial_lr"] * factor)
         self.unread.append(self.update(batch))
         self.step += 1
         if len(self.unread) == _MOST_UNREAD:
@@ -359,7 +345,9 @@ class _Training:
         if self.average:  # an average of few steps must not remember the random beginning
             decay = min(config.average, self.step / (self.step + 9))
             now = dict(self.update.network.named_parameters())
-            move_towards(self.average.values(), [now[name] for name in self.average], 1 - decay)
+            optimizers.move_towards(
+                self.average.values(), [now[name] for name in self.average], 1 - decay
+            )
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.update.optimizers for group in optimizer.param_groups]
@@ -368,7 +356,7 @@ class _Training:
         """Score the weights on held-out clips and keep them if they are the best so far."""
         run, fabric = self.session.run, self.session.fabric
         self.metrics()
-        average_moments(self.update.network)
+        processes.average_moments(self.update.network)
         with self._in_use() as network:
             scores = validation.score(network, fabric.device)
         run.log(self.step, scores)

@@ -8,16 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast import losses
 from posecast.clips import ImageBatch
 from posecast.computing.streams import Beside
 from posecast.heatmaps import draw_heatmaps
-from posecast.losses import (
-    FeatureNetwork,
-    ImageLossWeights,
-    discriminator_loss,
-    distance_to,
-    generator_loss,
-)
 from posecast.media.grey_levels import to_network
 from posecast.skeletons import Skeleton
 
@@ -59,15 +53,15 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
 class FeatureNetworks(NamedTuple):
     """Frozen networks whose features drawn and true pictures are compared by."""
 
-    alexnet: FeatureNetwork | None = None
-    pose: FeatureNetwork | None = None
+    alexnet: losses.FeatureNetwork | None = None
+    pose: losses.FeatureNetwork | None = None
 
 
 def generator_step(
     generator: nn.Module,
     discriminator: nn.Module,
     pairs: ImagePairTensors,
-    weights: ImageLossWeights,
+    weights: losses.ImageLossWeights,
     networks: FeatureNetworks,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """The generator's loss on a batch, to be minimised in its parameters alone, and its terms.
@@ -77,12 +71,14 @@ def generator_step(
     asked = zip(networks, (weights.feature, weights.pose_feature), strict=True)
     true_features = Beside(pairs.target.device)
     with true_features:
-        distances = [distance_to(pairs.target, n) if n and weight else None for n, weight in asked]
+        distances = [
+            losses.distance_to(pairs.target, n) if n and weight else None for n, weight in asked
+        ]
     drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
     logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
     true_features.wait()
     features = [distance and distance(drawn) for distance in distances]
-    loss = generator_loss(drawn, pairs.target, logits, weights, *features)
+    loss = losses.generator_loss(drawn, pairs.target, logits, weights, *features)
     return loss.total, {
         "generator_loss": loss.total,
         "pixel_loss": loss.pixel,
@@ -100,7 +96,7 @@ def discriminator_step(
     Mismatched is the source picture with the target's pose.
     """
     poses = pairs.target_heatmaps
-    loss = discriminator_loss(
+    loss = losses.discriminator_loss(
         real_logits=discriminator(pairs.target, poses),
         drawn_logits=discriminator(drawn.detach(), poses),
         mismatched_logits=discriminator(pairs.source, poses),

@@ -29,13 +29,7 @@ from posecast.metrics.pose import counted_joints, distance_sums, joint_distances
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import (
-    TrainingConfig,
-    begin,
-    check_skeleton,
-    check_store_skeleton,
-    choose_clips,
-)
+from posecast.training import beginning
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
 from posecast.windows import (
@@ -50,7 +44,7 @@ LossName = Literal["squared", "distance"]
 
 
 @dataclass(frozen=True)
-class PoseTrainingConfig(TrainingConfig):
+class PoseTrainingConfig(beginning.TrainingConfig):
     """How a pose model is trained; the defaults are the paper's for Penn Action."""
 
     KIND = "pose"
@@ -79,7 +73,7 @@ class PoseTrainingConfig(TrainingConfig):
     """Windows of each validation clip, evenly spread; 1 is the start of the clip."""
 
     def __post_init__(self) -> None:
-        check_skeleton(self.skeleton, self.model.num_joints)
+        beginning.check_skeleton(self.skeleton, self.model.num_joints)
         check_at_least(1, self, "validation_future", "validation_windows")
 
 
@@ -92,8 +86,8 @@ def train_pose(
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
     store = Store.open(store_path)
-    check_store_skeleton(store, config.skeleton)
-    clips = choose_clips(config, store)
+    beginning.check_store_skeleton(store, config.skeleton)
+    clips = beginning.choose_clips(config, store)
     validation = _validation(config, clips.validation) if clips.validation else None
     fabric = config.run_on.launch()
     batches = PoseBatches.of(config, store, clips.train, fabric)
@@ -102,7 +96,7 @@ def train_pose(
     def step(network: nn.Module, drawn: DrawnWindows) -> tuple[Tensor, dict[str, Tensor]]:
         return pose_step(network, batches.cut(drawn, poses), config.loss)
 
-    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = PoseLSTM(config.model)
         return fit(Descent(network, step, session), batches, validation, session)
 

@@ -18,13 +18,7 @@ from torch.nn import functional
 
 from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import (
-    halve,
-    in_eights,
-    kernels_for,
-    map_kernels,
-    without_bias,
-)
+from posecast.networks import gpu_layers
 
 NUM_FILES = 414
 """Files that the walk consumes, of the 800 distributed."""
@@ -87,7 +81,7 @@ class Hourglass2017(nn.Module):
         """Layers 0..last, the innermost (8 x 8) first."""
         x = _resize((images + 1) / 2, (256, 256))
         x = self.residual1(self.stem_norm(self.stem(x)))
-        return self.hourglass(self.residuals(halve(x)), last)
+        return self.hourglass(self.residuals(gpu_layers.halve(x)), last)
 
 
 def load_hourglass2017(
@@ -166,7 +160,7 @@ class _NormedConv2d(nn.Conv2d):
         bias = None if input.is_cuda else self.bias
         front = self.kernel_size[0] // 2 - 1
         border = (front, front + 1, front, front + 1) if self.stride[0] == 2 else (0, 0, 0, 0)
-        return self._conv_forward(*in_eights(input, self.weight, border), bias)
+        return self._conv_forward(*gpu_layers.in_eights(input, self.weight, border), bias)
 
 
 class _NormReLU(nn.Module):
@@ -179,7 +173,7 @@ class _NormReLU(nn.Module):
         self.norm.requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        kernels = kernels_for(x)
+        kernels = gpu_layers.kernels_for(x)
         if kernels is not None and num_processes() == 1:
             return kernels.NormReLU.apply(x, self.norm.bias, self.norm.eps)
         normed = self.norm(x)
@@ -225,13 +219,13 @@ class _Residual(nn.Module):
         self.skip = nn.Identity() if num_in == num_out else weights.conv(num_in, num_out)
 
     def forward(self, x: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ h w"]:
-        kernels, last = kernels_for(x), self.block[-1]
+        kernels, last = gpu_layers.kernels_for(x), self.block[-1]
         if kernels is None or not isinstance(last, nn.Conv2d):
             return self.block(x) + self.skip(x)
         other, bias = x, last.bias
         if isinstance(self.skip, nn.Conv2d) and bias is not None and self.skip.bias is not None:
-            other, bias = without_bias(self.skip, x), bias + self.skip.bias
-        maps = without_bias(last, self.block[:-1](x))
+            other, bias = gpu_layers.without_bias(self.skip, x), bias + self.skip.bias
+        maps = gpu_layers.without_bias(last, self.block[:-1](x))
         return kernels.AddBias.apply(maps, bias, other, False)
 
 
@@ -250,7 +244,7 @@ class _Level(nn.Module):
         self.add_doubled = _AddDoubled()
 
     def forward(self, x: Float[Tensor, "b 256 h w"], last: int) -> list[Tensor]:
-        lower = self.lower(halve(x))
+        lower = self.lower(gpu_layers.halve(x))
         if isinstance(self.inner, _Level):
             done = self.inner(lower, last)
             if last < self.index:
@@ -270,8 +264,8 @@ class _AddDoubled(nn.Module):
     def forward(
         self, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h2 w2"]:
-        if kernels_for(upper) is not None:
-            return map_kernels().AddDoubled.apply(upper, lower)
+        if gpu_layers.kernels_for(upper) is not None:
+            return gpu_layers.map_kernels().AddDoubled.apply(upper, lower)
         if not torch.compiler.is_compiling():
             return _AddedInPlace.apply(upper, lower)
         for dim in (2, 3):

@@ -5,28 +5,18 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from posecast.clips import PoseClip
-from posecast.datasets.drawn.figure import (
-    FOREARM,
-    HIP_HALF,
-    POINTS,
-    SHANK,
-    SHOULDER_HALF,
-    SPINE,
-    THIGH,
-    UPPER_ARM,
-    Figure,
-)
+from posecast.datasets.drawn import figure
 from posecast.skeletons import PENN_ACTION
 
 _BONES = tuple(
     (f"{side}_{a}", f"{side}_{b}", length)
     for side in ("left", "right")
     for a, b, length in (
-        ("shoulder", "hip", SPINE),
-        ("hip", "knee", THIGH),
-        ("knee", "ankle", SHANK),
-        ("shoulder", "elbow", UPPER_ARM),
-        ("elbow", "wrist", FOREARM),
+        ("shoulder", "hip", figure.SPINE),
+        ("hip", "knee", figure.THIGH),
+        ("knee", "ankle", figure.SHANK),
+        ("shoulder", "elbow", figure.UPPER_ARM),
+        ("elbow", "wrist", figure.FOREARM),
     )
 )
 _CORNER_PX = 2.0
@@ -43,7 +33,7 @@ _STANDING = {
 """Where joints are in a standing person's box: share of its height off the middle, from its top."""
 
 
-def label_figure(pose: PoseClip, facing: str) -> Figure:
+def label_figure(pose: PoseClip, facing: str) -> figure.Figure:
     """A drawable body whose joints are the clip's labels, wherever these are visible.
 
     Unseen joints follow their guessed place if the labels have one, else the seen frames around.
@@ -54,7 +44,7 @@ def label_figure(pose: PoseClip, facing: str) -> Figure:
     scale = _body_scale(joints, pose.boxes_px)
     frontal, sideways = _facing(joints, pose.visible, scale, facing)
     points = _with_extras(joints, scale, frontal, sideways)
-    return Figure(
+    return figure.Figure(
         points_px=points,
         depth=_depth(pose.visible, frontal, sideways, points.shape[1]),
         scale_px=scale,
@@ -115,7 +105,9 @@ def _facing(
     """How much the person looks at the camera (1) or away (-1), and to the right (1) or left."""
     left, right = (PENN_ACTION.index(f"{side}_shoulder") for side in ("left", "right"))
     width = joints[:, right, 0] - joints[:, left, 0]
-    frontal = gaussian_filter1d(width / (2 * SHOULDER_HALF * scale), 2, mode="nearest").clip(-1, 1)
+    frontal = gaussian_filter1d(width / (2 * figure.SHOULDER_HALF * scale), 2, mode="nearest").clip(
+        -1, 1
+    )
     turn = {"left": -1.0, "right": 1.0}.get(facing, 0.0)
     if turn == 0.0:
         bends = [
@@ -143,7 +135,7 @@ def _with_extras(
         sole = 0.04 + 0.025 * frontal.clip(0)[:, None]
         extras[f"{side}_toe"] = ankle + unit * (sole * down + 0.085 * ahead)
         extras[f"{side}_fist"] = wrist + 0.045 * unit * _unit(wrist - elbow)
-    added = [extras[name] for name in POINTS[PENN_ACTION.num_joints :]]
+    added = [extras[name] for name in figure.POINTS[PENN_ACTION.num_joints :]]
     return np.concatenate([joints, np.stack(added, axis=1)], axis=1)
 
 
@@ -164,9 +156,13 @@ def _depth(
     nearer = np.sign(seen_left - seen_right) if abs(seen_left - seen_right) > 0.1 else 0.0
     towards = np.abs(sideways) * nearer if nearer else sideways
     depth = np.zeros((len(visible), num_points))
-    for index, name in enumerate(POINTS):
+    for index, name in enumerate(figure.POINTS):
         side, _, part = name.rpartition("_")
-        half = SHOULDER_HALF if part in ("shoulder", "elbow", "wrist", "fist") else HIP_HALF
+        half = (
+            figure.SHOULDER_HALF
+            if part in ("shoulder", "elbow", "wrist", "fist")
+            else figure.HIP_HALF
+        )
         depth[:, index] = {"left": -1.0, "right": 1.0, "": 0.0}[side] * 1.2 * half * towards
         if part in ("elbow", "wrist", "fist"):
             depth[:, index] -= 0.08 * frontal

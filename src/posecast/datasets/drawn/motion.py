@@ -10,24 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 
+from posecast.datasets.drawn import figure
 from posecast.datasets.drawn.actions import Action, Key
-from posecast.datasets.drawn.figure import (
-    ANKLE,
-    FIST,
-    FOREARM,
-    HIP_HALF,
-    NECK_TO_HEAD,
-    POINTS,
-    SHANK,
-    SHOULDER_HALF,
-    SPINE,
-    THIGH,
-    UPPER_ARM,
-    Figure,
-)
 from posecast.skeletons import other_side
 
-_STANDING = ANKLE + 0.985 * (SHANK + THIGH)
+_STANDING = figure.ANKLE + 0.985 * (figure.SHANK + figure.THIGH)
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class _Body3D:
 
 def perform(
     action: Action, num_frames: int, view: View, scale_px: float, rng: np.random.Generator
-) -> Figure:
+) -> figure.Figure:
     """One person's version of an action, seen by a still camera; the feet stand near (0, 0)."""
     tracks = _tracks(action, num_frames, rng)
     proportions = 1 + rng.normal(0, 0.03, 6).clip(-0.07, 0.07)
@@ -144,33 +131,37 @@ def _pose(tracks: dict[str, np.ndarray], proportions: np.ndarray) -> _Body3D:
     pelvis = tracks["hips"] + np.array([0, _STANDING, 0])
     lean = np.radians(tracks["lean"][:, 0])
     spine = np.stack([0 * lean, np.cos(lean), np.sin(lean)], axis=-1)
-    neck = pelvis + trunk * SPINE * _turned(spine, turn)
+    neck = pelvis + trunk * figure.SPINE * _turned(spine, turn)
     gaze = tracks["gaze"]
     nod = np.radians(gaze[:, 1])
     look_turn = chest_turn[:, 0] + (gaze[:, 0] - chest_turn[:, 0]).clip(-75, 75)
     front = _turned(np.stack([0 * nod, np.sin(nod), np.cos(nod)], axis=-1), look_turn)
     up = _unit(0.55 * _turned(spine, turn) + 0.45 * np.array([0, 1, 0]) - 0.25 * front)
-    points = {"head": neck + NECK_TO_HEAD * up}
+    points = {"head": neck + figure.NECK_TO_HEAD * up}
     for side, name in ((1, "right"), (-1, "left")):
-        shoulder = neck + _shoulder_offset(side * shoulders * SHOULDER_HALF, turn, chest_turn, lean)
+        shoulder = neck + _shoulder_offset(
+            side * shoulders * figure.SHOULDER_HALF, turn, chest_turn, lean
+        )
         wrist = neck + _turned(tracks[f"{name}_hand"], chest_turn)
         pole = _turned(np.array([side * 0.75, -0.6, -0.4]) + 0 * neck, chest_turn)
-        elbow, wrist = _two_bones(shoulder, wrist, UPPER_ARM * arms, FOREARM * forearms, pole)
-        hip = pelvis + _turned(np.array([side * HIP_HALF, 0, 0]) + 0 * neck, turn)
-        ankle = tracks[f"{name}_foot"] * [1, 1, 1] + np.array([0, ANKLE, 0])
-        ankle[:, 1] = ankle[:, 1].clip(ANKLE)
+        elbow, wrist = _two_bones(
+            shoulder, wrist, figure.UPPER_ARM * arms, figure.FOREARM * forearms, pole
+        )
+        hip = pelvis + _turned(np.array([side * figure.HIP_HALF, 0, 0]) + 0 * neck, turn)
+        ankle = tracks[f"{name}_foot"] * [1, 1, 1] + np.array([0, figure.ANKLE, 0])
+        ankle[:, 1] = ankle[:, 1].clip(figure.ANKLE)
         pole = _turned(np.array([side * 0.25, 0, 1.0]) + 0 * neck, turn)
-        knee, ankle = _two_bones(hip, ankle, THIGH * thighs, SHANK * shanks, pole)
-        lift = (ankle[:, 1] - ANKLE).clip(0, 0.2)
+        knee, ankle = _two_bones(hip, ankle, figure.THIGH * thighs, figure.SHANK * shanks, pole)
+        lift = (ankle[:, 1] - figure.ANKLE).clip(0, 0.2)
         toe = np.stack([0 * lift + side * 0.03, -0.03 - 0.5 * lift, 0.1 - 0.3 * lift], axis=-1)
         points |= {f"{name}_shoulder": shoulder, f"{name}_elbow": elbow, f"{name}_wrist": wrist}
         points |= {f"{name}_hip": hip, f"{name}_knee": knee, f"{name}_ankle": ankle}
-        points[f"{name}_fist"] = wrist + FIST * _unit(wrist - elbow)
+        points[f"{name}_fist"] = wrist + figure.FIST * _unit(wrist - elbow)
         points[f"{name}_toe"] = ankle + _turned(toe, turn)
     front = _unit(front - up * (front * up).sum(-1, keepdims=True))
     axes = np.stack([np.cross(up, front), up, front], axis=1)
     # Penn Action's `left` is the person's right: on the viewer's left when seen from the front.
-    stacked = np.stack([points[other_side(name)] for name in POINTS], axis=1)
+    stacked = np.stack([points[other_side(name)] for name in figure.POINTS], axis=1)
     return _Body3D(stacked, axes, np.zeros((len(neck), 0, 3)))
 
 
@@ -207,8 +198,8 @@ def _tool_points(
     action: Action, tracks: dict[str, np.ndarray], body: _Body3D, rng: np.random.Generator
 ) -> np.ndarray:
     """The tool in three dimensions, (t, n, 3)."""
-    right = body.points[:, POINTS.index("left_fist")]
-    left = body.points[:, POINTS.index("right_fist")]
+    right = body.points[:, figure.POINTS.index("left_fist")]
+    left = body.points[:, figure.POINTS.index("right_fist")]
     chest_turn = tracks["turn"] + tracks["twist"]
     points_to = _turned(_unit(tracks["tool"]), chest_turn)
     if action.tool == "ball":
@@ -249,12 +240,12 @@ def _rope(left: np.ndarray, right: np.ndarray, phase: np.ndarray) -> np.ndarray:
 def _mirrored(body: _Body3D) -> _Body3D:
     """The left-handed version."""
     flip = np.array([-1.0, 1.0, 1.0])
-    order = [POINTS.index(other_side(name)) for name in POINTS]
+    order = [figure.POINTS.index(other_side(name)) for name in figure.POINTS]
     axes = body.head_axes * flip * np.array([-1.0, 1.0, 1.0])[:, None]
     return _Body3D(body.points[:, order] * flip, axes, body.tool * flip)
 
 
-def _project(body: _Body3D, view: View, scale_px: float) -> Figure:
+def _project(body: _Body3D, view: View, scale_px: float) -> figure.Figure:
     """Perspective picture; the point half a body height above the feet's start maps to (0, 0)."""
     pitch = np.radians(view.pitch)
     right, ahead = (
@@ -272,4 +263,4 @@ def _project(body: _Body3D, view: View, scale_px: float) -> Figure:
     points_px, depth = see(body.points)
     tool_px, tool_depth = see(body.tool)
     scale = scale_px * view.distance / (view.distance + depth.mean(axis=1))
-    return Figure(points_px, depth, scale, body.head_axes @ camera.T, tool_px, tool_depth)
+    return figure.Figure(points_px, depth, scale, body.head_axes @ camera.T, tool_px, tool_depth)

@@ -19,15 +19,7 @@ import numpy as np
 import scipy.io
 from rich.console import Console
 
-from posecast.datasets.drawn.clips import (
-    DRAWING_VERSION,
-    DrawnClip,
-    DrawnSet,
-    SyntheticConfig,
-    draw_clip,
-    draw_label_clip,
-    draw_missing,
-)
+from posecast.datasets.drawn import clips
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
 from posecast.records.configs import claim_folder
@@ -39,8 +31,8 @@ _MAT_HEADER = b"MATLAB 5.0 MAT-file, drawn by posecast".ljust(116)
 
 
 def write_penn_layout(
-    config: SyntheticConfig, root: Path, workers: int = 1, console: Console | None = None
-) -> DrawnSet:
+    config: clips.SyntheticConfig, root: Path, workers: int = 1, console: Console | None = None
+) -> clips.DrawnSet:
     """Write the set to `root`; what a stopped run has finished is kept.
 
     The files do not depend on the number of worker processes (0: one per CPU core). PosecastError
@@ -49,10 +41,10 @@ def write_penn_layout(
     _claim(config, root)
     wanted = clip_ids(config)
     kept = [clip_id for clip_id in wanted if _is_written(root, clip_id)]
-    return draw_missing(_WriteClip(config, root), wanted, kept, workers, console)
+    return clips.draw_missing(_WriteClip(config, root), wanted, kept, workers, console)
 
 
-def clip_ids(config: SyntheticConfig) -> list[str]:
+def clip_ids(config: clips.SyntheticConfig) -> list[str]:
     """The clips of a set: 0001, 0002, ..., or with `poses` the label files' names."""
     if config.poses is None:
         count = config.num_clips or _DEFAULT_NUM_CLIPS
@@ -65,8 +57,8 @@ def _label_source(poses: Path) -> PennAction:
     return PennAction(poses.parent if poses.name == "labels" else poses)
 
 
-def _claim(config: SyntheticConfig, root: Path) -> None:
-    settings = {"drawing_version": DRAWING_VERSION, **asdict(config)}
+def _claim(config: clips.SyntheticConfig, root: Path) -> None:
+    settings = {"drawing_version": clips.DRAWING_VERSION, **asdict(config)}
     del settings["num_clips"]  # clips do not depend on how many there are
     settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
     settings["poses"] = str(config.poses.resolve()) if config.poses else None
@@ -82,20 +74,20 @@ def _is_written(root: Path, clip_id: str) -> bool:
 class _WriteClip:
     """Writes one clip: frames first, then the label file that says it is whole."""
 
-    config: SyntheticConfig
+    config: clips.SyntheticConfig
     root: Path
 
     def __call__(self, clip_id: str) -> None:
         config = self.config
         if config.poses is None:
-            clip = draw_clip(config, clip_id)
+            clip = clips.draw_clip(config, clip_id)
             labels = _label_bytes(clip, np.random.default_rng([config.seed, int(clip_id)]))
         else:
             source = _label_source(config.poses)
             original = source.root / "labels" / f"{clip_id}.mat"
             pose = source.read_poses(clip_id)
             facing = str(read_matlab(original).get("pose", ""))
-            clip, labels = draw_label_clip(pose, facing, config.seed), original.read_bytes()
+            clip, labels = clips.draw_label_clip(pose, facing, config.seed), original.read_bytes()
         folder = self.root / "frames" / clip_id
         if folder.is_dir():  # left by a run that was stopped before the labels were written
             shutil.rmtree(folder)
@@ -104,7 +96,7 @@ class _WriteClip:
         write_safely(path, lambda partial: partial.write_bytes(labels))
 
 
-def _fill_folder(folder: Path, clip: DrawnClip) -> None:
+def _fill_folder(folder: Path, clip: clips.DrawnClip) -> None:
     if folder.is_dir():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -114,7 +106,7 @@ def _fill_folder(folder: Path, clip: DrawnClip) -> None:
         (folder / f"{number:06d}.jpg").write_bytes(jpeg.tobytes())
 
 
-def _label_bytes(clip: DrawnClip, rng: np.random.Generator) -> bytes:
+def _label_bytes(clip: clips.DrawnClip, rng: np.random.Generator) -> bytes:
     """A label file as published: 1-based pixels, a third of the unseen joints in the corner."""
     pose = clip.pose
     numbers = pose.joints_px + 0.5
