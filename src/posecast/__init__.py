@@ -23,50 +23,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "SKELETONS": "skeletons",
-    "ClipError": "clips",
-    "ClipSelection": "store.reading",
-    "PoseEstimator": "estimation",
-    "Forecast": "clips",
-    "Forecaster": "forecasting.forecaster",
-    "ForecasterOptions": "computing.options",
-    "PoseClip": "clips",
-    "PredictionConfig": "forecasting.prediction",
-    "PreparationConfig": "store.preparation",
-    "Skeleton": "skeletons",
-    "Store": "store.reading",
-    "forecast_keypoints": "forecasting.own_keypoints",
-    "forecast_video": "forecasting.own_video",
-    "predict_store": "forecasting.prediction",
-    "prepare": "store.preparation",
-    "read_forecast": "forecasting.forecast_files",
-    "train_image": "training.image",
-    "train_pose": "training.pose",
+_NAMES = {
+    "clips": ("ClipError", "Forecast", "PoseClip"),
+    "computing.devices": ("ForecasterOptions",),
+    "estimation": ("PoseEstimator",),
+    "forecasting.forecast_files": ("read_forecast",),
+    "forecasting.forecaster": ("Forecaster",),
+    "forecasting.own_keypoints": ("forecast_keypoints",),
+    "forecasting.own_video": ("forecast_video",),
+    "forecasting.prediction": ("PredictionConfig", "predict_store"),
+    "skeletons": ("SKELETONS", "Skeleton"),
+    "store.preparation": ("PreparationConfig", "prepare"),
+    "store.reading": ("ClipSelection", "Store"),
+    "training.image": ("train_image",),
+    "training.pose": ("train_pose",),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "SKELETONS",
-    "ClipError",
-    "ClipSelection",
-    "Forecast",
-    "Forecaster",
-    "ForecasterOptions",
-    "PoseClip",
-    "PoseEstimator",
-    "PredictionConfig",
-    "PreparationConfig",
-    "Skeleton",
-    "Store",
-    "__version__",
-    "forecast_keypoints",
-    "forecast_video",
-    "predict_store",
-    "prepare",
-    "read_forecast",
-    "train_image",
-    "train_pose",
-]
+__all__ = ["SKELETONS", "ClipError", "ClipSelection", "Forecast", "Forecaster", "ForecasterOptions"]
+__all__ += ["PoseClip", "PoseEstimator", "PredictionConfig", "PreparationConfig", "Skeleton"]
+__all__ += ["Store", "__version__", "forecast_keypoints", "forecast_video", "predict_store"]
+__all__ += ["prepare", "read_forecast", "train_image", "train_pose"]
 
 
 def __getattr__(name: str) -> Any:
