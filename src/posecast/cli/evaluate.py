@@ -1,4 +1,4 @@
-"""`posecast evaluate` makes a table, `report` a page of it, `benchmark` runs published protocols."""
+"""`posecast evaluate`: a table; `report`: a page of it; `benchmark`: published protocols."""
 
 import shlex
 from dataclasses import dataclass

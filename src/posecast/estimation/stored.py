@@ -136,7 +136,8 @@ def estimate_store(
     kept = _kept(store, facts)
     shown = tracked(clips, "estimating")
     sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in shown}
-    estimates = {name: _to_poses(*each, estimator) for name, each in sure.items()}
+    least = estimator.min_confidence
+    estimates = {name: (joints, seen_joints(c, least)) for name, (joints, c) in sure.items()}
     others = {name: poses for name, poses in kept.items() if name not in estimates}
     store.write_estimates(others | estimates)
     write_json(store.path / _FACTS, facts | {"versions": code_versions()})
@@ -195,10 +196,6 @@ def _resized(frames: UInt8[np.ndarray, "n h w 3"], size: int) -> UInt8[np.ndarra
         return frames
     how = cv2.INTER_AREA if frames.shape[1] > size else cv2.INTER_LINEAR
     return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])
-
-
-def _to_poses(joints_px: np.ndarray, confidence: np.ndarray, estimator: JointFinder) -> Poses:
-    return joints_px, seen_joints(confidence, estimator.min_confidence)
 
 
 def _facts(

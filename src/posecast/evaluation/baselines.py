@@ -153,15 +153,9 @@ class OpticalFlow:
         height, width = last.shape[:2]
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
         grid = grid.astype(np.float32)
-        return np.stack([_fetch(last, grid + ahead * flow) for ahead in range(1, steps + 1)])
-
-
-def _fetch(
-    frame: UInt8[np.ndarray, "h w 3"], places: Float[np.ndarray, "h w 2"]
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The frame's colours at places (x, y), between pixels by their neighbours."""
-    x, y = places[..., 0], places[..., 1]
-    return cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        places = ((grid + ahead * flow).transpose(2, 0, 1) for ahead in range(1, steps + 1))
+        how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+        return np.stack([cv2.remap(last, x, y, **how) for x, y in places])
 
 
 class TrainedConvLSTM:

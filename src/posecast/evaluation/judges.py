@@ -19,7 +19,6 @@ from posecast.metrics.perceptual import load_lpips_weights, lpips
 from posecast.metrics.pose import counted_joints
 from posecast.metrics.video import (
     Extractor,
-    FrechetStatistics,
     VideoRecipe,
     frechet_distance,
     load_extractor,
@@ -188,11 +187,7 @@ class Judges:
             files = [(self._file(TRUTH, job), self._file(method, job)) for job in jobs]
             pairs = [pair for pair in files if all(path.is_file() for path in pair)]
             if len(pairs) >= 2:
-                true, ours = FrechetStatistics(), FrechetStatistics()
-                for true_file, our_file in pairs:
-                    with reading(our_file):
-                        true.add(np.load(true_file))
-                        ours.add(np.load(our_file))
+                true, ours = (np.stack([*map(_load, paths)]) for paths in zip(*pairs, strict=True))
                 value, count = frechet_distance(ours, true), float(len(pairs))
                 recipe = self.networks.recipe
                 shown = f"{recipe.num_frames} frames of {recipe.size}x{recipe.size}"
@@ -202,3 +197,8 @@ class Judges:
 
     def _file(self, method: str, job: Job) -> Path:
         return self.folder / method.replace(" ", "_") / f"{job.clip.clip_id}.npy"
+
+
+def _load(path: Path) -> Float[np.ndarray, " d"]:
+    with reading(path):
+        return np.load(path)

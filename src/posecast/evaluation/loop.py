@@ -111,7 +111,8 @@ def evaluate(
     todo = share.of([job for job in jobs if job.clip.clip_id not in done])
     judges = Judges(networks, out_path / "video_features")
     evaluation = _Evaluation(methods, store, config, judges)
-    part = table if table and share.count == 1 else TableWriter(_part_table(out_path, share.rank))
+    own_part = out_path / f"rows.process-{share.rank}.csv"  # before it is put into the one table
+    part = table if table and share.count == 1 else TableWriter(own_part)
     left_out |= evaluation.write_clips(todo, part)
     for problems in share.gather(left_out):
         left_out |= problems
@@ -131,11 +132,6 @@ def evaluate(
     report = share.gather(report)[0]
     assert report is not None
     return report
-
-
-def _part_table(out_path: Path, rank: int) -> Path:
-    """What one of several processes writes, before it is put into the one table."""
-    return out_path / f"rows.process-{rank}.csv"
 
 
 def _part_tables(out_path: Path) -> list[Path]:

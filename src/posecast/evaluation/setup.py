@@ -22,7 +22,7 @@ def distinct_names(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str
     Folders a/pose and b/pose are "a pose" and "b pose"; a weight file goes without its ending.
     PosecastError for a path that is given twice, or a name that is among `taken`.
     """
-    whole = [_without_ending(Path(os.path.abspath(path))) for path in paths]  # noqa: PTH100
+    whole = [Path(os.path.abspath(path).removesuffix(".safetensors")) for path in paths]  # noqa: PTH100
     if len(set(whole)) < len(whole):
         raise PosecastError(f"the same run twice: {', '.join(map(str, paths))}; give each one once")
     parts = [path.parts for path in whole]
@@ -35,10 +35,6 @@ def distinct_names(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str
         if name in set(taken):
             raise PosecastError(f"a run cannot be called {name!r}, a method is: rename its folder")
     return names
-
-
-def _without_ending(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".safetensors" else path
 
 
 BaselineName = Literal[

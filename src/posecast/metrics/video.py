@@ -67,51 +67,20 @@ def load_extractor(path: str | Path) -> Extractor:
         raise PosecastError(f"{path} is no TorchScript file: {problem}") from error
 
 
-class FrechetStatistics:
-    """Mean and covariance of vectors that come one by one; memory does not grow with them."""
+def frechet_distance(ours: Float[np.ndarray, "n d"], theirs: Float[np.ndarray, "m d"]) -> float:
+    """Frechet distance of two normal distributions, fitted to the features of two sets of clips.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._mean = np.zeros(0)
-        self._scatter = np.zeros((0, 0))
-
-    def add(self, features: Float[np.ndarray, " d"]) -> None:
-        """One more vector; all must be of one length."""
-        if self.count == 0:
-            self._mean = np.zeros(len(features))
-            self._scatter = np.zeros((len(features), len(features)))
-        self.count += 1
-        before = features - self._mean
-        self._mean = self._mean + before / self.count
-        self._scatter += np.outer(before, features - self._mean)
-
-    @property
-    def mean(self) -> Float[np.ndarray, " d"]:
-        return self._mean
-
-    @property
-    def covariance(self) -> Float[np.ndarray, "d d"]:
-        """Dividing by n - 1; PosecastError for fewer than two vectors."""
-        if self.count < 2:
-            raise PosecastError(f"a covariance needs at least 2 clips, got {self.count}")
-        return self._scatter / (self.count - 1)
-
-
-def frechet_distance(ours: FrechetStatistics, theirs: FrechetStatistics) -> float:
-    """Frechet distance of two normal distributions with these means and covariances.
-
-    Unterthiner et al., 2018. Weakness: falls with the number of clips, so compare sets of equal
-    size only; with fewer clips than feature dimensions it says little.
+    Unterthiner et al., 2018. PosecastError for a set of fewer than two clips. Weakness: falls with
+    the number of clips, so compare sets of equal size only; with fewer clips than feature
+    dimensions it says little.
     """
-    root = _symmetric_root(ours.covariance)
+    fewest = min(len(ours), len(theirs))
+    if fewest < 2:
+        raise PosecastError(f"a covariance needs at least 2 clips, got {fewest}")
+    first, second = (np.atleast_2d(np.cov(each, rowvar=False)) for each in (ours, theirs))
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     # The eigenvalues of root C2 root are those of C1 C2, and it is symmetric.
-    values = np.linalg.eigvalsh(root @ theirs.covariance @ root)
-    shared = np.sqrt(np.maximum(values, 0)).sum()
-    traces = np.trace(ours.covariance) + np.trace(theirs.covariance)
-    distance = ((ours.mean - theirs.mean) ** 2).sum() + traces - 2 * shared
-    return float(max(distance, 0.0))
-
-
-def _symmetric_root(matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0)).sum()
+    apart = ((ours.mean(axis=0) - theirs.mean(axis=0)) ** 2).sum()
+    return float(max(apart + np.trace(first) + np.trace(second) - 2 * shared, 0.0))

@@ -96,8 +96,8 @@ class Run:
         if not self.writes:
             return
         numbers = {name: float(value) for name, value in metrics.items()}
-        record = {"step": step, **{name: _json_number(value) for name, value in numbers.items()}}
-        append_line(self.path / "metrics.jsonl", json.dumps(record))
+        written = {name: v if math.isfinite(v) else str(v) for name, v in numbers.items()}
+        append_line(self.path / "metrics.jsonl", json.dumps({"step": step, **written}))
         writer = self._open_tensorboard()
         for name, value in numbers.items():
             writer.add_scalar(name, value, step)
@@ -168,13 +168,11 @@ class Run:
         if self.writes:
             for path in damaged:
                 path.unlink()
-            self._drop_records_after(self._resumed_step)
+            if (self.path / "metrics.jsonl").is_file():
+                records = self.read_metrics()
+                kept = [record for record in records if record["step"] <= self._resumed_step]
+                write_lines(self.path / "metrics.jsonl", kept)
         return state
-
-    def _drop_records_after(self, step: int) -> None:
-        if (self.path / "metrics.jsonl").is_file():
-            kept = [record for record in self.read_metrics() if record["step"] <= step]
-            write_lines(self.path / "metrics.jsonl", kept)
 
     # Weights
 
@@ -219,7 +217,3 @@ def _load_tensors(path: Path) -> dict[str, Any]:
     if broken is not None:
         raise zipfile.BadZipFile(f"{broken} does not match its check sum")
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _json_number(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)

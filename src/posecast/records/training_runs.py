@@ -117,7 +117,7 @@ def _move_aside(path: Path) -> None:
 
 def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
     """With the lock held: refuse what does not fit what is there, then describe the run anew."""
-    if _was_trained(run.path):
+    if checkpoints_in(run.path) or has_weights(run.path):  # something was learned, by whomever
         stored = Run.open(run.path, run.kind)
         _refuse_another_config(stored, run, config, may_change)
         run.data = _data_so_far(stored, run.data)
@@ -131,11 +131,6 @@ def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
         write_json(run.path / DATA_FILE, config_to_dict(run.data))
     versions = run.path / "versions.json"
     write_json(versions, with_current(read_json(versions) if versions.is_file() else []))
-
-
-def _was_trained(path: Path) -> bool:
-    """Whether something has been learned, by whomever: a checkpoint or weights."""
-    return bool(checkpoints_in(path)) or has_weights(path)
 
 
 def has_weights(path: Path) -> bool:

@@ -83,14 +83,10 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: WeightsFacts
     """Replace a weight file as a whole; WriteError where the disk refuses."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     entries = {"format_version": FORMAT_VERSION, **config_to_dict(facts)}
-    metadata = {name: _to_text(value) for name, value in entries.items()}
+    metadata = {n: v if isinstance(v, str) else json.dumps(v) for n, v in entries.items()}
     # The library's own files are the owner's alone to read.
     content = safetensors.torch.save(whole, metadata)
     write_safely(path, lambda partial: partial.write_bytes(content))
-
-
-def _to_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

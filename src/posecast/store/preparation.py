@@ -179,7 +179,9 @@ def prepare(
     try:
         with StoreWriter(store_path, store_info(source, config), config.num_shards > 1) as writer:
             done = writer.done()
-            todo = [each for each in wanted if _must_make(done.get(each), preparer, each)]
+            without = {name for name, clip in done.items() if not clip.has_frames}
+            again = {name for name in without.intersection(wanted) if preparer.has_frames(name)}
+            todo = [name for name in wanted if name in again or name not in done]
             left_out = _make(writer, preparer, todo, console or Console(stderr=True))
             clips = list(done.values()) if writer.finished else []
             if config.num_shards == 1 and not writer.finished:
@@ -274,10 +276,6 @@ def _source_options(source: ClipSource) -> dict[str, Any]:
         if each.metadata != UNLESS_DEFAULT or getattr(source, each.name) != each.default
     }
     return {name: value for name, value in values.items() if not isinstance(value, Path)}
-
-
-def _must_make(done: StoredClip | None, preparer: ClipPreparer, clip_id: str) -> bool:
-    return done is None or (not done.has_frames and preparer.has_frames(clip_id))
 
 
 def _make(

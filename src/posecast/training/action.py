@@ -1,7 +1,8 @@
 """Training the two classifiers that judge whether a forecast still looks like its action."""
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +18,10 @@ from posecast.errors import PosecastError
 from posecast.geometry import mirror_joints
 from posecast.metrics.image import flow_stack
 from posecast.networks.action_classifier import (
-    FlowClassifier,
     FlowClassifierConfig,
-    PoseClassifier,
     PoseClassifierConfig,
 )
+from posecast.networks.kinds import KINDS
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
@@ -102,25 +102,14 @@ def train_pose_classifier(
     shape = {"num_actions": len(actions), "num_joints": store.skeleton.num_joints}
     config = replace(config, model=replace(config.model, **shape))
 
-    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        logits = []
+    def held_out() -> Iterator[tuple[Tensor, ...]]:
         for clip in clips.validation:
             part = slice(0, config.num_frames)
-            joints = torch.from_numpy(clip.joints_crop[part].astype(np.float32))[None]
-            visible = torch.from_numpy(clip.visible[part])[None]
-            logits.append(network(joints.to(device), visible.to(device)).float().cpu())
-        return _scores(torch.cat(logits), [actions.index(each.action) for each in clips.validation])
+            joints = torch.from_numpy(clip.joints_crop[part].astype(np.float32))
+            yield joints[None], torch.from_numpy(clip.visible[part])[None]
 
-    def step(network: nn.Module, batch: "LabelledPoses") -> tuple[Tensor, dict[str, Tensor]]:
-        return _cross_entropy(network(batch.joints, batch.visible), batch.labels)
-
-    validation = Validation(score, "validation_log_likelihood") if clips.validation else None
-    fabric = config.run_on.launch()
-    share = slice(fabric.global_rank, None, fabric.world_size)
-    batches = PoseStretches(clips.train, actions, config, store.skeleton, share)
-    with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
-        network = PoseClassifier(config.model)
-        return fit(Descent(network, step, session), batches, validation, session)
+    stretches = functools.partial(_pose_stretches, clips.train, actions, config, store.skeleton)
+    return _train(config, store, clips, actions, stretches, held_out, run_path, fresh)
 
 
 def train_flow_classifier(
@@ -134,77 +123,83 @@ def train_flow_classifier(
     clips, actions = with_actions(chosen)
     config = replace(config, model=replace(config.model, num_actions=len(actions)))
 
-    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        logits, size = [], config.fit.batch_size
-        for first in range(0, len(clips.validation), size):
-            part = clips.validation[first : first + size]
-            flows = np.stack([_middle_flows(store, clip, needed) for clip in part])
-            logits.append(network(torch.from_numpy(flows).to(device)).float().cpu())
-        return _scores(torch.cat(logits), [actions.index(each.action) for each in clips.validation])
+    def held_out() -> Iterator[tuple[Tensor, ...]]:
+        for first in range(0, len(clips.validation), config.fit.batch_size):
+            part = clips.validation[first : first + config.fit.batch_size]
+            middles = [((clip.num_frames - needed) // 2, clip) for clip in part]
+            flows = [_flows(store, clip, start, needed) for start, clip in middles]
+            yield (torch.from_numpy(np.stack(flows)),)
 
-    def step(network: nn.Module, batch: "LabelledFlows") -> tuple[Tensor, dict[str, Tensor]]:
-        return _cross_entropy(network(batch.flows), batch.labels)
-
-    validation = Validation(score, "validation_log_likelihood") if clips.validation else None
-    fabric = config.run_on.launch()
-    share = slice(fabric.global_rank, None, fabric.world_size)
-    batches = FlowStretches(store, clips.train, actions, config, share)
-    with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
-        network = FlowClassifier(config.model)
-        return fit(Descent(network, step, session), batches, validation, session)
+    stretches = functools.partial(_flow_stretches, store, clips.train, actions, config)
+    return _train(config, store, clips, actions, stretches, held_out, run_path, fresh)
 
 
-def _cross_entropy(
-    logits: Float[Tensor, "b a"], labels: Int[Tensor, " b"]
-) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    loss = functional.cross_entropy(logits.float(), labels)
-    right = (logits.argmax(dim=1) == labels).float().mean()
-    return loss, {"loss": loss.detach(), "accuracy": right}
+class Labelled(NamedTuple):
+    """Stretches of clips, this process's share of a batch."""
 
-
-def _scores(logits: Float[Tensor, "n a"], labels: list[int]) -> dict[str, float]:
-    """Negated cross-entropy, by which weights are chosen, and accuracy."""
-    target = torch.tensor(labels)
-    entropy = functional.cross_entropy(logits, target)
-    accuracy = (logits.argmax(dim=1) == target).float().mean()
-    return {"validation_log_likelihood": -float(entropy), "validation_accuracy": float(accuracy)}
-
-
-class LabelledPoses(NamedTuple):
-    """Stretches of clips; what lies past a clip's end is invisible."""
-
-    joints: Float[Tensor, "b t j 2"]
-    """Shares of the crop."""
-    visible: Bool[Tensor, "b t j"]
+    inputs: tuple[Tensor, ...]
+    """What the classifier reads."""
     labels: Int[Tensor, " b"]
 
 
-@dataclass(frozen=True)
-class PoseStretches:
-    """Varied stretches of clips, this process's share of each batch."""
+def _train(
+    config: PoseActionTrainingConfig | FlowActionTrainingConfig,
+    store: Store,
+    clips: ChosenClips,
+    actions: list[str],
+    stretches: Callable[[slice, int], Labelled],
+    held_out: Callable[[], Iterator[tuple[Tensor, ...]]],
+    run_path: Path,
+    fresh: bool,
+) -> FitResult:
+    """`stretches` gives these rows of a batch by its number, `held_out` all validation clips."""
+    target = torch.tensor([actions.index(each.action) for each in clips.validation])
 
-    clips: Sequence[StoredClip]
-    actions: list[str]
-    config: PoseActionTrainingConfig
-    skeleton: Skeleton
-    share: slice
-    """Rows of the whole batch."""
+    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Negated cross-entropy, by which weights are chosen, and accuracy."""
+        parts = ((each.to(device) for each in inputs) for inputs in held_out())
+        logits = torch.cat([network(*inputs).float().cpu() for inputs in parts])
+        likelihood = -float(functional.cross_entropy(logits, target))
+        accuracy = float((logits.argmax(dim=1) == target).float().mean())
+        return {"validation_log_likelihood": likelihood, "validation_accuracy": accuracy}
 
-    def __call__(self, number: int) -> LabelledPoses:
-        """Batch number `number`."""
-        fit, length = self.config.fit, self.config.num_frames
-        rng = np.random.default_rng((fit.seed, number))
-        joints = np.zeros((fit.batch_size, length, self.skeleton.num_joints, 2), np.float32)
-        visible = np.zeros(joints.shape[:3], bool)
-        labels = np.zeros(fit.batch_size, np.int64)
-        for row, place in enumerate(rng.integers(0, len(self.clips), fit.batch_size)):
-            clip = self.clips[place]
-            part = _stretch(clip.num_frames, length, rng)
-            shown, seen = _varied_poses(clip, part, self.config, self.skeleton, rng)
-            joints[row, : len(shown)], visible[row, : len(seen)] = shown, seen
-            labels[row] = self.actions.index(clip.action)
-        rows = (each[self.share] for each in (joints, visible, labels))
-        return LabelledPoses(*map(torch.from_numpy, rows))
+    validation = Validation(score, "validation_log_likelihood") if clips.validation else None
+    fabric = config.run_on.launch()
+    batches = functools.partial(stretches, slice(fabric.global_rank, None, fabric.world_size))
+    with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
+        network = KINDS[config.KIND].network(config.model)
+        return fit(Descent(network, _step, session), batches, validation, session)
+
+
+def _step(network: nn.Module, batch: Labelled) -> tuple[Tensor, dict[str, Tensor]]:
+    logits = network(*batch.inputs)
+    loss = functional.cross_entropy(logits.float(), batch.labels)
+    right = (logits.argmax(dim=1) == batch.labels).float().mean()
+    return loss, {"loss": loss.detach(), "accuracy": right}
+
+
+def _pose_stretches(
+    clips: Sequence[StoredClip],
+    actions: list[str],
+    config: PoseActionTrainingConfig,
+    skeleton: Skeleton,
+    share: slice,
+    number: int,
+) -> Labelled:
+    """Varied stretches of clips: joints as shares of the crop, and visibility, which is False past
+    a clip's end."""
+    fit, length = config.fit, config.num_frames
+    rng = np.random.default_rng((fit.seed, number))
+    joints = np.zeros((fit.batch_size, length, skeleton.num_joints, 2), np.float32)
+    visible = np.zeros(joints.shape[:3], bool)
+    labels = np.zeros(fit.batch_size, np.int64)
+    for row, place in enumerate(rng.integers(0, len(clips), fit.batch_size)):
+        part = _stretch(clips[place].num_frames, length, rng)
+        shown, seen = _varied_poses(clips[place], part, config, skeleton, rng)
+        joints[row, : len(shown)], visible[row, : len(seen)] = shown, seen
+        labels[row] = actions.index(clips[place].action)
+    *inputs, target = (torch.from_numpy(each[share]) for each in (joints, visible, labels))
+    return Labelled(tuple(inputs), target)
 
 
 def _stretch(num_frames: int, longest: int, rng: np.random.Generator) -> slice:
@@ -228,42 +223,28 @@ def _varied_poses(
     return joints, visible & (rng.random(visible.shape) >= config.hidden_share)
 
 
-class LabelledFlows(NamedTuple):
-    """Optical flow between neighbouring frames of clips."""
-
-    flows: Float[Tensor, "b f h w 2"]
-    labels: Int[Tensor, " b"]
-
-
-@dataclass(frozen=True)
-class FlowStretches:
-    """Flows of stretches of clips, half of them mirrored; this process's share of each batch."""
-
-    store: Store
-    clips: Sequence[StoredClip]
-    actions: list[str]
-    config: FlowActionTrainingConfig
-    share: slice
-    """Rows of the whole batch."""
-
-    def __call__(self, number: int) -> LabelledFlows:
-        """Batch number `number`."""
-        fit, length = self.config.fit, self.config.model.num_flows + 1
-        rng = np.random.default_rng((fit.seed, number))
-        chosen = [self.clips[place] for place in rng.integers(0, len(self.clips), fit.batch_size)]
-        draws = [
-            (clip, int(rng.integers(0, clip.num_frames - length + 1)), rng.random() < 0.5)
-            for clip in chosen
-        ][self.share]
-        flows = [self._flows(*draw) for draw in draws]
-        labels = [self.actions.index(clip.action) for clip, _, _ in draws]
-        return LabelledFlows(torch.from_numpy(np.stack(flows)), torch.tensor(labels))
-
-    def _flows(self, clip: StoredClip, start: int, mirrored: bool) -> Float[np.ndarray, "f h w 2"]:
-        frames = self.store.read_frames(clip, slice(start, start + self.config.model.num_flows + 1))
-        return flow_stack(np.ascontiguousarray(frames[:, :, ::-1]) if mirrored else frames)
+def _flow_stretches(
+    store: Store,
+    clips: Sequence[StoredClip],
+    actions: list[str],
+    config: FlowActionTrainingConfig,
+    share: slice,
+    number: int,
+) -> Labelled:
+    """Flows between neighbouring frames of stretches of clips, half of them mirrored."""
+    fit, length = config.fit, config.model.num_flows + 1
+    rng = np.random.default_rng((fit.seed, number))
+    draws = [
+        (clip, int(rng.integers(0, clip.num_frames - length + 1)), length, rng.random() < 0.5)
+        for clip in [clips[place] for place in rng.integers(0, len(clips), fit.batch_size)]
+    ][share]
+    flows = np.stack([_flows(store, *draw) for draw in draws])
+    labels = torch.tensor([actions.index(clip.action) for clip, *_ in draws])
+    return Labelled((torch.from_numpy(flows),), labels)
 
 
-def _middle_flows(store: Store, clip: StoredClip, num_frames: int) -> Float[np.ndarray, "f h w 2"]:
-    start = (clip.num_frames - num_frames) // 2
-    return flow_stack(store.read_frames(clip, slice(start, start + num_frames)))
+def _flows(
+    store: Store, clip: StoredClip, start: int, num_frames: int, mirrored: bool = False
+) -> Float[np.ndarray, "f h w 2"]:
+    frames = store.read_frames(clip, slice(start, start + num_frames))
+    return flow_stack(np.ascontiguousarray(frames[:, :, ::-1]) if mirrored else frames)

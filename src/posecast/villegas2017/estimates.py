@@ -23,6 +23,7 @@ from posecast.store.files import Poses
 from posecast.store.reading import Store, StoredClip
 
 _MOST_LISTED = 20
+_EXAMPLES = {"penn_action": "0001.npz", "human36m": "S9_Hourglass/Walking.54138969.npz"}
 _MOST_BEYOND = 50
 """Frames by which Human3.6M estimates may outlast a clip, whose video may be a little shorter."""
 _READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -66,12 +67,11 @@ def import_estimates_2017(folder: Path, store_path: Path) -> EstimatesReport:
         except ClipError as error:
             left_out[clip_id] = error.problem
     if not estimates:
-        why = (
-            "; ".join(list(left_out.values())[:3]) or f"no file in {folder} is of one of its clips"
-        )
+        why = "; ".join(list(left_out.values())[:3])
         raise PosecastError(
-            f"no estimates for store {store_path}: {why}. Expected files such as "
-            f"{folder / _example(store)}"
+            f"no estimates for store {store_path}: "
+            f"{why or f'no file in {folder} is of one of its clips'}. Expected files such as "
+            f"{folder / _EXAMPLES[store.info.dataset]}"
         )
     store.write_estimates(estimates)
     return EstimatesReport(len(estimates), len(store.clips) - len(files), left_out)
@@ -83,24 +83,15 @@ def _find_files(folder: Path, store: Store) -> dict[str, Path]:
     if store.info.dataset == "penn_action":
         files = {path.stem: path for path in folder.glob("*.npz")}
     elif store.info.dataset == "human36m":
-        files = {_human36m_id(path): path for path in folder.glob("*_Hourglass/*.npz")}
+        paths = folder.glob("*_Hourglass/*.npz")  # of S9_Walking_1.54138969, say
+        names = {path: f"{path.parent.name}_{path.stem}".replace(" ", "_") for path in paths}
+        files = {name.replace("_Hourglass", "", 1): path for path, name in names.items()}
     else:
         raise PosecastError(
             f"store {store.path} is of {store.info.dataset}; the 2017 authors published estimates "
             "for penn_action and human36m"
         )
     return {clip_id: files[clip_id] for clip_id in sorted(known & files.keys())}
-
-
-def _human36m_id(path: Path) -> str:
-    subject = path.parent.name.removesuffix("_Hourglass")
-    return f"{subject}_{path.stem.replace(' ', '_')}"
-
-
-def _example(store: Store) -> str:
-    return (
-        "0001.npz" if store.info.dataset == "penn_action" else "S9_Hourglass/Walking.54138969.npz"
-    )
 
 
 def _read(path: Path, clip: StoredClip, store: Store) -> Poses:
