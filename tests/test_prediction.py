@@ -17,7 +17,7 @@ from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import stored_method
 from posecast.evaluation.summary import summarise
-from posecast.forecasting import forecast_files, prediction
+from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.forecasting.prediction import PredictionConfig, predict_store
@@ -200,16 +200,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_stopped_prediction_goes_on(predicted, store, pose_run, image_run, tmp_path, monkeypatch):
-    calls = []
+    calls, write_frames = [], forecast_files.write_frames
 
     def stops_at_the_second(folder, *rest):
         calls.append(folder)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return forecast_files.write_frames(folder, *rest)
+        return write_frames(folder, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction, "write_frames", stops_at_the_second)
+        patch.setattr(forecast_files, "write_frames", stops_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             predict_store(CONFIG, store, pose_run, image_run, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "clips").iterdir()] == ["0001"]

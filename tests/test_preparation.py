@@ -178,7 +178,7 @@ def test_killed_process_loses_only_the_clip_at_work(raw, tmp_path):
 
 def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
     prepared(raw, tmp_path / "whole")
-    for name in ("write_poses", "write_lines", "shutil.rmtree"):
+    for name in ("files.write_poses", "write_lines", "shutil.rmtree"):
         path = tmp_path / name
 
         def stop(*arguments, **options):

@@ -123,9 +123,9 @@ def test_learns_one_batch_by_heart(output: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": 100}, "size 100: give a multiple of 8"),
-        ({"width": 0}, "width 0"),
-        ({"num_heatmaps": 0}, "num_heatmaps 0"),
+        ({"size": 100}, "size is 100; it must be a multiple of 8"),
+        ({"width": 0}, "width is 0"),
+        ({"num_heatmaps": 0}, "num_heatmaps is 0"),
     ],
 )
 def test_refuses_impossible_sizes(settings: dict, message: str) -> None:

@@ -7,11 +7,12 @@ is the gradient of the whole batch, given that batch moments are taken over all 
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
 
 
 def num_processes() -> int:
@@ -111,20 +112,5 @@ def batch_mean(images: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
 
 
 def _mean_over_processes(local: Tensor) -> Tensor:
-    return _SumOverProcesses.apply(local) / num_processes()
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """Each process gets the sum; each one's input then acts on the losses of all of them."""
-
-    @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        total = local.contiguous().clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].contiguous().clone()
-        distributed.all_reduce(total)
-        return total
+    """Each process's input acts on the losses of all of them."""
+    return all_reduce(local) / num_processes()

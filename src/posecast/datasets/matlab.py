@@ -5,10 +5,11 @@ One bad file among thousands must be no more than a message, so every length is 
 Format: "MAT-File Format" (MathWorks), level 5. Cells, structs and the like are passed over.
 """
 
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def _read_variable(matrix: _Element, order: str) -> tuple[str, np.ndarray | str 
         return label, None
     sizes = _read_numbers(shape, order).tolist()
     values = _read_numbers(_next(parts), order)
-    if min(sizes, default=0) < 0 or _product(sizes) != values.size:
+    if min(sizes, default=0) < 0 or math.prod(map(int, sizes)) != values.size:
         raise MatlabError(f"variable {label!r} has {values.size} values, not {sizes}")
     return label, values.reshape(sizes, order="F")
 
@@ -128,14 +129,6 @@ def _next(parts: Iterator[_Element]) -> _Element:
     if element is None:
         raise MatlabError("a variable lacks parts")
     return element
-
-
-def _product(sizes: list[Any]) -> int:
-    """Exact, whatever a damaged file says."""
-    product = 1
-    for size in sizes:
-        product *= int(size)
-    return product
 
 
 def _read_numbers(element: _Element, order: str) -> np.ndarray:

@@ -99,9 +99,7 @@ def follow(
     `box` is where the person is in the first frame; without it the whole frame is searched.
     `person` chooses among several people: 1 is whom the video is most likely about. Frames without
     the person have no visible joint. `on_frame` is called after each frame, for a progress bar.
-
-    Raises:
-        PosecastError: no frame, a box outside of it or with nobody in it, fewer people than asked.
+    PosecastError: no frame, a box outside of it or with nobody in it, fewer people than asked.
     """
     follower = _Follower(estimator, options or FollowOptions(), box, person)
     poses, image_hw = [], (0, 0)

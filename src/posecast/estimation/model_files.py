@@ -23,9 +23,7 @@ def load_pose_estimator(
     """Shipped weights by their name, a trained run by its folder, or a file by its suffix.
 
     `skeleton` is what joints are mapped to, by their names; a trained run has its own.
-
-    Raises:
-        PosecastError: nothing there, another kind of file, or the extra is not installed.
+    PosecastError: nothing there, another kind of file, or the extra is not installed.
     """
     path, options = Path(source), options or EstimatorOptions()
     if is_shipped(source) or is_hub_name(source) or path.is_dir():

@@ -114,10 +114,8 @@ def estimate_store(
     """Add estimated poses to a store, beside its labels, and compare the two.
 
     `run_path` is an estimator run or a model file. Estimates of the same run and settings that are
-    there for other clips are kept, any others go.
-
-    Raises:
-        PosecastError: store and run do not fit, or no clip has frames.
+    there for other clips are kept, any others go. PosecastError: store and run do not fit, or no
+    clip has frames.
     """
     config = config or EstimationConfig()
     store = Store.open(Path(store_path))

@@ -85,11 +85,9 @@ def evaluate(
     """Evaluate methods on clips of a store into a folder, or go on with a stopped evaluation.
 
     `command` is what the user typed, for the record. Several processes call this alike, each with
-    its own `share`; all return the report of all clips.
-
-    Raises:
-        PosecastError: methods, store and config do not fit, test clips without `final`, clips that
-            were trained on, the folder holds something else, or not one clip could be evaluated.
+    its own `share`; all return the report of all clips. PosecastError: methods, store and config do
+    not fit, test clips without `final`, clips that were trained on, the folder holds something
+    else, or not one clip could be evaluated.
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
     share, out_path = share or Share(), Path(out_path)

@@ -81,14 +81,9 @@ class Summary:
 
     def curve(self, method: str, metric: str, chosen: Iterable[int] | None = None) -> PooledCurve:
         """Pooled over all clips, or over those with the `chosen` places in `clips`."""
-        rows = self._rows(chosen)
-        measured = self.measured[method, metric]
+        measured, rows = self.measured[method, metric], self._rows(chosen)
         values, weights = measured.values[rows], measured.weights[rows]
-        low, high = _percentiles(_drawn(self._draws(len(rows)), values, weights))
-        return PooledCurve(
-            *(method, metric, measured.frames, _pool(values, weights), low, high),
-            (weights > 0).sum(axis=0),
-        )
+        return self._pooled(method, metric, measured.frames, values, weights)
 
     def difference(self, method: str, other: str, metric: str) -> PooledCurve:
         """Curve of `method` minus that of `other`, with the interval of the paired difference."""
@@ -104,16 +99,18 @@ class Summary:
 
     def overall(self, method: str, metric: str, chosen: Iterable[int] | None = None) -> PooledCurve:
         """One number with its interval, pooled over frames too; its frame is 0."""
-        rows = self._rows(chosen)
-        measured = self.measured[method, metric]
+        measured, rows = self.measured[method, metric], self._rows(chosen)
         weights = measured.weights[rows].sum(axis=1, keepdims=True)
         total = (measured.values * measured.weights)[rows].sum(axis=1, keepdims=True)
         values = total / np.where(weights > 0, weights, 1)
-        low, high = _percentiles(_drawn(self._draws(len(rows)), values, weights))
-        return PooledCurve(
-            *(method, metric, np.zeros(1, int), _pool(values, weights), low, high),
-            (weights > 0).sum(axis=0),
-        )
+        return self._pooled(method, metric, np.zeros(1, int), values, weights)
+
+    def _pooled(
+        self, method: str, metric: str, frames: np.ndarray, values: np.ndarray, weights: np.ndarray
+    ) -> PooledCurve:
+        low, high = _percentiles(_drawn(self._draws(len(values)), values, weights))
+        counts = (weights > 0).sum(axis=0)
+        return PooledCurve(method, metric, frames, _pool(values, weights), low, high, counts)
 
     def clip_means(self, method: str, metric: str) -> Float[np.ndarray, " c"]:
         """One number a clip: its mean over frames and joints; NaN where nothing was measured."""
@@ -229,10 +226,6 @@ def _percentiles(
 ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " f"]]:
     """2.5 % and 97.5 % of each column, those samples left out that measured nothing there."""
     low, high = np.full((2, drawn.shape[1]), np.nan)
-    missing = np.isnan(drawn)
-    whole = ~missing.any(axis=0)
-    low[whole], high[whole] = np.percentile(drawn[:, whole], [2.5, 97.5], axis=0)
-    for column in np.flatnonzero(~whole & ~missing.all(axis=0)):
-        values = drawn[~missing[:, column], column]
-        low[column], high[column] = np.percentile(values, [2.5, 97.5])
+    known = ~np.isnan(drawn).all(axis=0)
+    low[known], high[known] = np.nanpercentile(drawn[:, known], [2.5, 97.5], axis=0)
     return low, high

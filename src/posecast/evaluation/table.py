@@ -129,8 +129,7 @@ class TableWriter:
 def read_table(path: str | Path) -> Iterator[Row]:
     """All rows in order, streaming; those of a table without samples are of the one future.
 
-    Raises:
-        FileError: no such table, other columns, or a damaged line.
+    FileError: no such table, other columns, or a damaged line.
     """
     path = Path(path)
     if not path.is_file():

@@ -120,8 +120,7 @@ def open_forecasts(
 ) -> None:
     """Make the folder, or go on with one of the same settings (see `claim_folder`).
 
-    Raises:
-        ForecastError: it holds forecasts of other settings, or other files.
+    ForecastError: it holds forecasts of other settings, or other files.
     """
     file = Path(out_path) / "prediction.json"
     claim_folder(file, settings, "forecasts", may_change, ForecastError)
@@ -185,8 +184,7 @@ def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[
 def read_index(out_path: str | Path) -> list[ForecastFacts]:
     """The facts of every forecast in a folder, sorted by clip.
 
-    Raises:
-        ForecastError: prediction has not ended there, or the index is damaged.
+    ForecastError: prediction has not ended there, or the index is damaged.
     """
     path = Path(out_path) / "index.jsonl"
     if not path.is_file():
@@ -238,8 +236,7 @@ def read_forecasts(out_path: str | Path) -> Iterator[StoredForecast]:
 def read_frames(path: str | Path) -> UInt8[np.ndarray, "n t h w 3"]:
     """Predicted frames of one forecast, of its first n futures, from its folder OUT/clips/ID; RGB.
 
-    Raises:
-        FileError: only poses were forecast, or files are damaged.
+    FileError: only poses were forecast, or files are damaged.
     """
     path = Path(path)
     facts = _read_facts(path)

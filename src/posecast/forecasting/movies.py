@@ -39,52 +39,33 @@ def forecast_movie(
     those that came after them; where they end, the panel of the truth is grey and says so.
     Without frames there are two panels: the forecast pose and the true one.
     """
-    if frames is None or true_frames is None:
-        yield from _movie_of_poses(forecast, skeleton, _POSE_PX * (scale or 2))
-        return
-    scale = scale or max(1, round(_PANEL_PX / frames.shape[1]))
-    num_past, side = forecast.facts.num_past, frames.shape[1] * scale
+    side, num_past = _POSE_PX * (scale or 2), forecast.facts.num_past
+    if frames is not None:
+        scale = scale or max(1, round(_PANEL_PX / frames.shape[1]))
+        side = frames.shape[1] * scale
+    true_joints = np.concatenate([forecast.past_joints_px, forecast.future_joints_px])
+    true_visible = np.concatenate([forecast.past_visible, forecast.future_visible])
+
+    def pose(joints_px: np.ndarray, visible: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+        return pose_in_crop(joints_px, visible, forecast.crop, skeleton, side)
+
+    def true(number: int) -> UInt8[np.ndarray, "h w 3"]:
+        if frames is None or true_frames is None:
+            return pose(true_joints[number], true_visible[number])
+        return enlarge(true_frames[number], scale)
+
     for number in range(num_past):
-        seen = panel(enlarge(true_frames[number], scale), SEEN, "seen")
-        yield side_by_side([seen, seen, _past_pose(forecast, number, skeleton, side)])
-    for number, frame in enumerate(frames):
-        drawn = panel(enlarge(frame, scale), PREDICTED, f"forecast +{number + 1}")
-        truth = _no_truth(side)
+        posed = panel(pose(true_joints[number], true_visible[number]), SEEN, "pose seen")
+        seen = posed if frames is None else panel(true(number), SEEN, "seen")
+        yield side_by_side([seen, seen] if frames is None else [seen, seen, posed])
+    for number, joints in enumerate(forecast.predicted_joints_px[0]):
+        visible, ahead = forecast.predicted_visible[number], f"+{number + 1}"
+        posed = panel(pose(joints, visible), PREDICTED, f"pose {ahead}")
+        truth = panel(plain((side, side), _NOTHING), TRUTH, "the clip has ended")
         if number < forecast.facts.num_truth:
-            truth = panel(enlarge(true_frames[num_past + number], scale), TRUTH, "truth")
-        yield side_by_side([drawn, truth, _predicted_pose(forecast, number, skeleton, side)])
-
-
-def _movie_of_poses(
-    forecast: StoredForecast, skeleton: Skeleton, side: int
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    for number in range(forecast.facts.num_past):
-        seen = _past_pose(forecast, number, skeleton, side)
-        yield side_by_side([seen, seen])
-    for number in range(forecast.facts.steps):
-        truth = _no_truth(side)
-        if number < forecast.facts.num_truth:
-            joints, visible = forecast.future_joints_px[number], forecast.future_visible[number]
-            picture = pose_in_crop(joints, visible, forecast.crop, skeleton, side)
-            truth = panel(picture, TRUTH, "truth")
-        yield side_by_side([_predicted_pose(forecast, number, skeleton, side), truth])
-
-
-def _past_pose(
-    forecast: StoredForecast, number: int, skeleton: Skeleton, side: int
-) -> UInt8[np.ndarray, "h w 3"]:
-    joints, visible = forecast.past_joints_px[number], forecast.past_visible[number]
-    return panel(pose_in_crop(joints, visible, forecast.crop, skeleton, side), SEEN, "pose seen")
-
-
-def _predicted_pose(
-    forecast: StoredForecast, number: int, skeleton: Skeleton, side: int
-) -> UInt8[np.ndarray, "h w 3"]:
-    joints, visible = forecast.predicted_joints_px[0, number], forecast.predicted_visible[number]
-    picture = pose_in_crop(joints, visible, forecast.crop, skeleton, side)
-    return panel(picture, PREDICTED, f"pose +{number + 1}")
-
-
-def _no_truth(side: int) -> UInt8[np.ndarray, "h w 3"]:
-    """What stands for the truth where the clip has ended."""
-    return panel(plain((side, side), _NOTHING), TRUTH, "the clip has ended")
+            truth = panel(true(num_past + number), TRUTH, "truth")
+        if frames is None:
+            yield side_by_side([posed, truth])
+        else:
+            drawn = panel(enlarge(frames[number], scale), PREDICTED, f"forecast {ahead}")
+            yield side_by_side([drawn, truth, posed])

@@ -154,9 +154,7 @@ class FrameDrawer(Protocol):
         visible: Bool[np.ndarray, "t j"],
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """One frame a pose, showing `crop_of(seen)` in `size` x `size` pixels (where `size` is
-        None, in as many as the drawer likes); `seen` has frames.
-
-        Raises:
-            PosecastError: seen frames that were cut or scaled otherwise.
+        None, in as many as the drawer likes); `seen` has frames. PosecastError: seen frames that
+        were cut or scaled otherwise.
         """
         ...

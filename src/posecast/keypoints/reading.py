@@ -87,10 +87,8 @@ def read_points(
 ) -> PointTrack:
     """The points of one person, as the file has them, from its first to its last frame.
 
-    People are numbered, and short gaps filled, as in `read_keypoints`.
-
-    Raises:
-        KeypointError: no such file, an unknown or damaged one, or no such person.
+    People are numbered, and short gaps filled, as in `read_keypoints`. KeypointError: no such file,
+    an unknown or damaged one, or no such person.
     """
     path, options = Path(path), options or KeypointOptions()
     kind, found, threshold = _open(path, options)
@@ -133,11 +131,8 @@ def read_keypoints(
     `person` is which of several: 1 is the one who is largest and seen longest, 2 the next. Joints
     that the file lacks and that cannot be derived are not seen; nor are frames that it lacks,
     except for short gaps, which are filled evenly. `numbers` are what the frames of a folder are
-    called. Frames from `until` on are not looked at.
-
-    Raises:
-        KeypointError: no such file, an unknown or damaged one, no such person, more frames than
-            the video has, or points far outside the image.
+    called. Frames from `until` on are not looked at. KeypointError: no such file, an unknown or
+    damaged one, no such person, more frames than the video has, or points far outside the image.
     """
     path, options = Path(path), options or KeypointOptions()
     kind, found, threshold = _open(path, options)

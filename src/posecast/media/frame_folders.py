@@ -20,8 +20,7 @@ PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write a PNG, or a JPEG of quality 95, as the suffix says.
 
-    Raises:
-        PosecastError: another suffix.
+    PosecastError: another suffix.
     """
     path = Path(path)
     kind = PICTURE_FORMATS.get(path.suffix.lower())
@@ -34,8 +33,7 @@ def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None
 def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     """Read any picture file as RGB, upright.
 
-    Raises:
-        PosecastError: missing, truncated or not a picture.
+    PosecastError: missing, truncated or not a picture.
     """
     path = Path(path)
     if not path.is_file():

@@ -83,22 +83,10 @@ def draw_pose(
         start, end = (_end_of_limb(joints, visible, skeleton, group) for group in limb)
         if start is not None and end is not None:
             limbs.append((start, end, _limb_colour(limb)))
-    if outline:
-        for start, end, _ in limbs:
-            _line(canvas, start, end, _OUTLINE, thickness + 2)
-    for start, end, colour in limbs:
-        _line(canvas, start, end, colour, thickness)
+    strokes = [(start, end, _OUTLINE, thickness + 2) for start, end, _ in limbs if outline]
+    for stroke in [*strokes, *((*limb, thickness) for limb in limbs)]:
+        cv2.line(canvas, *stroke, cv2.LINE_AA, _SUBPIXEL_BITS)
     return canvas
-
-
-def _line(
-    canvas: UInt8[np.ndarray, "h w 3"],
-    start: tuple[int, int],
-    end: tuple[int, int],
-    colour: Colour,
-    thickness: int,
-) -> None:
-    cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def pose_on_plain(
@@ -172,8 +160,7 @@ def side_by_side(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Put pictures of one height next to each other.
 
-    Raises:
-        PosecastError: no panels, or their heights differ.
+    PosecastError: no panels, or their heights differ.
     """
     heights = {panel.shape[0] for panel in panels}
     if len(heights) != 1:
@@ -188,8 +175,7 @@ def contact_sheet(
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Pictures of one size in rows, left to right, top to bottom; empty places stay white.
 
-    Raises:
-        PosecastError: no pictures, several sizes, or columns under 1.
+    PosecastError: no pictures, several sizes, or columns under 1.
     """
     sizes = {picture.shape[:2] for picture in pictures}
     if len(sizes) != 1 or columns < 1:

@@ -136,8 +136,7 @@ def _source(path: VideoSource) -> Path | FrameFolder:
 def probe_video(path: VideoSource) -> VideoInfo:
     """Read size, rate and length; decodes one frame.
 
-    Raises:
-        PosecastError: missing file, no video stream, damaged file, or not one frame in it.
+    PosecastError: missing file, no video stream, damaged file, or not one frame in it.
     """
     source = _source(path)
     if isinstance(source, FrameFolder):
@@ -162,10 +161,8 @@ def read_timed_frames(
     """Frames with the seconds at which they are shown, the first at 0, streaming.
 
     `every`: only every n-th frame; the others are decoded but not converted. All frames have the
-    size of the first.
-
-    Raises:
-        PosecastError: as `probe_video`, at once; and while reading, when the file breaks off.
+    size of the first. PosecastError: as `probe_video`, at once; and while reading, when the file
+    breaks off.
     """
     source = _source(path)
     info = probe_video(source)
@@ -198,8 +195,7 @@ def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
 def read_timeline(path: VideoSource) -> Timeline:
     """When and where all frames are shown; decodes the whole video.
 
-    Raises:
-        PosecastError: as `read_timed_frames`.
+    PosecastError: as `read_timed_frames`.
     """
     source = _source(path)
     info = probe_video(source)
@@ -270,8 +266,7 @@ def read_video(
 ) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
     """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
-    Raises:
-        PosecastError: as `read_timed_frames`; or fps is not positive.
+    PosecastError: as `read_timed_frames`; or fps is not positive.
     """
     if fps is not None and not fps > 0:
         raise PosecastError(f"fps must be positive, got {fps}")
@@ -307,9 +302,7 @@ def write_mp4(
     """Write H.264 (yuv420p, plays everywhere); odd sizes gain a repeated row or column.
 
     `crf` is x264's quality, 0 lossless to 51. Compute metrics on arrays, never on this file.
-
-    Raises:
-        PosecastError: no frames, fps not positive, or the file cannot be written (WriteError).
+    PosecastError: no frames, fps not positive, or the file cannot be written (WriteError).
     """
     path = Path(path)
     write_safely(path, mp4_writer(path, frames, fps, crf))
@@ -369,8 +362,7 @@ def gif_timing(num_frames: int, fps: float) -> tuple[list[int], list[int]]:
 def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
     """Write an endless GIF, 256 colours a frame; timing as `gif_timing`.
 
-    Raises:
-        PosecastError: no frames, or fps not positive.
+    PosecastError: no frames, or fps not positive.
     """
     path = Path(path)
     write_safely(path, gif_writer(path, frames, fps))

@@ -69,12 +69,13 @@ class BvlcAlexNet(nn.Module):
     ) -> None:
         super().__init__()
         _check_bvlc(layers)
-        kernels = {name: _torch_kernel(layers[name][0]) for name in BVLC_SHAPES}
-        if channel_order == "bgr":
-            kernels["conv1"] = kernels["conv1"].flip(1)
-        for name, kernel in kernels.items():
-            bias = torch.from_numpy(np.array(layers[name][1], dtype=np.float32))
-            setattr(self, name, _frozen_conv(kernel, bias, groups=_bvlc_groups(name)))
+        for name in BVLC_SHAPES:
+            kernel, bias = (torch.from_numpy(np.array(x, np.float32)) for x in layers[name])
+            kernel = kernel.permute(3, 2, 0, 1)  # (out, in, kh, kw)
+            if (name, channel_order) == ("conv1", "bgr"):
+                kernel = kernel.flip(1)
+            groups = 2 if name in ("conv2", "conv4", "conv5") else 1
+            setattr(self, name, _frozen_conv(kernel, bias, groups=groups))
         self.eval()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 256 fh fw"]:
@@ -182,15 +183,6 @@ def _frozen_conv(
     conv = nn.Conv2d(num_in * groups, num_out, size, stride, padding, groups=groups)
     conv.load_state_dict({"weight": kernel, "bias": bias})
     return conv.requires_grad_(False)
-
-
-def _bvlc_groups(name: str) -> int:
-    return 2 if name in ("conv2", "conv4", "conv5") else 1
-
-
-def _torch_kernel(kernel: np.ndarray) -> Tensor:
-    """(kh, kw, in, out) to (out, in, kh, kw)."""
-    return torch.from_numpy(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1), dtype=np.float32))
 
 
 def _same_padding(hw: Sequence[int], kernel: int, stride: int) -> tuple[int, int, int, int]:

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from posecast.errors import PosecastError
 from posecast.networks.compositing import Compositor
 from posecast.networks.gpu_layers import ConvReLUs
+from posecast.records.configs import check_at_least, check_multiple
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,8 @@ class GeneratorConfig:
     the pose and drawn over where that does not do, see `models.compositing`."""
 
     def __post_init__(self) -> None:
-        if self.num_heatmaps < 1 or self.width < 1:
-            raise PosecastError(
-                "a generator needs at least one heat map and one channel, got num_heatmaps "
-                f"{self.num_heatmaps} and width {self.width}"
-            )
-        if self.size < 8 or self.size % 8:
-            raise PosecastError(
-                f"generator size {self.size}: give a multiple of 8 (halved 3 times)"
-            )
+        check_at_least(1, self, "num_heatmaps", "width")
+        check_multiple(8, self, "size")  # halved 3 times
 
 
 @dataclass(frozen=True)

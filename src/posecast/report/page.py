@@ -76,9 +76,7 @@ def write_report(
     """Write the page of one or several finished evaluations; returns OUT/index.html.
 
     What an earlier report left in OUT is replaced; other files there are not touched.
-
-    Raises:
-        PosecastError: an evaluation is missing, unfinished or damaged.
+    PosecastError: an evaluation is missing, unfinished or damaged.
     """
     config = config or ReportConfig()
     paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import shutil
-import zlib
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -218,27 +218,20 @@ def _write_pictures(path: Path, clip: StoredClip, pictures: Iterable[np.ndarray]
 
 
 def _write_piece(path: Path, clip: StoredClip) -> None:
-    """A line of JSON, then the poses; a checksum tells a whole piece from a part of one."""
-    joints = np.ascontiguousarray(clip.joints_px, np.float32).tobytes()
-    visible = np.ascontiguousarray(clip.visible).tobytes()
-    line = {"clip": clip_to_line(clip), "shape": list(clip.visible.shape)}
-    content = json.dumps(line).encode() + b"\n" + joints + visible
+    """A line of JSON and the poses; the archive's checksums tell a whole piece from a part."""
+    joints = np.ascontiguousarray(clip.joints_px, np.float32)
+    visible = np.ascontiguousarray(clip.visible)
     with _written_whole(_piece_path(path, clip.clip_id)) as file:
-        file.write(b"%08x\n" % zlib.crc32(content) + content)
+        np.savez(file, line=json.dumps(clip_to_line(clip)), joints=joints, visible=visible)
 
 
 def _read_piece(path: Path) -> StoredClip | None:
     """The clip, or None where the piece was cut short by a loss of power."""
-    checksum, _, content = path.read_bytes().partition(b"\n")
-    if checksum != b"%08x" % zlib.crc32(content):
+    try:
+        with path.open("rb") as file, np.load(file) as piece:
+            return clip_from_line(json.loads(str(piece["line"])), piece["joints"], piece["visible"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    text, _, data = content.partition(b"\n")
-    line = json.loads(text)
-    num_frames, num_joints = line["shape"]
-    count = 2 * num_frames * num_joints
-    joints = np.frombuffer(data, np.float32, count).reshape(num_frames, num_joints, 2)
-    visible = np.frombuffer(data, np.bool_, offset=4 * count).reshape(num_frames, num_joints)
-    return clip_from_line(line["clip"], joints, visible)
 
 
 @contextlib.contextmanager

@@ -36,11 +36,8 @@ def import_2017(file: str | Path, run_path: str | Path) -> Literal["pose", "imag
 
     The 2017 image model reads and draws blue, green, red; its channels are turned round, so that
     the run works on RGB like all others. Variables of the discriminator and the optimiser are
-    passed over.
-
-    Raises:
-        PosecastError: no such file, not an .npz of variables, variables missing or misshapen, or
-            the folder holds another run.
+    passed over. PosecastError: no such file, not an .npz of variables, variables missing or
+    misshapen, or the folder holds another run.
     """
     variables = _read_variables(Path(file))
     if _POSE_VARIABLE in variables:

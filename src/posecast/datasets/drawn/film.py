@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from jaxtyping import Float, Int16, Int64, UInt8
+from scipy.ndimage import uniform_filter1d
 
 from posecast.datasets.drawn.drawing import draw_person
 from posecast.datasets.drawn.figure import Figure
@@ -47,7 +48,9 @@ def random_camera(
     zoom = 1.03 + 0.035 * strength * _smooth(rng.normal(0, 1, (count, 1)), 41, rng)[:, 0]
     if kind == "follow":
         hips = figure.joints_px[:, _HIPS].mean(axis=1)
-        drift = drift - 0.5 * (_running_mean(hips, 21) - hips.mean(axis=0))
+        drift = drift - 0.5 * (
+            uniform_filter1d(hips, 21, axis=0, mode="nearest") - hips.mean(axis=0)
+        )
     roll = np.radians(0.6 * strength * _smooth(rng.normal(0, 1, (count, 1)), 25, rng)[:, 0])
     pan = np.clip(drift + shake, -0.16 * height, 0.16 * height)
     cos, sin = zoom.clip(0.94, 1.15) * np.cos(roll), zoom.clip(0.94, 1.15) * np.sin(roll)
@@ -134,11 +137,6 @@ def _smooth(steps: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarr
     kernel = np.hanning(width + 2)[1:-1]
     kernel /= np.sqrt((kernel**2).sum())
     return np.stack([np.convolve(each, kernel, "valid") for each in longer.T], axis=1)
-
-
-def _running_mean(track: np.ndarray, width: int) -> np.ndarray:
-    padded = np.pad(track, ((width // 2, width // 2), (0, 0)), "edge")
-    return np.stack([np.convolve(each, np.ones(width) / width, "valid") for each in padded.T], 1)
 
 
 def _tone(rng: np.random.Generator) -> UInt8[np.ndarray, "256 1 3"]:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.datasets.drawn.actions import Place
+from posecast.datasets.drawn.painting import line
 
 Colour = Sequence[float | int] | np.ndarray
 
@@ -93,16 +94,7 @@ def _converging(
     point = (rng.uniform(0.2, 0.8) * width, -rng.uniform(0.15, 1.2) * height)
     for x in np.linspace(-0.6, 1.6, count) * width + rng.uniform(-20, 20):
         ends = np.array([[x, height], [point[0], point[1]]])
-        _stroke(ground, ends, colour, max(1, round(thickness)), 0.75)
-
-
-def _stroke(
-    picture: np.ndarray, points: np.ndarray, colour: Colour, thickness: int, opacity: float
-) -> None:
-    mask = np.zeros(_hw(picture), np.uint8)
-    fixed = np.round(points * 8).astype(np.int32)
-    cv2.polylines(mask, [fixed], False, 255, thickness, cv2.LINE_AA, 3)
-    picture += (_rgb(colour) - picture) * (mask * np.float32(opacity / 255))[..., None]
+        line(ground, ends + 0.5, _rgb(colour), max(1, round(thickness)), 0.75)
 
 
 def _box(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.ndimage import map_coordinates
 
 from posecast.datasets.drawn.actions import Tool
 
@@ -110,13 +111,9 @@ def _vary(colour: tuple[int, int, int], amount: float, rng: np.random.Generator)
 def _cloth(colours: np.ndarray, folds: float, rng: np.random.Generator) -> np.ndarray:
     """Folds: brightness that changes slowly over the cloth."""
     coarse = rng.normal(0, 1, (7, 5))
-    rows = np.linspace(0, 5.999, len(colours))
-    columns = np.linspace(0, 3.999, colours.shape[1])
-    r, c = rows.astype(int)[:, None], columns.astype(int)[None]
-    fr, fc = rows[:, None] - r, columns[None] - c
-    top = coarse[r, c] * (1 - fc) + coarse[r, c + 1] * fc
-    bottom = coarse[r + 1, c] * (1 - fc) + coarse[r + 1, c + 1] * fc
-    return colours * (1 + folds * (top * (1 - fr) + bottom * fr))[..., None]
+    rows, columns = np.linspace(0, 5.999, len(colours)), np.linspace(0, 3.999, colours.shape[1])
+    places = np.meshgrid(rows, columns, indexing="ij")
+    return colours * (1 + folds * map_coordinates(coarse, places, order=1))[..., None]
 
 
 def _pattern(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
