@@ -1,9 +1,15 @@
 """A stand-in estimator that finds red rectangles, and videos of them."""
 
+import weakref
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from posecast.clips import PoseForecast
 from posecast.estimation.estimator import Joints
+from posecast.forecasting.protocols import Needs
+from posecast.media import videos
 from posecast.skeletons import PENN_ACTION
 
 RED = (220, 20, 20)
@@ -82,3 +88,42 @@ def frame_with(
         x, y, width, height = box
         frame[y : y + height, x : x + width] = RED
     return frame
+
+
+def box_at(t: int) -> tuple[int, int, int, int]:
+    return 20 + 2 * t, 30, 24, 48
+
+
+def walking(num_frames: int = 12, hw=(120, 200)) -> list[np.ndarray]:
+    return [frame_with(box_at(t), hw) for t in range(num_frames)]
+
+
+def write_video(path: Path, frames, fps: float = 30.0) -> Path:
+    videos.write_mp4(path, frames, fps, crf=4)
+    return path
+
+
+class LooksBack:
+    """Needs two frames, looks at six; the person goes on, or stays."""
+
+    needs = Needs(PENN_ACTION, num_past=2, max_past=6)
+
+    def forecast_poses(self, seen, steps, samples=1):
+        (self.seen,) = seen
+        last = np.repeat(self.seen.joints_px[None, -1:], steps, axis=1)
+        return [PoseForecast.of(self.seen, np.concatenate([last] * samples))]
+
+
+def numbers_alive(monkeypatch):
+    """How many shown pictures were held, noted whenever one is made."""
+    alive, numbers = [], []
+    make = videos.show
+
+    def counting(stored, look, shown_hw):
+        picture = make(stored, look, shown_hw).copy()
+        alive.append(weakref.ref(picture))
+        numbers.append(sum(each() is not None for each in alive))
+        return picture
+
+    monkeypatch.setattr(videos, "show", counting)
+    return numbers

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,12 @@ import pytest
 import torch
 
 from made_runs import make_run
-from posecast.clips import PoseForecast, SeenVideo
+from posecast.clips import SeenVideo
 from posecast.computing.devices import ForecasterOptions
-from posecast.evaluation.jobs import EvaluationConfig
-from posecast.evaluation.loop import evaluate
-from posecast.evaluation.methods import stored_method
-from posecast.evaluation.summary import summarise
 from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.forecasting.prediction import PredictionConfig, predict_store
-from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.media import videos
 from posecast.media.pictures import PREDICTED, SEEN
@@ -29,8 +23,6 @@ from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.versions import FormatVersionError
-from posecast.report import write_report
-from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
@@ -103,6 +95,10 @@ def write_pose_run(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def image_run(tmp_path_factory) -> Path:
+    return write_image_run(tmp_path_factory.mktemp("prediction") / "image")
+
+
+def write_image_run(path: Path) -> Path:
     torch.manual_seed(1)
     config = ImageTrainingConfig(
         generator=GeneratorConfig(width=4, size=SIZE),
@@ -111,7 +107,7 @@ def image_run(tmp_path_factory) -> Path:
     )
     model = Generator(config.generator)
     torch.nn.init.normal_(model.to_image.weight, std=20.0)
-    run = make_run(tmp_path_factory.mktemp("prediction") / "image", config, "image")
+    run = make_run(path, config, "image")
     run.save_weights("best", model, step=9)
     return run.path
 
@@ -354,120 +350,10 @@ def test_a_damaged_forecast_is_named(predicted, tmp_path):
         forecast_files.read_frames(folder)
 
 
-class Fan:
-    """So many futures as are asked for, each a pixel further to the right."""
-
-    needs = Needs(PENN_ACTION, num_past=2, max_past=4)
-
-    def forecast_poses(self, seen, steps, samples=1):
-        self.lengths = {len(each) for each in seen}
-        right = np.arange(samples)[:, None, None, None] * np.array([1.0, 0.0])
-        still = [np.repeat(each.joints_px[None, -1:], steps, axis=1) for each in seen]
-        return [PoseForecast.of(e, joints + right) for e, joints in zip(seen, still, strict=True)]
-
-
-class Grey:
-    """Draws an even grey: the place of the first joint."""
-
-    skeleton, size = PENN_ACTION, SIZE
-
-    def crop_of(self, seen):
-        return seen.person_crop
-
-    def draw_frames(self, seen, joints_px, visible):
-        assert len(seen.pictures) == len(seen)
-        grey = joints_px[:, 0, 0].round().astype(np.uint8)
-        return np.repeat(grey, SIZE * SIZE * 3).reshape(-1, SIZE, SIZE, 3)
-
-
-@pytest.mark.parametrize("frames", ["npy", "png"])
-@pytest.mark.parametrize("num_past", [0, 4])
-def test_several_futures_on_disk(
-    store, pose_run, image_run, tmp_path, monkeypatch, frames, num_past
-):
-    fan = Fan()
-    monkeypatch.setattr(Forecaster, "load", lambda *_: Forecaster(fan, Grey()))
-    config = dataclasses.replace(
-        CONFIG,
-        clips=ClipSelection("test", clips=("0001",)),
-        futures=3,
-        drawn=2,
-        frames=frames,
-        num_past=num_past,
-    )
-    predict_store(config, store, pose_run, image_run, tmp_path / "out")
-    assert fan.lengths == {num_past or 2}
-    folder = tmp_path / "out" / "clips" / "0001"
-    stored = forecast_files.read_forecast(folder)
-    facts = stored.facts
-    assert (facts.num_samples, facts.num_drawn, facts.num_past) == (3, 2, num_past or 2)
-    assert stored.predicted_joints_px.shape == (3, STEPS, 13, 2)
-    np.testing.assert_allclose(stored.weights, 1 / 3)
-    apart = stored.predicted_joints_px - stored.predicted_joints_px[:1]
-    np.testing.assert_allclose(
-        apart[:, :, 0], [[[0, 0]] * 6, [[1, 0]] * 6, [[2, 0]] * 6], atol=1e-4
-    )
-    drawn = forecast_files.read_frames(folder)
-    grey = stored.predicted_joints_px[:2, 0, 0, 0].round()
-    assert drawn.shape == (2, STEPS, SIZE, SIZE, 3)
-    assert (drawn == grey.astype(np.uint8)[:, None, None, None, None]).all()
-    # Evaluated as they lie there.
-    wanted = EvaluationConfig(config.clips, facts.num_past, STEPS, futures=3, drawn=2, final=True)
-    method = dataclasses.replace(stored_method(tmp_path / "out"), runs=())
-    evaluate([method], Store.open(store), tmp_path / "numbers", wanted)
-    summary = summarise(tmp_path / "numbers", 10)
-    assert summary.has("forecast", "psnr (best of 2)")
-    # Three places in a row, a pixel apart; the box is 70 px wide and 70 high.
-    assert summary.curve("forecast", "spread of 3").at(1) == pytest.approx(4 / 3 / 70, rel=1e-5)
-
-
 def test_more_seen_frames_than_the_model_looks_at_are_refused(store, pose_run, tmp_path):
     config = dataclasses.replace(CONFIG, frames="none", num_past=5)
     with pytest.raises(ValueError, match="trained to see 4 frames, 1 apart; shown are 5"):
         predict_store(config, store, pose_run, None, tmp_path / "out")
-
-
-@pytest.fixture(scope="module")
-def of_56aa31b(tmp_path_factory) -> Path:
-    """Forecasts of two clips of `make_store` (npy, png) and an evaluation, by commit 56aa31b."""
-    folder = tmp_path_factory.mktemp("old")
-    with zipfile.ZipFile(Path(__file__).parent / "artefacts" / "forecasts_56aa31b.zip") as file:
-        file.extractall(folder)
-    return folder
-
-
-def test_forecasts_of_56aa31b_load(of_56aa31b, store, tmp_path):
-    frames = {}
-    for form in ("npy", "png"):
-        forecasts = list(forecast_files.read_forecasts(of_56aa31b / form))
-        assert [each.facts.clip_id for each in forecasts] == ["0001", "0002"]
-        for stored in forecasts:
-            clip = Store.open(store).clip(stored.facts.clip_id)
-            facts = stored.facts
-            assert (facts.format_version, facts.num_samples, facts.stride) == (1, 1, 1)
-            np.testing.assert_allclose(stored.past_joints_px, clip.joints_px[:4], atol=1e-4)
-            assert stored.predicted_joints_px.shape == (1, STEPS, 13, 2)
-            assert stored.weights.tolist() == [1.0]
-            folder = of_56aa31b / form / "clips" / clip.clip_id
-            frames[form, clip.clip_id] = forecast_files.read_frames(folder)
-            assert frames[form, clip.clip_id].shape == (1, STEPS, SIZE, SIZE, 3)
-    for clip_id in ("0001", "0002"):
-        np.testing.assert_array_equal(frames["npy", clip_id], frames["png", clip_id])
-    config = EvaluationConfig(ClipSelection("test", clips=("0002",)), 4, STEPS, final=True)
-    evaluate([stored_method(of_56aa31b / "npy")], Store.open(store), tmp_path / "out", config)
-    clip, stored = Store.open(store).clip("0002"), forecasts[1]
-    apart = np.linalg.norm(stored.predicted_joints_px[0, :3] - clip.joints_px[4:7], axis=-1)
-    counted = clip.visible[4:7] & clip.visible[:4].any(axis=0)
-    expected = (apart * counted).sum(axis=1) / counted.sum(axis=1) / 70
-    curve = summarise(tmp_path / "out", 10).curve("forecast", "distance")
-    np.testing.assert_allclose(curve.values, expected, rtol=1e-6)
-
-
-def test_an_evaluation_of_56aa31b_loads(of_56aa31b, tmp_path):
-    summary = summarise(of_56aa31b / "evaluation", 10)
-    assert summary.methods == ("last pose", "constant velocity")
-    page = write_report(of_56aa31b / "evaluation", tmp_path / "page").read_text()
-    assert "constant velocity" in page
 
 
 def test_forecasts_of_a_newer_posecast_are_refused(predicted, tmp_path):

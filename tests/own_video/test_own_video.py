@@ -1,7 +1,6 @@
 """A video of one's own to its forecast: nothing of the future seen, odd videos, bad ones."""
 
 import dataclasses
-import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,18 +16,25 @@ from posecast.estimation import FollowOptions
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_pictures import View, future_frames, paste
+from posecast.forecasting.own_pictures import View, future_frames
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_result import ARRAYS
 from posecast.forecasting.own_video import forecast_video
-from posecast.forecasting.protocols import Needs
-from posecast.geometry import Crop, cut_crop
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import COCO, PENN_ACTION
-from red_people import RedEstimator, frame_with, joints_of
+from red_people import (
+    LooksBack,
+    RedEstimator,
+    box_at,
+    frame_with,
+    joints_of,
+    numbers_alive,
+    walking,
+    write_video,
+)
 
 NUM_PAST, SIZE = 4, 16
 CONFIG = OwnVideoConfig(steps=5, panels=True, view_height=60)
@@ -49,19 +55,6 @@ def forecaster() -> Forecaster:
     )
 
 
-def box_at(t: int) -> tuple[int, int, int, int]:
-    return 20 + 2 * t, 30, 24, 48
-
-
-def walking(num_frames: int = 12, hw=(120, 200)) -> list[np.ndarray]:
-    return [frame_with(box_at(t), hw) for t in range(num_frames)]
-
-
-def write(path: Path, frames, fps: float = 30.0) -> Path:
-    videos.write_mp4(path, frames, fps, crf=4)
-    return path
-
-
 def noise(num_frames: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [rng.integers(0, 255, (120, 200, 3), np.uint8) for _ in range(num_frames)]
@@ -76,7 +69,7 @@ def check_same(a, b) -> None:
 
 
 def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
-    video = write(tmp_path / "walk.mp4", walking())
+    video = write_video(tmp_path / "walk.mp4", walking())
     told = []
     stages = Stages(lambda *stage: told.append(stage))
     out = tmp_path / "made" / "forecast.mp4"
@@ -107,7 +100,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
 
 
 def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
-    video = write(tmp_path / "walk.mp4", walking())
+    video = write_video(tmp_path / "walk.mp4", walking())
     result = forecast_video(video, forecaster, RED, None, CONFIG)
     frames = list(videos.read_video(video))
     alone = forecaster.predict(frames[8:12], result.seen.joints_px, result.seen.visible, steps=5)
@@ -119,8 +112,8 @@ def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):
 @pytest.mark.parametrize("poses", ["estimator", "table"])
 def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_path, poses):
     """Everything after second 0.2 is changed: frames, poses, length."""
-    one = write(tmp_path / "one.mp4", walking(12))
-    other = write(tmp_path / "other.mp4", walking(6) + noise(9))
+    one = write_video(tmp_path / "one.mp4", walking(12))
+    other = write_video(tmp_path / "other.mp4", walking(6) + noise(9))
     results = []
     for number, video in enumerate((one, other)):
         source = RED
@@ -142,7 +135,7 @@ def test_what_comes_after_the_last_seen_frame_changes_nothing(forecaster, tmp_pa
 
 def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatch):
     """As above, with the frames themselves in place of what a video encoder makes of them."""
-    video = write(tmp_path / "one.mp4", walking(12))
+    video = write_video(tmp_path / "one.mp4", walking(12))
     results = []
     for frames in (walking(12), walking(6) + noise(9)):
         for module in ("own_poses", "own_pictures"):
@@ -153,11 +146,11 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
 
 
 def test_the_last_well_seen_stretch_is_taken(forecaster, tmp_path):
-    video = write(tmp_path / "a.mp4", walking(12) + [frame_with(None)] * 12)
+    video = write_video(tmp_path / "a.mp4", walking(12) + [frame_with(None)] * 12)
     result = forecast_video(video, forecaster, RED, None, CONFIG)
     assert result.past_frames == (8, 9, 10, 11)
     assert result.lost == ()  # it was lost after the frames that were used
-    video = write(tmp_path / "b.mp4", walking(3) + [frame_with(None)] * 12 + walking(9))
+    video = write_video(tmp_path / "b.mp4", walking(3) + [frame_with(None)] * 12 + walking(9))
     eager = dataclasses.replace(RED, follow=FollowOptions(search_every=3))
     result = forecast_video(video, forecaster, eager, None, CONFIG)
     assert result.past_frames == (20, 21, 22, 23)
@@ -165,7 +158,7 @@ def test_the_last_well_seen_stretch_is_taken(forecaster, tmp_path):
 
 
 def test_a_joint_that_was_never_seen_is_not_shown(forecaster, tmp_path):
-    video = write(tmp_path / "a.mp4", walking(5))
+    video = write_video(tmp_path / "a.mp4", walking(5))
     visible = np.ones((5, 13), bool)
     visible[:, 3] = False
     joints = np.stack([joints_of(box_at(t)) for t in range(5)])
@@ -177,7 +170,7 @@ def test_a_joint_that_was_never_seen_is_not_shown(forecaster, tmp_path):
 
 def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
     """A video of 60 frames a second: the models see every second of its poses."""
-    video = write(tmp_path / "a.mp4", walking(20), fps=60.0)
+    video = write_video(tmp_path / "a.mp4", walking(20), fps=60.0)
     joints = np.stack([joints_of(box_at(t)) for t in range(20)])
     write_table(tmp_path / "a.csv", joints, np.ones((20, 13), bool), PENN_ACTION)
     result = forecast_video(video, forecaster, KeypointFile(tmp_path / "a.csv"), None, CONFIG)
@@ -185,52 +178,9 @@ def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
     np.testing.assert_allclose(result.seen.joints_px[-1], joints[18], atol=0.01)
 
 
-def test_a_stride_is_kept(tmp_path):
-    pose = PoseLSTM(PoseLSTMConfig(hidden=8, encoder=4))
-    forecaster = Forecaster(LSTMForecaster(pose, PENN_ACTION, num_past=3, stride=2))
-    video = write(tmp_path / "a.mp4", walking(9))
-    result = forecast_video(video, forecaster, RED, tmp_path / "a.gif", CONFIG)
-    assert result.past_frames == (4, 5, 6, 7, 8)
-    assert result.forecast.frames is None
-    with np.load(tmp_path / "a.npz") as arrays:
-        np.testing.assert_allclose(arrays["predicted_seconds"][:2], [9 / 30, 10 / 30])
-    assert (tmp_path / "a.gif").stat().st_size > 100
-
-
-class LooksBack:
-    """Needs two frames, looks at six; the person goes on, or stays."""
-
-    needs = Needs(PENN_ACTION, num_past=2, max_past=6)
-
-    def forecast_poses(self, seen, steps, samples=1):
-        (self.seen,) = seen
-        last = np.repeat(self.seen.joints_px[None, -1:], steps, axis=1)
-        return [PoseForecast.of(self.seen, np.concatenate([last] * samples))]
-
-
-@pytest.mark.parametrize(("count", "used"), [(12, 6), (3, 3)])
-def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used):
-    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 4)
-    video = write(tmp_path / "a.mp4", walking(count))
-    model = LooksBack()
-    config = dataclasses.replace(CONFIG, futures=3)
-    result = forecast_video(video, Forecaster(model), RED, tmp_path / "out.mp4", config)
-    assert result.past_frames == tuple(range(count - used, count))
-    assert len(model.seen) == used
-    assert model.seen.fps == 30.0
-    assert model.seen.confidence.min() > 0.3
-    # The last pictures in full, of a long stretch no more than memory allows.
-    frames = list(videos.read_video(video))[-min(used, 4) :]
-    np.testing.assert_array_equal(model.seen.pictures, np.stack(frames))
-    with np.load(tmp_path / "out.npz") as arrays:
-        assert arrays["predicted_joints_px"].shape == (3, 5, 13, 2)
-        np.testing.assert_allclose(arrays["weights"], 1 / 3)
-    assert len(list(videos.read_video(tmp_path / "out.mp4"))) == used + 5
-
-
 def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):
     """All of the video, then the forecast: outside of the crop the last frame stays."""
-    video = write(tmp_path / "a.mp4", walking(12))
+    video = write_video(tmp_path / "a.mp4", walking(12))
     config = OwnVideoConfig(steps=5)
     result = forecast_video(video, forecaster, RED, tmp_path / "out.mp4", config)
     frames = np.stack(list(videos.read_video(video)))
@@ -246,21 +196,6 @@ def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):
     assert np.abs(written[:12].astype(int) - frames).mean() < 3
 
 
-def test_what_the_drawer_left_alone_stays_to_the_bit():
-    picture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    crop = Crop(10, 5, 50, 45)
-    still = cut_crop(picture, crop, 20, "area")
-    patch = still.copy()
-    patch[8:12, 8:12] = 255
-    pasted = paste(picture, patch, crop, still)
-    changed = np.argwhere((pasted != picture).any(axis=-1))
-    assert len(changed) > 30
-    # 4 x 4 patch pixels are 8 x 8 of the picture, softened by a patch pixel on each side.
-    np.testing.assert_array_less([5 + 13, 10 + 13], changed.min(axis=0))
-    np.testing.assert_array_less(changed.max(axis=0), [5 + 26, 10 + 26])
-    np.testing.assert_array_equal(paste(picture, still, crop, still), picture)
-
-
 def test_several_futures_go_on_side_by_side_or_apart(forecaster, tmp_path):
     """One goes right, one left, one stays: each is in its place of the grid, or in its file."""
 
@@ -270,7 +205,7 @@ def test_several_futures_go_on_side_by_side_or_apart(forecaster, tmp_path):
             ways = np.array([20.0, -20.0, 0.0])[:samples, None, None, None] * [1, 0]
             return [PoseForecast.of(seen[0], last + ways, np.array([0.5, 0.3, 0.2])[:samples])]
 
-    video = write(tmp_path / "a.mp4", walking(12))
+    video = write_video(tmp_path / "a.mp4", walking(12))
     poses_only = Forecaster(ThreeWays())
     config = OwnVideoConfig(steps=5, futures=3)
     result = forecast_video(video, poses_only, RED, tmp_path / "grid.mp4", config)
@@ -294,54 +229,6 @@ def test_several_futures_go_on_side_by_side_or_apart(forecaster, tmp_path):
         assert np.abs(grid[:, y : y + 120, x : x + 200] - alone)[12:].mean() < 3
         shown.append(alone[-1])
     assert np.abs(shown[0] - shown[1]).mean() > 0.5
-
-
-@pytest.mark.parametrize("fps", [24.0, 25.0, 30000 / 1001, 50.0, 60.0, 120.0])
-def test_a_video_goes_on_at_its_own_rate(tmp_path, fps):
-    """Of fast ones each forecast frame is shown as long as it lasts."""
-    frames = [frame_with(box_at(t // 4)) for t in range(48)]
-    video = write(tmp_path / "a.mp4", frames, fps)
-    forecaster = Forecaster(LooksBack())
-    out = tmp_path / "out.mp4"
-    result = forecast_video(video, forecaster, RED, out, OwnVideoConfig(steps=6))
-    seen, shown = videos.probe_video(video), videos.probe_video(out)
-    assert shown.fps == pytest.approx(seen.fps, abs=1e-3)
-    until = min(round(result.seen_to_s * fps) + 1, 48)
-    assert 48 - until < fps / 24
-    assert shown.num_frames == until + 6 * round(fps / result.fps)
-
-
-# --- pasting --------------------------------------------------------------------------------------
-
-
-def test_the_patch_blends_into_the_picture():
-    picture = np.full((100, 160, 3), 50, np.uint8)
-    patch = np.full((10, 10, 3), 250, np.uint8)
-    pasted = paste(picture, patch, Crop(20, 30, 70, 80))
-    assert (pasted[35:75, 25:65] == 250).all()
-    assert 50 < pasted[50, 20, 0] < 150
-    outside = pasted.copy()
-    outside[30:80, 20:70] = 50
-    assert (outside == 50).all()
-    assert (picture == 50).all()
-
-
-def test_at_the_edge_of_the_picture_there_is_nothing_to_blend_into():
-    picture = np.full((100, 160, 3), 50, np.uint8)
-    patch = np.full((10, 10, 3), 250, np.uint8)
-    pasted = paste(picture, patch, Crop(-20, -20, 60, 60))
-    assert (pasted[:50, :50] == 250).all()
-    assert 50 < pasted[59, 10, 0] < 150
-    whole = paste(picture, patch, Crop(-30, -10, 170, 190))
-    assert (whole == 250).all()
-
-
-def test_the_right_part_of_the_patch_is_shown():
-    patch = np.zeros((8, 8, 3), np.uint8)
-    patch[4:, 4:] = 200  # lower right quarter
-    pasted = paste(np.zeros((40, 40, 3), np.uint8), patch, Crop(-20, -20, 20, 20))
-    assert pasted[5:14, 5:14].min() > 150
-    assert pasted[25:].max() == 0
 
 
 # --- odd videos -----------------------------------------------------------------------------------
@@ -389,39 +276,6 @@ def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     assert np.abs(result.seen.joints_px - expected).max() < 3
 
 
-def numbers_alive(monkeypatch):
-    """How many shown pictures were held, noted whenever one is made."""
-    alive, numbers = [], []
-    make = videos.show
-
-    def counting(stored, look, shown_hw):
-        picture = make(stored, look, shown_hw).copy()
-        alive.append(weakref.ref(picture))
-        numbers.append(sum(each() is not None for each in alive))
-        return picture
-
-    monkeypatch.setattr(videos, "show", counting)
-    return numbers
-
-
-@pytest.mark.parametrize("panels", [True, False])
-def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
-    """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
-    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 3)
-    most = numbers_alive(monkeypatch)
-    model = LooksBack()
-    model.needs = dataclasses.replace(model.needs, max_past=40)
-    video = write(tmp_path / "a.mp4", walking(24))
-    config = dataclasses.replace(CONFIG, panels=panels, view_height=0)
-    joints = np.stack([joints_of(box_at(t)) for t in range(24)])
-    write_table(tmp_path / "a.csv", joints, np.ones((24, 13), bool), PENN_ACTION)
-    poses = KeypointFile(tmp_path / "a.csv")
-    result = forecast_video(video, Forecaster(model), poses, tmp_path / "out.mp4", config)
-    assert len(result.past_frames) == 24
-    assert len(result.seen.pictures) == 3
-    assert max(most) <= 3 + 3  # those for the drawer, and those on their way
-
-
 def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch):
     """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
     most = numbers_alive(monkeypatch)
@@ -447,14 +301,14 @@ def fails(forecaster, video, message, config=CONFIG, poses=None, **more):
 
 
 def test_nobody_in_the_video(forecaster, tmp_path):
-    video = write(tmp_path / "empty.mp4", [frame_with(None)] * 12)
+    video = write_video(tmp_path / "empty.mp4", [frame_with(None)] * 12)
     message = fails(forecaster, video, "no person found in 12 frames")
     assert str(video) in message
     assert "--box" in message
 
 
 def test_one_frame(forecaster, tmp_path):
-    video = write(tmp_path / "one.mp4", walking(1))
+    video = write_video(tmp_path / "one.mp4", walking(1))
     fails(forecaster, video, "1 frames at 30 a second before the forecast, the pose model needs 4")
 
 
@@ -484,7 +338,7 @@ def test_a_truncated_file_can_be_forecast_before_it_breaks_off(forecaster, tmp_p
 
 def test_not_seen_well_enough(forecaster, tmp_path):
     frames = [frame for t in range(4) for frame in (frame_with(box_at(t)), frame_with(None))]
-    video = write(tmp_path / "a.mp4", frames)
+    video = write_video(tmp_path / "a.mp4", frames)
     fails(forecaster, video, r"not seen well enough anywhere.*4 of 8 frames have so many")
     fails(forecaster, video, "not seen well enough before second 0.2", from_s=0.2)
     easy = dataclasses.replace(CONFIG, well_seen_frames=0.5)
@@ -492,7 +346,7 @@ def test_not_seen_well_enough(forecaster, tmp_path):
 
 
 def test_seconds_outside_of_the_video(forecaster, tmp_path):
-    video = write(tmp_path / "a.mp4", walking(12))
+    video = write_video(tmp_path / "a.mp4", walking(12))
     fails(forecaster, video, "lasts 0.40 s; cannot forecast from 2.0 s on", from_s=2.0)
     fails(forecaster, video, "lasts less than 4.00 s; cannot forecast from 9.0 s on", from_s=9.0)
     fails(forecaster, video, "something has to be seen before", from_s=0.0)
@@ -500,7 +354,7 @@ def test_seconds_outside_of_the_video(forecaster, tmp_path):
 
 
 def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
-    video = write(tmp_path / "a.mp4", walking(30))
+    video = write_video(tmp_path / "a.mp4", walking(30))
     told = []
     config = dataclasses.replace(CONFIG, lead_s=0.2)
     stages = Stages(lambda *stage: told.append(stage))
@@ -512,7 +366,7 @@ def test_the_person_is_searched_shortly_before_the_second(forecaster, tmp_path):
 
 
 def test_what_does_not_fit_is_said(forecaster, tmp_path):
-    video = write(tmp_path / "a.mp4", walking(12))
+    video = write_video(tmp_path / "a.mp4", walking(12))
     other = RedEstimator()
     other.skeleton = COCO
     fails(forecaster, video, "finds joints of skeleton coco", poses=EstimatedPoses(other))

@@ -154,8 +154,8 @@ class OpticalFlow:
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
         grid = grid.astype(np.float32)
         places = ((grid + ahead * flow).transpose(2, 0, 1) for ahead in range(1, steps + 1))
-        how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-        return np.stack([cv2.remap(last, x, y, **how) for x, y in places])
+        how, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        return np.stack([cv2.remap(last, x, y, how, borderMode=border) for x, y in places])
 
 
 class TrainedConvLSTM:

@@ -84,8 +84,9 @@ def draw_pose(
         if start is not None and end is not None:
             limbs.append((start, end, _limb_colour(limb)))
     strokes = [(start, end, _OUTLINE, thickness + 2) for start, end, _ in limbs if outline]
-    for stroke in [*strokes, *((*limb, thickness) for limb in limbs)]:
-        cv2.line(canvas, *stroke, cv2.LINE_AA, _SUBPIXEL_BITS)
+    strokes += [(*limb, thickness) for limb in limbs]
+    for start, end, colour, width in strokes:
+        cv2.line(canvas, start, end, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
     return canvas
 
 
