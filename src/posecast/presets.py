@@ -65,11 +65,7 @@ _POSE_DEMO_FIT = FitConfig(
     checkpoint_every=400,
 )
 _IMAGE_DEMO_FIT = replace(
-    ImageTrainingConfig.fit,
-    steps=800,
-    learning_rate=5e-4,
-    validate_every=200,
-    checkpoint_every=200,
+    ImageTrainingConfig.fit, steps=800, learning_rate=5e-4, validate_every=200, checkpoint_every=200
 )
 
 POSE: Mapping[str, PoseTrainingConfig] = {
@@ -192,12 +188,10 @@ IMAGE: Mapping[str, ImageTrainingConfig] = {
 ESTIMATOR: Mapping[str, EstimatorTrainingConfig] = {
     "penn-action": EstimatorTrainingConfig(run_on=BF16),
     "demo": EstimatorTrainingConfig(
-        model=HourglassConfig(stacks=1, width=64, depth=3, size=64),
-        run_on=BF16,
+        model=HourglassConfig(stacks=1, width=64, depth=3, size=64), run_on=BF16
     ).but(steps=1000, batch_size=16, validate_every=250, checkpoint_every=250),
     "tiny": EstimatorTrainingConfig(
-        model=HourglassConfig(stacks=1, width=8, depth=1, size=16),
-        validation_frames=4,
+        model=HourglassConfig(stacks=1, width=8, depth=1, size=16), validation_frames=4
     ).but(batch_size=2, **_TWO_STEPS),
 }
 """Settings of `posecast train estimator`; the 2017 code had none."""

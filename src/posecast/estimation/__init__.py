@@ -1,10 +1,6 @@
 """Frames -> poses: a trained estimator or a model file, one crop or a whole video at a time."""
 
-from posecast.estimation.estimator import (
-    EstimatorOptions,
-    JointFinder,
-    PoseEstimator,
-)
+from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
 from posecast.estimation.following import Box, Followed, FollowOptions, People, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store

@@ -15,20 +15,10 @@ from jaxtyping import Float, UInt8
 
 from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
-from posecast.estimation.estimator import (
-    EstimatorOptions,
-    JointFinder,
-    PoseEstimator,
-    seen_joints,
-)
+from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator, seen_joints
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.estimation.scores import (
-    JointScores,
-    VisibilityScores,
-    score_clip,
-    score_table,
-)
+from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
 from posecast.geometry import crop_to_px
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict

@@ -136,9 +136,7 @@ def _joint_box(clip: StoredClip, variant: str) -> tuple[Float[np.ndarray, "2"], 
 
 
 def _scale(
-    joints_px: Float[np.ndarray, "w k j 2"],
-    box: tuple[Float[np.ndarray, "2"], float],
-    variant: str,
+    joints_px: Float[np.ndarray, "w k j 2"], box: tuple[Float[np.ndarray, "2"], float], variant: str
 ) -> Float[np.ndarray, "w k j 2"]:
     centre, side = box
     scaled = (joints_px - centre) / side

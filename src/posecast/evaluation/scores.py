@@ -22,10 +22,7 @@ FrameMetric = Callable[
 
 
 def pose_curves(
-    method: str,
-    predicted_px: Float[np.ndarray, "t j 2"],
-    job: Job,
-    thresholds: tuple[float, ...],
+    method: str, predicted_px: Float[np.ndarray, "t j 2"], job: Job, thresholds: tuple[float, ...]
 ) -> list[Curve]:
     """PCK, mean distance and velocity error of one future, over counted joints (`metrics.pose`).
 
@@ -44,10 +41,7 @@ def pose_curves(
 
 
 def _mean_curve(
-    method: str,
-    metric: str,
-    total: Float[np.ndarray, " t"],
-    count: Float[np.ndarray, " t"],
+    method: str, metric: str, total: Float[np.ndarray, " t"], count: Float[np.ndarray, " t"]
 ) -> Curve:
     frames = np.arange(1, len(total) + 1)
     return Curve(method, metric, frames, total / np.maximum(count, 1), count, POSE_COORDINATES)

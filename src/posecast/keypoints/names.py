@@ -43,10 +43,7 @@ HALPE = (
 )
 """AlphaPose's 26 points; its 136 begin with them."""
 
-WHOLE_BODY = (
-    *COCO.joints,
-    *(f"{side}_{part}" for side in ("left", "right") for part in _FEET),
-)
+WHOLE_BODY = (*COCO.joints, *(f"{side}_{part}" for side in ("left", "right") for part in _FEET))
 """The first of COCO-WholeBody's 133 points; face and hands follow."""
 
 BODY_POINTS = {17: COCO.joints, 26: HALPE, 133: WHOLE_BODY, 136: HALPE}

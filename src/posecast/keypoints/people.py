@@ -65,10 +65,7 @@ def _seen_together(
 
 
 def _link_by_name(
-    people: Sequence[Person],
-    here: Sequence[Detection],
-    names: Mapping[int, str],
-    threshold: float,
+    people: Sequence[Person], here: Sequence[Detection], names: Mapping[int, str], threshold: float
 ) -> list[Detection]:
     """Give detections to the people whose name they bear; the others are returned."""
     owners = {name: person for person in people for name in person.names}

@@ -100,9 +100,7 @@ def show(
 
 
 def to_shown(
-    points: Float[np.ndarray, "t j 2"],
-    stored_hw: tuple[int, int],
-    places: Float[np.ndarray, "t 4"],
+    points: Float[np.ndarray, "t j 2"], stored_hw: tuple[int, int], places: Float[np.ndarray, "t 4"]
 ) -> Float[np.ndarray, "t j 2"]:
     """Points in stored pixels of the first frame -> pixels of what is shown.
 
@@ -114,9 +112,7 @@ def to_shown(
 
 
 def to_stored(
-    points: Float[np.ndarray, "t j 2"],
-    stored_hw: tuple[int, int],
-    places: Float[np.ndarray, "t 4"],
+    points: Float[np.ndarray, "t j 2"], stored_hw: tuple[int, int], places: Float[np.ndarray, "t 4"]
 ) -> Float[np.ndarray, "t j 2"]:
     """The way back of `to_shown`."""
     share = (points - places[:, None, :2]) / places[:, None, 2:]

@@ -17,10 +17,7 @@ from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import mirror_joints
 from posecast.metrics.image import flow_stack
-from posecast.networks.action_classifier import (
-    FlowClassifierConfig,
-    PoseClassifierConfig,
-)
+from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.kinds import KINDS
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton

@@ -178,9 +178,7 @@ def _windows(
 
 
 def _move(
-    images: Float[Tensor, "b 3 h w"],
-    matrices: Float[Tensor, "b 2 2"],
-    shifts: Float[Tensor, "b 2"],
+    images: Float[Tensor, "b 3 h w"], matrices: Float[Tensor, "b 2 2"], shifts: Float[Tensor, "b 2"]
 ) -> Float[Tensor, "b 3 h w"]:
     """Each pixel of the result looks up where it came from."""
     back = _inverse(matrices)

@@ -17,13 +17,7 @@ from posecast.clips import PoseBatch
 from posecast.computing.devices import Flat
 from posecast.computing.recording import map_tensors
 from posecast.errors import PosecastError
-from posecast.geometry import (
-    crop_to_norm,
-    crop_to_px,
-    flatten_joints,
-    px_to_crop,
-    unflatten_joints,
-)
+from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, px_to_crop, unflatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses

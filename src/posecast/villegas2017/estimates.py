@@ -127,11 +127,7 @@ def _read_human36m(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fitted(
-    joints: np.ndarray,
-    visible: np.ndarray,
-    clip: StoredClip,
-    path: Path,
-    beyond: int,
+    joints: np.ndarray, visible: np.ndarray, clip: StoredClip, path: Path, beyond: int
 ) -> Poses:
     """As long as the clip: frames without an estimate are invisible, a few too many are cut."""
     num_frames, num_joints = clip.visible.shape

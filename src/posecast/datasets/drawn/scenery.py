@@ -98,10 +98,7 @@ def _converging(
 
 
 def _box(
-    picture: np.ndarray,
-    box: tuple[float | int, ...],
-    colour: Colour,
-    opacity: float = 1.0,
+    picture: np.ndarray, box: tuple[float | int, ...], colour: Colour, opacity: float = 1.0
 ) -> None:
     """x, y, width, height in pixels."""
     x, y, width, height = (round(float(value)) for value in box)
