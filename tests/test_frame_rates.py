@@ -8,9 +8,9 @@ import pytest
 
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method
+from posecast.evaluation.record import EvaluationConfig
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import (
     FrameRates,

@@ -11,7 +11,6 @@ import pytest
 from made_runs import make_run
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation.baselines import LastPose
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import baseline_methods
 from posecast.evaluation.penn_benchmark import (
@@ -22,6 +21,7 @@ from posecast.evaluation.penn_benchmark import (
     read_test_labels,
     run_penn_pose_benchmark,
 )
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import PAPER_HORIZONS, summarise
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.store.reading import ClipSelection, Store

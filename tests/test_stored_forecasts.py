@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from posecast.clips import PoseForecast
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import stored_method
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import summarise
 from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import Forecaster

@@ -27,8 +27,8 @@ from posecast.evaluation.guard import (
     own_runs,
     runs_without_record,
 )
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.methods import Method
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.scores import pose_curves
 from posecast.evaluation.summary import PooledCurve, Summary, summarise_rows
 from posecast.evaluation.table import Curve, Row

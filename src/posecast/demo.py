@@ -16,8 +16,8 @@ from posecast.datasets.drawn.clips import SyntheticConfig
 from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation import PoseEstimator
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import BaselineName, MethodChoice, load_methods
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses

@@ -45,17 +45,9 @@ NOTES: Mapping[str, str] = {
 """Name of a preset -> what it is for."""
 
 BF16 = ComputeConfig(precision="bf16-mixed")
-_TWO_STEPS: dict[str, Any] = {
-    "steps": 2,
-    "validate_every": 2,
-    "checkpoint_every": 2,
-    "log_every": 1,
-}
-_PIXELS_ALONE: dict[str, Any] = {
-    "feature_weight": 0.0,
-    "pose_feature_weight": 0.0,
-    "adversarial_weight": 0.0,
-}
+_TWO_STEPS: Any = {"steps": 2, "validate_every": 2, "checkpoint_every": 2, "log_every": 1}
+_OTHER_LOSSES = ("feature_weight", "pose_feature_weight", "adversarial_weight")
+_PIXELS_ALONE: Any = dict.fromkeys(_OTHER_LOSSES, 0.0)
 _POSE_DEMO_FIT = FitConfig(
     steps=800,
     batch_size=64,

@@ -12,8 +12,7 @@ from made_runs import make_run
 from posecast.estimation import EstimationConfig, EstimatorOptions, PoseEstimator, estimate_store
 from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
-from posecast.networks.hourglass import Hourglass, HourglassConfig
-from posecast.networks.joint_maps import decode_joint_maps
+from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
 from posecast.records.configs import config_to_dict
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from posecast.computing.devices import Share
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import EvaluationReport, evaluate
 from posecast.evaluation.methods import baseline_methods
+from posecast.evaluation.record import EvaluationConfig
 from small_store import a_clip, a_store
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from made_runs import make_run
 from posecast.clips import PoseForecast
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.judges import MetricNetworks
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods
-from posecast.evaluation.record import read_record
+from posecast.evaluation.record import EvaluationConfig, read_record
 from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.table import read_table
 from posecast.forecasting.protocols import Needs

@@ -12,10 +12,10 @@ from posecast.cli import main
 from posecast.computing.devices import ForecasterOptions
 from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.examples import read_examples
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.judges import MetricNetworks
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods, stored_method
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table

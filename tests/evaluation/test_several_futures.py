@@ -6,9 +6,9 @@ from test_evaluate import CONFIG, rows_of
 
 from posecast.clips import PoseForecast
 from posecast.evaluation.examples import read_examples
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.skeletons import PENN_ACTION

@@ -8,9 +8,10 @@ from posecast.networks.hourglass import (
     Hourglass,
     HourglassConfig,
     HourglassFeatures,
+    decode_joint_maps,
+    draw_joint_maps,
     estimate_heatmaps,
 )
-from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
 
 TINY = HourglassConfig(num_joints=3, stacks=2, width=16, depth=2, size=32)
 

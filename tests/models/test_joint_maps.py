@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
+from posecast.networks.hourglass import decode_joint_maps, draw_joint_maps
 
 
 def test_blob_is_one_at_its_pixel_centre_and_zero_where_invisible():

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from posecast.clips import PoseForecast
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import summarise
 from posecast.records.files import FileError
 from posecast.report import ReportConfig, write_report

@@ -10,9 +10,9 @@ from PIL import Image
 
 from browser import browser
 from posecast.errors import PosecastError
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods
+from posecast.evaluation.record import EvaluationConfig
 from posecast.metrics.agreement import agreeing_share, krippendorff_alpha, wilson_interval
 from posecast.report.study import StudyConfig, make_study
 from posecast.report.study_answers import read_study

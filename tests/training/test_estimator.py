@@ -12,8 +12,7 @@ import torch
 from torch.nn import functional
 
 from posecast.geometry import Crop
-from posecast.networks.hourglass import Hourglass, HourglassConfig
-from posecast.networks.joint_maps import decode_joint_maps
+from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
 from posecast.networks.kinds import load_network, resolve
 from posecast.records.runs import Run, RunError
 from posecast.records.weights import read_tensors

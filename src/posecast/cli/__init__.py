@@ -67,7 +67,7 @@ COMMANDS = {
     "models": Command("models:models", "the trained networks that come with posecast"),
     "models pull": Command("hub:pull", "fetch a model from the Hugging Face hub"),
     "models push": Command("hub:push", "give weights to the Hugging Face hub"),
-    "estimate": Command("estimate:estimate", "find poses in a store's frames, beside its labels"),
+    "estimate": Command("predict:estimate", "find poses in a store's frames, beside its labels"),
     "forecast": Command("forecast:forecast", "forecast videos of your own, in one command"),
     "forecast-poses": Command(
         "forecast_poses:forecast_poses", "forecast keypoints of another program, without pixels"

@@ -10,10 +10,10 @@ import tyro
 from posecast.cli.parsing import OverClips, parse, print_json
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
-from posecast.evaluation.jobs import EvaluationConfig
 from posecast.evaluation.judges import NetworkFiles, load_networks
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.evaluation.summary import summarise
 from posecast.report import ReportConfig, write_report

@@ -45,7 +45,9 @@ def run_over_clips(
     Any other error stops the rest and is raised; WorkerError where a process was killed.
     """
     problems: dict[str, str] = {}
-    results = _results_of_all(task, light, heavy, workers or _num_cores())
+    has_own_cores = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_own_cores else os.cpu_count() or 1
+    results = _results_of_all(task, light, heavy, workers or cores)
     with _progress(len(light) + len(heavy), console) as advance, contextlib.closing(results):
         for clip_id, problem in results:
             if problem is not None:
@@ -66,12 +68,6 @@ def _results_of_all(
         yield clip_id, _problem(task, clip_id)
     if rest:
         yield from _run_in_processes(task, rest, min(workers, len(rest)))
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _problem(task: ClipTask, clip_id: str) -> str | None:

@@ -14,8 +14,7 @@ from posecast.computing.devices import Device, Precision, RunOn
 from posecast.errors import PosecastError
 from posecast.keypoints.names import to_skeleton
 from posecast.media.grey_levels import to_network
-from posecast.networks.hourglass import Hourglass, estimate_heatmaps
-from posecast.networks.joint_maps import decode_joint_maps
+from posecast.networks.hourglass import Hourglass, decode_joint_maps, estimate_heatmaps
 from posecast.networks.kinds import load_network
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_ESTIMATOR

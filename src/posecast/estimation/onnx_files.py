@@ -25,7 +25,7 @@ from jaxtyping import Float, UInt8
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import Joints, Pixels
 from posecast.keypoints.names import HALPE, own_side_name, to_skeleton
-from posecast.networks.joint_maps import decode_joint_maps
+from posecast.networks.hourglass import decode_joint_maps
 from posecast.skeletons import COCO, Skeleton
 
 logger = logging.getLogger(__name__)

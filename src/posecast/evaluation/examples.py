@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.evaluation.jobs import EvaluationConfig, draw
-from posecast.evaluation.methods import Method, stored_poses
+from posecast.evaluation.methods import Method, draw, stored_poses
+from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
 from posecast.forecasting.jobs import ClipVideo, Job, read_video

@@ -21,10 +21,9 @@ from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.evaluation import guard
 from posecast.evaluation.examples import write_examples
-from posecast.evaluation.jobs import EvaluationConfig, draw
 from posecast.evaluation.judges import Judges, MetricNetworks
-from posecast.evaluation.methods import Method, missing_forecasts, stored_poses
-from posecast.evaluation.record import close_record, open_record
+from posecast.evaluation.methods import Method, draw, missing_forecasts, stored_poses
+from posecast.evaluation.record import EvaluationConfig, close_record, open_record
 from posecast.evaluation.scores import (
     curves_of_samples,
     frame_curves,

@@ -15,6 +15,7 @@ from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation import baselines
 from posecast.forecasting import forecast_files
+from posecast.forecasting.jobs import ClipVideo, Job
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.store.files import check_names
@@ -185,3 +186,16 @@ def stored_frames(path: Path, clip_id: str, drawn: int) -> UInt8[np.ndarray, "n 
     if forecast_files.read_forecast(folder).facts.frames == "none":
         return None
     return forecast_files.read_frames(folder)[:drawn]
+
+
+def draw(
+    method: Method, job: Job, video: ClipVideo, poses: PoseForecast | None, drawn: int = 1
+) -> UInt8[np.ndarray, "s n h w 3"] | None:
+    """The method's frames of its first futures, as many as the clip has; None from a method of
+    poses alone."""
+    length = job.truth.num_truth
+    if method.stored is not None:
+        frames = stored_frames(method.stored, job.clip.clip_id, drawn)
+        return None if frames is None else frames[:, :length]
+    poses = job.true_poses() if method.kind == "oracle" else poses
+    return method.predict_frames(video.seen, poses, length, drawn)

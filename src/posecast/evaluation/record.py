@@ -1,21 +1,75 @@
-"""OUT/evaluation.json: what was evaluated, and which code wrote to the table.
+"""What is evaluated, and OUT/evaluation.json, which says so and which code wrote to the table.
 
 format_version, methods (with their runs and seeds), config, store, metric_networks, trained_on,
 without_record, command; versions: one entry for each change of code among the starts; finished,
 and at the end left_out and test_uses.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from posecast.evaluation.jobs import EvaluationConfig
-from posecast.records.configs import config_from_dict, config_to_dict, refuse_differences
+from posecast.errors import PosecastError
+from posecast.records.configs import (
+    check_at_least,
+    config_from_dict,
+    config_to_dict,
+    refuse_differences,
+)
 from posecast.records.files import FileError, entries, read_json, write_json
 from posecast.records.versions import check_format_version, with_current
+from posecast.store.reading import ClipSelection, SeenPoses
+from posecast.windows import Start
 
 FORMAT_VERSION = 2
 """1 (56aa31b) had no number, one entry of versions, and no without_record."""
 _NOT_COMPARED = ("format_version", "versions", "finished", "left_out", "test_uses", "command")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated, and how."""
+
+    clips: ClipSelection = ClipSelection(split="validation")
+    """Clips to forecast."""
+    num_past: int = 10
+    """Frames seen."""
+    steps: int = 64
+    """Future frames; those that a clip does not have are not counted."""
+    start: Literal["first", "middle"] = "first"
+    """Where the seen frames begin: the clip's first frame (paper, Penn Action) or its middle
+    (paper, Human3.6M)."""
+    stride: int = 1
+    """See and forecast every n-th frame."""
+    futures: int = 1
+    """Futures of each method that knows several; with more than one, the best and the mean of them
+    and their spread stand in the table too."""
+    drawn: int = 1
+    """Of so many of them frames are drawn, the likeliest first."""
+    seen_poses: SeenPoses = "labels"
+    """Poses of the seen frames: the data set's labels, or those that 'posecast estimate' added.
+    Forecasts are always compared with the labels."""
+    thresholds: tuple[float, ...] = (0.05, 0.1)
+    """Of PCK, as shares of the longer side of the clip's annotated box."""
+    examples: int = 1
+    """Clips that are kept with all forecasts to look at: so many of the best, of the middle and of
+    the worst."""
+    random_examples: int = 0
+    """So many more, drawn by lot, to be judged by people ('posecast study make')."""
+    final: bool = False
+    """Allow test clips: nothing will be chosen by these numbers any more."""
+    allow_trained: bool = False
+    """Allow clips that a run was trained on; the result says so."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "num_past", "steps", "stride", "futures", "drawn")
+        if not all(threshold > 0 for threshold in self.thresholds):
+            raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
+
+    @property
+    def window(self) -> tuple[int, int, Start, int]:
+        """As `windows.seen_window` takes it."""
+        return self.num_past, self.steps, self.start, self.stride
 
 
 def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:

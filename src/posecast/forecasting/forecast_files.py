@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.geometry import Crop
 from posecast.media.frame_folders import read_picture, write_picture
-from posecast.records.configs import claim_folder, config_from_dict, config_to_dict
+from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json, write_lines, writing
 from posecast.records.versions import FormatVersionError, check_format_version
 
@@ -113,22 +113,6 @@ ARRAYS = tuple(name for name in StoredForecast.__dataclass_fields__ if name != "
 
 
 # --- writing ----------------------------------------------------------------------------------
-
-
-def open_forecasts(
-    out_path: str | Path, settings: Mapping[str, Any], may_change: tuple[str, ...] = ()
-) -> None:
-    """Make the folder, or go on with one of the same settings (see `claim_folder`).
-
-    ForecastError: it holds forecasts of other settings, or other files.
-    """
-    file = Path(out_path) / "prediction.json"
-    claim_folder(file, settings, "forecasts", may_change, ForecastError)
-
-
-def is_written(out_path: str | Path, clip_id: str) -> bool:
-    """Whether the forecast of a clip is there, whole."""
-    return (Path(out_path) / "clips" / clip_id).is_dir()
 
 
 @contextmanager

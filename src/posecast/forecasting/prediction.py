@@ -24,7 +24,7 @@ from posecast.forecasting.movies import forecast_movie
 from posecast.forecasting.protocols import Needs
 from posecast.media.videos import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
-from posecast.records.configs import check_at_least, config_to_dict
+from posecast.records.configs import check_at_least, claim_folder, config_to_dict
 from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.files import StoreError
@@ -122,10 +122,12 @@ def predict_store(
     jobs, left_out = _choose(store, config, forecaster.needs)
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
-        forecast_files.open_forecasts(out_path, settings, may_change=_MAY_CHANGE)
+        file, error = Path(out_path) / "prediction.json", forecast_files.ForecastError
+        claim_folder(file, settings, "forecasts", _MAY_CHANGE, error)
     share.wait()
     jobs = share.of(jobs)
-    missing = [job for job in jobs if not forecast_files.is_written(out_path, job.clip.clip_id)]
+    written = Path(out_path) / "clips"
+    missing = [job for job in jobs if not (written / job.clip.clip_id).is_dir()]
     num_now = 0
     with_poses = _with_poses(missing, config, forecaster)
     for job, predicted in tracked(with_poses, "forecasting", len(missing)):

@@ -13,9 +13,9 @@
 Points of OpenPose, COCO and AlphaPose are centres of pixels counted from 0: half a pixel is added.
 """
 
-import dataclasses
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,8 @@ def _with_image_shares(found: Detections) -> Detections:
         raise KeypointError(
             "OpenPose wrote coordinates from -1 to 1: run it with --keypoint_scale 0 or 3"
         )
-    people = tuple(
-        Detection(each.frame, each.points - HALF_PIXEL, each.confidence, each.person)
-        for each in found.people
-    )
-    return dataclasses.replace(found, people=people, shares=True)
+    people = (replace(each, points=each.points - HALF_PIXEL) for each in found.people)
+    return replace(found, people=tuple(people), shares=True)
 
 
 # --- COCO and AlphaPose -------------------------------------------------------------------------

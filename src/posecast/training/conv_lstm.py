@@ -1,5 +1,6 @@
 """Training the ConvLSTM baseline on stretches of frames."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +55,13 @@ def train_conv_lstm(
     clips = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
     shown = clips.validation[: config.validation_windows]
 
-    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        return _score(network, store, shown, config, device)
-
     def step(network: nn.Module, frames: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return conv_lstm_step(network, to_network(frames), config.num_past)
 
     fabric = config.run_on.launch()
     share = slice(fabric.global_rank, None, fabric.world_size)
-    batches = Stretches(store, clips.train, config, share)
+    batches = functools.partial(_stretches, store, clips.train, config, share)
+    score = functools.partial(_score, store, shown, config)
     validation = Validation(score, "validation_skill") if shown else None
     with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = ConvLSTM(config.model)
@@ -80,33 +79,28 @@ def conv_lstm_step(
     return loss, {"loss": loss.detach(), "mse": squared.detach(), "l1": absolute.detach()}
 
 
-@dataclass(frozen=True)
-class Stretches:
-    """Stretches of clips' frames, this process's share of each batch."""
-
-    store: Store
-    clips: Sequence[StoredClip]
-    config: ConvLSTMTrainingConfig
-    share: slice
-    """Rows of the whole batch."""
-
-    def __call__(self, number: int) -> UInt8[Tensor, "b t h w 3"]:
-        """Batch number `number`."""
-        fit = self.config.fit
-        rng = np.random.default_rng((fit.seed, number))
-        length = self.config.num_past + self.config.num_future
-        chosen = [self.clips[place] for place in rng.integers(0, len(self.clips), fit.batch_size)]
-        starts = [int(rng.integers(0, clip.num_frames - length + 1)) for clip in chosen]
-        rows = list(zip(chosen, starts, strict=True))[self.share]
-        read = [self.store.read_frames(clip, slice(start, start + length)) for clip, start in rows]
-        return torch.from_numpy(np.stack(read))
-
-
-def _score(
-    network: nn.Module,
+def _stretches(
     store: Store,
     clips: Sequence[StoredClip],
     config: ConvLSTMTrainingConfig,
+    share: slice,
+    number: int,
+) -> UInt8[Tensor, "b t h w 3"]:
+    """Stretches of clips' frames: these rows of batch number `number`."""
+    length, size = config.num_past + config.num_future, config.fit.batch_size
+    rng = np.random.default_rng((config.fit.seed, number))
+    chosen = [clips[place] for place in rng.integers(0, len(clips), size)]
+    starts = [int(rng.integers(0, clip.num_frames - length + 1)) for clip in chosen]
+    rows = list(zip(chosen, starts, strict=True))[share]
+    read = [store.read_frames(clip, slice(start, start + length)) for clip, start in rows]
+    return torch.from_numpy(np.stack(read))
+
+
+def _score(
+    store: Store,
+    clips: Sequence[StoredClip],
+    config: ConvLSTMTrainingConfig,
+    network: nn.Module,
     device: torch.device,
 ) -> dict[str, float]:
     """Mean squared errors over all windows, and by which share the forecast's is smaller."""

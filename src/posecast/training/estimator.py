@@ -19,8 +19,14 @@ from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
-from posecast.networks.hourglass import STRIDE, Hourglass, HourglassConfig, estimate_heatmaps
-from posecast.networks.joint_maps import decode_joint_maps, draw_joint_maps
+from posecast.networks.hourglass import (
+    STRIDE,
+    Hourglass,
+    HourglassConfig,
+    decode_joint_maps,
+    draw_joint_maps,
+    estimate_heatmaps,
+)
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints

@@ -30,16 +30,8 @@ DRAWING_VERSION = 1
 
 _DETAIL = 0.7
 _MOVEMENT = 0.35
-_PLACES: dict[str, Place] = {
-    "bowl": "gym",
-    "pullup": "gym",
-    "pushup": "gym",
-    "situp": "gym",
-    "squat": "gym",
-    "bench_press": "gym",
-    "strum_guitar": "gym",
-}
-"""Where real motion outside the eight actions is put."""
+_IN_A_GYM = ("bowl", "pullup", "pushup", "situp", "squat", "bench_press", "strum_guitar")
+"""Real motion outside the eight actions that is put there; other such motion is in a park."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +121,8 @@ def draw_label_clip(pose: PoseClip, facing: str, seed: int) -> DrawnClip:
     number = int("".join(filter(str.isdigit, pose.clip_id)) or 0)
     rng = np.random.default_rng([seed, DRAWING_VERSION, 1, number])
     figure = label_figure(pose, facing)
-    places = (
-        ACTIONS[pose.action].places
-        if pose.action in ACTIONS
-        else (_PLACES.get(pose.action, "park"),)
-    )
+    places: tuple[Place, ...] = ("gym",) if pose.action in _IN_A_GYM else ("park",)
+    places = ACTIONS[pose.action].places if pose.action in ACTIONS else places
     person = random_person("", rng)
     place: Place = places[int(rng.integers(len(places)))]
     scenery = _scenery(place, figure, pose.image_hw, rng)
