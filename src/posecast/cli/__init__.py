@@ -38,10 +38,10 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("demo:demo", "a real person forecast, then the whole chain on drawn people"),
     "synthesize": Command(
-        "synthesize:synthesize", "draw the built-in data set: people in motion, labelled"
+        "prepare:synthesize", "draw the built-in data set: people in motion, labelled"
     ),
     "synthesize human36m": Command(
-        "synthesize:synthesize_human36m", "draw the videos of Human3.6M from its poses"
+        "prepare:synthesize_human36m", "draw the videos of Human3.6M from its poses"
     ),
     "prepare penn-action": Command(
         "prepare:prepare_penn_action", "Penn Action -> a store that training reads"
@@ -95,6 +95,12 @@ COMMANDS = {
         "weights:import_poses", "add the 2017 authors' pose estimates to a store"
     ),
 }
+
+_ABOUT = """\
+Forecast video of people: from a few seen frames to the next seconds, by way of
+the pose.
+
+Commands, in the order of the data:"""
 
 EXAMPLES = """\
 From nothing to a forecast (about ten minutes on two cores):
@@ -177,16 +183,5 @@ def load_command(command: Command) -> Run:
 def _overview(commands: dict[str, Command], program: str) -> str:
     width = max(len(name) for name in commands)
     rows = [f"  {name.ljust(width)}  {row.summary}" for name, row in commands.items()]
-    return "\n".join(
-        [
-            f"usage: {program} COMMAND ...   (posecast {__version__})",
-            "",
-            "Forecast video of people: from a few seen frames to the next seconds, by way of",
-            "the pose.",
-            "",
-            "Commands, in the order of the data:",
-            *rows,
-            "",
-            EXAMPLES,
-        ]
-    )
+    usage = f"usage: {program} COMMAND ...   (posecast {__version__})\n"
+    return "\n".join([usage, _ABOUT, *rows, "", EXAMPLES])

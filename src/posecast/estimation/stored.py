@@ -1,10 +1,12 @@
-"""Estimated poses for the clips of a store, beside their labels, and what they are worth.
+"""Poses by an estimator for the videos of a folder, which `datasets.videos` reads beside them; and
+for the clips of a store, beside their labels, and what they are worth.
 
 STORE/estimates.npz    the poses, see `store`
 STORE/estimates.json   which run and settings made them
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.computing.stages import tracked
+from posecast.datasets.videos import poses_path, video_files
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator, seen_joints
+from posecast.estimation.following import FollowOptions, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
 from posecast.geometry import crop_to_px
+from posecast.keypoints import stored_joints, write_table
+from posecast.media.videos import read_timeline, read_video
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
@@ -246,3 +252,38 @@ def _group(
         baseline += score_clip(still, clip, skeleton)
         visibility += VisibilityScores.of(seen, clip)
     return ClipGroup(title, len(clips), scores, baseline, visibility)
+
+
+def estimate_folder(
+    root: Path,
+    poses: Path,
+    estimator: JointFinder,
+    options: FollowOptions | None = None,
+    on_video: Callable[[Path], None] = lambda video: None,
+) -> dict[Path, str]:
+    """Write POSES/.../NAME.csv for every video that has no poses yet; videos that cannot be read.
+
+    Where videos differ in nothing but their suffix it is NAME.mp4.csv and so on.
+    Each video is followed from its first frame; one without a person gets an empty table.
+    `on_video` is called before each. Returns the videos that were left out, and why.
+    """
+    left_out = {}
+    videos = video_files(root)
+    stems = Counter(video.with_suffix("") for video in videos)
+    for video in videos:
+        known = poses_path(root, video, poses)
+        alone = stems[video.with_suffix("")] == 1
+        if known is not None and (alone or known.stem == video.name):
+            continue
+        on_video(video)
+        try:
+            found = follow(read_video(video), estimator, options)
+            timeline = read_timeline(video)
+        except ValueError as error:
+            left_out[video] = str(error)
+            continue
+        name = video.stem if alone else video.name
+        path = poses / video.relative_to(root).parent / f"{name}.csv"
+        stored = stored_joints(found.joints_px, timeline)
+        write_table(path, stored, found.visible, estimator.skeleton)
+    return left_out

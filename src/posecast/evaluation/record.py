@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posecast.errors import PosecastError
-from posecast.records.configs import (
-    check_at_least,
-    config_from_dict,
-    config_to_dict,
-    refuse_differences,
-)
+from posecast.records import configs
 from posecast.records.files import FileError, entries, read_json, write_json
 from posecast.records.versions import check_format_version, with_current
 from posecast.store.reading import ClipSelection, SeenPoses
@@ -62,7 +57,7 @@ class EvaluationConfig:
     """Allow clips that a run was trained on; the result says so."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "num_past", "steps", "stride", "futures", "drawn")
+        configs.check_at_least(1, self, "num_past", "steps", "stride", "futures", "drawn")
         if not all(threshold > 0 for threshold in self.thresholds):
             raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
 
@@ -89,7 +84,7 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
                 f"{out_path} is an evaluation of an older posecast, which only reports can read: "
                 "evaluate into another folder"
             )
-        refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
+        configs.refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
     versions = with_current(stored["versions"])
     write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
 
@@ -112,5 +107,5 @@ def read_record(out_path: Path) -> dict[str, Any]:
         stored |= {"versions": [stored["versions"]], "without_record": []}
     if "samples" in stored["config"]:  # as `futures` was called at first
         stored["config"]["futures"] = stored["config"].pop("samples")
-    config = config_from_dict(EvaluationConfig, stored["config"], "config")
-    return {"format_version": FORMAT_VERSION, **stored, "config": config_to_dict(config)}
+    config = configs.config_from_dict(EvaluationConfig, stored["config"], "config")
+    return {"format_version": FORMAT_VERSION, **stored, "config": configs.config_to_dict(config)}

@@ -10,12 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from posecast.records.configs import (
-    ConfigError,
-    config_from_dict,
-    config_to_dict,
-    refuse_differences,
-)
+from posecast.records import configs
 from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
 from posecast.records.locks import LOCK_FILE, locked
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
@@ -56,7 +51,7 @@ def training_run(
         RunError: another process trains in the folder, it holds something else, or a run of other
             settings, another kind or other data.
     """
-    run = Run(Path(path), kind, config_to_dict(config), data, writes)
+    run = Run(Path(path), kind, configs.config_to_dict(config), data, writes)
     with contextlib.ExitStack() as stack:
         if writes:
             if not (fresh and (run.path / "config.json").is_file()):
@@ -128,7 +123,7 @@ def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
     if run.data is None:
         (run.path / DATA_FILE).unlink(missing_ok=True)  # of a start that learned nothing
     else:
-        write_json(run.path / DATA_FILE, config_to_dict(run.data))
+        write_json(run.path / DATA_FILE, configs.config_to_dict(run.data))
     versions = run.path / "versions.json"
     write_json(versions, with_current(read_json(versions) if versions.is_file() else []))
 
@@ -142,15 +137,15 @@ def _refuse_another_config(
     stored: Run, asked: Run, config: Any, may_change: tuple[str, ...]
 ) -> None:
     try:
-        known = config_to_dict(config_from_dict(type(config), stored.config_dict))
-    except ConfigError as error:
+        known = configs.config_to_dict(configs.config_from_dict(type(config), stored.config_dict))
+    except configs.ConfigError as error:
         raise RunError(
             f"{stored.path} cannot be trained on by this posecast ({error}); use the one that "
             "made it (its versions.json says which), another folder, or --fresh"
         ) from error
     mend = "use another run folder, give the stored values, or start over with --fresh"
     settings = (known, asked.config_dict, "a run", may_change)
-    refuse_differences(stored.path, *settings, RunError, mend)
+    configs.refuse_differences(stored.path, *settings, RunError, mend)
 
 
 def _data_so_far(stored: Run, now: TrainingData | None) -> TrainingData | None:

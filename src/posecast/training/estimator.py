@@ -19,24 +19,11 @@ from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
-from posecast.networks.hourglass import (
-    STRIDE,
-    Hourglass,
-    HourglassConfig,
-    decode_joint_maps,
-    draw_joint_maps,
-    estimate_heatmaps,
-)
+from posecast.networks import hourglass
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
-from posecast.training import beginning
-from posecast.training.estimator_data import (
-    EstimatorBatch,
-    EstimatorBatches,
-    FrameAugmentation,
-    FramesToVary,
-)
+from posecast.training import beginning, estimator_data
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 from posecast.training.image_steps import to_network
 
@@ -47,10 +34,10 @@ class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
 
     KIND = "estimator"
 
-    model: HourglassConfig = HourglassConfig()
+    model: hourglass.HourglassConfig = hourglass.HourglassConfig()
     skeleton: str = "penn_action"
     """Skeleton of the store's poses; `model.num_joints` has to be its number of joints."""
-    augmentation: FrameAugmentation = FrameAugmentation()
+    augmentation: estimator_data.FrameAugmentation = estimator_data.FrameAugmentation()
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""
     fit: Flat[FitConfig] = FitConfig(
@@ -84,19 +71,21 @@ def train_estimator(
     validation = _validation(config, store, clips) if clips.validation else None
     fabric = config.run_on.launch()
     share = (config.fit.batch_size, config.fit.seed, fabric.global_rank, fabric.world_size)
-    batches = EstimatorBatches(store, clips.train, *share)
+    batches = estimator_data.EstimatorBatches(store, clips.train, *share)
 
-    def step(network: nn.Module, frames: FramesToVary) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(
+        network: nn.Module, frames: estimator_data.FramesToVary
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         batch = frames.vary(config.augmentation, store.skeleton)
         return estimator_step(network, batch, config.sigma)
 
     with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
-        network = Hourglass(config.model).to(memory_format=torch.channels_last)  # pyright: ignore
+        network = hourglass.Hourglass(config.model).to(memory_format=torch.channels_last)  # pyright: ignore
         return fit(Descent(network, step, session), batches, validation, session)
 
 
 def estimator_step(
-    network: nn.Module, batch: EstimatorBatch, sigma: float
+    network: nn.Module, batch: estimator_data.EstimatorBatch, sigma: float
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Loss of one batch over the heat maps of all stacks, and what to log of it.
 
@@ -104,8 +93,8 @@ def estimator_step(
     nearly all pixels are empty: after 300 steps on seven real clips it finds a third of the joints
     (PCK@0.1 on the training frames), cross-entropy 97 %.
     """
-    size = batch.images.shape[-1] // STRIDE
-    target = draw_joint_maps(batch.joints_crop, batch.visible, size, sigma)
+    size = batch.images.shape[-1] // hourglass.STRIDE
+    target = hourglass.draw_joint_maps(batch.joints_crop, batch.visible, size, sigma)
     logits = network(batch.images).float()
     losses = functional.binary_cross_entropy_with_logits(
         logits, target.expand_as(logits), reduction="none"
@@ -212,7 +201,9 @@ def _estimate(
     """Joints as shares of the crop, and confidences."""
     joints, confidence = [], []
     for part in images.split(_BATCH):
-        maps = estimate_heatmaps(network, to_network(part.to(device)), skeleton.mirror)
-        for results, decoded in zip((joints, confidence), decode_joint_maps(maps), strict=True):
+        maps = hourglass.estimate_heatmaps(network, to_network(part.to(device)), skeleton.mirror)
+        for results, decoded in zip(
+            (joints, confidence), hourglass.decode_joint_maps(maps), strict=True
+        ):
             results.append(decoded.cpu().numpy())
     return np.concatenate(joints), np.concatenate(confidence)

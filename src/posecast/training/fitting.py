@@ -9,10 +9,10 @@ the same weights as one that was not.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -136,31 +136,22 @@ class Sheet(NamedTuple):
     draw: Callable[[nn.Module, torch.device], UInt8[np.ndarray, "h w 3"]]
 
 
-@runtime_checkable
-class Update(Protocol):
+class Update:
     """What is done with a batch: weights change. `Descent`, or for two networks one's own."""
 
-    @property
-    def network(self) -> nn.Module:
-        """The network that is validated and kept for use, on its device."""
-        ...
-
-    @property
-    def optimizers(self) -> Sequence[Optimizer]:
-        """Their learning rates follow the schedule."""
-        ...
+    network: nn.Module
+    """What is validated and kept for use, on its device."""
+    optimizers: tuple[Optimizer, ...]
+    """Their learning rates follow the schedule."""
 
     def __call__(self, batch: Any) -> processes.Metrics:
         """Learn from this process's share; metrics, means over all processes."""
-        ...
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes: nested dicts of tensors and plain values."""
-        ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        ...
 
 
 class Session(NamedTuple):
@@ -174,7 +165,7 @@ class Session(NamedTuple):
     """Weights to start from instead of random ones."""
 
 
-class Descent:
+class Descent(Update):
     """The update of one network: down the gradient of a step's loss."""
 
     def __init__(self, network: nn.Module, step: Step, session: Session) -> None:
@@ -295,12 +286,10 @@ class _Training:
             group.setdefault("initial_lr", float(group["lr"]))
         if session.config.average:
             self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
-        if state is not None:
-            self._restore(state)
-        elif validation is not None and validation.reference:
-            session.run.log(0, validation.reference)
-
-    def _restore(self, state: dict[str, Any]) -> None:
+        if state is None:
+            if validation is not None and validation.reference:
+                session.run.log(0, validation.reference)
+            return
         self.update.load_state_dict(state["update"])
         self.step, self.best_score, self.saved = state["step"], state["best_score"], True
         self.stale_validations = state["stale_validations"]

@@ -18,35 +18,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from posecast.clips import ImageBatch
+from posecast.computing import processes
 from posecast.computing.compilation import compile_parts, is_recorded
-from posecast.computing.processes import (
-    Metrics,
-    average_gradients,
-    average_metrics,
-    join_batch_moments,
-)
 from posecast.computing.recording import recorded
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
+from posecast.training import image_steps
 from posecast.training.beginning import begin, choose_clips
-from posecast.training.fitting import FitResult, Sheet, Validation, build_optimizer, fit
+from posecast.training.fitting import FitResult, Sheet, Update, Validation, build_optimizer, fit
 from posecast.training.image_setup import (
     ImageTrainingConfig,
     check_store,
     load_feature_networks,
     pair_batches,
-)
-from posecast.training.image_steps import (
-    FeatureNetworks,
-    Gate,
-    ImagePairTensors,
-    discriminator_step,
-    generator_step,
-    image_tensors,
-    next_gate,
 )
 from posecast.training.image_validation import draw_samples, validate
 from posecast.training.optimizers import load_optimizer, optimizer_state
@@ -86,7 +73,9 @@ def train_image(
     with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         training = ImageTraining.start(config, fabric.device)
         ready = (ready_network(each, fabric.device, config) for each in networks)
-        update = _InTurns(training, FeatureNetworks(*ready), config, store.skeleton, fabric)
+        update = _InTurns(
+            training, image_steps.FeatureNetworks(*ready), config, store.skeleton, fabric
+        )
         return fit(update, batches, validation, session, Sheet(config.sample_every, draw))
 
 
@@ -98,7 +87,7 @@ class ImageTraining:
     discriminator: Discriminator
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
-    gate: Gate = field(default_factory=Gate)
+    gate: image_steps.Gate = field(default_factory=image_steps.Gate)
 
     @classmethod
     def start(cls, config: ImageTrainingConfig, device: torch.device) -> "ImageTraining":
@@ -106,7 +95,7 @@ class ImageTraining:
         torch.manual_seed(config.fit.seed)
         generator = _fast(Generator(config.generator), device)
         discriminator = _fast(Discriminator(config.discriminator), device)
-        join_batch_moments(discriminator)
+        processes.join_batch_moments(discriminator)
         parts = [*generator.parts_to_compile(), discriminator]
         compile_parts(parts, config.run_on.compile)
         recordable = is_recorded(config.run_on.compile, device)
@@ -129,14 +118,16 @@ class ImageTraining:
             getattr(self, name).load_state_dict(state[name])
         for name in _OPTIMIZERS:
             load_optimizer(getattr(self, name), state[name])
-        self.gate = Gate(*state["gate"])
+        self.gate = image_steps.Gate(*state["gate"])
 
-    def decide(self, metrics: Metrics, config: ImageTrainingConfig) -> None:
+    def decide(self, metrics: processes.Metrics, config: ImageTrainingConfig) -> None:
         """Who learns next, by the losses after the updates; this waits for them."""
         if config.gating == "2017" and config.adversarial_weight > 0:
             after = metrics.read()
             fake = after["drawn_error"] + after["mismatched_error"]
-            self.gate = next_gate(self.gate, fake, after["real_error"], config.gate_margin)
+            self.gate = image_steps.next_gate(
+                self.gate, fake, after["real_error"], config.gate_margin
+            )
 
 
 _NETWORKS = ("generator", "discriminator")
@@ -144,11 +135,11 @@ _OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 
 @dataclass
-class _InTurns:
+class _InTurns(Update):
     """`train_iteration` as the update of the fitting loop."""
 
     training: ImageTraining
-    networks: FeatureNetworks
+    networks: image_steps.FeatureNetworks
     config: ImageTrainingConfig
     skeleton: Skeleton
     fabric: Fabric
@@ -160,24 +151,24 @@ class _InTurns:
         self.state_dict, self.load_state_dict = training.state_dict, training.load_state_dict
         self._learn = recorded(self._plainly, self.config.run_on.compile, self.fabric.device)
 
-    def __call__(self, batch: ImageBatch) -> Metrics:
+    def __call__(self, batch: ImageBatch) -> processes.Metrics:
         metrics = self._learn(batch, self.training.gate)
         self.training.decide(metrics, self.config)
         return metrics
 
-    def _plainly(self, batch: ImageBatch, gate: Gate) -> Metrics:
+    def _plainly(self, batch: ImageBatch, gate: image_steps.Gate) -> processes.Metrics:
         """`gate` is the training's; an argument because each one is recorded by itself."""
-        pairs = image_tensors(batch, self.skeleton, self.config.sigma_px)
+        pairs = image_steps.image_tensors(batch, self.skeleton, self.config.sigma_px)
         return train_iteration(self.training, pairs, self.networks, self.config, self.fabric)
 
 
 def train_iteration(
     training: ImageTraining,
-    pairs: ImagePairTensors,
-    networks: FeatureNetworks,
+    pairs: image_steps.ImagePairTensors,
+    networks: image_steps.FeatureNetworks,
     config: ImageTrainingConfig,
     fabric: Fabric,
-) -> Metrics:
+) -> processes.Metrics:
     """One iteration in the 2017 order; changes the networks, returns metrics over all processes.
 
     Who learns is `training.gate`, which `ImageTraining.decide` changes afterwards. The generator's
@@ -190,23 +181,23 @@ def train_iteration(
     metrics: dict[str, Tensor] = {}
     if gate.generator or alone:
         with fabric.autocast():
-            loss, metrics = generator_step(
+            loss, metrics = image_steps.generator_step(
                 generator, discriminator, pairs, config.weights, networks
             )
         _update(loss, generator, training.generator_optimizer, clip_norm)
     if alone:
-        return average_metrics(metrics)
+        return processes.average_metrics(metrics)
     with fabric.autocast(), torch.no_grad():
         drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
     if gate.discriminator:
         with fabric.autocast():
-            loss, _ = discriminator_step(discriminator, pairs, drawn)
+            loss, _ = image_steps.discriminator_step(discriminator, pairs, drawn)
         _update(loss, discriminator, training.discriminator_optimizer, clip_norm)
     with fabric.autocast(), torch.no_grad():
-        _, after = discriminator_step(discriminator, pairs, drawn)
+        _, after = image_steps.discriminator_step(discriminator, pairs, drawn)
     learned = {"generator_learned": gate.generator, "discriminator_learned": gate.discriminator}
     flags = {name: drawn.new_full((), float(flag)) for name, flag in learned.items()}
-    return average_metrics({**metrics, **after, **flags})
+    return processes.average_metrics({**metrics, **after, **flags})
 
 
 def _update(
@@ -215,7 +206,7 @@ def _update(
     optimizer.zero_grad(set_to_none=True)
     # Only for this network: no gradients are computed for the weights of the other one.
     loss.backward(inputs=list(network.parameters()))
-    average_gradients(network)
+    processes.average_gradients(network)
     if clip_norm:
         nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
@@ -233,7 +224,7 @@ def ready_network(
     """A feature network as training needs it."""
     if isinstance(network, nn.Module):
         network = _fast(network, device)
-        join_batch_moments(network)
+        processes.join_batch_moments(network)
         if config.run_on.precision == "bf16-mixed":
             _round_once(network)
         if isinstance(network, Hourglass2017):
