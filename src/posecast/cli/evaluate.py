@@ -53,15 +53,9 @@ def evaluate_store(words: list[str], program: str) -> int:
     asked = parse(Evaluate, words, program)
     share = asked.how.share(asked.methods.run_on.device)
     store = Store.open(asked.store)
-    report = evaluate(
-        load_methods(asked.methods, store),
-        store,
-        asked.out,
-        asked.config,
-        load_networks(asked.networks),
-        command=f"{program} {shlex.join(words)}",
-        share=share,
-    )
+    methods, networks = load_methods(asked.methods, store), load_networks(asked.networks)
+    command = f"{program} {shlex.join(words)}"
+    report = evaluate(methods, store, asked.out, asked.config, networks, command, share)
     if share.is_first and asked.how.json:
         table = summarise(asked.out)
         print_json({"report": report, "curves": [table.curve(*key) for key in table.measured]})

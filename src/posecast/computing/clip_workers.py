@@ -142,14 +142,9 @@ def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield _plain_lines(total, console)
         return
-    columns = (
-        TextColumn("preparing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[left_out]} left out"),
-    )
-    with Progress(*columns, console=console) as bar:
+    columns = TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    left_out = TextColumn("{task.fields[left_out]} left out")
+    with Progress(*columns, left_out, console=console) as bar:
         row = bar.add_task("", total=total, left_out=0)
         yield lambda left_out: bar.update(row, advance=1, left_out=left_out)
 

@@ -58,12 +58,8 @@ _SPELLINGS = {action.replace("_", ""): action for action in ACTIONS} | {
     "walkingdog": "walk_dog",
     "walkingtogether": "walk_together",
 }
-_CAMERA_HW = {
-    "54138969": (1002, 1000),
-    "55011271": (1000, 1000),
-    "58860488": (1000, 1000),
-    "60457274": (1002, 1000),
-}
+_CAMERA_HW = dict.fromkeys(("54138969", "60457274"), (1002, 1000))
+_CAMERA_HW |= dict.fromkeys(("55011271", "58860488"), (1000, 1000))
 """Height and width of each camera's pictures, for clips without video."""
 _MOST_APART = 50
 """Frames by which a video and its poses may differ in length: a second."""

@@ -177,13 +177,8 @@ def _with_last_box(boxes: np.ndarray, num_frames: int) -> np.ndarray:
 
 def _check_shapes(values: dict[str, Any], path: Path, clip_id: str) -> None:
     num_frames, num_joints = len(values["x"]), PENN_ACTION.num_joints
-    expected = {
-        "dimensions": (3,),
-        "x": (num_frames, num_joints),
-        "y": (num_frames, num_joints),
-        "visibility": (num_frames, num_joints),
-        "bbox": (num_frames, 4),
-    }
+    expected = dict.fromkeys(("x", "y", "visibility"), (num_frames, num_joints))
+    expected |= {"dimensions": (3,), "bbox": (num_frames, 4)}
     for name, shape in expected.items():
         found = values[name].shape
         _check(found == shape, clip_id, f"{path}: {name} has shape {found}, expected {shape}")

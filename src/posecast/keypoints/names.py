@@ -95,13 +95,8 @@ for _side in ("left", "right"):
         (f"{_side}_foot_index",),
     )
 
-_ALIASES = {
-    "mid_hip": "pelvis",
-    "hips": "pelvis",
-    "root": "pelvis",
-    "thorax": "neck",
-    "top_head": "head_top",
-}
+_ALIASES = dict.fromkeys(("mid_hip", "hips", "root"), "pelvis")
+_ALIASES |= {"thorax": "neck", "top_head": "head_top"}
 _SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
 _PARTS = "shoulder|elbow|wrist|hip|knee|ankle|eye|ear|foot|heel|hand|thumb"
 

@@ -136,7 +136,8 @@ class Sheet(NamedTuple):
     draw: Callable[[nn.Module, torch.device], UInt8[np.ndarray, "h w 3"]]
 
 
-class Update:
+@runtime_checkable
+class Update(Protocol):
     """What is done with a batch: weights change. `Descent`, or for two networks one's own."""
 
     network: nn.Module

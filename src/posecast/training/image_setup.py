@@ -141,16 +141,11 @@ def pair_batches(
 
 def check_store(config: ImageTrainingConfig, store: Store) -> None:
     """PosecastError where the networks do not read what the store holds."""
-    expected = {
-        "skeleton": (config.skeleton, store.info.skeleton),
-        "generator.num_heatmaps": (config.generator.num_heatmaps, store.skeleton.num_heatmaps),
-        "discriminator.num_heatmaps": (
-            config.discriminator.num_heatmaps,
-            store.skeleton.num_heatmaps,
-        ),
-        "generator.size": (config.generator.size, store.size),
-        "discriminator.size": (config.discriminator.size, store.size),
-    }
+    expected = {"skeleton": (config.skeleton, store.info.skeleton)}
+    for name in ("generator", "discriminator"):
+        asked, maps = getattr(config, name), store.skeleton.num_heatmaps
+        expected[f"{name}.num_heatmaps"] = (asked.num_heatmaps, maps)
+        expected[f"{name}.size"] = (asked.size, store.size)
     wrong = [
         f"{name} is {got}, the store needs {needed}"
         for name, (got, needed) in expected.items()

@@ -158,23 +158,16 @@ def tool_parts(person: Person, frame: Moment) -> list[Part]:
         parts = [(depth, capsule(frame.tool, radii.clip(0.9), metal, person.light))]
         if person.tool == "club":
             across = np.array([[0.0, 0.0], [0.03 * unit, 0.006 * unit]]) + frame.tool[1]
-            parts.append(
-                (depth, capsule(across, np.full(2, 0.014 * unit), metal * 0.6, person.light))
-            )
+            radii = np.full(2, 0.014 * unit)
+            parts.append((depth, capsule(across, radii, metal * 0.6, person.light)))
         return parts
     if person.tool == "ball":
         ball = np.repeat(frame.tool, 2, axis=0)
         return [(depth, capsule(ball, np.full(2, 0.022 * unit), metal, person.light))]
     if person.tool == "racket":
         return [(depth, lambda canvas: _racket(canvas, person, frame.tool, unit))]
-    return [
-        (
-            depth,
-            lambda canvas: line(
-                canvas, frame.tool, person.tool_colour, max(round(0.012 * unit), 1), 0.9
-            ),
-        )
-    ]
+    rope = (frame.tool, person.tool_colour, max(round(0.012 * unit), 1), 0.9)
+    return [(depth, lambda canvas: line(canvas, *rope))]
 
 
 def _barbell(person: Person, frame: Moment) -> list[Part]:

@@ -90,22 +90,11 @@ def drawn_film(pose: PoseClip, seed: int) -> Film:
     hall = np.random.default_rng([seed, 2, int(camera)])
     height, width = pose.image_hw
     pad = round(PADDING * height), round(PADDING * width)
-    scenery = draw_scenery(
-        "gym",
-        (height + 2 * pad[0], width + 2 * pad[1]),
-        _FLOOR * height + pad[0],
-        _BODY * height,
-        0.7,
-        hall,
-    )
-    return film(
-        human36m_figure(pose),
-        person,
-        scenery,
-        _still_camera(pose.num_frames),
-        pose.image_hw,
-        np.random.default_rng([seed, 3, int(camera)]),
-    )
+    hw, floor = (height + 2 * pad[0], width + 2 * pad[1]), _FLOOR * height + pad[0]
+    scenery = draw_scenery("gym", hw, floor, _BODY * height, 0.7, hall)
+    figure, still = human36m_figure(pose), _still_camera(pose.num_frames)
+    noise = np.random.default_rng([seed, 3, int(camera)])
+    return film(figure, person, scenery, still, pose.image_hw, noise)
 
 
 def human36m_figure(pose: PoseClip) -> Figure:

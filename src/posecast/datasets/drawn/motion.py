@@ -53,12 +53,7 @@ def perform(
 def _tracks(action: Action, num_frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Key poses of one person, interpolated: name -> (t, ...), and the phase."""
     names = [name for name in Key.__dataclass_fields__ if name != "at"]
-    rows = np.array(
-        [
-            np.concatenate([np.atleast_1d(getattr(key, name)) for name in names])
-            for key in action.keys
-        ]
-    )
+    rows = np.array([np.hstack([getattr(key, name) for name in names]) for key in action.keys])
     times, rows = _personal(action, np.array([key.at for key in action.keys]), rows, rng)
     frames = np.arange(num_frames)
     if action.period is None:

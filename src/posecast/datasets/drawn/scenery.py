@@ -1,6 +1,6 @@
 """Backgrounds for the drawn people: ball fields, courts, gyms and parks, larger than the frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -27,12 +27,7 @@ def draw_scenery(
     canvas = np.zeros((*canvas_hw, 3), np.float32)
     foot_of_wall = int(np.clip(ground_y - body_px * rng.uniform(0.08, 0.4), 8, canvas_hw[0] - 8))
     wall, ground = canvas[:foot_of_wall], canvas[foot_of_wall:]
-    painters: dict[Place, Callable[..., None]] = {
-        "ball field": _ball_field,
-        "court": _court,
-        "gym": _gym,
-        "park": _park,
-    }
+    painters = {"ball field": _ball_field, "court": _court, "gym": _gym, "park": _park}
     painters[place](wall, ground, body_px, detail, rng)
     seam = canvas[foot_of_wall - 1 : foot_of_wall + 1]
     seam *= 0.75
@@ -154,11 +149,9 @@ def _spectators(wall: np.ndarray, count: int, body_px: float, rng: np.random.Gen
         skin = np.array([200, 150, 120]) * rng.uniform(0.5, 1.1)
         _box(wall, (x - 0.09 * size, foot - 0.5 * size, 0.18 * size, 0.5 * size), legs)
         for middle, wide, high, colour in ((0.66, 0.13, 0.2, shirt), (0.92, 0.06, 0.08, skin)):
-            ellipse = (
-                (round(x), round(foot - middle * size)),
-                (round(wide * size), round(high * size)),
-            )
-            cv2.ellipse(wall, *ellipse, 0, 0, 360, colour.tolist(), -1, cv2.LINE_AA)
+            place, axes = (round(x), round(foot - middle * size)), (wide * size, high * size)
+            axes = (round(axes[0]), round(axes[1]))
+            cv2.ellipse(wall, place, axes, 0, 0, 360, colour.tolist(), -1, cv2.LINE_AA)
     if count:
         wall[:] = cv2.GaussianBlur(wall, (0, 0), rng.uniform(0.8, 2.0))
 
