@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 
 from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Flat, ForecasterOptions, Share
@@ -21,12 +20,10 @@ from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
 from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
 from posecast.forecasting.movies import forecast_movie
-from posecast.forecasting.protocols import Needs
 from posecast.media.videos import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import check_at_least, claim_folder, config_to_dict
 from posecast.records.versions import code_versions
-from posecast.skeletons import Skeleton
 from posecast.store.files import StoreError
 from posecast.store.reading import ClipSelection, SeenPoses, Store
 
@@ -119,7 +116,10 @@ def predict_store(
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
     _check_store(store, forecaster, config)
-    jobs, left_out = _choose(store, config, forecaster.needs)
+    posed, needs = store.with_poses(config.seen_poses), forecaster.needs
+    clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]
+    num_past = config.num_past or needs.num_past
+    jobs, left_out = choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
     settings = _settings(config, store_path, pose_run, image_run)
     if share.is_first:
         file, error = Path(out_path) / "prediction.json", forecast_files.ForecastError
@@ -194,19 +194,6 @@ def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
     return {"path": str(place_of(path)), "weights_step": facts_of(path).step}
 
 
-# --- which clips, which poses -------------------------------------------------------------------
-
-
-def _choose(
-    store: Store, config: PredictionConfig, needs: Needs
-) -> tuple[list[Job], dict[str, str]]:
-    """The clips that can be forecast, and why the others cannot."""
-    posed = store.with_poses(config.seen_poses)
-    clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]
-    num_past = config.num_past or needs.num_past
-    return choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
-
-
 def _with_poses(
     jobs: list[Job], config: PredictionConfig, forecaster: Forecaster
 ) -> Iterator[tuple[Job, PoseForecast]]:
@@ -242,8 +229,14 @@ def _write_forecast(
         forecast_files.write_arrays(folder, forecast)
         if frames is not None:
             forecast_files.write_frames(folder, frames, config.frames)
-        first = None if frames is None else frames[0]
-        _write_movies(folder, forecast, first, shown, config, store.skeleton)
+        if config.mp4 or config.gif:
+            drawn = None if frames is None else frames[0]
+            movie = forecast_movie(forecast, store.skeleton, drawn, shown, config.view_scale)
+            pictures = list(movie)
+            if config.mp4:
+                write_mp4(folder / "forecast.mp4", pictures, poses.fps)
+            if config.gif:
+                write_gif(folder / "forecast.gif", pictures, poses.fps)
 
 
 def _describe(
@@ -282,21 +275,3 @@ def _describe(
         predicted_visible=poses.visible,
         weights=poses.weights,
     )
-
-
-def _write_movies(
-    folder: Path,
-    forecast: forecast_files.StoredForecast,
-    frames: UInt8[np.ndarray, "t h w 3"] | None,
-    truth: UInt8[np.ndarray, "n h w 3"] | None,
-    config: PredictionConfig,
-    skeleton: Skeleton,
-) -> None:
-    """MP4 and GIF to look at, as far as asked for."""
-    if not (config.mp4 or config.gif):
-        return
-    pictures = list(forecast_movie(forecast, skeleton, frames, truth, config.view_scale))
-    if config.mp4:
-        write_mp4(folder / "forecast.mp4", pictures, forecast.facts.fps)
-    if config.gif:
-        write_gif(folder / "forecast.gif", pictures, forecast.facts.fps)

@@ -10,14 +10,12 @@ ones the whole chain can be tried out at the data set's real size, rate and moti
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import scipy.io
-from jaxtyping import UInt8
 from rich.console import Console
 
 from posecast.clips import PoseClip
@@ -79,7 +77,7 @@ def draw_human36m(
     _claim(raw, out, config)
     draw = _DrawVideo(source, out, config)
     wanted = sorted(config.clips) or known
-    kept = [clip_id for clip_id in wanted if draw.is_done(clip_id)]
+    kept = [clip_id for clip_id in wanted if draw.video(clip_id).is_file()]
     return draw_missing(draw, wanted, kept, workers, console)
 
 
@@ -137,17 +135,12 @@ class _DrawVideo:
         pose = self.source.read_poses(clip_id)
         num_frames = min(self.config.num_frames or pose.num_frames, pose.num_frames)
         self._write_poses(clip_id, pose, num_frames)
-        video = self._video(clip_id)
+        video = self.video(clip_id)
         make_folder(video.parent)
-        write_mp4(video, self._frames(pose, num_frames), FPS, _CRF)
+        frames = map(drawn_film(pose, self.config.seed).frame, range(num_frames))
+        write_mp4(video, frames, FPS, _CRF)
 
-    def is_done(self, clip_id: str) -> bool:
-        return self._video(clip_id).is_file()
-
-    def _frames(self, pose: PoseClip, num_frames: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        return map(drawn_film(pose, self.config.seed).frame, range(num_frames))
-
-    def _video(self, clip_id: str) -> Path:
+    def video(self, clip_id: str) -> Path:
         name = self.source.pose_file(clip_id).stem
         return self.out / clip_id.split("_")[0] / "Videos" / f"{name}.mp4"
 
