@@ -21,16 +21,21 @@ from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError
 from posecast.records.weights import read_tensors
 from posecast.store.reading import ClipSelection, Store
-from posecast.training import image
+from posecast.training import image, image_steps
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
-    discriminator_step,
-    generator_step,
     train_image,
     train_iteration,
 )
-from posecast.training.image_steps import FeatureNetworks, Gate, ImagePairTensors, image_tensors
+from posecast.training.image_steps import (
+    FeatureNetworks,
+    Gate,
+    ImagePairTensors,
+    discriminator_step,
+    generator_step,
+    image_tensors,
+)
 from posecast.training.progress import DivergedError
 from posecast.windows import ImagePairSampler
 
@@ -141,7 +146,7 @@ def test_a_signal_saves_first(store_path: Path, tmp_path: Path, monkeypatch) -> 
 def test_nan_stops_and_keeps_the_last_checkpoint(
     store_path: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    tensors = image.image_tensors
+    tensors = image_steps.image_tensors
     calls = iter(range(100))
 
     def poisoned(batch, *rest):
@@ -150,7 +155,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(
             pairs.source[0, 0, 0, 0] = math.nan
         return pairs
 
-    monkeypatch.setattr(image, "image_tensors", poisoned)
+    monkeypatch.setattr(image_steps, "image_tensors", poisoned)
     with pytest.raises(DivergedError, match=r"step 3 is not a finite number.*number 2"):
         train_image(TINY, store_path, tmp_path / "run")
     state = Run.open(tmp_path / "run").load_checkpoint()

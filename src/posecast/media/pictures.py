@@ -121,10 +121,8 @@ def add_border(
     image: UInt8[np.ndarray, "h w 3"], colour: Colour, width: int = 3
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Frame the picture outside, so that nothing of it is hidden: each side grows by 2 * width."""
-    height, length = image.shape[:2]
-    framed = plain((height + 2 * width, length + 2 * width), colour)
-    framed[width : width + height, width : width + length] = image
-    return framed
+    sides = (width, width, width, width)
+    return cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=colour)
 
 
 @cache

@@ -231,13 +231,9 @@ def _check_torchvision(state: Mapping[str, Tensor]) -> None:
 def _read_pickled_npy(file: IO[bytes]) -> dict[str, Any]:
     """The dict inside an .npy file that holds one pickled Python object."""
     version = np.lib.format.read_magic(file)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
+    if version != (1, 0):
         raise PosecastError(f"unknown npy version {version}")
-    shape, _, dtype = read_header(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if shape != () or not dtype.hasobject:
         raise PosecastError(f"it holds an array of shape {shape}, {dtype}, not a dict of layers")
     # The file was written by Python 2, whose strings hold the array bytes.

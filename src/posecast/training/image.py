@@ -5,6 +5,7 @@ the batch anew, the discriminator learns from that, and its losses after all thi
 in the next iteration (`next_gate`).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,8 @@ def train_image(
     held_out = []
     if clips.validation:
         pairs = pair_batches(config, store, clips.validation, fabric, seed=0)
-        held_out = [pairs(number) for number in range(config.num_validation_batches)]
+        num_batches = math.ceil(config.validation_pairs / config.fit.batch_size)
+        held_out = [pairs(number) for number in range(num_batches)]
 
     def score(generator: nn.Module, device: torch.device) -> dict[str, float]:
         shown = [batch.to(device) for batch in held_out]

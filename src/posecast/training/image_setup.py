@@ -95,11 +95,6 @@ class ImageTrainingConfig(FrameTrainingConfig):
             self.feature_weight, self.pose_feature_weight, self.adversarial_weight
         )
 
-    @property
-    def num_validation_batches(self) -> int:
-        """Batches that hold the pairs of a validation."""
-        return -(-self.validation_pairs // self.fit.batch_size)
-
 
 def load_feature_networks(config: ImageTrainingConfig) -> FeatureNetworks:
     """The networks whose loss has a weight above 0.
