@@ -58,7 +58,7 @@ _SPELLINGS = {action.replace("_", ""): action for action in ACTIONS} | {
     "walkingdog": "walk_dog",
     "walkingtogether": "walk_together",
 }
-_CAMERA_HW = dict.fromkeys(("54138969", "60457274"), (1002, 1000))
+_CAMERA_HW: dict[str, tuple[int, int]] = dict.fromkeys(("54138969", "60457274"), (1002, 1000))
 _CAMERA_HW |= dict.fromkeys(("55011271", "58860488"), (1000, 1000))
 """Height and width of each camera's pictures, for clips without video."""
 _MOST_APART = 50

@@ -95,7 +95,7 @@ for _side in ("left", "right"):
         (f"{_side}_foot_index",),
     )
 
-_ALIASES = dict.fromkeys(("mid_hip", "hips", "root"), "pelvis")
+_ALIASES: dict[str, str] = dict.fromkeys(("mid_hip", "hips", "root"), "pelvis")
 _ALIASES |= {"thorax": "neck", "top_head": "head_top"}
 _SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
 _PARTS = "shoulder|elbow|wrist|hip|knee|ankle|eye|ear|foot|heel|hand|thumb"

@@ -147,9 +147,11 @@ class Update(Protocol):
 
     def __call__(self, batch: Any) -> processes.Metrics:
         """Learn from this process's share; metrics, means over all processes."""
+        ...
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes: nested dicts of tensors and plain values."""
+        ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
@@ -136,7 +136,7 @@ def pair_batches(
 
 def check_store(config: ImageTrainingConfig, store: Store) -> None:
     """PosecastError where the networks do not read what the store holds."""
-    expected = {"skeleton": (config.skeleton, store.info.skeleton)}
+    expected: dict[str, Any] = {"skeleton": (config.skeleton, store.info.skeleton)}
     for name in ("generator", "discriminator"):
         asked, maps = getattr(config, name), store.skeleton.num_heatmaps
         expected[f"{name}.num_heatmaps"] = (asked.num_heatmaps, maps)
