@@ -30,8 +30,8 @@ from posecast.training.estimator import (
 from posecast.training.estimator_data import (
     Draws,
     EstimatorBatch,
-    EstimatorBatches,
     FrameAugmentation,
+    estimator_batches,
     vary,
 )
 from posecast.training.progress import DivergedError
@@ -264,7 +264,7 @@ def test_batches_are_functions_of_the_step_and_processes_share_them(store_path):
     clips = store.select(ClipSelection())
 
     def batch(rank=0, num_ranks=1, step=3):
-        data = EstimatorBatches(store, clips, 8, 5, rank, num_ranks)
+        data = estimator_batches(store, clips, 8, 5, rank, num_ranks)
         return data(step).vary(FrameAugmentation(), PENN_ACTION)
 
     whole = batch()

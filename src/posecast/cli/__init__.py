@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from posecast import __version__
 from posecast.errors import PosecastError, did_you_mean
@@ -27,74 +26,53 @@ Run = Callable[[list[str], str], int]
 """A command: its arguments and the name it was called by -> exit status."""
 
 
-class Command(NamedTuple):
-    """Where a command is, and what it does in a few words."""
-
-    target: str
-    """module:function, of this package."""
-    summary: str
-
-
 COMMANDS = {
-    "demo": Command("demo:demo", "a real person forecast, then the whole chain on drawn people"),
-    "synthesize": Command(
-        "prepare:synthesize", "draw the built-in data set: people in motion, labelled"
+    "demo": ("demo:demo", "a real person forecast, then the whole chain on drawn people"),
+    "synthesize": ("prepare:synthesize", "draw the built-in data set: people in motion, labelled"),
+    "synthesize human36m": (
+        "prepare:synthesize_human36m",
+        "draw the videos of Human3.6M from its poses",
     ),
-    "synthesize human36m": Command(
-        "prepare:synthesize_human36m", "draw the videos of Human3.6M from its poses"
+    "prepare penn-action": (
+        "prepare:prepare_penn_action",
+        "Penn Action -> a store that training reads",
     ),
-    "prepare penn-action": Command(
-        "prepare:prepare_penn_action", "Penn Action -> a store that training reads"
+    "prepare human36m": ("prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"),
+    "prepare videos": ("prepare:prepare_videos", "a folder of your own videos -> a store"),
+    "train pose": ("train:train", "learn how poses go on (seen poses -> future poses)"),
+    "train motion": ("train:train", "the same from all that was seen, own past and neighbours"),
+    "train image": ("train:train", "learn to draw a pose (seen frame + pose -> frame)"),
+    "train carrying": ("train:train", "learn to carry a person along (own videos, by groups)"),
+    "train estimator": ("train:train", "learn to find joints (frame -> pose)"),
+    "train pose-action": ("train:train", "learn to name the action of poses (a judge)"),
+    "train flow-action": ("train:train", "learn to name the action of frames (a judge)"),
+    "train conv-lstm": ("train:train", "learn to forecast frames without poses (a baseline)"),
+    "models": ("models:models", "the trained networks that come with posecast"),
+    "models pull": ("hub:pull", "fetch a model from the Hugging Face hub"),
+    "models push": ("hub:push", "give weights to the Hugging Face hub"),
+    "estimate": ("predict:estimate", "find poses in a store's frames, beside its labels"),
+    "forecast": ("forecast:forecast", "forecast videos of your own, in one command"),
+    "forecast-poses": (
+        "forecast_poses:forecast_poses",
+        "forecast keypoints of another program, without pixels",
     ),
-    "prepare human36m": Command(
-        "prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"
-    ),
-    "prepare videos": Command("prepare:prepare_videos", "a folder of your own videos -> a store"),
-    "train pose": Command("train:train", "learn how poses go on (seen poses -> future poses)"),
-    "train motion": Command(
-        "train:train", "the same from all that was seen, own past and neighbours"
-    ),
-    "train image": Command("train:train", "learn to draw a pose (seen frame + pose -> frame)"),
-    "train carrying": Command(
-        "train:train", "learn to carry a person along (own videos, by groups)"
-    ),
-    "train estimator": Command("train:train", "learn to find joints (frame -> pose)"),
-    "train pose-action": Command("train:train", "learn to name the action of poses (a judge)"),
-    "train flow-action": Command("train:train", "learn to name the action of frames (a judge)"),
-    "train conv-lstm": Command(
-        "train:train", "learn to forecast frames without poses (a baseline)"
-    ),
-    "models": Command("models:models", "the trained networks that come with posecast"),
-    "models pull": Command("hub:pull", "fetch a model from the Hugging Face hub"),
-    "models push": Command("hub:push", "give weights to the Hugging Face hub"),
-    "estimate": Command("predict:estimate", "find poses in a store's frames, beside its labels"),
-    "forecast": Command("forecast:forecast", "forecast videos of your own, in one command"),
-    "forecast-poses": Command(
-        "forecast_poses:forecast_poses", "forecast keypoints of another program, without pixels"
-    ),
-    "app": Command("app:app", "the same in a browser: drop a video, look, download"),
-    "predict": Command("predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
-    "evaluate": Command(
-        "evaluate:evaluate_store", "forecasts and baselines against the truth, a table"
-    ),
-    "report": Command("evaluate:report", "tables of evaluations -> a page with curves and clips"),
-    "study make": Command(
-        "study:make", "evaluations -> a page on which people choose between forecasts"
-    ),
-    "study read": Command("study:read", "what people chose, and how far they agree"),
-    "export onnx": Command(
-        "export:export_as_onnx", "the networks as ONNX files, for other programs"
-    ),
-    "benchmark penn-pose": Command("evaluate:penn_pose", "the published pose forecasting protocol"),
-    "doctor": Command("doctor:doctor", "what works here, for bug reports"),
-    "completion": Command(
-        "completion:completion", "a script that completes commands in your shell"
-    ),
-    "import-2017": Command("weights:import_weights", "make a run of a network of the 2017 code"),
-    "import-poses-2017": Command(
-        "weights:import_poses", "add the 2017 authors' pose estimates to a store"
+    "app": ("app:app", "the same in a browser: drop a video, look, download"),
+    "predict": ("predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
+    "evaluate": ("evaluate:evaluate_store", "forecasts and baselines against the truth, a table"),
+    "report": ("evaluate:report", "tables of evaluations -> a page with curves and clips"),
+    "study make": ("study:make", "evaluations -> a page on which people choose between forecasts"),
+    "study read": ("study:read", "what people chose, and how far they agree"),
+    "export onnx": ("export:export_as_onnx", "the networks as ONNX files, for other programs"),
+    "benchmark penn-pose": ("evaluate:penn_pose", "the published pose forecasting protocol"),
+    "doctor": ("doctor:doctor", "what works here, for bug reports"),
+    "completion": ("completion:completion", "a script that completes commands in your shell"),
+    "import-2017": ("weights:import_weights", "make a run of a network of the 2017 code"),
+    "import-poses-2017": (
+        "weights:import_poses",
+        "add the 2017 authors' pose estimates to a store",
     ),
 }
+"""Command -> the function that runs it, as module:name, and what it does in a few words."""
 
 _ABOUT = """\
 Forecast video of people: from a few seen frames to the next seconds, by way of
@@ -158,7 +136,7 @@ def _run(words: list[str]) -> int:
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
-            return load_command(COMMANDS[name])(words[length:], f"posecast {name}")
+            return load_command(name)(words[length:], f"posecast {name}")
     return _group(words)
 
 
@@ -174,14 +152,14 @@ def _group(words: list[str]) -> int:
     raise PosecastError(f"unknown command {wanted!r}{hint} Known: {', '.join(known)}")
 
 
-def load_command(command: Command) -> Run:
+def load_command(name: str) -> Run:
     """Import what runs a command."""
-    module, function = command.target.split(":")
+    module, function = COMMANDS[name][0].split(":")
     return getattr(importlib.import_module(f"{__name__}.{module}"), function)
 
 
-def _overview(commands: dict[str, Command], program: str) -> str:
+def _overview(commands: dict[str, tuple[str, str]], program: str) -> str:
     width = max(len(name) for name in commands)
-    rows = [f"  {name.ljust(width)}  {row.summary}" for name, row in commands.items()]
+    rows = [f"  {name.ljust(width)}  {summary}" for name, (_, summary) in commands.items()]
     usage = f"usage: {program} COMMAND ...   (posecast {__version__})\n"
     return "\n".join([usage, _ABOUT, *rows, "", EXAMPLES])

@@ -68,7 +68,7 @@ def _command(name: str) -> Any:
 
 def _flags(name: str) -> Any:
     """The dataclass of a command, or one for each of its presets."""
-    run, program = load_command(COMMANDS[name]), f"posecast {name}"
+    run, program = load_command(name), f"posecast {name}"
     what = what_is_parsed(run, [], program)
     if isinstance(what, type):
         return what

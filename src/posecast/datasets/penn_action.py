@@ -130,7 +130,12 @@ class PennAction:
 
 def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
     """The variables of a label file, numbers as float64, all of them checked for shape."""
-    raw = _load(path, clip_id)
+    try:
+        raw = read_matlab(path)
+    except FileNotFoundError:
+        raise ClipError(clip_id, f"there is no label file {path}") from None
+    except (OSError, MatlabError) as error:
+        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
     missing = [name for name in _VARIABLES if name not in raw]
     _check(not missing, clip_id, f"{path} lacks {', '.join(missing)}; fetch the file again")
     values: dict[str, Any] = {
@@ -148,15 +153,6 @@ def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
     values["bbox"] = _with_last_box(values["bbox"], len(values["x"]))
     _check_shapes(values, path, clip_id)
     return values
-
-
-def _load(path: Path, clip_id: str) -> dict[str, Any]:
-    try:
-        return read_matlab(path)
-    except FileNotFoundError:
-        raise ClipError(clip_id, f"there is no label file {path}") from None
-    except (OSError, MatlabError) as error:
-        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
 
 
 def _numbers(value: Any, what: str, clip_id: str) -> Float[np.ndarray, "..."]:

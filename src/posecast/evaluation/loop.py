@@ -96,12 +96,15 @@ def evaluate(
     guard.check_test_clips(clips, config.final)
     trained_on = guard.check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
+    names = [method.name for method in methods]
     uses, table = {}, None
     if share.is_first:
         facts = _facts(methods, store, config, networks, trained_on)
         open_record(out_path, facts | {"without_record": guard.runs_without_record(runs)}, command)
         if any(clip.split == "test" for clip in clips):
-            uses = record_test_use(guard.own_runs(runs), _use(methods, clips, out_path))
+            use: dict[str, Any] = {"out": str(out_path.resolve()), "methods": names}
+            use |= {"num_clips": len(clips), "git_commit": code_versions()["git_commit"]}
+            uses = record_test_use(guard.own_runs(runs), use)
         table = TableWriter(out_path / "rows.csv")
         table.absorb_broken(_part_tables(out_path))
     done = share.gather(table.done if table else set())[0]
@@ -121,7 +124,7 @@ def evaluate(
             raise PosecastError(
                 f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
             )
-        table.write(ALL_CLIPS, "", judges.of_all_clips([method.name for method in methods], jobs))
+        table.write(ALL_CLIPS, "", judges.of_all_clips(names, jobs))
         write_examples(methods, store, jobs, out_path, config)
         close_record(out_path, left_out, uses)
         unknown = tuple(guard.runs_without_record(runs))
@@ -175,15 +178,6 @@ def _facts(
         "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
         "metric_networks": networks.facts,
         "trained_on": trained_on,
-    }
-
-
-def _use(methods: Sequence[Method], clips: Sequence[StoredClip], out_path: Path) -> dict[str, Any]:
-    return {
-        "out": str(out_path.resolve()),
-        "methods": [method.name for method in methods],
-        "num_clips": len(clips),
-        "git_commit": code_versions()["git_commit"],
     }
 
 

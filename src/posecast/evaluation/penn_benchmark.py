@@ -261,9 +261,13 @@ def run_penn_pose_benchmark(
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
         uses = record_test_use(guard.own_runs(config.pose_run), facts)
     rows, num_joints = [], ()
+    draws = bootstrap(len(store.clips), config.num_draws, config.seed)
     for name, predictor in predictors.items():
         hits, counts = penn_pose_scores(predictor, store.clips, config.protocol, name)
-        rows.append(_row(name, hits, counts, config))
+        pck = percent(hits.sum(axis=0), counts.sum(axis=0))
+        drawn = percent(draws @ hits, draws @ counts)
+        numbers = (pck, *np.percentile(drawn, [2.5, 97.5], axis=0))
+        rows.append(BenchmarkRow(name, *(tuple(each.tolist()) for each in numbers)))
         num_joints = tuple(counts.sum(axis=0).tolist())
     unknown = tuple(guard.runs_without_record(config.pose_run))
     asked = (config.protocol.variant, config.protocol.seen)
@@ -272,16 +276,3 @@ def run_penn_pose_benchmark(
         facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
         write_json(config.out, facts)
     return table
-
-
-def _row(
-    name: str,
-    hits: Float[np.ndarray, "c k"],
-    counts: Int[np.ndarray, "c k"],
-    config: PennPoseBenchmark,
-) -> BenchmarkRow:
-    draws = bootstrap(len(hits), config.num_draws, config.seed)
-    drawn = percent(draws @ hits, draws @ counts)
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    pck = percent(hits.sum(axis=0), counts.sum(axis=0))
-    return BenchmarkRow(name, *(tuple(row.tolist()) for row in (pck, low, high)))

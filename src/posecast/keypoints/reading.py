@@ -168,17 +168,13 @@ def _read(path: Path, kind: Format) -> tuple[str, Detections]:
             )
         return "openpose", formats.read_openpose(path)
     if kind in ("csv", "deeplabcut") or (kind == "auto" and path.suffix.lower() in _TABLES):
-        return _read_csv(path)
+        rows = read_rows(path)
+        if is_deeplabcut(rows):
+            return "deeplabcut", read_deeplabcut(rows, str(path))
+        return "csv", read_table(rows, str(path))
     if kind == "trc" or (kind == "auto" and path.suffix.lower() == ".trc"):
         return "trc", read_trc(read_text(path), str(path))
     return _read_json(path, kind)
-
-
-def _read_csv(path: Path) -> tuple[str, Detections]:
-    rows = read_rows(path)
-    if is_deeplabcut(rows):
-        return "deeplabcut", read_deeplabcut(rows, str(path))
-    return "csv", read_table(rows, str(path))
 
 
 def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:

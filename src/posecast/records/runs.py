@@ -98,17 +98,13 @@ class Run:
         numbers = {name: float(value) for name, value in metrics.items()}
         written = {name: v if math.isfinite(v) else str(v) for name, v in numbers.items()}
         append_line(self.path / "metrics.jsonl", json.dumps({"step": step, **written}))
-        writer = self._open_tensorboard()
-        for name, value in numbers.items():
-            writer.add_scalar(name, value, step)
-
-    def _open_tensorboard(self) -> "SummaryWriter":
         if self._tensorboard is None:
             from torch.utils.tensorboard.writer import SummaryWriter  # slow to import
 
             folder = str(self.path / "tensorboard")
             self._tensorboard = SummaryWriter(folder, purge_step=self._resumed_step + 1)
-        return self._tensorboard
+        for name, value in numbers.items():
+            self._tensorboard.add_scalar(name, value, step)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl, oldest first; a half-written last one is left out."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -185,39 +185,25 @@ def _pose_stretches(
 ) -> Labelled:
     """Varied stretches of clips: joints as shares of the crop, and visibility, which is False past
     a clip's end."""
-    fit, length = config.fit, config.num_frames
+    fit = config.fit
     rng = np.random.default_rng((fit.seed, number))
-    joints = np.zeros((fit.batch_size, length, skeleton.num_joints, 2), np.float32)
+    joints = np.zeros((fit.batch_size, config.num_frames, skeleton.num_joints, 2), np.float32)
     visible = np.zeros(joints.shape[:3], bool)
     labels = np.zeros(fit.batch_size, np.int64)
     for row, place in enumerate(rng.integers(0, len(clips), fit.batch_size)):
-        part = _stretch(clips[place].num_frames, length, rng)
-        shown, seen = _varied_poses(clips[place], part, config, skeleton, rng)
-        joints[row, : len(shown)], visible[row, : len(seen)] = shown, seen
-        labels[row] = actions.index(clips[place].action)
+        clip = clips[place]
+        longest = min(config.num_frames, clip.num_frames)
+        length = int(rng.integers(max(1, longest // 2), longest + 1))
+        start = int(rng.integers(0, clip.num_frames - length + 1))
+        part = slice(start, start + length)
+        shown, seen = clip.joints_crop[part].astype(np.float32), clip.visible[part]
+        if rng.random() < 0.5:
+            shown, seen = mirror_joints(shown, seen, skeleton)
+        joints[row, :length] = shown + config.noise * rng.standard_normal(shown.shape, np.float32)
+        visible[row, :length] = seen & (rng.random(seen.shape) >= config.hidden_share)
+        labels[row] = actions.index(clip.action)
     *inputs, target = (torch.from_numpy(each[share]) for each in (joints, visible, labels))
     return Labelled(tuple(inputs), target)
-
-
-def _stretch(num_frames: int, longest: int, rng: np.random.Generator) -> slice:
-    longest = min(longest, num_frames)
-    length = int(rng.integers(max(1, longest // 2), longest + 1))
-    start = int(rng.integers(0, num_frames - length + 1))
-    return slice(start, start + length)
-
-
-def _varied_poses(
-    clip: StoredClip,
-    part: slice,
-    config: PoseActionTrainingConfig,
-    skeleton: Skeleton,
-    rng: np.random.Generator,
-) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    joints, visible = clip.joints_crop[part].astype(np.float32), clip.visible[part]
-    if rng.random() < 0.5:
-        joints, visible = mirror_joints(joints, visible, skeleton)
-    joints = joints + config.noise * rng.standard_normal(joints.shape, np.float32)
-    return joints, visible & (rng.random(visible.shape) >= config.hidden_share)
 
 
 def _flow_stretches(

@@ -68,10 +68,14 @@ def train_estimator(
     beginning.check_store_skeleton(store, config.skeleton)
     beginning.check_store_size(store, config.model.size)
     clips = beginning.choose_clips(config, store)
-    validation = _validation(config, store, clips) if clips.validation else None
+    validation = None
+    if clips.validation:
+        held_out = EstimatorValidation.of(store, clips.validation, config.validation_frames)
+        mean_pose = held_out.score_mean_pose(clips.train)
+        validation = Validation(held_out.score, "validation_pck_0.1", reference=mean_pose)
     fabric = config.run_on.launch()
     share = (config.fit.batch_size, config.fit.seed, fabric.global_rank, fabric.world_size)
-    batches = estimator_data.EstimatorBatches(store, clips.train, *share)
+    batches = estimator_data.estimator_batches(store, clips.train, *share)
 
     def step(
         network: nn.Module, frames: estimator_data.FramesToVary
@@ -101,14 +105,6 @@ def estimator_step(
     ).mean(dim=(1, 2, 3, 4))
     value = losses.mean()
     return value, {"loss": value.detach(), "last_stack_loss": losses[-1].detach()}
-
-
-def _validation(
-    config: EstimatorTrainingConfig, store: Store, clips: beginning.ChosenClips
-) -> Validation:
-    validation = EstimatorValidation.of(store, clips.validation, config.validation_frames)
-    mean_pose = validation.score_mean_pose(clips.train)
-    return Validation(validation.score, "validation_pck_0.1", reference=mean_pose)
 
 
 _BATCH = 32

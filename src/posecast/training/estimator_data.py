@@ -5,7 +5,7 @@ A batch is a pure function of (seed, step): the frames are the two of each pair 
 rows of the whole batch's draws.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,29 +62,24 @@ class EstimatorBatch:
     visible: Bool[Tensor, "b j"]
 
 
-class EstimatorBatches:
-    """This process's share of batches; a batch of n frames holds n / 2 clips."""
+def estimator_batches(
+    store: Store,
+    clips: Sequence[StoredClip],
+    batch_size: int,
+    seed: int,
+    rank: int = 0,
+    num_ranks: int = 1,
+) -> "Callable[[int], FramesToVary]":
+    """This process's share of batches, by number, on the CPU; one of n frames holds n / 2 clips."""
+    num_pairs, share = batch_size // 2, slice(rank, None, num_ranks)
+    pairs = ImagePairSampler(store, clips, ImagePairs(), num_pairs, rank, num_ranks)
 
-    def __init__(
-        self,
-        store: Store,
-        clips: Sequence[StoredClip],
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
-    ) -> None:
-        self._num_pairs = batch_size // 2
-        self._share = slice(rank, None, num_ranks)
-        self._seed = seed
-        self._pairs = ImagePairSampler(store, clips, ImagePairs(), self._num_pairs, rank, num_ranks)
-
-    def __call__(self, number: int) -> "FramesToVary":
-        """Batch number `number`, on the CPU."""
-        rng = np.random.default_rng((self._seed, _VARIATION, number))
+    def batch(number: int) -> FramesToVary:
+        rng = np.random.default_rng((seed, _VARIATION, number))
         # Drawn for whole pairs, so that processes can share them, then in the order of the frames.
-        draws = Draws.of(rng, self._num_pairs, self._share)
-        return FramesToVary(self._pairs.batch(self._seed, number), draws)
+        return FramesToVary(pairs.batch(seed, number), Draws.of(rng, num_pairs, share))
+
+    return batch
 
 
 class FramesToVary(NamedTuple):
@@ -95,17 +90,14 @@ class FramesToVary(NamedTuple):
 
     def vary(self, config: FrameAugmentation, skeleton: Skeleton) -> EstimatorBatch:
         """In full precision; a joint that was moved out of the picture is invisible."""
-        with torch.autocast(self.pairs.source_images.device.type, enabled=False):
-            return vary(both_frames(self.pairs), self.draws, config, skeleton)
-
-
-def both_frames(pairs: ImageBatch) -> EstimatorBatch:
-    """The (last) sources, then the targets, as pictures for networks."""
-    return EstimatorBatch(
-        to_network(torch.cat([pairs.source_images[:, -1], pairs.target_images])),
-        torch.cat([pairs.source_joints_crop[:, -1], pairs.target_joints_crop]),
-        torch.cat([pairs.source_visible[:, -1], pairs.target_visible]),
-    )
+        pairs = self.pairs
+        with torch.autocast(pairs.source_images.device.type, enabled=False):
+            frames = EstimatorBatch(  # the (last) sources, then the targets
+                to_network(torch.cat([pairs.source_images[:, -1], pairs.target_images])),
+                torch.cat([pairs.source_joints_crop[:, -1], pairs.target_joints_crop]),
+                torch.cat([pairs.source_visible[:, -1], pairs.target_visible]),
+            )
+            return vary(frames, self.draws, config, skeleton)
 
 
 @dataclass(frozen=True)
@@ -163,18 +155,11 @@ def _placement(
     cos, sin = scale * angle.cos(), scale * angle.sin()
     side = 1 - 2 * mirrored.to(scale.dtype)
     matrices = torch.stack([side * cos, -sin, side * sin, cos], dim=-1).view(-1, 2, 2)
-    half, middle = _windows(draws, config)
-    return matrices / half[..., None], (2 * config.shift * draws.shift - middle) / half
-
-
-def _windows(
-    draws: Draws, config: FrameAugmentation
-) -> tuple[Float[Tensor, "b 1"], Float[Tensor, "b 2"]]:
-    """Half the side and the middle of what is shown, in [-1, 1]: half to an eighth of the picture
-    where only a window is."""
+    # Half the side and the middle of what is shown: half to an eighth of the picture in a window.
     is_window = draws.window[:, :1] < config.window
     half = torch.where(is_window, 0.5 * 0.25 ** draws.window[:, 1:2], 1.0)
-    return half, (2 * draws.window[:, 2:] - 1) * (1 - half)
+    middle = (2 * draws.window[:, 2:] - 1) * (1 - half)
+    return matrices / half[..., None], (2 * config.shift * draws.shift - middle) / half
 
 
 def _move(

@@ -82,7 +82,12 @@ def train_pose(
     store = Store.open(store_path)
     beginning.check_store_skeleton(store, config.skeleton)
     clips = beginning.choose_clips(config, store)
-    validation = _validation(config, clips.validation) if clips.validation else None
+    validation = None
+    if clips.validation:
+        windows = (config.windows, config.validation_future, config.validation_windows)
+        held_out = PoseValidation.of(clips.validation, *windows)
+        last_pose = {f"last_pose_{k}": value for k, value in held_out.score_last_pose().items()}
+        validation = Validation(held_out.score, "validation_ratio", True, last_pose)
     fabric = config.run_on.launch()
     batches = PoseBatches.of(config, store, clips.train, fabric)
     poses = map_tensors(lambda each: each.to(fabric.device), batches.sampler.poses)
@@ -105,13 +110,6 @@ def pose_step(
     term = masked_pose_loss if loss == "squared" else joint_distance_loss
     value = term(predicted, future, shown)
     return value, {"loss": value.detach()}
-
-
-def _validation(config: PoseTrainingConfig, clips: list[StoredClip]) -> Validation:
-    windows = (config.windows, config.validation_future, config.validation_windows)
-    validation = PoseValidation.of(clips, *windows)
-    last_pose = {f"last_pose_{k}": value for k, value in validation.score_last_pose().items()}
-    return Validation(validation.score, "validation_ratio", lowest=True, reference=last_pose)
 
 
 class DrawnWindows(NamedTuple):
