@@ -221,9 +221,8 @@ def _clipped(x1: int, y1: int, x2: int, y2: int, image_hw: tuple[int, int]) -> C
 
 def _moved_inside(start: int, side: int, length: int) -> int:
     """Where a stretch of `side` starts so that least of it is outside [0, length]."""
-    if side > length:
-        return min(max(start, length - side), 0)
-    return min(max(start, 0), length - side)
+    low, high = sorted((0, length - side))
+    return min(max(start, low), high)
 
 
 def _finite(values: np.ndarray, name: str) -> np.ndarray:

@@ -67,6 +67,6 @@ def test_the_last_clip_of_a_broken_table_is_not_absorbed(tmp_path: Path) -> None
     part = tmp_path / "part-0.csv"
     _table(part, "a", "b")
     part.write_text(part.read_text()[:-5])
-    table.absorb_broken([part])
+    table.absorb([part], broken=True)
     assert [row.clip for row in read_table(tmp_path / "rows.csv")] == ["a", "a"]
     assert table.done == {"a"}

@@ -121,7 +121,12 @@ class Human36M:
         """
         files = self._find(clip_id)
         action, camera = _parse_name(files, clip_id)
-        joints = _read_joints(self.pose_file(clip_id), clip_id)
+        path = self.pose_file(clip_id)
+        try:
+            joints = read_pose_file(path)
+        except PoseFileError as error:
+            problem = f"cannot read {path}: {error}; fetch the file again"
+            raise ClipError(clip_id, problem) from error
         video = self._probe(files, clip_id)
         num_frames, note = _common_length(len(joints), video, clip_id)
         boxes = _boxes(joints[:num_frames], self.every)
@@ -254,13 +259,6 @@ def _parse_name(files: _Files, clip_id: str) -> tuple[str, str]:
             f"'Walking 1.54138969' of one of the actions {', '.join(ACTIONS)}; rename or remove it",
         )
     return action, match["camera"]
-
-
-def _read_joints(path: Path, clip_id: str) -> Float[np.ndarray, "t j 2"]:
-    try:
-        return read_pose_file(path)
-    except PoseFileError as error:
-        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
 
 
 def _boxes(joints: Float[np.ndarray, "t j 2"], every: int) -> Float[np.ndarray, "k 4"]:

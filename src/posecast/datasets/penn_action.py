@@ -150,7 +150,10 @@ def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
         f"{path}: train is {train}, expected 1 (training clip) or -1 (test clip)",
     )
     values["split"] = _SPLITS[int(train[0])]
-    values["bbox"] = _with_last_box(values["bbox"], len(values["x"]))
+    boxes = values["bbox"]
+    # Two published clips (1154, 1865) lack the last frame's box: the one before stands in.
+    if len(boxes) and len(boxes) == len(values["x"]) - 1:
+        values["bbox"] = np.concatenate([boxes, boxes[-1:]])
     _check_shapes(values, path, clip_id)
     return values
 
@@ -162,13 +165,6 @@ def _numbers(value: Any, what: str, clip_id: str) -> Float[np.ndarray, "..."]:
     array = array.astype(np.float64)
     _check(bool(np.isfinite(array).all()), clip_id, f"{what} holds NaN or infinite values")
     return array
-
-
-def _with_last_box(boxes: np.ndarray, num_frames: int) -> np.ndarray:
-    """Two published clips (1154, 1865) lack the last frame's box: the one before stands in."""
-    if len(boxes) and len(boxes) == num_frames - 1:
-        return np.concatenate([boxes, boxes[-1:]])
-    return boxes
 
 
 def _check_shapes(values: dict[str, Any], path: Path, clip_id: str) -> None:

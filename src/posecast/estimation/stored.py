@@ -6,7 +6,7 @@ STORE/estimates.json   which run and settings made them
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,18 +142,12 @@ def estimate_store(
     trained, _ = learned_from(data, store)
     groups = _score(scored, estimates, store, trained)
     counts = len(estimates), len(others), len(clips) - len(scored)
-    nobody = _if_nobody(estimates, estimator)
+    nobody = ""
+    if not any(seen.any() for _, seen in estimates.values()):
+        doubt = doubt_of_pixels(estimator).replace("--", "--estimator.")
+        nobody = "NOBODY was found: not one joint is as sure as --estimator.min-confidence "
+        nobody += f"{least:g}{doubt}"
     return EstimationReport(*counts, groups, store.skeleton, nobody, uses)
-
-
-def _if_nobody(estimates: Mapping[str, Poses], estimator: JointFinder) -> str:
-    """A warning where not one joint is so sure that it counts as seen."""
-    if any(seen.any() for _, seen in estimates.values()):
-        return ""
-    return (
-        "NOBODY was found: not one joint is as sure as --estimator.min-confidence "
-        f"{estimator.min_confidence:g}{doubt_of_pixels(estimator).replace('--', '--estimator.')}"
-    )
 
 
 def _remember(

@@ -106,7 +106,7 @@ def evaluate(
             use |= {"num_clips": len(clips), "git_commit": code_versions()["git_commit"]}
             uses = record_test_use(guard.own_runs(runs), use)
         table = TableWriter(out_path / "rows.csv")
-        table.absorb_broken(_part_tables(out_path))
+        table.absorb(_part_tables(out_path), broken=True)
     done = share.gather(table.done if table else set())[0]
     todo = share.of([job for job in jobs if job.clip.clip_id not in done])
     judges = Judges(networks, out_path / "video_features")

@@ -59,7 +59,12 @@ class Method:
         cls, name: str, kind: Kind, runs: Sequence[Path], *, lively: bool = True, **parts: Any
     ) -> "Method":
         """One that was loaded from these; `parts` are fields by their names."""
-        origin: dict[str, Any] = {"runs": [_describe(run) for run in runs]}
+        learned = [(str(place_of(run)), facts_of(run)) for run in runs]
+        described = [
+            {"path": path, "kind": facts.kind, "weights_step": facts.step, "seed": facts.seed}
+            for path, facts in learned
+        ]
+        origin: dict[str, Any] = {"runs": described}
         origin |= {} if lively else {"lively": False}  # not one evaluation with lively forecasts
         return cls(name, kind, **parts, runs=tuple(runs), origin=origin)
 
@@ -131,16 +136,6 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
-
-
-def _describe(run: Path) -> dict[str, Any]:
-    facts = facts_of(run)
-    return {
-        "path": str(place_of(run)),
-        "kind": facts.kind,
-        "weights_step": facts.step,
-        "seed": facts.seed,
-    }
 
 
 def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int) -> dict[str, str]:

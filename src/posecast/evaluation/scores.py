@@ -91,7 +91,8 @@ def curves_of_samples(
         for number, curves in enumerate(futures, start=1)
         for curve in curves
     ]
-    means = [_mean(next(c for c in curves if c.metric == judged_by)) for curves in futures]
+    judged = [next(c for c in curves if c.metric == judged_by) for curves in futures]
+    means = [(c.values * c.weights).sum() / max(c.weights.sum(), 1) for c in judged]
     best = int(np.argmax(means) if higher_is_better else np.argmin(means))
     shares = weights[: len(futures)] / weights[: len(futures)].sum()
     for curves in zip(*futures, strict=True):
@@ -100,10 +101,6 @@ def curves_of_samples(
             metric = f"{curves[0].metric} ({name} of {samples})"
             shown.append(replace(curves[0], metric=metric, values=values, sample=0))
     return shown
-
-
-def _mean(curve: Curve) -> float:
-    return float((curve.values * curve.weights).sum() / max(curve.weights.sum(), 1))
 
 
 def spread_curve(

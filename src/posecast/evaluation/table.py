@@ -99,12 +99,15 @@ class TableWriter:
         self._append(text.getvalue())
         self.done.add(clip_id)
 
-    def absorb(self, parts: Iterable[Path]) -> None:
-        """Move the clips of other whole tables here, and remove those; what is here is kept.
+    def absorb(self, parts: Iterable[Path], broken: bool = False) -> None:
+        """Move the clips of other tables here, and remove those; what is here is kept.
 
-        A kill in between loses and doubles nothing: a table is removed after it was copied.
+        Of tables that were `broken` off the last clip of each is left out. A kill in between loses
+        and doubles nothing: a table is removed after it was copied.
         """
         for part in parts:
+            if broken:
+                _keep_whole_clips(part)
             with reading(part), part.open(encoding="utf-8", newline="") as file:
                 next(file, None)
                 lines = [(next(csv.reader([line]))[0], line) for line in file]
@@ -112,13 +115,6 @@ class TableWriter:
             self._append("".join(line for _, line in new))
             self.done |= {clip for clip, _ in new}
             part.unlink()
-
-    def absorb_broken(self, parts: Iterable[Path]) -> None:
-        """The same for tables that were broken off: without the last clip of each."""
-        parts = list(parts)
-        for part in parts:
-            _keep_whole_clips(part)
-        self.absorb(parts)
 
     def _append(self, text: str) -> None:
         path = self._path

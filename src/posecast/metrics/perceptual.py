@@ -37,23 +37,15 @@ def lpips(
     for first in range(0, len(predicted), _FRAMES_PER_BATCH):
         part = slice(first, first + _FRAMES_PER_BATCH)
         pair = torch.cat([torch.from_numpy(predicted[part]), torch.from_numpy(true[part])])
-        scores.append(_distances(layers(to_network(pair)), weights))
+        parts = []
+        features = [each.cpu() for each in layers(to_network(pair))]
+        for values, weight in zip(features, weights, strict=True):
+            lengths = (_TINY + values.square().sum(dim=1, keepdim=True)).sqrt()
+            ours, theirs = (values / lengths).chunk(2)
+            weighted = torch.einsum("tchw,c->thw", (ours - theirs).square(), weight)
+            parts.append(weighted.mean(dim=(1, 2)))
+        scores.append(torch.stack(parts).sum(dim=0))
     return torch.cat(scores).double().numpy()
-
-
-def _distances(
-    layers: Sequence[Tensor], weights: Sequence[Float[Tensor, " _"]]
-) -> Float[Tensor, " t"]:
-    parts = []
-    for features, weight in zip(layers, weights, strict=True):
-        ours, theirs = _unit(features.cpu()).chunk(2)
-        weighted = torch.einsum("tchw,c->thw", (ours - theirs).square(), weight)
-        parts.append(weighted.mean(dim=(1, 2)))
-    return torch.stack(parts).sum(dim=0)
-
-
-def _unit(features: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
-    return features / (_TINY + features.square().sum(dim=1, keepdim=True)).sqrt()
 
 
 def load_lpips_weights() -> list[Float[Tensor, " _"]]:

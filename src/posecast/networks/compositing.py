@@ -72,7 +72,10 @@ class Compositor(nn.Module):
             hints = torch.cat([person, background, left, covered], dim=1)
         merged = self.merge(torch.cat([features, hints.to(features.dtype)], dim=1))
         layers = self.to_layers(functional.relu(merged)).to(source_image.dtype)
-        shares = _shares(layers[:, :2], covered)
+        # What is covered is limited below: a person wider than the heat maps can be learned.
+        strength = SHARPNESS * (covered.clamp(min=0.01) / BACKGROUND_STRENGTH).log()
+        logits = torch.cat([strength, torch.zeros_like(strength)], dim=1) + layers[:, :2]
+        shares = functional.pad(logits, (0, 0, 0, 0, 0, 1)).softmax(dim=1)
         drawn = layers[:, 2:].tanh()
         return shares[:, :1] * person + shares[:, 1:2] * drawn + shares[:, 2:] * background
 
@@ -123,19 +126,6 @@ def _flows(
     flows = torch.cat([person, extra[:, 2:]], dim=1)
     flows = functional.interpolate(flows, wanted.shape[-2:], mode="bilinear")
     return flows[:, :2], flows[:, 2:]
-
-
-def _shares(
-    learned: Float[Tensor, "n 2 h w"], covered: Float[Tensor, "n 1 h w"]
-) -> Float[Tensor, "n 3 h w"]:
-    """How much of person, drawing and background shows at each pixel; sums to 1.
-
-    `covered` is the strongest heat map. It is limited below, so that a person wider than the heat
-    maps can be learned.
-    """
-    person = SHARPNESS * (covered.clamp(min=0.01) / BACKGROUND_STRENGTH).log()
-    logits = torch.cat([person, torch.zeros_like(person)], dim=1) + learned
-    return functional.pad(logits, (0, 0, 0, 0, 0, 1)).softmax(dim=1)
 
 
 def warp(

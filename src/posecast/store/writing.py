@@ -17,7 +17,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -130,18 +130,16 @@ class StoreWriter:
             {clip.clip_id: (clip.joints_px, clip.visible) for clip in clips},
         )
         write_lines(self.path / "clips.jsonl", [clip_to_line(clip) for clip in clips])
-        self._remove_strays({clip.clip_id for clip in clips if clip.has_frames})
+        # Half-written frames of processes that were killed, frames of clips now left out.
+        shown = [clip.clip_id for clip in clips if clip.has_frames]
+        wanted = {files.frames_path(self.path, clip_id) for clip_id in shown}
+        for file in (self.path / "frames").glob("*"):
+            if file not in wanted:
+                file.unlink()
         self._describe(finished=True)
         self.finished = True
         shutil.rmtree(self.path / "pieces", ignore_errors=True)
         return clips
-
-    def _remove_strays(self, with_frames: set[str]) -> None:
-        """Half-written frames of processes that were killed, frames of clips now left out."""
-        wanted = {files.frames_path(self.path, clip_id).name for clip_id in with_frames}
-        for file in (self.path / "frames").glob("*"):
-            if file.name not in wanted:
-                file.unlink()
 
 
 def write_clip(
@@ -186,13 +184,11 @@ def hold_out_validation(clips: Sequence[StoredClip], share: float) -> list[Store
     for ids in groups.values():
         count = min(max(math.floor(share * len(ids) + 0.5), 1 if share > 0 else 0), len(ids) - 1)
         held.update(ids[len(ids) - count :])
-    return [dataclasses.replace(clip, split=_split(clip, held)) for clip in clips]
-
-
-def _split(clip: StoredClip, held: set[str]) -> Literal["train", "validation", "test"]:
-    if clip.official_split == "test":
-        return "test"
-    return "validation" if clip.clip_id in held else "train"
+    splits = dict.fromkeys(held, "validation")
+    return [
+        dataclasses.replace(clip, split=splits.get(clip.clip_id, clip.official_split))
+        for clip in clips
+    ]
 
 
 def _write_pictures(path: Path, clip: StoredClip, pictures: Iterable[np.ndarray]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -129,7 +129,11 @@ class EstimatorValidation:
     ) -> "EstimatorValidation":
         """About `num_frames` frames, as many of each clip, spread evenly over it."""
         each = max(num_frames // len(clips), 1)
-        chosen = [_middles(clip.num_frames, min(each, clip.num_frames)) for clip in clips]
+        counts = [min(each, clip.num_frames) for clip in clips]
+        chosen = [  # the middle of each of so many equal parts
+            ((np.arange(count) + 0.5) * clip.num_frames / count).astype(int)
+            for clip, count in zip(clips, counts, strict=True)
+        ]
         pairs = list(zip(clips, chosen, strict=True))
         return cls(
             tuple(clips),
@@ -180,11 +184,6 @@ class EstimatorValidation:
         means = totals[:-1] / max(totals[-1], 1)
         names = [*(f"pck_{share}" for share in PCK_THRESHOLDS), "distance"]
         return dict(zip(names, means.tolist(), strict=True))
-
-
-def _middles(length: int, parts: int) -> Int[np.ndarray, " parts"]:
-    """The middle of each of so many equal parts of 0 .. length - 1."""
-    return ((np.arange(parts) + 0.5) * length / parts).astype(int)
 
 
 @torch.no_grad()

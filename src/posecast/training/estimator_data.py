@@ -135,7 +135,11 @@ def vary(
     from outside repeats the border."""
     mirrored = draws.mirrored & config.mirror
     matrices, shifts = _placement(draws, config, mirrored)
-    images = _recolour(_move(batch.images, matrices, shifts), draws, config)
+    images = _move(batch.images, matrices, shifts)
+    if config.colour:
+        change = config.colour * draws.colour[..., None, None]
+        gain = torch.exp(change[:, :1] + change[:, 2:])
+        images = (gain * images + change[:, 1:2]).clamp(-1, 1)
     joints, visible = batch.joints_crop, batch.visible
     other, other_visible = (swap_sides(each, skeleton, dim=1) for each in (joints, visible))
     joints = torch.where(mirrored[:, None, None], other, joints)
@@ -177,13 +181,3 @@ def _inverse(matrices: Float[Tensor, "b 2 2"]) -> Float[Tensor, "b 2 2"]:
     a, b, c, d = matrices.flatten(1).unbind(1)
     turned = torch.stack([d, -b, -c, a], dim=1).view(-1, 2, 2)
     return turned / (a * d - b * c)[:, None, None]
-
-
-def _recolour(
-    images: Float[Tensor, "b 3 h w"], draws: Draws, config: FrameAugmentation
-) -> Float[Tensor, "b 3 h w"]:
-    if config.colour == 0:
-        return images
-    change = config.colour * draws.colour[..., None, None]
-    gain = torch.exp(change[:, :1] + change[:, 2:])
-    return (gain * images + change[:, 1:2]).clamp(-1, 1)

@@ -102,17 +102,22 @@ def draw_clip(config: SyntheticConfig, clip_id: str) -> DrawnClip:
     # Drawn before the camera moves, when the feet stand on the scenery's ground.
     scenery = _scenery(place, figure, config.image_hw, rng)
     figure = moved(figure, camera)
+    # Spread evenly, so that the first n clips of an action hold their share at any n.
+    number, share = index // len(config.actions), config.test_share
+    is_test = int((number + 1) * share + 1e-9) > int(number * share + 1e-9)
     pose = PoseClip(
         clip_id=clip_id,
         action=name,
-        split="test" if _is_test(index // len(config.actions), config.test_share) else "train",
+        split="test" if is_test else "train",
         fps=NOMINAL_FPS,
         image_hw=config.image_hw,
         joints_px=figure.joints_px,
         visible=_visible(figure, person.girth, config.image_hw),
         boxes_px=_boxes(figure),
     )
-    facing = _facing_name(view.turn, float(action.keys[0].turn))
+    # Front when the body's turn is opposite to the line of sight; left and right in the image.
+    angle = (float(action.keys[0].turn) - view.turn + 45) % 360
+    facing = ("back", "left", "front", "right")[int(angle // 90)]
     return DrawnClip(pose, facing, film(figure, person, scenery, camera, config.image_hw, rng))
 
 
@@ -128,11 +133,6 @@ def draw_label_clip(pose: PoseClip, facing: str, seed: int) -> DrawnClip:
     scenery = _scenery(place, figure, pose.image_hw, rng)
     camera = random_camera(figure, pose.image_hw, 0.15 * _MOVEMENT, rng)
     return DrawnClip(pose, facing, film(figure, person, scenery, camera, pose.image_hw, rng))
-
-
-def _is_test(turn: int, share: float) -> bool:
-    """Spread evenly, so that the first n clips of an action hold their share at any n."""
-    return int((turn + 1) * share + 1e-9) > int(turn * share + 1e-9)
 
 
 def _placed(figure: Figure, image_hw: tuple[int, int], rng: np.random.Generator) -> Figure:
@@ -174,12 +174,6 @@ def _boxes(figure: Figure) -> Float[np.ndarray, "t 4"]:
     low = joints.min(axis=1) - unit * np.array([0.05, 0.085])
     high = joints.max(axis=1) + unit * np.array([0.05, 0.085])
     return np.concatenate([low, high], axis=1)
-
-
-def _facing_name(view_turn: float, body_turn: float) -> str:
-    """Front when the body's turn is opposite to the line of sight; left and right in the image."""
-    angle = (body_turn - view_turn + 45) % 360
-    return ("back", "left", "front", "right")[int(angle // 90)]
 
 
 @dataclass(frozen=True)

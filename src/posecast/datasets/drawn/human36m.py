@@ -74,7 +74,9 @@ def draw_human36m(
         raise PosecastError(
             f"no poses of {', '.join(unknown[:3])} in {raw}; there are {known[:3]}..."
         )
-    _claim(raw, out, config)
+    settings = {"drawing_version": DRAWING_VERSION, "raw": str(raw.resolve()), **asdict(config)}
+    del settings["clips"]  # a clip does not depend on which others are drawn
+    claim_folder(out / _SETTINGS, settings, "drawn videos")
     draw = _DrawVideo(source, out, config)
     wanted = sorted(config.clips) or known
     kept = [clip_id for clip_id in wanted if draw.video(clip_id).is_file()]
@@ -90,9 +92,11 @@ def drawn_film(pose: PoseClip, seed: int) -> Film:
     pad = round(PADDING * height), round(PADDING * width)
     hw, floor = (height + 2 * pad[0], width + 2 * pad[1]), _FLOOR * height + pad[0]
     scenery = draw_scenery("gym", hw, floor, _BODY * height, 0.7, hall)
-    figure, still = human36m_figure(pose), _still_camera(pose.num_frames)
+    moves = np.tile(np.eye(2, 3), (pose.num_frames, 1, 1))
+    tone = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+    still = Camera(moves, np.ones(pose.num_frames), tone, grain=1.0, blur_px=0.0)
     noise = np.random.default_rng([seed, 3, int(camera)])
-    return film(figure, person, scenery, still, pose.image_hw, noise)
+    return film(human36m_figure(pose), person, scenery, still, pose.image_hw, noise)
 
 
 def human36m_figure(pose: PoseClip) -> Figure:
@@ -114,12 +118,6 @@ def _point(pose: PoseClip, name: str) -> np.ndarray:
     other, part = other_side(name).split("_")
     part = {"toe": "toe_base", "fist": "hand"}.get(part, part)
     return pose.joints_px[:, HUMAN36M.index(f"{other}_{part}")]
-
-
-def _still_camera(num_frames: int) -> Camera:
-    moves = np.tile(np.eye(2, 3), (num_frames, 1, 1))
-    tone = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
-    return Camera(moves, np.ones(num_frames), tone, grain=1.0, blur_px=0.0)
 
 
 @dataclass(frozen=True)
@@ -154,9 +152,3 @@ class _DrawVideo:
         values = pose.joints_px[:num_frames].reshape(num_frames, -1).astype(np.float32)
         path = path.with_name(f"{original.stem}.mat")
         write_safely(path, lambda partial: scipy.io.savemat(partial, {"data": values}))
-
-
-def _claim(raw: Path, out: Path, config: DrawnVideosConfig) -> None:
-    settings = {"drawing_version": DRAWING_VERSION, "raw": str(raw.resolve()), **asdict(config)}
-    del settings["clips"]  # a clip does not depend on which others are drawn
-    claim_folder(out / _SETTINGS, settings, "drawn videos")

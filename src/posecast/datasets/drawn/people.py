@@ -38,9 +38,15 @@ def write_penn_layout(
     The files do not depend on the number of worker processes (0: one per CPU core). PosecastError
     where `root` holds something else, or a set with other settings.
     """
-    _claim(config, root)
+    settings = {"drawing_version": clips.DRAWING_VERSION, **asdict(config)}
+    del settings["num_clips"]  # clips do not depend on how many there are
+    settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
+    settings["poses"] = str(config.poses.resolve()) if config.poses else None
+    claim_folder(root / DRAWN_SETTINGS, settings, "drawn clips")
     wanted = clip_ids(config)
-    kept = [clip_id for clip_id in wanted if _is_written(root, clip_id)]
+    with_frames = [clip_id for clip_id in wanted if (root / "frames" / clip_id).is_dir()]
+    # The label file is written last.
+    kept = [name for name in with_frames if (root / "labels" / f"{name}.mat").is_file()]
     return clips.draw_missing(_WriteClip(config, root), wanted, kept, workers, console)
 
 
@@ -55,19 +61,6 @@ def clip_ids(config: clips.SyntheticConfig) -> list[str]:
 def _label_source(poses: Path) -> PennAction:
     """The data set that a folder of label files belongs to."""
     return PennAction(poses.parent if poses.name == "labels" else poses)
-
-
-def _claim(config: clips.SyntheticConfig, root: Path) -> None:
-    settings = {"drawing_version": clips.DRAWING_VERSION, **asdict(config)}
-    del settings["num_clips"]  # clips do not depend on how many there are
-    settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
-    settings["poses"] = str(config.poses.resolve()) if config.poses else None
-    claim_folder(root / DRAWN_SETTINGS, settings, "drawn clips")
-
-
-def _is_written(root: Path, clip_id: str) -> bool:
-    """The label file is written last."""
-    return (root / "labels" / f"{clip_id}.mat").is_file() and (root / "frames" / clip_id).is_dir()
 
 
 @dataclass(frozen=True)
