@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.speed.measuring import peak_memory, time_work
 from posecast.clips import SeenVideo
+from posecast.computing.devices import ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
-from posecast.computing.options import ForecasterOptions
 from posecast.datasets.drawn.clips import SyntheticConfig, draw_clip
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.geometry import Crop, crop_of_joints, cut_crop
