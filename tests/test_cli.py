@@ -184,6 +184,24 @@ def test_whoever_reads_may_stop_reading(words):
     assert (done.stdout.strip(), done.stderr) == ("141", "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+def test_what_went_wrong_is_said_though_nobody_reads_the_rest():
+    code = "from posecast import cli; print('so far'); raise SystemExit(cli.main(['nonsense']))"
+    command = f'{sys.executable} -c "{code}" | true; echo ${{PIPESTATUS[0]}}'
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "2"
+    assert "unknown command 'nonsense'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed by a shell")
+def test_what_is_printed_may_be_closed():
+    command = f"{sys.executable} -m posecast.cli models >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_broken_pipes_of_the_program_are_not_hidden(monkeypatch):
     def break_a_pipe(words, program):
         raise BrokenPipeError

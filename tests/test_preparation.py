@@ -173,6 +173,46 @@ def test_killed_process_loses_only_the_clip_at_work(raw, tmp_path):
     assert content(path) == content(tmp_path / "whole")
 
 
+def test_a_piece_cut_short_is_made_again_and_one_that_cannot_be_read_is_an_error(
+    raw, tmp_path, monkeypatch
+):
+    prepared(raw, tmp_path / "whole")
+    path = tmp_path / "store"
+    piece = stopped_before_finishing(raw, path, monkeypatch)
+    piece.write_bytes(piece.read_bytes()[:-20])
+    prepared(raw, path)
+    assert content(path) == content(tmp_path / "whole")
+
+    other = tmp_path / "other"
+    piece, read = stopped_before_finishing(raw, other, monkeypatch), Path.read_bytes
+
+    def refuse(self):
+        if self == piece:
+            raise PermissionError(13, "Permission denied", str(self))
+        return read(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(ValueError, match=r"Permission denied.*Finished clips are kept"):
+            prepared(raw, other)
+    assert piece.is_file()
+    prepared(raw, other)
+    assert content(other) == content(tmp_path / "whole")
+
+
+def stopped_before_finishing(raw, path: Path, monkeypatch) -> Path:
+    """A store whose pieces are all there, and one of them."""
+
+    def stop(*arguments, **options):
+        raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("posecast.store.writing.files.write_poses", stop)
+        with pytest.raises(StopError):
+            prepared(raw, path)
+    return sorted(path.glob("pieces/*.piece"))[0]
+
+
 def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
     prepared(raw, tmp_path / "whole")
     for name in ("files.write_poses", "write_lines", "shutil.rmtree"):

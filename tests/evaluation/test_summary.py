@@ -43,6 +43,13 @@ def test_one_clip_has_no_spread():
     assert (curve.low[0], curve.high[0]) == (3.0, 3.0)
 
 
+def test_what_was_measured_of_no_clip_is_nan():
+    table = rows({"a1": [1.0]}, metric="psnr") + rows({"a1": [2.0], "b1": [3.0]})
+    summary = summarise_rows(table)
+    curve = summary.curve("m", "psnr", summary.by_action()["b"])
+    assert np.isnan([*curve.values, *curve.low, *curve.high]).all()
+
+
 def test_paired_differences_are_tighter_than_their_parts():
     rng = np.random.default_rng(0)
     hard = rng.uniform(0, 10, 50)

@@ -198,3 +198,11 @@ def test_tracks_of_no_frames_or_joints_are_refused():
     hidden = PointTrack(track.points, 0 * track.confidence, track.names)
     with pytest.raises(PosecastError, match="not one joint"):
         posecast.forecast_keypoints(hidden)
+
+
+def test_of_a_few_poses_those_before_the_person_left_will_do():
+    track = track_of(names_of(PENN_ACTION), 6)
+    track.confidence[4:] = 0
+    forecast = posecast.forecast_keypoints(track, steps=5)
+    few = posecast.forecast_keypoints(track_of(names_of(PENN_ACTION), 4), steps=5)
+    np.testing.assert_allclose(forecast.points, few.points, atol=1e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.motion_moments import learn
+from benchmarks.motion_moments import examples_of, fit, learn
 from motion.moving_people import people
 from posecast.motion.own_past import own_past
 from posecast.motion.tracks import MotionTrack
@@ -49,6 +49,11 @@ def test_each_track_has_weights_that_were_learned_without_its_group(learned):
 
     assert len({id(each) for each in (in_use, *apart)}) == 5
     assert all(apart[number] is apart[number + 4] for number in range(4))
+    examples = examples_of(TRACKS, np.random.default_rng(0))
+    for number in range(4):  # what facts are usual is known of those alone who were shown
+        of_others = (examples.track % 4 != number).float()
+        shown = fit(examples, of_others, seed=0, steps=0)
+        torch.testing.assert_close(apart[number].usual, shown.usual)
 
 
 def test_the_same_is_learned_again(learned):

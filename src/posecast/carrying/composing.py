@@ -20,7 +20,7 @@ BENT, LEAST_BENT = 2, 1e-9
 PULL = 3.0
 """A logit of 1 multiplies a layer's share by exp of so much."""
 REACH, FADING = 3.2, 0.6
-"""Farther from the body, in radii, nothing is changed, and less and less within so much of it."""
+"""Farther from a part that moved, in radii, nothing is changed, and little within so much of it."""
 _UNSEEN = 0.01
 """A layer that shows by less is not moved: that changes hardly a pixel by a grey level."""
 
@@ -49,13 +49,13 @@ class FrameChanges:
 def composed(
     pictures: Pictures,
     shares: Planes,
-    distance: Float[np.ndarray, "h w"],
+    moving: Float[np.ndarray, "h w"],
     changes: FrameChanges | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The layers, each as much as it shows, with `FrameChanges.fitted` near the body."""
+    """The layers, each as much as it shows, with `FrameChanges.fitted` near what is `moving`."""
     if changes is None:
         return _rounded(_weighted(pictures, shares))
-    acts = np.clip((REACH - distance) / FADING, 0, 1)
+    acts = np.clip((REACH - moving) / FADING, 0, 1)
     before, after = _shown(shares, changes.logits)
     after = [acts * share for share in after]
     # What is drawn is the unrefined frame and a difference.

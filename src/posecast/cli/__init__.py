@@ -95,15 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Wrong input ends in one message, no traceback."""
     logging.basicConfig(format="posecast: %(message)s", level=logging.WARNING)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    status = 0
     try:
         try:
-            return _run(words)
-        finally:
-            sys.stdout.flush()
+            status = _answer(words)
+        except SystemExit:  # of the parser, which has printed help or what is wrong
+            _flush()
+            raise
+        _flush()
     except BrokenPipeError:
         if not _has_lost_its_reader():
             raise
-        return 141  # as a shell says of what ended so
+        return status or 141  # as a shell says of what ended so
+    return status
+
+
+def _answer(words: list[str]) -> int:
+    try:
+        return _run(words)
     except KeyboardInterrupt as stop:
         what = str(stop) or "the same command goes on where it was"
         print(f"posecast: stopped; {what}", file=sys.stderr)
@@ -114,6 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
         return 2
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # as it is where the shell has closed it
+        sys.stdout.flush()
 
 
 def _has_lost_its_reader() -> bool:

@@ -227,5 +227,6 @@ def _percentiles(
     """2.5 % and 97.5 % of each column, those samples left out that measured nothing there."""
     low, high = np.full((2, drawn.shape[1]), np.nan)
     known = ~np.isnan(drawn).all(axis=0)
-    low[known], high[known] = np.nanpercentile(drawn[:, known], [2.5, 97.5], axis=0)
+    if known.any():
+        low[known], high[known] = np.nanpercentile(drawn[:, known], [2.5, 97.5], axis=0)
     return low, high

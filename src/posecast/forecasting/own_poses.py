@@ -262,27 +262,28 @@ def choose_frames(
     """
     num_frames, span = len(seen), rates.span(needs.num_past)
     looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
-    if 0 < num_frames < span and not needs.is_strict:
-        span, looked_at = num_frames, np.arange(num_frames)
+    is_short = num_frames < span and not needs.is_strict
+    least = 1 if is_short else span
     if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
         raise PosecastError(
             f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
         )
-    if num_frames < span:
+    if num_frames < least:
         raise PosecastError(
             f"{name}: {num_frames} frames at {config.fps:g} a second before the forecast, the pose "
-            f"model needs {span}: give a longer video, or forecast from a later second"
+            f"model needs {least}: give a longer video, or forecast from a later second"
         )
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
-    lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, span - 2, -1)
+    lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, least - 2, -1)
     for last in lasts:
-        frames = last + 1 - span + looked_at
+        frames = np.arange(last + 1) if is_short else last + 1 - span + looked_at
         if well[last] and well[frames].mean() >= config.well_seen_frames:
             return tuple(range(max(last + 1 - rates.span(needs.max_past), 0), last + 1))
     where = f"before second {from_s}" if from_s is not None else "anywhere"
+    span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     raise PosecastError(
-        f"{name}: the person is not seen well enough {where}: the pose model needs {span} frames "
+        f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
         f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
         f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many "
         "(--well-seen-joints, --well-seen-frames)"

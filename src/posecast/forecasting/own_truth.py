@@ -42,7 +42,7 @@ def second_to_compare_from(video: VideoSource, fps: float, steps: int, least: in
     num_seen = max(num_frames - min(steps, num_frames // 2), least)
     if num_seen >= num_frames:
         raise NothingToCompareError(
-            f"{video}: {num_frames} frames at {fps:g} a second; the pose model has to see {least}, "
+            f"{video}: {num_frames} frames at {fps:g} a second; {least} of them are to be seen, "
             "which leaves nothing to compare with: give a longer video"
         )
     return num_seen / fps

@@ -247,7 +247,7 @@ def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
     """The frames with changes applied, to train with (`carrying.composing` draws them).
 
     Written as the unrefined frame and a difference, so that zeros change not a single bit, and
-    nothing is changed far from the body.
+    nothing is changed far from the body; where frames are drawn, nothing far from what moved.
     """
     plain = layers.mixed()
     shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE

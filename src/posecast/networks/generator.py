@@ -35,7 +35,7 @@ class GeneratorConfig:
     """Side of the pictures it is trained on, in pixels; other multiples of 8 can be drawn too."""
     output: Literal["image", "composite"] = "image"
     """image: every pixel is drawn, as in the paper. composite: the source frame is moved along with
-    the pose and drawn over where that does not do, see `models.compositing`."""
+    the pose and drawn over where that does not do, see `networks.compositing`."""
 
     def __post_init__(self) -> None:
         check_at_least(1, self, "num_heatmaps", "width")

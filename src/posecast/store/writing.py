@@ -8,6 +8,7 @@ bytes, whatever was interrupted in between, and in whatever order or process cli
 
 import contextlib
 import dataclasses
+import io
 import itertools
 import json
 import math
@@ -223,10 +224,11 @@ def _write_piece(path: Path, clip: StoredClip) -> None:
 
 def _read_piece(path: Path) -> StoredClip | None:
     """The clip, or None where the piece was cut short by a loss of power."""
+    content = io.BytesIO(path.read_bytes())
     try:
-        with path.open("rb") as file, np.load(file) as piece:
+        with np.load(content) as piece:
             return clip_from_line(json.loads(str(piece["line"])), piece["joints"], piece["visible"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px
+from posecast.media.grey_levels import to_network
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
 from posecast.networks import hourglass
 from posecast.records.configs import check_at_least
@@ -25,7 +26,6 @@ from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training import beginning, estimator_data
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
-from posecast.training.image_steps import to_network
 
 
 @dataclass(frozen=True)

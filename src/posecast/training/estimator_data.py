@@ -18,10 +18,10 @@ from torch.nn import functional
 from posecast.clips import ImageBatch
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, norm_to_crop, swap_sides
+from posecast.media.grey_levels import to_network
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.training.image_steps import to_network
 from posecast.windows import ImagePairs, ImagePairSampler
 
 _VARIATION = 3

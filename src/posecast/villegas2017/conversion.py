@@ -200,7 +200,7 @@ def _fill_convolution(
 ) -> None:
     """A transposed convolution of stride 1 is a convolution with its kernel turned by 180 degrees.
 
-    (That of stride 2 stays one: it stands for un-pooling and convolving, see `models.generator`.)
+    (That of stride 2 stays one: it stands for un-pooling and convolving, see `networks.generator`.)
     """
     size, (num_in, num_out) = layer.kernel_size, (layer.in_channels, layer.out_channels)
     channels = (num_out, num_in) if transposed else (num_in, num_out)
