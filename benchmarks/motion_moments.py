@@ -119,10 +119,24 @@ def examples_of(tracks: Sequence[MotionTrack], rng: np.random.Generator) -> Exam
     return Examples(**stacked)
 
 
+def what_came(
+    track: MotionTrack, start: int, end: int
+) -> tuple[Float[np.ndarray, "j 2"], Float[np.ndarray, "k j 2"], Bool[np.ndarray, "k j"]]:
+    """The last pose of a stretch, how far from it the joints were `AHEAD`, in pixels, and where
+    that is known."""
+    past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
+    last = fill_hidden(past[None], shown[None])[0][0, -1]
+    frames = end + AHEAD
+    inside = np.minimum(frames, len(track) - 1)
+    known = track.visible[inside] & (frames < len(track))[:, None] & shown.any(axis=0)
+    return last, track.joints_px[inside] - last, known
+
+
 def example(
     track: MotionTrack, end: int, start: int, kind: int, number: int
 ) -> dict[str, np.ndarray]:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
+    last, came, known = what_came(track, start, end)
     asked: list[tuple[np.ndarray, ...]] = []
 
     def listen(*about: np.ndarray) -> np.ndarray:
@@ -131,12 +145,8 @@ def example(
 
     own = own_past(past, shown, weigh=listen)
     facts = moment_facts(*(torch.from_numpy(each)[None] for each in asked[0]))[0].numpy()
-    last = fill_hidden(past[None], shown[None])[0][0, -1]
-    frames = end + AHEAD
-    inside = np.minimum(frames, len(track) - 1)
-    known = track.visible[inside] & (frames < len(track))[:, None] & np.any(shown, axis=0)
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
-    truth = np.clip((track.joints_px[inside] - last) / side, -FARTHEST, FARTHEST)
+    truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
     def padded(values: np.ndarray) -> np.ndarray:
         lacking = np.zeros((NUM_MOMENTS - len(values), *values.shape[1:]), values.dtype)
@@ -162,11 +172,8 @@ def shares(
     for track, each in zip(tracks, weights, strict=True):
         for end in range(59, len(track) - 1, 30) if not track.is_clip else ():
             past, shown = track.joints_px[: end + 1], track.visible[: end + 1]
+            _, came, known = what_came(track, 0, end)
             moved = own_past(past, shown, weigh=each and each.of_one).likely_px[AHEAD - 1]
-            frames = end + AHEAD
-            inside = np.minimum(frames, len(track) - 1)
-            came = track.joints_px[inside] - fill_hidden(past[None], shown[None])[0][0, -1]
-            known = track.visible[inside] & (frames < len(track))[:, None] & shown.any(axis=0)
             side = max(track.window_side_px(end, RECENT, HORIZON), 1.0)
             mine += (np.linalg.norm(moved - came, axis=-1) * known).sum(axis=1) / side
             still += (np.linalg.norm(came, axis=-1) * known).sum(axis=1) / side

@@ -40,10 +40,28 @@ _NAMES = {
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
-__all__ = ["SKELETONS", "ClipError", "ClipSelection", "Forecast", "Forecaster", "ForecasterOptions"]
-__all__ += ["PoseClip", "PoseEstimator", "PredictionConfig", "PreparationConfig", "Skeleton"]
-__all__ += ["Store", "__version__", "forecast_keypoints", "forecast_video", "predict_store"]
-__all__ += ["prepare", "read_forecast", "train_image", "train_pose"]
+__all__ = [
+    "SKELETONS",
+    "ClipError",
+    "ClipSelection",
+    "Forecast",
+    "Forecaster",
+    "ForecasterOptions",
+    "PoseClip",
+    "PoseEstimator",
+    "PredictionConfig",
+    "PreparationConfig",
+    "Skeleton",
+    "Store",
+    "__version__",
+    "forecast_keypoints",
+    "forecast_video",
+    "predict_store",
+    "prepare",
+    "read_forecast",
+    "train_image",
+    "train_pose",
+]
 
 
 def __getattr__(name: str) -> Any:

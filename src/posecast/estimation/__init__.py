@@ -5,6 +5,17 @@ from posecast.estimation.following import Box, Followed, FollowOptions, People, 
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store
 
-__all__ = ["Box", "EstimationConfig", "EstimationReport", "EstimatorOptions", "FollowOptions"]
-__all__ += ["Followed", "JointFinder", "People", "PoseEstimator", "estimate_store", "follow"]
-__all__ += ["load_pose_estimator"]
+__all__ = [
+    "Box",
+    "EstimationConfig",
+    "EstimationReport",
+    "EstimatorOptions",
+    "FollowOptions",
+    "Followed",
+    "JointFinder",
+    "People",
+    "PoseEstimator",
+    "estimate_store",
+    "follow",
+    "load_pose_estimator",
+]

@@ -16,6 +16,16 @@ from posecast.keypoints.reading import (
 from posecast.keypoints.rewriting import write_points
 from posecast.keypoints.table import write_table
 
-__all__ = ["Format", "KeypointError", "KeypointOptions", "KeypointTrack", "PointTrack"]
-__all__ += ["keypoints_in_video", "read_keypoints", "read_points", "stored_joints", "write_points"]
-__all__ += ["write_table"]
+__all__ = [
+    "Format",
+    "KeypointError",
+    "KeypointOptions",
+    "KeypointTrack",
+    "PointTrack",
+    "keypoints_in_video",
+    "read_keypoints",
+    "read_points",
+    "stored_joints",
+    "write_points",
+    "write_table",
+]
