@@ -54,16 +54,15 @@ def widening(forecaster: MotionForecaster, sets: list[list[Window]]) -> np.ndarr
 
 
 def of_runs(runs: Sequence[Path]) -> tuple[MotionResidual, WeightsFacts]:
-    """One network of several runs of the same design, and what is known of the first."""
+    """One network of several runs of the same design; all else is the first one's."""
     loaded = [load_network(run, MotionResidual) for run in runs]
     network = MotionResidual(replace(loaded[0].network.config, members=len(runs)))
-    network.members.load_state_dict(
-        {
-            f"{place}.{name}": tensor
-            for place, each in enumerate(loaded)
-            for name, tensor in each.network.members[0].state_dict().items()
-        }
-    )
+    state = loaded[0].network.state_dict() | {
+        f"members.{place}.{name}": tensor
+        for place, each in enumerate(loaded)
+        for name, tensor in each.network.members[0].state_dict().items()
+    }
+    network.load_state_dict(state)
     return network, replace(loaded[0].facts, config=config_to_dict(network.config))
 
 

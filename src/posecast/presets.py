@@ -116,16 +116,19 @@ MOTION: Mapping[str, MotionTrainingConfig] = {
             rotation_degrees=19.0, stretch=0.19, shaken=0.48, hidden=0.48, no_guess=0.16
         ),
         preferred_actions=PAPER_ACTIONS,
+        moment_steps=1500,
     ).but(steps=800, batch_size=512, learning_rate=2e-3, average=0.998, validate_every=200),
     "penn-action-best": MotionTrainingConfig(
         model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
         windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
         preferred_actions=PAPER_ACTIONS,
+        moment_steps=1500,
         run_on=BF16,
     ),
     "tiny": MotionTrainingConfig(
         model=MotionResidualConfig(width=8, blocks=2),
         windows=WindowChoice(rounds_clip=1, first=2, others=2),
+        moment_steps=2,
     ).but(batch_size=8, **_TWO_STEPS),
 }
 """Settings of `posecast train motion`."""

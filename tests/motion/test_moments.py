@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.motion_moments import examples_of, fit, learn
+from benchmarks.motion_moments import learn
 from motion.moving_people import people
 from posecast.motion.own_past import own_past
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import MomentWeights, moment_facts
+from posecast.training.motion_moments import (
+    fit_moments,
+    learn_moments,
+    long_enough,
+    moment_examples,
+)
 
 
 def slowing(number: int, motion: MotionTrack) -> MotionTrack:
@@ -25,9 +31,9 @@ TRACKS = [slowing(*each) for each in enumerate(people(8, 250, is_clip=False))]
 
 
 @pytest.fixture(scope="module")
-def learned():
+def apart():
     torch.set_num_threads(1)
-    return learn(TRACKS, seed=0, steps=150)
+    return learn(TRACKS, seed=0, steps=150)[1]
 
 
 def error(track, weigh) -> float:
@@ -36,31 +42,39 @@ def error(track, weigh) -> float:
     return float(np.abs(past[-1] + moved - came).mean())
 
 
-def test_they_find_the_present_tempo_of_people_that_they_do_not_know(learned):
-    _, apart = learned
+def test_they_find_the_present_tempo_of_people_that_they_do_not_know(apart):
     weighed = [error(track, each.of_one) for track, each in zip(TRACKS, apart, strict=True)]
     fixed = [error(track, None) for track in TRACKS]
 
     assert np.mean(weighed) < 0.5 * np.mean(fixed)
 
 
-def test_each_track_has_weights_that_were_learned_without_its_group(learned):
-    in_use, apart = learned
-
-    assert len({id(each) for each in (in_use, *apart)}) == 5
+def test_each_track_has_weights_that_were_learned_without_its_group(apart):
+    assert len({id(each) for each in apart}) == 4
     assert all(apart[number] is apart[number + 4] for number in range(4))
-    examples = examples_of(TRACKS, np.random.default_rng(0))
+    examples = moment_examples(TRACKS, seed=0)
     for number in range(4):  # what facts are usual is known of those alone who were shown
         of_others = (examples.track % 4 != number).float()
-        shown = fit(examples, of_others, seed=0, steps=0)
+        shown = fit_moments(examples, of_others, seed=0, steps=0)
         torch.testing.assert_close(apart[number].usual, shown.usual)
 
 
-def test_the_same_is_learned_again(learned):
-    again = learn(TRACKS, seed=0, steps=150)[0]
+def test_the_same_is_learned_again():
+    one, again = (learn_moments(TRACKS, seed=0, steps=10) for _ in range(2))
 
-    for mine, other in zip(learned[0].parameters(), again.parameters(), strict=True):
+    for mine, other in zip(one.parameters(), again.parameters(), strict=True):
         assert torch.equal(mine, other)
+
+
+def test_any_track_that_is_called_long_enough_gives_examples():
+    cut = [
+        replace(TRACKS[0], joints_px=TRACKS[0].joints_px[:n], visible=TRACKS[0].visible[:n])
+        for n in (27, 28)
+    ]
+
+    assert [long_enough([each]) for each in cut] == [False, True]
+    assert all(len(moment_examples(cut[1:], seed).kind) for seed in range(40))
+    assert long_enough(cut)
 
 
 def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.ship_motion import of_runs
 from motion.moving_people import people
 from posecast.clips import SeenVideo
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
@@ -14,14 +15,16 @@ from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.geometry import Crop
 from posecast.motion.neighbours import BASE_FILE
-from posecast.networks.kinds import facts_of, resolve
-from posecast.networks.motion_residual import MotionResidualConfig
+from posecast.networks.kinds import facts_of, load_network, resolve
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.records.weights import read_tensors
 from posecast.store.files import StoreInfo
-from posecast.store.reading import StoredClip
+from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
-from posecast.training.motion import MotionTrainingConfig, train_motion
+from posecast.training.beginning import choose_clips
+from posecast.training.motion import MotionTrainingConfig, tracks_of, train_motion
 from posecast.training.motion_batches import MotionAugmentation
+from posecast.training.motion_moments import learn_moments
 from posecast.training.motion_windows import WindowChoice
 
 TINY = MotionTrainingConfig(
@@ -128,8 +131,70 @@ def test_it_learns(store_path, tmp_path):
     assert np.mean(errors[-10:]) < 0.8 * np.mean(errors[:10])
 
 
-def test_weights_of_moments_are_not_learned_here(store_path, tmp_path):
-    config = replace(TINY, model=replace(TINY.model, learned_moments=True))
+def test_weights_of_moments_are_learned_first_and_once(
+    store_path, tracks_file, tmp_path, monkeypatch
+):
+    config = TINY.but(tracks=(tracks_file,), moment_steps=3, schedule="constant")
+    train_motion(config.but(steps=2), store_path, tmp_path / "run")
+    train_motion(config, store_path, tmp_path / "straight")
 
-    with pytest.raises(PosecastError, match="train without it"):
-        train_motion(config, store_path, tmp_path / "run")
+    def again(*_):
+        raise AssertionError("learned twice")
+
+    monkeypatch.setattr("posecast.training.motion.learn_moments", again)
+    train_motion(config, store_path, tmp_path / "run")
+    train_motion(config.but(init_from=tmp_path / "run"), store_path, tmp_path / "further")
+
+    first, straight, further = (weights(tmp_path / name) for name in ("run", "straight", "further"))
+    assert all(torch.equal(first[name], straight[name]) for name in straight)
+    chosen = choose_clips(config, Store.open(store_path))
+    learned = learn_moments(tracks_of(config, chosen.train), seed=0, steps=3).state_dict()
+    for name, value in learned.items():
+        assert torch.equal(first[f"moments.{name}"], value)
+        assert torch.equal(further[f"moments.{name}"], value)
+    network = load_network(tmp_path / "run", MotionResidual).network
+    two, _ = of_runs([tmp_path / "run", tmp_path / "further"])
+    assert network.config.learned_moments
+    assert two.moments is not None
+    assert torch.equal(two.moments.usual, learned["usual"])
+
+
+def test_weights_of_moments_decide_which_weights_are_best(store_path, tracks_file, tmp_path):
+    config = TINY.but(tracks=(tracks_file,), steps=2)
+    for name, steps in (("fixed", 0), ("learned", 40)):
+        train_motion(config.but(moment_steps=steps), store_path, tmp_path / name)
+
+    def validated(name: str) -> dict:
+        lines = (tmp_path / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return next(record for line in lines if "validation_videos" in (record := json.loads(line)))
+
+    fixed, learned = validated("fixed"), validated("learned")
+    assert learned["validation_videos"] != fixed["validation_videos"]
+    assert learned["validation_clips"] == fixed["validation_clips"]  # ten frames: no moments yet
+
+
+def test_where_nothing_is_long_enough_moments_keep_their_fixed_weights(
+    store_path, tmp_path, monkeypatch, caplog
+):
+    def shorter(*asked):
+        tracks = 3 * tracks_of(*asked)
+        first = [(track, track.joints_px[:27], track.visible[:27]) for track in tracks]
+        return [replace(track, joints_px=px, visible=shown) for track, px, shown in first]
+
+    monkeypatch.setattr("posecast.training.motion.tracks_of", shorter)
+    train_motion(TINY.but(moment_steps=3), store_path, tmp_path / "run")
+
+    assert "no recording is long enough to learn what moments" in caplog.text
+    assert not facts_of(tmp_path / "run").config["learned_moments"]
+
+
+def test_runs_from_before_there_were_weights_of_moments_go_on(store_path, tmp_path):
+    config = TINY.but(schedule="constant")
+    train_motion(config.but(steps=2), store_path, tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    del stored["config"]["moment_steps"], stored["config"]["model"]["learned_moments"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(stored), encoding="utf-8")
+
+    assert train_motion(config, store_path, tmp_path / "run").step == 4
+    with pytest.raises(PosecastError, match="moment_steps"):
+        train_motion(config.but(moment_steps=3), store_path, tmp_path / "run")

@@ -68,7 +68,7 @@ class MotionResidualConfig:
     own_past: bool = True
     """Read the continuation of one's own past."""
     learned_moments: bool = False
-    """Whether what the own past's moments count was learned, apart from all else."""
+    """Whether what the own past's moments count was learned, before all else."""
     neighbours: bool = True
     """Read what others did next."""
     older_frames: bool = True

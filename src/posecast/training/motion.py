@@ -1,9 +1,10 @@
 """Training the motion network: guesses in, the correction of the guesses out.
 
-Beside the run's weights this leaves the database of motion that they were trained with, since one
-is of no use without the other.
+What the moments of the own past count is learned first. Beside the run's weights this leaves the
+database of motion that they were trained with, since one is of no use without the other.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from torch import Tensor, nn
 
 from posecast.computing.devices import Flat
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
-from posecast.errors import PosecastError
 from posecast.motion.basis import FPS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
+from posecast.motion.own_past import Weigh
 from posecast.motion.seen import RECENT
 from posecast.motion.tracks import MotionTrack
+from posecast.networks.kinds import load_network
+from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.networks.motion_values import MotionInputs
+from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
@@ -41,6 +45,7 @@ from posecast.training.motion_batches import (
     unknown_tracks,
 )
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
+from posecast.training.motion_moments import learn_moments, long_enough
 from posecast.training.motion_validation import (
     mean_share,
     shares_of_last_pose,
@@ -54,6 +59,8 @@ from posecast.training.motion_windows import (
     find_others,
 )
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class MotionTrainingConfig(TrainingConfig):
@@ -62,12 +69,15 @@ class MotionTrainingConfig(TrainingConfig):
     KIND = "motion"
 
     model: MotionResidualConfig = MotionResidualConfig()
-    """`actions` is set to those of the training clips."""
+    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`."""
     tracks: tuple[Path, ...] = ()
     """Files of pose tracks of real videos, see `datasets.pose_tracks`; a fifth of their groups
     validates."""
     preferred_actions: tuple[str, ...] = ()
     """Actions that are drawn twice as often."""
+    moment_steps: int = 0
+    """Steps in which, before all else, what each moment of the own past counts is learned; 0: it is
+    not learned."""
     windows: WindowChoice = WindowChoice()
     mix: MotionMix = MotionMix()
     augmentation: MotionAugmentation = MotionAugmentation()
@@ -91,25 +101,39 @@ def train_motion(
     PosecastError where things do not fit. The best score is the error as a share of the last
     pose's, a mean over frames and over kinds of windows.
     """
-    if config.model.learned_moments:
-        raise PosecastError(
-            "model.learned_moments is for networks that are trained already: train without it, "
-            "then see benchmarks/motion_moments.py"
-        )
     store = Store.open(store_path)
     check_store_skeleton(store, config.model.skeleton)
     chosen = choose_clips(config, store)
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
-    config = replace(config, model=replace(config.model, actions=actions))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)
-    fabric = config.run_on.launch()
+    learned = config.moment_steps > 0 and long_enough(known)
+    if config.moment_steps and not learned:
+        logger.warning("no recording is long enough to learn what moments of the own past count")
+    model = replace(config.model, actions=actions, learned_moments=learned)
+    config, fabric = replace(config, model=model), config.run_on.launch()
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
-        data = MotionData.make(config, known, held_out, store.info.dataset)
+        network, weigh = MotionResidual(model), None
+        if network.moments is not None:
+            moments = _moments(config, known, session.run.path)
+            network.moments.load_state_dict(moments.state_dict())
+            weigh = network.moments.of_one
+        data = MotionData.make(config, known, held_out, store.info.dataset, weigh)
         if session.run.writes:
             data.base.save(session.run.path / BASE_FILE)
-        network = MotionResidual(config.model)
         step = MotionStep(config.loss)
         return fit(Descent(network, step, session), data.batches, data.validation, session)
+
+
+def _moments(
+    config: MotionTrainingConfig, known: Sequence[MotionTrack], run_path: Path
+) -> MomentWeights:
+    """Of the run that goes on, or of the one it starts from; else they are learned."""
+    earlier = run_path if has_weights(run_path) else config.fit.init_from
+    if earlier is None:
+        return learn_moments(known, config.fit.seed, config.moment_steps)
+    moments = load_network(earlier, MotionResidual, "last").network.moments
+    assert moments is not None, "begin() has seen to it that the settings are the same"
+    return moments
 
 
 def tracks_of(
@@ -139,8 +163,13 @@ class MotionData:
         known: list[MotionTrack],
         held_out: list[MotionTrack],
         name: str,
+        weigh: Weigh | None = None,
     ) -> "MotionData":
-        """Takes minutes: every window looks for its neighbours."""
+        """Takes minutes: every window looks for its neighbours.
+
+        The network learns from moments as they are weighed without learning, and is validated as it
+        is used, by `weigh`.
+        """
         mirror, seed = SKELETONS[config.model.skeleton].mirror, config.fit.seed
         facts = {"skeleton": config.model.skeleton, "fps": f"{FPS:g}", "made_from": name}
         clips = [track for track in known if track.is_clip]
@@ -160,7 +189,7 @@ class MotionData:
         plan = BatchPlan(config.fit.batch_size, config.fit.steps, seed)
         settings = (mirror, config.mix, config.augmentation, plan)
         batches = MotionBatches(windows, facts, *settings)
-        validation = _validation(held_out, base) if held_out else None
+        validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)
 
 
@@ -179,8 +208,8 @@ class MotionStep:
         return self._loss(network(batch.inputs, self._loss.frames), batch)
 
 
-def _validation(tracks: list[MotionTrack], base: MotionBase) -> Validation:
-    sets = validation_windows(tracks, base)
+def _validation(tracks: list[MotionTrack], base: MotionBase, weigh: Weigh | None) -> Validation:
+    sets = validation_windows(tracks, base, weigh=weigh)
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         def forecast(inputs: MotionInputs, frames: Tensor) -> Float[Tensor, "b f j 2"]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.motion.neighbours import MotionBase
+from posecast.motion.own_past import Weigh
 from posecast.motion.seen import RECENT
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_values import MotionInputs
@@ -28,7 +29,10 @@ _EVERY = 30
 
 
 def validation_windows(
-    tracks: Sequence[MotionTrack], base: MotionBase, apart: Apart | None = None
+    tracks: Sequence[MotionTrack],
+    base: MotionBase,
+    apart: Apart | None = None,
+    weigh: Weigh | None = None,
 ) -> dict[str, MotionWindows]:
     """Clips seen for ten frames; videos seen from their beginning, and for ten frames."""
     sets: dict[str, MotionWindows] = {}
@@ -46,7 +50,7 @@ def validation_windows(
             starts = np.zeros_like(ends) if name != "videos_ten" else ends - RECENT + 1
             kinds = np.full_like(ends, KIND_FIRST if is_clip else KIND_VIDEO)
             if len(ends):
-                parts.append(cut_windows(track, number, ends, starts, kinds))
+                parts.append(cut_windows(track, number, ends, starts, kinds, weigh))
         if parts:
             sets[name] = find_others(MotionWindows.join(parts), base, apart)
     return sets

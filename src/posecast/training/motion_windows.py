@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from posecast.motion.basis import HORIZON, to_cosines
 from posecast.motion.neighbours import MotionBase
-from posecast.motion.own_past import own_past
+from posecast.motion.own_past import Weigh, own_past
 from posecast.motion.seen import RECENT, SeenMotion, see
 from posecast.motion.tracks import MotionTrack
 from posecast.store.reading import StoredClip
@@ -78,19 +78,22 @@ def cut_windows(
     ends: Int[np.ndarray, " n"],
     starts: Int[np.ndarray, " n"],
     kinds: Int[np.ndarray, " n"],
+    weigh: Weigh | None = None,
 ) -> MotionWindows:
     """Windows that see the frames `starts` to `ends` of a track; `others` is left empty."""
     parts = []
     for end, start, kind in zip(ends.tolist(), starts.tolist(), kinds.tolist(), strict=True):
-        parts.append(_window(track, number, end, start, kind))
+        parts.append(_window(track, number, end, start, kind, weigh))
     return MotionWindows.join(parts)
 
 
-def _window(track: MotionTrack, number: int, end: int, start: int, kind: int) -> MotionWindows:
+def _window(
+    track: MotionTrack, number: int, end: int, start: int, kind: int, weigh: Weigh | None
+) -> MotionWindows:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     seen = see(past[None], shown[None])
     size, last = seen.size_px[0], seen.last_px[0]
-    own = own_past(past, shown)
+    own = own_past(past, shown, weigh=weigh)
     frames = end + 1 + np.array(FRAMES)
     inside = np.minimum(frames, len(track) - 1)
     future = (track.joints_px[inside] - last) / size
@@ -99,7 +102,7 @@ def _window(track: MotionTrack, number: int, end: int, start: int, kind: int) ->
     described = {name: getattr(seen, name) for name in _SEEN}
     return MotionWindows(
         **described,
-        own=_half(to_cosines(own.mean_px / size))[None],
+        own=_half(to_cosines(own.likely_px / size))[None],
         own_best=_half(to_cosines(own.best_px / size))[None],
         own_facts=own.facts[None],
         others=np.zeros((1, *to_cosines(own.mean_px).shape), np.float16),
