@@ -1,13 +1,16 @@
 """Make the file that ships of a run of the refinement.
 
     python benchmarks/ship_carrying.py WEIGHTS FILE --share 0.7 --tied
+    python benchmarks/ship_carrying.py WEIGHTS FILE --outline OUTLINE
 
 WEIGHTS is a run folder or a weight file. What the refinement changes is scaled by `share`: below 1
 takes back some of what it learned of its own clips by heart. `--tied` lets the part behind do as
 the person does: called for by itself it draws torn lines along the seams of people not trained on.
-Weights are stored in half precision.
+`--outline` takes the network that finds the person's outline from another run or file
+(`posecast train outline`). Weights are stored in half precision.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +38,7 @@ def main(
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")],
     share: float = 1.0,
     tied: bool = False,
+    outline: Path | None = None,
 ) -> None:
     """Write the file.
 
@@ -43,8 +47,14 @@ def main(
         file: the .safetensors file to write.
         share: how much of the changes is kept.
         tied: the part behind does as the person.
+        outline: run folder or weight file whose outline is taken.
     """
     loaded = load_network(weights, CarryingNetwork)
+    facts = loaded.facts
+    if outline is not None:
+        loaded.network.mask = mask = load_network(outline, CarryingNetwork).network.mask
+        widths = [] if mask is None else list(mask.widths)
+        facts = replace(facts, config={**facts.config, "mask_widths": widths})
     tensors = {
         name: tensor * share if name.startswith((_SHARES, _FLOW)) else tensor
         for name, tensor in loaded.network.state_dict().items()
@@ -52,7 +62,7 @@ def main(
     if tied:
         tie(tensors)
     half = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
-    write_weights(file, half, loaded.facts)
+    write_weights(file, half, facts)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_the_paper_is_in_the_presets():
     assert (image.clips.actions, image.clips.without) == ((), ())
     assert pose.validation.split == image.validation.split == "validation"
     assert presets.POSE.keys() == presets.IMAGE.keys()
-    sets = (presets.POSE, presets.ESTIMATOR, presets.MOTION, presets.CARRYING)
+    sets = (presets.POSE, presets.ESTIMATOR, presets.MOTION, presets.CARRYING, presets.OUTLINE)
     assert set().union(*(each.keys() for each in sets)) == presets.NOTES.keys()
 
 

@@ -27,6 +27,7 @@ from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.motion import MotionTrainingConfig
 from posecast.training.motion_batches import MotionAugmentation, MotionMix
 from posecast.training.motion_windows import WindowChoice
+from posecast.training.outline import OutlineTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.windows import ImagePairs, PoseWindows
@@ -35,7 +36,7 @@ NOTES: Mapping[str, str] = {
     "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
     "penn-action-best": "the forecaster that ships, one to two hours on a core: see docs/motion.md",
     "penn-action-alone": "the forecaster on Penn Action's labels alone: see docs/motion.md",
-    "own-videos": "the drawer that ships, minutes on a GPU: see `posecast models`",
+    "own-videos": "what ships, on videos of one's own: see docs/carrying.md and `posecast models`",
     "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
     "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
     "demo": "small networks for the built-in data set, minutes on two cores",
@@ -200,3 +201,12 @@ CARRYING: Mapping[str, CarryingTrainingConfig] = {
     ),
 }
 """Settings of `posecast train carrying`."""
+
+OUTLINE: Mapping[str, OutlineTrainingConfig] = {
+    "own-videos": OutlineTrainingConfig(run_on=BF16),
+    "tiny": OutlineTrainingConfig(
+        model=CarryingConfig(mask_widths=(8, 8), refinement_widths=()),
+        fit=FitConfig(batch_size=2, **_TWO_STEPS),
+    ),
+}
+"""Settings of `posecast train outline`."""

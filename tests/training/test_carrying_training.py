@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from carrying.scene import picture, pose, wall
+from carrying.scene import pose
+from carrying.stick_store import a_clip, write_store
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_frame_drawer
 from posecast.geometry import Crop
@@ -16,9 +17,7 @@ from posecast.networks.carrying import CarryingConfig, CarryingNetwork, LayerBat
 from posecast.networks.kinds import load_network
 from posecast.pretrained import CARRIED
 from posecast.skeletons import PENN_ACTION
-from posecast.store.files import StoreInfo
-from posecast.store.reading import Store, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.reading import Store
 from posecast.training.carrying import CarryingStep, CarryingTrainingConfig, train_carrying
 from posecast.training.carrying_samples import (
     DISTANCE_STEPS,
@@ -29,6 +28,7 @@ from posecast.training.carrying_samples import (
     disturbed,
 )
 from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig
+from posecast.training.outline import OutlineTrainingConfig, train_outline
 
 TINY = CarryingTrainingConfig(
     model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
@@ -38,35 +38,9 @@ TINY = CarryingTrainingConfig(
 ).but(steps=4, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1, device="cpu")
 
 
-def raised(share: float) -> np.ndarray:
-    """The left arm on its way up."""
-    return pose(
-        left_elbow=(46 - 8 * share, 56 - 12 * share), left_wrist=(42 - 18 * share, 72 - 38 * share)
-    )
-
-
-def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndarray]:
-    """Seen in half its size in the middle of a source picture of 512 x 256."""
-    joints = np.stack([raised(0.5 - 0.5 * np.cos(0.2 * t)) for t in range(frames)])
-    pictures = np.stack([picture(each, wall(64, seed=len(name))) for each in joints])
-    values = (name, group, "train", "train", 30.0, (256, 512), Crop(128, 0, 384, 256))
-    seen = np.ones(joints.shape[:2], bool)
-    clip = StoredClip(
-        *values, (128.0, 0.0, 384.0, 256.0), joints * 2 + np.array([128, 0]), seen, True
-    )
-    return clip, pictures
-
-
 @pytest.fixture(scope="module")
 def store_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("stores") / "store"
-    info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
-    with StoreWriter(path, info) as writer:
-        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
-            clip, pictures = a_clip(name, group, 2 if group == "c" else 30)
-            write_clip(path, replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures)
-        writer.finish({})
-    return path
+    return write_store(tmp_path_factory.mktemp("stores") / "store")
 
 
 def maker(store_path, **changes) -> MixedMaker:
@@ -200,6 +174,22 @@ def test_a_run_holds_groups_out_and_goes_on_to_the_same_weights(store_path, tmp_
     )
     assert again.best_score == result.best_score
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_refinement_keeps_the_outline_of_a_run(store_path, tmp_path):
+    outline = OutlineTrainingConfig(
+        model=CarryingConfig(mask_widths=(8, 8), refinement_widths=()),
+        fit=TINY.fit,
+        run_on=TINY.run_on,
+    )
+    train_outline(replace(outline, hold_out_every=2), store_path, tmp_path / "outline")
+    train_carrying(replace(TINY, mask=tmp_path / "outline"), store_path, tmp_path / "run")
+    known, kept = (
+        load_network(tmp_path / name, CarryingNetwork).network.mask for name in ("outline", "run")
+    )
+    assert known is not None
+    assert kept is not None
+    assert all(torch.equal(known.state_dict()[n], value) for n, value in kept.state_dict().items())
 
 
 def test_one_group_cannot_be_trained_and_held_out(store_path, tmp_path):

@@ -42,6 +42,7 @@ COMMANDS = {
     "train pose": ("train:train", "learn how poses go on (seen poses -> future poses)"),
     "train motion": ("train:train", "the same from all that was seen, own past and neighbours"),
     "train image": ("train:train", "learn to draw a pose (seen frame + pose -> frame)"),
+    "train outline": ("train:train", "learn to find a person's outline (own videos, by groups)"),
     "train carrying": ("train:train", "learn to carry a person along (own videos, by groups)"),
     "train estimator": ("train:train", "learn to find joints (frame -> pose)"),
     "train pose-action": ("train:train", "learn to name the action of poses (a judge)"),

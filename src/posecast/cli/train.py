@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from posecast.cli.parsing import parse, split_preset, with_config
-from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, POSE
+from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, OUTLINE, POSE
 from posecast.records.configs import config_to_dict
 from posecast.training import action
 from posecast.training.beginning import TrainingConfig
@@ -17,6 +17,7 @@ from posecast.training.estimator import train_estimator
 from posecast.training.fitting import FitResult
 from posecast.training.image import train_image
 from posecast.training.motion import train_motion
+from posecast.training.outline import train_outline
 from posecast.training.pose import train_pose
 
 
@@ -80,6 +81,21 @@ zeros.""",
             f"penn-action {_INTO}image \\\n"
             "    --feature-weight 0 --pose-feature-weight 0 --precision bf16-mixed",
             f"demo {_INTO}image --dry-run",
+        ),
+    ),
+    "outline": Kind(
+        *(train_outline, OUTLINE, "overlap {:.3f} with the person's outline"),
+        """\
+Train the network that finds the outline of the person in seen frames, whose pose is known.
+
+It learns from the limbs, from what differs from the clip's room where the camera stands still, and
+from masks of another program where the store has some: see docs/carrying.md. The store is that of
+'posecast train carrying', which goes on from here.""",
+        (
+            "posecast prepare videos videos store --poses keypoints --num-seen 10000 --size 192",
+            f"own-videos {_INTO}outline",
+            f"posecast train carrying own-videos {_INTO}carrying --mask runs/outline",
+            f"tiny {_INTO}outline --dry-run",
         ),
     ),
     "carrying": Kind(

@@ -74,6 +74,11 @@ def frames_path(store_path: Path, clip_id: str) -> Path:
     return store_path / "frames" / f"{clip_id}.npy"
 
 
+def masks_path(store_path: Path, clip_id: str) -> Path:
+    """File of a clip's masks, where it has some: see `Store.read_masks`."""
+    return store_path / "masks" / f"{clip_id}.npy"
+
+
 def read_info(path: Path) -> tuple[StoreInfo, bool]:
     """What store.json says, and whether the store is finished."""
     if not (path / "store.json").is_file():

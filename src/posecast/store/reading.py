@@ -6,6 +6,7 @@
     STORE/frames/ID.npy    uint8 (t, size, size, 3), RGB; absent for clips without pictures
     STORE/left_out.jsonl   clips that could not be used, and why
     STORE/estimates.npz    optional: estimated poses, laid out as poses.npz
+    STORE/masks/ID.npy     optional: uint8 (t, size, size), how much of each pixel the person covers
 
 `store_writer` writes it. Nothing is kept open between reads, so a store can be copied into worker
 processes, and thousands of clips cost no file descriptors.
@@ -224,6 +225,28 @@ class Store:
         return files.read_pictures(
             files.frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size
         )
+
+    def read_masks(
+        self, clip: StoredClip, indices: Sequence[int] | np.ndarray
+    ) -> UInt8[np.ndarray, "n h w"] | None:
+        """How much of each pixel of these frames the person covers, 255 being all of it.
+
+        None where the store has no masks of the clip; StoreError where they do not fit it.
+        """
+        path = files.masks_path(self.path, clip.clip_id)
+        if not path.is_file():
+            return None
+        try:
+            masks = np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise files.damaged(self.path, f"masks/{path.name}: {error}") from error
+        wanted = (clip.num_frames, self.size, self.size)
+        if masks.shape != wanted or masks.dtype != np.uint8:
+            raise files.StoreError(
+                f"{path} holds {masks.dtype} {masks.shape}, the clip's masks are uint8 {wanted}: "
+                "write them anew, or remove the file"
+            )
+        return np.asarray(masks[np.asarray(indices, int)])
 
     def with_poses(self, which: SeenPoses) -> "Store":
         """With the labels' poses, or as `with_estimated_poses`."""

@@ -5,8 +5,6 @@ The samples are made of a store's clips (`carrying_samples`) while the network l
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,16 +22,9 @@ from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
-from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.beginning import (
-    ChosenClips,
-    TrainingConfig,
-    begin,
-    check_store_skeleton,
-    long_enough,
-)
+from posecast.store.reading import Store
+from posecast.training.beginning import begin
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import (
     CarryingBatch,
@@ -42,6 +33,7 @@ from posecast.training.carrying_stream import (
     StreamConfig,
 )
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.groups import ClipSource, GroupTrainingConfig, by_group, sources
 
 _NEAR, _BODY = 2.0, 1.25
 """Radii around the body in which errors count three times, and in which sharpness is measured."""
@@ -66,7 +58,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class CarryingTrainingConfig(TrainingConfig):
+class CarryingTrainingConfig(GroupTrainingConfig):
     """How the carrying networks are trained."""
 
     KIND = "carrying"
@@ -76,17 +68,6 @@ class CarryingTrainingConfig(TrainingConfig):
     )
     mask: Path = Path(DEFAULT_DRAWER)
     """Shipped weights, run or weight file whose outline of the person is used, and kept."""
-    skeleton: str = "penn_action"
-    """Skeleton of the store's poses."""
-    clips: ClipSelection = ClipSelection("all", with_frames=True)
-    """Clips to train on, but for those of the held out groups."""
-    hold_out_every: int = 5
-    """The clips of every so-manieth action, the folders of `posecast prepare videos`, are held out
-    and choose the best weights: in a folder lie the videos of one group of people and places."""
-    more: tuple[Path, ...] = ()
-    """Other stores, all of whose clips are trained on; those of two frames are pairs of photos."""
-    more_share: float = 0.35
-    """Share of the samples that is made of them."""
     windows: WindowConfig = WindowConfig()
     stream: StreamConfig = StreamConfig()
     weights: LossWeights = LossWeights()
@@ -103,7 +84,7 @@ class CarryingTrainingConfig(TrainingConfig):
     )
 
     def __post_init__(self) -> None:
-        check_at_least(2, self, "hold_out_every")
+        super().__post_init__()
         if self.fit.batch_size % 2 or self.windows.targets % 2:
             raise PosecastError(
                 f"batch_size is {self.fit.batch_size}, windows.targets {self.windows.targets}: "
@@ -120,8 +101,7 @@ def train_carrying(
     held-out frames nearer to the truth than they were.
     """
     store = Store.open(store_path)
-    check_store_skeleton(store, config.skeleton)
-    chosen = _by_group(config, store)
+    chosen = by_group(config, store, _SEEN + _JUDGED[0])
     mask = load_network(config.mask, CarryingNetwork).network.mask
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
@@ -131,58 +111,21 @@ def train_carrying(
         if mask is not None and network.mask is not None:
             network.mask.load_state_dict(mask.state_dict())
             network.mask.requires_grad_(False)
-        maker = _mixed_maker(config, store, chosen.train, mask)
+        found, shares = sources(config, store, chosen.train, lambda _, clip: clip.num_frames > 1)
+        makers = tuple(_maker(config, each, mask) for each in found)
+        maker = MixedMaker(makers, shares, config.fit.seed)
         settings = (config.windows.targets, config.stream, config.fit, fabric.device)
         step = CarryingStep(SKELETONS[config.skeleton], config.weights)
         with SampleStream(maker, *settings) as batches:  # makes samples from here on
-            held_out = _maker(config, store, chosen.validation, mask)
+            held_out = _maker(config, ClipSource.of(store, chosen.validation), mask)
             validation = _validation(held_out, fabric.device) if chosen.validation else None
             return fit(Descent(network, step, session), batches, validation, session)
 
 
-def _by_group(config: CarryingTrainingConfig, store: Store) -> ChosenClips:
-    """Clips of some groups, to train on, and of the others."""
-    clips = store.select(config.clips)
-    groups = sorted({clip.action for clip in clips})
-    apart = set(groups[:: config.hold_out_every]) if config.fit.validate_every else set()
-    held_out = long_enough([clip for clip in clips if clip.action in apart], _SEEN + _JUDGED[0])
-    known = [clip for clip in clips if clip.action not in apart]
-    if not known:
-        raise PosecastError(
-            f"all clips of {store.path} are of one group ({groups[0]!r}): put the videos of each "
-            "group of people and places into a folder of its own, or train without choosing the "
-            "best weights: --validate-every 0"
-        )
-    return ChosenClips(known, held_out)
-
-
 def _maker(
-    config: CarryingTrainingConfig,
-    store: Store,
-    clips: Sequence[StoredClip],
-    mask: PersonMask | None,
+    config: CarryingTrainingConfig, source: ClipSource, mask: PersonMask | None
 ) -> SampleMaker:
-    """A group of many clips does not drown the others."""
-    counts = Counter(clip.action for clip in clips)
-    chances = np.array([counts[clip.action] ** -0.5 for clip in clips])
-    chances = chances / chances.sum() if len(clips) else chances
-    return SampleMaker(store, tuple(clips), chances, mask, config.windows, config.fit.seed)
-
-
-def _mixed_maker(
-    config: CarryingTrainingConfig,
-    store: Store,
-    clips: Sequence[StoredClip],
-    mask: PersonMask | None,
-) -> MixedMaker:
-    makers = [_maker(config, store, clips, mask)]
-    for path in config.more:
-        other = Store.open(path)
-        check_store_skeleton(other, config.skeleton)
-        chosen = [clip for clip in other.clips if clip.has_frames and clip.num_frames > 1]
-        makers.append(_maker(config, other, chosen, mask))
-    rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
-    return MixedMaker(tuple(makers), (1.0 - sum(rest), *rest), config.fit.seed)
+    return SampleMaker(*source, mask, config.windows, config.fit.seed)
 
 
 class CarryingStep:

@@ -22,7 +22,8 @@ NUM_PICTURES = 5
 """The layers, and the true frame."""
 DISTANCE_STEPS = 50
 """A distance in radii is stored times this, in a byte."""
-_FEWEST_JOINTS = 6
+FEWEST_JOINTS = 6
+"""Visible ones, fewer than which are too little of a person."""
 _FARTHEST = 5.0
 
 
@@ -118,7 +119,7 @@ class SampleMaker:
         None where too little of the person is seen.
         """
         numbers = np.concatenate([past, wanted])
-        if clip.visible[numbers].sum(axis=1).min() < _FEWEST_JOINTS:
+        if clip.visible[numbers].sum(axis=1).min() < FEWEST_JOINTS:
             return None
         between = np.arange(past[-1] + 1, wanted.max() + 1)
         span = between if len(between) else np.unique(wanted)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from posecast.networks.carrying import NUM_LAYERS, LayerBatch
@@ -72,35 +72,63 @@ class CarryingBatch:
 
     def varied(self, rng: np.random.Generator, skeleton: Skeleton) -> "CarryingBatch":
         """Pairs in other light and colours, half of them with channels permuted, half mirrored."""
-        pairs, device = len(self.true) // 2, self.true.device
-        order = np.tile(np.arange(3), (pairs, 1))
-        order = np.where(rng.random((pairs, 1)) < 0.5, rng.permuted(order, axis=1), order)
-        light = np.stack([rng.uniform(0.7, 1.1, (pairs, 1)), rng.uniform(-0.1, 0.1, (pairs, 1))])
-        light = light + rng.normal(scale=0.05, size=(2, pairs, 3))
-        channels, turned = (
-            torch.from_numpy(np.repeat(each, 2, axis=0)).to(device)
-            for each in (order, rng.random(pairs) < 0.5)
-        )
-        gain, offset = torch.from_numpy(np.repeat(light, 2, axis=1)).float().to(device)
-        rows = torch.arange(2 * pairs, device=device)[:, None]
-
-        def mirrored(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-            return torch.where(turned[:, None, None, None], values.flip(-1), values)
-
-        def changed(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-            picked = pictures.unflatten(1, (-1, 3)).movedim(2, 1)[rows, channels]
-            lit = picked * gain[..., None, None, None] + offset[..., None, None, None]
-            return mirrored(lit.movedim(1, 2).flatten(1, 2))
-
-        kept, sides = self.layers, list(skeleton.mirror)
+        look = Look.drawn(rng, len(self.true) // 2, self.true.device, repeated=2)
+        kept = self.layers
         layers = LayerBatch(
-            changed(kept.pictures), *map(mirrored, (kept.shares, kept.distance, kept.holes))
+            look.changed(kept.pictures),
+            *map(look.mirrored, (kept.shares, kept.distance, kept.holes)),
         )
-        other = torch.stack([1 - self.joints[..., 0], self.joints[..., 1]], -1)[:, sides]
-        joints = torch.where(turned[:, None, None], other, self.joints)
-        visible = torch.where(turned[:, None], self.visible[:, sides], self.visible)
-        shown = mirrored(self.inside)
-        return CarryingBatch(layers, changed(self.true), shown, joints, visible, self.size)
+        poses = look.poses(self.joints, self.visible, skeleton)
+        true, shown = look.changed(self.true), look.mirrored(self.inside)
+        return CarryingBatch(layers, true, shown, *poses, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Another light, other colours, and a mirror."""
+
+    channels: Int[Tensor, "b 3"]
+    gain: Float[Tensor, "b 3"]
+    offset: Float[Tensor, "b 3"]
+    turned: Bool[Tensor, " b"]
+
+    @classmethod
+    def drawn(
+        cls,
+        rng: np.random.Generator,
+        count: int,
+        device: torch.device,
+        repeated: int = 1,
+        permuted: float = 0.5,
+    ) -> "Look":
+        """Of `count` pictures, or of so many times as many that look alike; half are mirrored, a
+        share `permuted` of them gets channels permuted."""
+        order = np.tile(np.arange(3), (count, 1))
+        order = np.where(rng.random((count, 1)) < permuted, rng.permuted(order, axis=1), order)
+        light = np.stack([rng.uniform(0.7, 1.1, (count, 1)), rng.uniform(-0.1, 0.1, (count, 1))])
+        light = (light + rng.normal(scale=0.05, size=(2, count, 3))).astype(np.float32)
+        drawn = (order, *light, rng.random(count) < 0.5)
+        return cls(*(torch.from_numpy(np.repeat(e, repeated, axis=0)).to(device) for e in drawn))
+
+    def mirrored(self, values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The mirrored ones mirrored."""
+        return torch.where(self.turned[:, None, None, None], values.flip(-1), values)
+
+    def changed(self, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Pictures of three channels each, one after the other."""
+        rows = torch.arange(len(pictures), device=pictures.device)[:, None]
+        picked = pictures.unflatten(1, (-1, 3)).movedim(2, 1)[rows, self.channels]
+        lit = picked * self.gain[..., None, None, None] + self.offset[..., None, None, None]
+        return self.mirrored(lit.movedim(1, 2).flatten(1, 2))
+
+    def poses(
+        self, joints: Float[Tensor, "b j 2"], visible: Bool[Tensor, "b j"], skeleton: Skeleton
+    ) -> tuple[Float[Tensor, "b j 2"], Bool[Tensor, "b j"]]:
+        """As shares of the pictures."""
+        sides, turned = list(skeleton.mirror), self.turned[:, None]
+        other = torch.stack([1 - joints[..., 0], joints[..., 1]], -1)[:, sides]
+        joints = torch.where(turned[..., None], other, joints)
+        return joints, torch.where(turned, visible[:, sides], visible)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,90 @@
+"""Clips by groups of people and places, whole ones of which are held out; other stores beside."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from posecast.errors import PosecastError
+from posecast.records.configs import check_at_least
+from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.training.beginning import (
+    ChosenClips,
+    TrainingConfig,
+    check_store_skeleton,
+    long_enough,
+)
+
+
+@dataclass(frozen=True)
+class GroupTrainingConfig(TrainingConfig):
+    """Of trainings that hold out groups of people and places."""
+
+    skeleton: str = "penn_action"
+    """Skeleton of the store's poses."""
+    clips: ClipSelection = ClipSelection("all", with_frames=True)
+    """Clips to train on, but for those of the held out groups."""
+    hold_out_every: int = 5
+    """The clips of every so-manieth action, the folders of `posecast prepare videos`, are held out
+    and choose the best weights: in a folder lie the videos of one group of people and places."""
+    more: tuple[Path, ...] = ()
+    """Other stores, all of whose clips are trained on; those of two frames are pairs of photos."""
+    more_share: float = 0.35
+    """Share of the samples that is made of them."""
+
+    def __post_init__(self) -> None:
+        check_at_least(2, self, "hold_out_every")
+
+
+class ClipSource(NamedTuple):
+    """Clips of one store to draw samples from."""
+
+    store: Store
+    clips: tuple[StoredClip, ...]
+    chances: Float[np.ndarray, " c"]
+    """How likely each clip is; they sum to 1."""
+
+    @classmethod
+    def of(cls, store: Store, clips: Sequence[StoredClip]) -> "ClipSource":
+        """A group of many clips does not drown the others."""
+        counts = Counter(clip.action for clip in clips)
+        chances = np.array([counts[clip.action] ** -0.5 for clip in clips])
+        return cls(store, tuple(clips), chances / chances.sum() if len(clips) else chances)
+
+
+def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> ChosenClips:
+    """Clips of some groups, to train on, and those of the others that have so many frames."""
+    check_store_skeleton(store, config.skeleton)
+    clips = store.select(config.clips)
+    groups = sorted({clip.action for clip in clips})
+    apart = set(groups[:: config.hold_out_every]) if config.fit.validate_every else set()
+    held_out = long_enough([clip for clip in clips if clip.action in apart], num_frames)
+    known = [clip for clip in clips if clip.action not in apart]
+    if not known:
+        raise PosecastError(
+            f"all clips of {store.path} are of one group ({groups[0]!r}): put the videos of each "
+            "group of people and places into a folder of its own, or train without choosing the "
+            "best weights: --validate-every 0"
+        )
+    return ChosenClips(known, held_out)
+
+
+def sources(
+    config: GroupTrainingConfig,
+    store: Store,
+    clips: Sequence[StoredClip],
+    usable: Callable[[Store, StoredClip], bool],
+) -> tuple[tuple[ClipSource, ...], tuple[float, ...]]:
+    """The store's clips and the usable ones of the `more` stores, and how often each is asked."""
+    found = [ClipSource.of(store, clips)]
+    for path in config.more:
+        other = Store.open(path)
+        check_store_skeleton(other, config.skeleton)
+        chosen = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
+        found.append(ClipSource.of(other, chosen))
+    rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
+    return tuple(found), (1.0 - sum(rest), *rest)

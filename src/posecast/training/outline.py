@@ -1,0 +1,153 @@
+"""Training the outline network: how much of each pixel of a seen frame the person covers.
+
+A run is one of the kind `carrying` without a refinement: it draws as it is, `train carrying --mask`
+learns a refinement on it, and `benchmarks/ship_carrying.py` puts both into one file.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from posecast.carrying.body_maps import body_maps
+from posecast.carrying.layers import COARSE
+from posecast.computing.devices import Flat
+from posecast.computing.recording import map_tensors
+from posecast.errors import PosecastError
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork
+from posecast.skeletons import SKELETONS, Skeleton
+from posecast.store.reading import Store
+from posecast.training.beginning import begin
+from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.groups import ClipSource, GroupTrainingConfig, by_group, sources
+from posecast.training.outline_samples import (
+    Frame,
+    FrameConfig,
+    OutlineBatch,
+    OutlineBatches,
+    OutlineMaker,
+    has_outline,
+)
+
+_JUDGED = 6
+"""Frames of each held-out clip that are looked at."""
+_OVERLAP = 0.5
+"""Weight of the lack of overlap beside the cross-entropy."""
+
+
+@dataclass(frozen=True)
+class OutlineTrainingConfig(GroupTrainingConfig):
+    """How the outline network is trained."""
+
+    KIND = "carrying"
+
+    model: CarryingConfig = CarryingConfig(refinement_widths=())
+    frames: FrameConfig = FrameConfig()
+    fit: Flat[FitConfig] = FitConfig(
+        steps=4000,
+        batch_size=16,
+        learning_rate=2e-3,
+        weight_decay=1e-3,
+        average=0.998,
+        validate_every=500,
+        checkpoint_every=500,
+        log_every=50,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.model.mask_widths or self.model.refinement_widths:
+            raise PosecastError(
+                f"model is {self.model}: the outline alone is trained here, give "
+                "--model.mask-widths some channels and --model.refinement-widths none"
+            )
+
+
+def train_outline(
+    config: OutlineTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
+) -> FitResult:
+    """Train the outline on a store's clips, or go on with the run.
+
+    PosecastError where things do not fit. The best score is the overlap with the outlines of
+    held-out clips: their intersection as a share of their union.
+    """
+    store = Store.open(store_path)
+    chosen = by_group(config, store, 1)
+    fabric = config.run_on.launch()
+    found, shares = sources(config, store, chosen.train, has_outline)
+    makers = tuple(OutlineMaker(each, config.frames) for each in found)
+    batches = OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
+    skeleton = SKELETONS[config.skeleton]
+    held_out = OutlineMaker(ClipSource.of(store, chosen.validation), config.frames)
+    with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
+        validation = _validation(held_out, skeleton) if chosen.validation else None
+        network = CarryingNetwork(config.model)
+        step = OutlineStep(skeleton)
+        return fit(Descent(network, step, session), batches, validation, session)
+
+
+class OutlineStep:
+    """Loss of a batch."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        self._skeleton = skeleton
+
+    def __call__(
+        self, network: nn.Module, batch: OutlineBatch
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Cross-entropy of each pixel, and what lacks of the overlap (Dice) of each frame."""
+        logits, true = find(network, batch, self._skeleton), batch.outlines
+        entropy = functional.binary_cross_entropy_with_logits(logits, true)
+        said = logits.sigmoid()
+        both, all_of = (each.sum(dim=(1, 2, 3)) for each in (said * true, said + true))
+        lacks = 1 - ((2 * both + 1) / (all_of + 1)).mean()
+        loss = entropy + _OVERLAP * lacks
+        said = {"loss": loss, "cross_entropy": entropy, "lacks": lacks}
+        return loss, {name: each.detach() for name, each in said.items()}
+
+
+def find(network: nn.Module, batch: OutlineBatch, skeleton: Skeleton) -> Float[Tensor, "b 1 c c"]:
+    """The outlines of a batch as logits."""
+    assert isinstance(network, CarryingNetwork)
+    assert network.mask is not None
+    maps = body_maps(batch.joints, batch.visible, batch.size, skeleton, COARSE // 2)
+    return network.mask(batch.pictures, maps).float()
+
+
+def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
+    """Some frames of each held-out clip, in a view of the whole clip."""
+    by_clip: list[tuple[str, OutlineBatch]] = []
+    for clip in maker.source.clips:
+        everywhere = np.arange(clip.num_frames)
+        numbers = np.unique(np.linspace(0, clip.num_frames - 1, _JUDGED).round().astype(int))
+        made = [maker.frame(clip, n, np.append(everywhere, n)) for n in numbers.tolist()]
+        frames: list[Frame] = [frame for frame in made if frame is not None]
+        if frames:
+            by_clip.append((clip.action, OutlineBatch.of(frames)))
+
+    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
+        groups: dict[str, list[Float[Tensor, 2]]] = {}
+        for group, batch in by_clip:
+            batch = map_tensors(lambda each: each.to(device), batch)
+            logits, true = find(network, batch, skeleton), batch.outlines
+            entropy = functional.binary_cross_entropy_with_logits(logits, true)
+            groups.setdefault(group, []).append(
+                torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])
+            )
+        means = torch.stack([torch.stack(rows).mean(dim=0) for rows in groups.values()])
+        shared, entropy = means.mean(dim=0).tolist()
+        return {"validation/overlap": shared, "validation/cross_entropy": entropy}
+
+    return Validation(score, "validation/overlap")
+
+
+def overlap(said: Float[Tensor, "b 1 c c"], true: Float[Tensor, "b 1 c c"]) -> Float[Tensor, " b"]:
+    """Intersection as a share of the union, of soft masks."""
+    both, either = (
+        each.sum(dim=(1, 2, 3)) for each in (torch.minimum(said, true), torch.maximum(said, true))
+    )
+    return both / either.clamp(min=1)

@@ -1,0 +1,41 @@
+"""Clips of the stick person, and a store of some groups of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from carrying.scene import picture, pose, wall
+from posecast.geometry import Crop
+from posecast.store.files import StoreInfo
+from posecast.store.reading import StoredClip
+from posecast.store.writing import StoreWriter, write_clip
+
+
+def raised(share: float) -> np.ndarray:
+    """The left arm on its way up."""
+    return pose(
+        left_elbow=(46 - 8 * share, 56 - 12 * share), left_wrist=(42 - 18 * share, 72 - 38 * share)
+    )
+
+
+def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndarray]:
+    """Seen in half its size in the middle of a source picture of 512 x 256."""
+    joints = np.stack([raised(0.5 - 0.5 * np.cos(0.2 * t)) for t in range(frames)])
+    pictures = np.stack([picture(each, wall(64, seed=len(name))) for each in joints])
+    values = (name, group, "train", "train", 30.0, (256, 512), Crop(128, 0, 384, 256))
+    seen = np.ones(joints.shape[:2], bool)
+    clip = StoredClip(
+        *values, (128.0, 0.0, 384.0, 256.0), joints * 2 + np.array([128, 0]), seen, True
+    )
+    return replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures
+
+
+def write_store(path: Path) -> Path:
+    """Groups a and b of two clips each, and c, a pair of photos."""
+    info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
+    with StoreWriter(path, info) as writer:
+        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
+            write_clip(path, *a_clip(name, group, 2 if group == "c" else 30))
+        writer.finish({})
+    return path
