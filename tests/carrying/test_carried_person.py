@@ -107,7 +107,7 @@ def test_looking_only_where_a_part_can_show_changes_nothing(monkeypatch, inside)
         future = future + np.float32(shift) + (9, -14)
         found = carried(frames, past, future, masks=outline(frames), inside=inside)
         with monkeypatch.context() as patched:
-            patched.setattr(layers, "_reach", lambda *_: (slice(0, 128), slice(0, 128)))
+            patched.setattr(layers, "reach", lambda *_: (slice(0, 128), slice(0, 128)))
             everywhere = carried(frames, past, future, masks=outline(frames), inside=inside)
         assert np.array_equal(found, everywhere)
         assert not np.array_equal(found[0], frames[-1])

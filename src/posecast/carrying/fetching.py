@@ -4,7 +4,7 @@ What comes from where is worked out at a coarse size (`Plan`), and fetched at th
 own. Outside of a box around all of the person, now and then, the frame is the last seen one.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +16,8 @@ from posecast.carrying.plate import moved_picture
 
 Box = tuple[slice, slice]
 """Rows and columns of a picture."""
+Bounds = tuple[int, int, int, int]
+"""x, y, width and height of a part in a seen frame."""
 Pictures = tuple[UInt8[np.ndarray, "h w 3"], ...]
 """Layers of a frame, or of a box in it: the person, what is behind its front parts, the bent last
 frame, the room."""
@@ -39,25 +41,25 @@ class Plan:
 
 
 def owners_of(
-    claims: Float[np.ndarray, "n *p"], boxes: Sequence[Box] | None = None
+    claims: Float[np.ndarray, "n *p"],
 ) -> tuple[UInt8[np.ndarray, "2 *p"], Float[np.ndarray, "2 *p"]]:
     """The parts with the best and the second best claim to each place, and these claims.
 
-    Where one part alone has any, it is both. Outside of its box a part has none.
+    Where one part alone has any, it is both; of equal claims the earlier part's is better.
     """
-    best, second = claims[0].copy(), np.zeros_like(claims[0])
-    owners = np.zeros((2, *best.shape), np.uint8)
-    for number in range(1, len(claims)):
-        box = (...,) if boxes is None else boxes[number]
-        claim, first, next_best = claims[number][box], best[box], second[box]
-        wins, follows = claim > first, claim > next_best
-        np.copyto(owners[1][box], np.uint8(number), where=follows)
-        np.copyto(owners[1][box], owners[0][box], where=wins)
-        np.copyto(owners[0][box], np.uint8(number), where=wins)
-        next_best[...] = np.where(wins, first, np.maximum(next_best, claim))
-        np.maximum(first, claim, out=first)
-    np.copyto(owners[1], owners[0], where=second <= 0)
-    return owners, np.stack([best, second])
+    # Positive floats are ordered as their bits are: the last ones can hold the part's number.
+    last = (1 << (len(claims) - 1).bit_length()) - 1
+    best = np.full(claims.shape[1:], last, np.int32)
+    second, lower = best.copy(), np.empty_like(best)
+    for number, claim in enumerate(claims):
+        key = (claim.view(np.int32) & ~last) | (last - number)
+        np.minimum(best, key, out=lower)
+        np.maximum(second, lower, out=second)
+        np.maximum(best, key, out=best)
+    keys = np.stack([best, second])
+    owners, found = (last - (keys & last)).astype(np.uint8), (keys & ~last).view(np.float32)
+    np.copyto(owners[1], owners[0], where=found[1] <= 0)
+    return owners, found
 
 
 class SeenPixels:
@@ -82,9 +84,7 @@ class SeenPixels:
 
     def fetched(self, plan: Plan, box: Box) -> Pictures:
         """The layers in the box."""
-        owners = self._owners(plan, box)
-        person = self._carried(plan, owners[0], box)
-        behind = self._carried(plan, owners[1], box, person, owners[0])
+        person, behind = self._carried(plan, self._owners(plan, box), box)
         plate = moved_picture(self.plate, native(plan.camera, self._scale))
         return person, behind, self._bent(plan.flow, box), plate[box]
 
@@ -110,36 +110,27 @@ class SeenPixels:
         return owners
 
     def _carried(
-        self,
-        plan: Plan,
-        owner: UInt8[np.ndarray, "h w"],
-        box: Box,
-        ground: UInt8[np.ndarray, "h w 3"] | None = None,
-        known: UInt8[np.ndarray, "h w"] | None = None,
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """Each pixel from its owner's source, by its owner's transform; known ones are there."""
-        picture = np.zeros((*owner.shape, 3), np.uint8) if ground is None else ground.copy()
+        self, plan: Plan, owners: UInt8[np.ndarray, "2 h w"], box: Box
+    ) -> UInt8[np.ndarray, "2 h w 3"]:
+        """Each pixel from its owner's source, by its owner's transform."""
+        pictures = np.zeros((*owners.shape, 3), np.uint8)
         for number, transform in enumerate(plan.transforms):
-            owned = owner == number
-            if known is not None:
-                owned &= known != number
-            x, y, width, height = cv2.boundingRect(owned.view(np.uint8))
+            owned = (owners == number).view(np.uint8)
+            x, y, width, height = cv2.boundingRect(cv2.bitwise_or(*owned))
             if not width:
                 continue
             part = slice(y, y + height), slice(x, x + width)
-            corner = np.array([x + box[1].start + 0.5, y + box[0].start + 0.5])
-            # Places of the coarse size are pixels of the frames times the scale.
-            back = transform.astype(float)
-            back[:, 2] = back[:, :2] @ corner + back[:, 2] / self._scale - 0.5
+            left, top = x + box[1].start, y + box[0].start
             found = cv2.warpAffine(
                 self.frames[plan.sources[number]],
-                back,
+                from_corner(transform, left, top, self._scale),
                 (width, height),
                 flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            cv2.copyTo(found, owned[part].view(np.uint8), picture[part])
-        return picture
+            for which in range(len(pictures)):
+                cv2.copyTo(found, owned[which][part], pictures[which][part])
+        return pictures
 
     def _bent(self, flow: Float[np.ndarray, "2 c c"], box: Box) -> UInt8[np.ndarray, "h w 3"]:
         """The last seen frame, bent."""
@@ -155,6 +146,51 @@ class SeenPixels:
         rows = np.arange(top, top + height, dtype=np.float32)[:, None] + box[0].start
         picture[part] = remapped(last, x[part] + columns, y[part] + rows)
         return picture
+
+
+def bounds_of(member: Float[np.ndarray, "c c"]) -> Bounds:
+    """Of the pixels of a seen frame that belong to a part."""
+    x, y, width, height = cv2.boundingRect((member > 0).view(np.uint8))
+    return x, y, width, height
+
+
+def at_edge(bounds: Bounds, side: int) -> bool:
+    """Whether the part goes on, or may, beyond the picture."""
+    x, y, width, height = bounds
+    return min(x, y) == 0 or max(x + width, y + height) == side
+
+
+def reach(
+    bounds: Bounds, transform: Float[np.ndarray, "2 3"], side: int, ends_at_edge: bool
+) -> Box:
+    """Where in a target a part shows that has these bounds in its source."""
+    x, y, width, height = bounds
+    if not width:
+        return slice(0, 0), slice(0, 0)
+    (a, b, c), (d, e, f) = transform.tolist()
+    area = a * e - b * d
+    if abs(area) < 1e-3 or (at_edge(bounds, side) and not ends_at_edge):
+        return slice(0, side), slice(0, side)
+    across, down = x + width / 2 - c, y + height / 2 - f
+    half = width / 2 + 1, height / 2 + 1
+    ranges = []
+    for to_x, to_y in ((-d / area, a / area), (e / area, -b / area)):
+        at, far = to_x * across + to_y * down, abs(to_x) * half[0] + abs(to_y) * half[1]
+        ends = math.floor(at - far), math.ceil(at + far)
+        ranges.append(slice(*(min(max(end, 0), side) for end in ends)))
+    return ranges[0], ranges[1]
+
+
+def from_corner(
+    transform: Float[np.ndarray, "2 3"], left: int, top: int, scale: float
+) -> Float[np.ndarray, "2 3"]:
+    """A transform of places of the coarse size, of pixel indices of frames `scale` times as coarse,
+    which on the one side count from a corner."""
+    (a, b, c), (d, e, f) = transform.tolist()
+    x, y = left + 0.5, top + 0.5
+    return np.array(
+        [[a, b, a * x + b * y + c / scale - 0.5], [d, e, d * x + e * y + f / scale - 0.5]]
+    )
 
 
 def native(transforms: Float[np.ndarray, "*n 2 3"], scale: float) -> Float[np.ndarray, "*n 2 3"]:

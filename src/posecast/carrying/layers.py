@@ -10,7 +10,6 @@ Motion is worked out at one fixed size, `COARSE`, whose pixels are the unit of e
 below; the frame itself is put together in the frames' own pixels. Nothing here is trained.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,9 +33,12 @@ from posecast.carrying.fetching import (
     Pictures,
     Plan,
     SeenPixels,
+    at_edge,
+    bounds_of,
+    from_corner,
     native,
     owners_of,
-    remapped,
+    reach,
 )
 from posecast.carrying.plate import background_plate, warped
 from posecast.carrying.smoothing import smoothed
@@ -70,7 +72,6 @@ SEAM = 0.25
 """Difference of two parts' claims, as a share of both, below which both show: no hard seams."""
 
 _WHOLE = (slice(0, COARSE), slice(0, COARSE))
-_NOTHING = (slice(0, 0), slice(0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +151,8 @@ class CarriedPerson:
         places = np.arange(COARSE, dtype=np.float32) + 0.5
         self._x, self._y = np.meshgrid(places, places)
         self._sources = self._choose_sources()
+        parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
+        self._bounds = {each: bounds_of(self._members[each]) for each in parts}
 
     def _jitter(self, frames: UInt8[np.ndarray, "t c c 3"]) -> Float[np.ndarray, "n"]:
         """How far each part's joints were off while its pixels stayed the same."""
@@ -237,22 +240,38 @@ class CarriedPerson:
         """Owners of all places, the claims, how parts move, and how much the first two cover."""
         covers, claims = np.zeros_like(distances), np.zeros_like(distances)
         transforms = np.zeros((len(PARTS), 2, 3), np.float32)
-        boxes: list[Box] = [_NOTHING] * len(PARTS)
         for n in np.flatnonzero(sources >= 0).tolist():
-            transforms[n] = part_transform(n, pose, self._poses[int(sources[n])], self._size)
-            member = self._members[sources[n], n]
-            box = boxes[n] = _reach(member, transforms[n], self._ends_at_edge)
-            x, y = _moved(transforms[n], self._x[box], self._y[box])
-            cover = remapped(member, x - 0.5, y - 0.5) if x.size else x
-            if self._ends_at_edge:
-                cover *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
+            source = int(sources[n])
+            transforms[n] = part_transform(n, pose, self._poses[source], self._size)
+            box = reach(self._bounds[source, n], transforms[n], COARSE, self._ends_at_edge)
+            cover = self._cover(source, n, transforms[n], box)
             covers[n][box] = cover
             claims[n][box] = cover * np.exp(-distances[n][box]) * np.float32(1 + FRONT * n)
-        owners, best = owners_of(claims, boxes)
+        owners, best = owners_of(claims)
         cover = np.take_along_axis(covers, owners[:1].astype(int), axis=0)[0]
         cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
         second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
         return owners, claims, transforms, np.stack([cover * (1 - second), cover * second])
+
+    def _cover(
+        self, source: int, number: int, transform: Float[np.ndarray, "2 3"], box: Box
+    ) -> Float[np.ndarray, "h w"]:
+        """How much of each pixel of a box belongs to a part."""
+        height, width = (each.stop - each.start for each in box)
+        if not height or not width:
+            return np.zeros((height, width), np.float32)
+        back = from_corner(transform, box[1].start, box[0].start, 1.0)
+        cover = cv2.warpAffine(
+            self._members[source, number],
+            back,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        if self._ends_at_edge and at_edge(self._bounds[source, number], COARSE):
+            x, y = _moved(transform, self._x[box], self._y[box])
+            cover *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
+        return cover
 
     def _last_distances(self, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n c c"]:
         last = self._distances[-1]
@@ -290,26 +309,6 @@ class CarriedPerson:
         (a, b, c), (d, e, f) = transform
         x, y = self._x[0], self._y[:, :1]
         return ((a - 1) * x + c) + b * y, d * x + ((e - 1) * y + f)
-
-
-def _reach(
-    member: Float[np.ndarray, "c c"], transform: Float[np.ndarray, "2 3"], ends_at_edge: bool
-) -> Box:
-    """Where in a target a part shows, of which so much of each pixel of a source is a member."""
-    x, y, width, height = cv2.boundingRect((member > 0).view(np.uint8))
-    if not width:
-        return _NOTHING
-    goes_on = min(x, y) == 0 or max(x + width, y + height) == COARSE
-    if abs(np.linalg.det(transform[:, :2])) < 1e-3 or (goes_on and not ends_at_edge):
-        return _WHOLE
-    back = cv2.invertAffineTransform(transform).tolist()
-    middle, half = (x + width / 2, y + height / 2), (width / 2 + 1, height / 2 + 1)
-    ranges = []
-    for a, b, c in back:
-        at = a * middle[0] + b * middle[1] + c
-        far = abs(a) * half[0] + abs(b) * half[1]
-        ranges.append(slice(max(math.floor(at - far), 0), max(math.ceil(at + far), 0)))
-    return ranges[1], ranges[0]
 
 
 def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n"]:

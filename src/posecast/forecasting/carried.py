@@ -4,10 +4,9 @@ Most of a future frame is in the seen ones (`posecast.carrying`): nothing has to
 that, but the person's outline and the composition can be (`networks.carrying`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import zip_longest
 
 import cv2
 import numpy as np
@@ -20,19 +19,17 @@ from posecast.carrying.body_parts import body_size
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
+from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions
 from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
 from posecast.geometry import Crop
-from posecast.networks.carrying import (
-    BATCH,
-    CarryingNetwork,
-    LayerBatch,
-    person_masks,
-)
+from posecast.networks.carrying import CarryingNetwork, LayerBatch, person_masks
 from posecast.skeletons import Skeleton
 
 LARGEST = 512
 """Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
+TOGETHER = 8
+"""Frames that the refinement looks at together, at most."""
 
 
 class CarriedDrawer:
@@ -107,31 +104,26 @@ class CarriedDrawer:
         stops = seen.crop is None
         inside = _inside(crop, seen.image_hw) if stops else None
         person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
-        # Work on small frames is mostly Python's, over which two threads would only quarrel.
-        workers = torch.get_num_threads() if side > COARSE else 1
-        with ThreadPoolExecutor(workers) as pool:
-            poses = partial(self._maps, future, visible, size)
-            return np.stack(list(self._frames(person, pool, len(future), poses)))
+        poses = partial(self._maps, future, visible, size)
+        with workers() as pool:
+            parts = torch.arange(len(future)).split(_part_size(len(future)))
+            return np.concatenate(list(pool.map(partial(self._part, person, poses), parts)))
 
-    def _frames(
+    @torch.inference_mode()
+    def _part(
         self,
         person: CarriedPerson,
-        pool: ThreadPoolExecutor,
-        num_frames: int,
         maps: Callable[[Int[Tensor, " n"]], Float[Tensor, "n m d d"]],
-    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-        """Frames side by side, as many at once as the refinement looks at."""
-        parts = torch.arange(num_frames).split(BATCH)
-        ahead = pool.map(person.layers, parts[0].tolist())
-        for part, following in zip_longest(parts, parts[1:], fillvalue=parts[0][:0]):
-            layers = list(ahead)
-            ahead = pool.map(person.layers, following.tolist())
-            changes: list[FrameChanges | None] = [None] * len(layers)
-            if self._network.refinement is not None:
-                tensors = _as_tensors(layers, self._device)
-                with self._autocast():
-                    changes = list(self._network.refinement(tensors, maps(part)).of_frames())
-            yield from pool.map(person.frame, layers, changes)
+        part: Int[Tensor, " n"],
+    ) -> UInt8[np.ndarray, "n s s 3"]:
+        """Some of the frames, at which the refinement looks together."""
+        layers = [person.layers(t) for t in part.tolist()]
+        changes: Iterable[FrameChanges | None] = [None] * len(layers)
+        if self._network.refinement is not None:
+            tensors = _as_tensors(layers, self._device)
+            with self._autocast():
+                changes = self._network.refinement(tensors, maps(part)).of_frames()
+        return np.stack([person.frame(*each) for each in zip(layers, changes, strict=True)])
 
     def _maps(
         self,
@@ -146,6 +138,11 @@ class CarriedDrawer:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
+
+
+def _part_size(num_frames: int) -> int:
+    """Frames of a worker's piece of work: all workers are to be busy to the end."""
+    return min(math.ceil(max(num_frames, 1) / torch.get_num_threads()), TOGETHER)
 
 
 def _inside(crop: Crop, image_hw: tuple[int, int]) -> Bool[np.ndarray, "c c"]:
