@@ -50,7 +50,8 @@ class CarriedDrawer:
         self._half = options.precision != "32-true"
         self._network = network.float().eval().without_norms().to(self._device)
         if self._half and self._network.refinement is not None:
-            self._network.refinement.bfloat16()  # once, not for each batch
+            # Once, not for each batch.
+            self._network.refinement.bfloat16().to(memory_format=torch.channels_last)
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
@@ -190,4 +191,4 @@ def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
         np.stack([each.holes[None] for each in layers]),
     )
     pictures, *others = (torch.from_numpy(each).to(device) for each in values)
-    return LayerBatch(pictures / 127.5 - 1, *others)
+    return LayerBatch(pictures.float().div_(127.5).sub_(1), *others)
