@@ -50,8 +50,8 @@ class CarriedDrawer:
         self._half = options.precision != "32-true"
         self._network = network.float().eval().without_norms().to(self._device)
         if self._half and self._network.refinement is not None:
-            # Once, not for each batch.
-            self._network.refinement.bfloat16().to(memory_format=torch.channels_last)
+            half = self._network.refinement.bfloat16()  # once, not for each batch
+            half.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def crop_of(self, seen: SeenVideo) -> Crop:
         """As `FrameDrawer`: the person's crop."""
