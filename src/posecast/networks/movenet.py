@@ -104,7 +104,7 @@ class MoveNet(nn.Module):
 
     def _features(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
         """The finest level of the pyramid."""
-        x = functional.relu6(self.stem(_padded(images, 2)), inplace=True)
+        x = functional.relu6(_halving(self.stem, images), inplace=True)
         levels = []
         for number, block in enumerate(self.blocks):
             x = block(x)
@@ -132,14 +132,18 @@ class _Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         y = x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
-        y = self.depthwise(_padded(y, self._stride))
+        y = self.depthwise(y) if self._stride == 1 else _halving(self.depthwise, y)
         y = self.project(functional.relu6(y, inplace=True))
         return x + y if self._is_residual else y
 
 
-def _padded(x: Float[Tensor, "b c h w"], stride: int) -> Float[Tensor, "b c h2 w2"]:
-    """TensorFlow's SAME: a stride of 2 over an even size pads below and on the right alone."""
-    return functional.pad(x, (0, 1, 0, 1)) if stride == 2 else x
+def _halving(conv: nn.Conv2d, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+    """TensorFlow's SAME: a stride of 2 over an even size pads below and on the right alone.
+
+    That is padding all round for a kernel that begins with zeros, and copies no picture.
+    """
+    kernel = functional.pad(conv.weight, (1, 0, 1, 0))
+    return functional.conv2d(x, kernel, conv.bias, stride=2, padding=1, groups=conv.groups)
 
 
 def _separable(width: int, out: int) -> nn.Sequential:
