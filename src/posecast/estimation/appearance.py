@@ -24,10 +24,8 @@ class Appearance:
     """The colours of one person, learned while it is followed."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        self._ends = [
-            [[skeleton.index(joint) for joint in end] for end in limb] for limb in skeleton.limbs
-        ]
-        count = len(self._ends) * len(_ALONG)
+        self._weights = _place_weights(skeleton)
+        count = len(self._weights)
         self._colours, self._known = np.zeros((count, 3)), np.zeros(count, bool)
 
     def difference(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> float:
@@ -46,7 +44,8 @@ class Appearance:
         self._known |= seen
 
     def _look(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> Colours:
-        places, seen = self._places(pose)
+        places = self._weights @ pose.joints_px
+        seen = ~((self._weights > 0) & ~pose.seen).any(axis=1)
         half = max(int(_PATCH * pose.side), 1)
         rows, columns = np.indices((2 * half + 1, 2 * half + 1)).reshape(2, -1) - half
         x, y = places.astype(int).T
@@ -60,10 +59,13 @@ class Appearance:
             colours[seen] = cv2.cvtColor(means, cv2.COLOR_RGB2Lab)[:, 0]
         return colours * [_LIGHTNESS, 1, 1], seen
 
-    def _places(self, pose: Pose) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, " n"]]:
-        places, seen = [], []
-        for limb in self._ends:
-            start, end = (pose.joints_px[joints].mean(axis=0) for joints in limb)
-            places += [start + share * (end - start) for share in _ALONG]
-            seen += [bool(pose.seen[limb[0] + limb[1]].all())] * len(_ALONG)
-        return np.array(places), np.array(seen)
+
+def _place_weights(skeleton: Skeleton) -> Float[np.ndarray, "n j"]:
+    """What each joint counts for each place."""
+    places = []
+    for limb in skeleton.limbs:
+        ends = np.zeros((2, skeleton.num_joints))
+        for end, joints in zip(ends, limb, strict=True):
+            end[[skeleton.index(joint) for joint in joints]] = 1 / len(joints)
+        places += [(1 - share) * ends[0] + share * ends[1] for share in _ALONG]
+    return np.array(places)

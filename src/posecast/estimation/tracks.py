@@ -75,12 +75,12 @@ class Track:
 
     def follow(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
         """The person in the next frame; None where it is not found."""
-        looks = [self._look(frame, self._box, self._options.room)]
-        is_same = self._is_same(frame, looks[0])
-        is_well = is_same and looks[0].sureness >= self._options.find_from
-        if not is_well and (len(self.poses) if is_same else self.missed) % _LOOK_TWICE_EVERY == 0:
-            looks += self._look_again(frame, looks[0])
-        same = [each for each in looks if self._is_same(frame, each)]
+        first = self._look(frame, self._box, self._options.room)
+        same = [first] if self._is_same(frame, first) else []
+        is_well = bool(same) and first.sureness >= self._options.find_from
+        if not is_well and (len(self.poses) if same else self.missed) % _LOOK_TWICE_EVERY == 0:
+            again = self._look_again(frame, first)
+            same += [each for each in again if self._is_same(frame, each)]
         pose = max(same, key=lambda each: each.sureness) if same else None
         self.poses.append(pose)
         self.missed += 1
