@@ -3,6 +3,7 @@
 import itertools
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -199,3 +200,27 @@ def test_written_keypoints_come_back_where_the_video_shows_them(tmp_path, aspect
         np.testing.assert_allclose(track.joints_px, joints, atol=0.02)
     beyond = stored_joints(joints, timeline, first_frame=2)
     np.testing.assert_allclose(beyond, stored)
+
+
+@pytest.mark.parametrize(("hw", "matrix", "share"), [((48, 64), 6, 0.587), ((720, 64), 1, 0.7152)])
+def test_colours_are_numbers_as_players_take_them(tmp_path, hw, matrix, share):
+    """The share of green in the brightness (BT.601, of HD BT.709) is what the file says, and what
+    is read of files that do not say."""
+    green = np.zeros((*hw, 3), np.uint8)
+    green[..., 1] = 200
+    videos.write_mp4(tmp_path / "a.mp4", [green] * 2, fps=30.0)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.colorspace, frame.color_range) == (matrix, 1)
+    brightness = frame.to_ndarray()[: hw[0]].mean()
+    assert brightness == pytest.approx(16 + 219 * share * 200 / 255, abs=2)
+
+    unsaid = av.VideoFrame.from_ndarray(frame.to_ndarray(), format="yuv420p")
+    with av.open(str(tmp_path / "b.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.height, stream.width, stream.pix_fmt = *hw, "yuv420p"
+        container.mux(stream.encode(unsaid))
+        container.mux(stream.encode(None))
+    for path in (tmp_path / "a.mp4", tmp_path / "b.mkv"):
+        shown = next(videos.read_video(path)).mean(axis=(0, 1))
+        assert np.abs(shown - [0, 200, 0]).max() < 4, path
