@@ -215,3 +215,28 @@ def test_a_folder_of_two_videos(tmp_path):
     (tmp_path / "._walk_000000000003_keypoints.json").write_text("")
     with pytest.raises(KeypointError, match=r"run_0.*_keypoints.json and walk_0.* of frame 3"):
         read_keypoints(tmp_path, COCO, COUNT, HW)
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [("frame", "{}.0"), ("frame", '"{}"'), ("frameNumber", "{}"), ("image", '"img_{:06d}.jpg"')],
+)
+@pytest.mark.parametrize("write_as", [mmpose, mediapipe])
+def test_numbers_in_json_count_however_they_are_written(tmp_path, write_as, key, number):
+    path = write_as(tmp_path / "found", {n: n for n in range(8, 38)})
+    frames = json.loads(path.read_text())
+    name = next(each for each in ("frame", "frame_id") if each in frames[0])
+    renamed = [{**frame, key: json.loads(number.format(frame.pop(name)))} for frame in frames]
+    write(path, renamed)
+    assert found(read_keypoints(path, COCO, COUNT, HW)) == {n: n for n in range(8, 38)}
+
+
+def test_mmposes_people_in_one_list_are_of_the_frames_they_say(tmp_path):
+    path = mmpose(tmp_path / "found", {n: n for n in range(8, 38)})
+    frames = json.loads(path.read_text())
+    people = [{"frame_id": each["frame_id"], **each["instances"][0]} for each in frames]
+    track = read_keypoints(write(path, people), COCO, COUNT, HW)
+    assert (found(track), track.num_people) == ({n: n for n in range(8, 38)}, 1)
+    for person in people:  # of one picture, where they do not say
+        del person["frame_id"]
+    assert read_keypoints(write(path, people), COCO, COUNT, HW).num_people == 30

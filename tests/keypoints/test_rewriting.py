@@ -125,6 +125,21 @@ def test_heads_of_tables_stay(tmp_path):
     assert lines[6][:5] == ["3", "0.120000", "1.020000", "-0.300000", "0.000000"]
 
 
+def test_seconds_of_a_trc_file_go_on(tmp_path):
+    """OpenSim's frames count from 1 and its seconds from 0."""
+    path = trc(tmp_path / "a.trc")
+    lines = path.read_text().split("\n")
+    rows = [line.split("\t", 1) for line in lines[6:]]
+    path.write_text("\n".join([*lines[:6], *(f"{int(n) + 1}\t{rest}" for n, rest in rows)]))
+    write_points(tmp_path / "b.trc", later(read_points(path)), 25.0)
+    written = (tmp_path / "b.trc").read_text().splitlines()[6:]
+    assert [row.split("\t")[:2] for row in written] == [
+        ["4", "0.120000"],
+        ["5", "0.160000"],
+        ["6", "0.200000"],
+    ]
+
+
 @pytest.mark.parametrize(("count", "names"), [(133, WHOLE_BODY), (136, HALPE)])
 def test_face_and_hands_are_written_as_not_found(tmp_path, count, names):
     row = [value for k in range(count) for value in (9.0 + k, 20.0 + k, 0.9)]

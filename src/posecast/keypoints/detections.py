@@ -58,6 +58,10 @@ class Detections:
     """Points of each person, where the file has more than those named; 0: those named."""
     fps: float | None = None
     """Frames a second; None where the file does not say."""
+    image_hw: tuple[int, int] | None = None
+    """Height and width of the pictures, where the file says that all have the same."""
+    percent: bool = False
+    """Confidences in the file go to 100; here they go to 1."""
     repeated: Mapping[str, Any] = field(default_factory=dict)
     """What a file of the same kind says again when it goes on (`rewriting`)."""
 

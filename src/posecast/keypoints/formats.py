@@ -8,7 +8,7 @@
   is a list of 33 landmarks {"x": 0.5, "y": 0.5, "visibility": 0.9}, a list of such lists (several
   people), null or [] (nobody), or an object that holds one of these as "landmarks",
   "poseLandmarks" or "pose_landmarks", with or without its number as "frame", "frame_id",
-  "frame_index" or "frame_number". x and y are shares of the image.
+  "frameNumber" or the like. x and y are shares of the image.
 
 Points of OpenPose, COCO and AlphaPose are centres of pixels counted from 0: half a pixel is added.
 """
@@ -32,10 +32,9 @@ from posecast.keypoints.detections import (
     triples,
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
-from posecast.keypoints.numbering import frame_numbers
+from posecast.keypoints.numbering import frame_name, frame_numbers
 
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
-_FRAME_KEYS = ("frame", "frame_id", "frame_index", "frame_number")
 _OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
@@ -144,8 +143,12 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
+    sizes = {(image.get("height"), image.get("width")) for image in content["images"]}
+    hw = sizes.pop() if len(sizes) == 1 else None
+    is_said = hw is not None and all(isinstance(side, int | float) and side > 0 for side in hw)
     values = (found.joints, tuple(found.people), 0.5, tuple(numbers.values()))
-    return Detections(*values, num_points=found.num_points, repeated=repeated)
+    kept = {"num_points": found.num_points, "repeated": repeated}
+    return Detections(*values, **kept, image_hw=hw if is_said else None)
 
 
 def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
@@ -206,7 +209,7 @@ def is_mediapipe(content: Any) -> bool:
 def read_mediapipe(content: Any, where: str) -> Detections:
     """A list of frames, see the top of this module."""
     frames = content["frames"] if isinstance(content, dict) else content
-    numbers = _mediapipe_numbers(frames)
+    numbers = _mediapipe_numbers(frames, where)
     people = []
     for number, frame in zip(numbers, frames, strict=True):
         for person in _mediapipe_people(frame):
@@ -220,12 +223,10 @@ def read_mediapipe(content: Any, where: str) -> Detections:
     return Detections(MEDIAPIPE, tuple(people), 0.5, numbers, shares=True)
 
 
-def _mediapipe_numbers(frames: list[Any]) -> tuple[int, ...]:
+def _mediapipe_numbers(frames: list[Any], where: str) -> tuple[int, ...]:
     """The frames' own numbers where all have one, else their order."""
-    for key in _FRAME_KEYS:
-        if all(isinstance(frame, dict) and isinstance(frame.get(key), int) for frame in frames):
-            return tuple(frame[key] for frame in frames)
-    return tuple(range(len(frames)))
+    names = [frame_name(frame) if isinstance(frame, dict) else None for frame in frames]
+    return tuple(range(len(frames)) if None in names else frame_numbers(names, where))
 
 
 def _mediapipe_people(frame: Any) -> list[Any]:

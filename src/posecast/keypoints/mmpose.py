@@ -14,7 +14,7 @@ import numpy as np
 
 from posecast.keypoints import detections
 from posecast.keypoints.names import BODY_POINTS, plain_name
-from posecast.keypoints.numbering import frame_numbers
+from posecast.keypoints.numbering import frame_name, frame_numbers
 
 _THRESHOLD = 0.3
 """MMPose's own `kpt-thr`."""
@@ -58,7 +58,9 @@ def _frames(content: Any) -> list[tuple[object, list[Any]]]:
     if not isinstance(content, list):
         return []
     if content and all(isinstance(each, dict) and "keypoints" in each for each in content):
-        return [(0, content)]  # of one picture
+        named = [(frame_name(each), [each]) for each in content]
+        is_one_picture = any(name is None for name, _ in named)
+        return [(0, content)] if is_one_picture else named
     return [_frame(number, each) for number, each in enumerate(content)]
 
 
@@ -67,7 +69,8 @@ def _frame(order: int, entry: Any) -> tuple[object, list[Any]]:
         entry = [each for part in entry["predictions"] for each in _flat(part)]
     if isinstance(entry, dict):
         instances = entry.get("instances")
-        return entry.get("frame_id", order), instances if isinstance(instances, list) else []
+        name = frame_name(entry)
+        return order if name is None else name, instances if isinstance(instances, list) else []
     return order, _flat(entry)
 
 

@@ -5,7 +5,7 @@ a guess is made and said, or refused.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posecast.keypoints.detections import KeypointError
@@ -17,6 +17,11 @@ _MOST_OF_IT = 0.8
 _SUFFIX = re.compile(
     r"(_keypoints)?(\.rf\.\w+)?(\.(jpe?g|png|bmp|tiff?|webp|json))?$", re.IGNORECASE
 )
+_FRAME_KEYS = (
+    *("frame", "frameid", "frameindex", "framenumber", "frameno", "framenum", "frameidx"),
+    *("index", "imageid", "image", "filename", "imagename"),
+)
+"""What JSON files call the number of a frame, in small letters alone."""
 _OVERRULE = "--first-frame says otherwise"
 
 
@@ -28,6 +33,13 @@ class Numbering:
     """What the file calls the video's first frame."""
     note: str = ""
     """What was guessed, for people; "" where nothing was."""
+
+
+def frame_name(entry: Mapping[str, object]) -> object:
+    """What an entry of a JSON file calls its frame, a number or a name; None where it does not."""
+    said = {re.sub(r"[^a-z]", "", str(key).lower()): value for key, value in entry.items()}
+    named = (said.get(key) for key in _FRAME_KEYS)
+    return next((each for each in named if isinstance(each, str | int | float)), None)
 
 
 def frame_numbers(names: Sequence[object], where: str) -> list[int]:

@@ -27,6 +27,10 @@ Format = Literal[
 _LONGEST_FILLED = 5
 """Frames without the person that are filled between two with it."""
 _MOST_LISTED = 5
+_SUREST = 20
+"""What confidences are said to be up to 1 may reach (MMPose's go beyond it), those up to 100 do."""
+_SAME_SIZE = 0.01
+"""Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
 _ALPHAPOSE = "alphapose-results.json"
 _TABLES = (".csv", ".tsv")
 
@@ -101,9 +105,15 @@ def read_points(
     points, confidence = np.where(seen[..., None], points, 0.0), np.where(seen, confidence, 0.0)
     filled = _fill_gaps(points, confidence, 0)
     name = next((each.person for each in reversed(chosen.detections) if each.person), "")
-    note = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
-    values = (points, confidence, found.joints, first, name, kind, found, len(people), note)
-    return PointTrack(*values)
+    values = (points, confidence, found.joints, first, name, kind, found, len(people))
+    return PointTrack(*values, _note("", found, filled))
+
+
+def _note(guessed: str, found: Detections, filled: Bool[np.ndarray, " t"]) -> str:
+    """What was guessed or filled, for people."""
+    count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
+    percent = "confidences are taken for percent" if found.percent else ""
+    return "; ".join(each for each in (guessed, percent, count) if each)
 
 
 def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:
@@ -113,7 +123,20 @@ def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]
     kind, found = _read(path, options.format)
     if not found.people:
         raise KeypointError(f"{path}: nobody is in it")
-    return kind, found, found.threshold if options.min_confidence < 0 else options.min_confidence
+    found, asked = _of_one(found, path), options.min_confidence
+    asked = asked / 100 if found.percent and asked > 1 else asked
+    return kind, found, found.threshold if asked < 0 else asked
+
+
+def _of_one(found: Detections, path: Path) -> Detections:
+    """Confidences up to 1 where the file has them in percent."""
+    most = max(float(np.nan_to_num(each.confidence).max(initial=0)) for each in found.people)
+    if most <= _SUREST:
+        return found
+    if most > 100:
+        raise KeypointError(f"{path}: confidences go up to {most:g}: expected 0 to 1, or percent")
+    people = (dataclasses.replace(each, confidence=each.confidence / 100) for each in found.people)
+    return dataclasses.replace(found, people=tuple(people), percent=True)
 
 
 def read_keypoints(
@@ -142,8 +165,7 @@ def read_keypoints(
     people = find_people(seen_early, threshold)
     chosen = _choose(people, person, path, stop < num_frames)
     points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
-    if found.shares:
-        points = points * np.array([image_hw[1], image_hw[0]], float)
+    points = points * np.array(_scale(found, image_hw, path)[::-1])
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
     _check_inside(points[seen], image_hw, path)
     used = np.where(seen, confidence, 0.0)
@@ -151,9 +173,7 @@ def read_keypoints(
     if not (sure > 0).any():
         raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
-    count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
-    notes = "; ".join(each for each in (note, count) if each)
-    return KeypointTrack(joints, sure > 0, filled, kind, len(people), notes)
+    return KeypointTrack(joints, sure > 0, filled, kind, len(people), _note(note, found, filled))
 
 
 def _read(path: Path, kind: Format) -> tuple[str, Detections]:
@@ -257,10 +277,31 @@ def _fill_gaps(
     return filled
 
 
+def _scale(found: Detections, hw: tuple[int, int], path: Path) -> tuple[float, float]:
+    """Pixels of the video in one of the file's units, down and to the right."""
+    if found.shares:
+        return float(hw[0]), float(hw[1])
+    said = found.image_hw or hw
+    down, right = hw[0] / said[0], hw[1] / said[1]
+    if max(abs(down - 1), abs(right - 1)) < _SAME_SIZE or said == hw[::-1]:
+        return 1.0, 1.0
+    if abs(down / right - 1) < _SAME_SIZE:
+        return down, right
+    raise KeypointError(
+        f"{path}: its pictures are {said[1]} x {said[0]} pixels, the video has {hw[1]} x {hw[0]}, "
+        "another shape: give keypoints of the video's own pictures, neither cut nor stretched"
+    )
+
+
 def _check_inside(points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path) -> None:
     """Most points must lie in the image, or the file is of another video or size."""
     if not len(points):
         return
+    if min(hw) > 4 and (np.abs(points) < 2).all():
+        raise KeypointError(
+            f"{path}: all points lie within 2 pixels of the corner: give pixels of this video, not "
+            "shares of its size"
+        )
     inside = ((points >= 0) & (points <= [hw[1], hw[0]])).all(axis=1)
     if inside.mean() < 0.5:
         raise KeypointError(

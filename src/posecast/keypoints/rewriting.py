@@ -55,7 +55,7 @@ def _numbered(track: PointTrack) -> list[tuple[int, np.ndarray]]:
     seen = track.confidence > 0
     rows = np.zeros((len(seen), count, 3))
     rows[:, : len(track.names), :2] = np.where(seen[..., None], track.points, 0).round(6)
-    rows[:, : len(track.names), 2] = np.where(seen, _FOUND, 0)
+    rows[:, : len(track.names), 2] = seen * (100 * _FOUND if _source(track).percent else _FOUND)
     return list(enumerate(rows, start=track.first_frame))
 
 
@@ -210,7 +210,7 @@ def _trc(file_name: str, track: PointTrack, fps: float) -> str:
     depth = np.broadcast_to(source.repeated["depth"], rows.shape[:2])
     points = np.stack([rows[..., 0], -rows[..., 1], depth], axis=-1)
     facts = (_labels(track), fps, track.first_frame, source.repeated["units"])
-    return trc_text(file_name, points, rows[..., 2] > 0, *facts)
+    return trc_text(file_name, points, rows[..., 2] > 0, *facts, source.repeated["begins"])
 
 
 _TABLES: dict[str, Callable[[PointTrack], list[list[Any]]]] = {

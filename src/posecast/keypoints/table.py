@@ -23,6 +23,7 @@ The first column is the frame, or the path of a picture (labelled data, which ha
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -39,7 +40,11 @@ from posecast.skeletons import Skeleton
 
 _NEEDED = ("frame", "joint", "x", "y")
 _KNOWN = (*_NEEDED, "confidence", "visible", "person")
+_SAME = dict.fromkeys(("conf", "likelihood", "score", "probability"), "confidence")
+_SAME |= {"visibility": "visible", "person_id": "person", "track_id": "person"}
+"""What others call these columns."""
 THRESHOLD = 0.3
+_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "<na>")
 _WORDS = {"true": 1.0, "false": 0.0}
@@ -75,6 +80,12 @@ def read_rows(path: Path) -> list[list[str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise KeypointError(f"{path}: cannot be read as CSV ({error})") from error
     cells = [[cell.strip() for cell in row] for row in rows]
+    doubtful = [cell for row in cells for cell in row if _THOUSANDS.fullmatch(cell)]
+    if doubtful and delimiter == ",":
+        raise KeypointError(
+            f"{path}: does the comma in {doubtful[0]!r} part thousands or decimals? Write numbers "
+            "without one, or part cells by semicolons"
+        )
     return [row for row in cells if any(row)]
 
 
@@ -90,6 +101,7 @@ def number(cell: str) -> float:
 def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
     """Read such rows; KeypointError names the line that is wrong."""
     head = [name.lower() for name in rows[0]] if rows else []
+    head = [name if _SAME.get(name, name) in head else _SAME.get(name, name) for name in head]
     missing = [name for name in _NEEDED if name not in head]
     if missing:
         raise KeypointError(

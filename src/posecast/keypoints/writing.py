@@ -110,8 +110,9 @@ def trc_text(
     fps: float,
     first_frame: int = 0,
     units: str = "px",
+    begins: float = 0.0,
 ) -> str:
-    """The text of a .trc file; y points up."""
+    """The text of a .trc file; y points up, and frame 0 is (or would be) at second `begins`."""
     numbers = range(1, len(names) + 1)
     count, rate = len(points), f"{fps:.6g}"
     digits = 3 if units == "px" else 6
@@ -123,7 +124,7 @@ def trc_text(
         ["", "", *(f"{axis}{number}" for number in numbers for axis in "XYZ")],
         [""],
         *(
-            [str(number), f"{number / fps:.6f}", *_cells(row, seen, digits)]
+            [str(number), f"{begins + number / fps:.6f}", *_cells(row, seen, digits)]
             for number, (row, seen) in enumerate(zip(points, known, strict=True), first_frame)
         ),
     ]

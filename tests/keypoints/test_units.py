@@ -1,0 +1,101 @@
+"""Units of files: confidences in percent, pictures of another size, shares, commas in numbers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posecast.keypoints import (
+    KeypointError,
+    KeypointOptions,
+    read_keypoints,
+    read_points,
+    write_points,
+)
+from posecast.skeletons import COCO
+
+HW = (200, 300)
+PLACES = np.column_stack([np.linspace(60, 92, 17), np.linspace(30, 62, 17)])
+
+
+def table(path, sure=lambda k: 1, head="confidence", scale=(1.0, 1.0), form="{:.2f}"):
+    lines = [f"frame,joint,x,y,{head}"]
+    for frame in range(3):
+        for k, (name, place) in enumerate(zip(COCO.joints, PLACES * scale, strict=True)):
+            x, y = (form.format(value) for value in place)
+            lines.append(f"{frame},{name},{x},{y},{sure(k)}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_confidences_in_percent(tmp_path):
+    path = table(tmp_path / "a.csv", lambda k: 10 if k < 5 else 92.5)
+    track = read_keypoints(path, COCO, 3, HW)
+    assert track.visible.sum(axis=1).tolist() == [12] * 3
+    assert "percent" in track.note
+    for asked in (0.95, 95.0):
+        with pytest.raises(KeypointError, match="nobody is in it"):
+            read_keypoints(path, COCO, 3, HW, KeypointOptions(min_confidence=asked))
+    points = read_points(path)
+    assert "percent" in points.note
+    write_points(tmp_path / "b.csv", points, 30.0)  # goes on in the file's own units
+    sure = [line.split(",")[4] for line in (tmp_path / "b.csv").read_text().splitlines()[1:]]
+    assert {float(each) for each in sure} == {0.0, 99.0}
+    with pytest.raises(KeypointError, match="up to 255: expected 0 to 1, or percent"):
+        read_keypoints(table(tmp_path / "d.csv", lambda k: 255), COCO, 3, HW)
+
+
+def test_confidences_a_little_over_one_are_none_in_percent(tmp_path):
+    track = read_keypoints(table(tmp_path / "a.csv", lambda k: 0.2 if k < 5 else 7.1), COCO, 3, HW)
+    assert (track.visible.sum(axis=1).tolist(), track.note) == ([12] * 3, "")
+
+
+@pytest.mark.parametrize("head", ["likelihood", "score", "conf", "Visibility"])
+def test_other_names_of_the_column_of_confidences(tmp_path, head):
+    path = table(tmp_path / "a.csv", lambda k: 0.01 if k < 5 else 0.9, head)
+    assert read_keypoints(path, COCO, 3, HW).visible.sum(axis=1).tolist() == [12] * 3
+
+
+def test_people_by_other_names_of_their_column(tmp_path):
+    one = table(tmp_path / "a.csv", lambda k: "a", "track_id").read_text()
+    other = table(tmp_path / "b.csv", lambda k: "b", "track_id").read_text()
+    (tmp_path / "c.csv").write_text(one + other.split("\n", 1)[1])  # at one place, yet two
+    assert {read_points(tmp_path / "c.csv", person=n).person for n in (1, 2)} == {"a", "b"}
+
+
+def test_shares_of_the_image_are_no_pixels(tmp_path):
+    path = table(tmp_path / "a.csv", scale=(1 / 300, 1 / 200), form="{:.6f}")
+    with pytest.raises(KeypointError, match="not shares of its size"):
+        read_keypoints(path, COCO, 3, HW)
+
+
+def test_a_comma_that_may_part_thousands_is_not_guessed(tmp_path):
+    path = table(tmp_path / "a.csv", scale=(50, 1), form='"{:,.0f}"')
+    with pytest.raises(KeypointError, match=r"does the comma in '3,000' part thousands"):
+        read_keypoints(path, COCO, 3, (200, 6000))
+    path.write_text("frame;joint;x;y\n0;nose;3,125;30,5\n")  # there it parts decimals
+    np.testing.assert_allclose(read_keypoints(path, COCO, 3, HW).joints_px[0, 0], (3.125, 30.5))
+
+
+def coco(path, hw, scale=(1.0, 1.0)):
+    size = {"height": hw[0], "width": hw[1]}
+    rows = np.column_stack([PLACES * scale - 0.5, np.full(17, 2)]).ravel().tolist()
+    images = [{"id": t, "file_name": f"{t}.jpg", **size} for t in range(3)]
+    people = [{"image_id": t, "keypoints": rows} for t in range(3)]
+    path.write_text(json.dumps({"images": images, "annotations": people}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("hw", "scale"), [(HW, 1), ((100, 150), 0.5), ((400, 600), 2), ((300, 200), 1), ((201, 301), 1)]
+)
+def test_pictures_of_another_size(tmp_path, hw, scale):
+    """COCO's files say what size of pictures their points are in; an odd side may have gained a
+    row, and sides that have changed places say nothing of the points."""
+    track = read_keypoints(coco(tmp_path / "a.json", hw, (scale, scale)), COCO, 3, HW)
+    np.testing.assert_allclose(track.joints_px[1], PLACES)
+
+
+def test_pictures_of_another_shape(tmp_path):
+    with pytest.raises(KeypointError, match="pictures are 640 x 640 pixels, the video has 300 x"):
+        read_keypoints(coco(tmp_path / "a.json", (640, 640)), COCO, 3, HW)
