@@ -248,3 +248,19 @@ def test_bad_pictures_say_what_they_are(tmp_path):
         read_picture(tmp_path / "missing.jpg")
     with pytest.raises(ValueError, match="are written as"):
         write_picture(tmp_path / "a.webp", numbered(1)[0])
+
+
+def test_films_put_behind_each_other_go_on_in_time(tmp_path):
+    """As DVDs' and tapes' parts are joined: the second one's time stamps begin anew."""
+    for name, shown in (("a.mpg", numbered(20)[:10]), ("b.mpg", numbered(20)[10:])):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for picture in shown:
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    path = tmp_path / "both.mpg"
+    path.write_bytes((tmp_path / "a.mpg").read_bytes() + (tmp_path / "b.mpg").read_bytes())
+    np.testing.assert_allclose(videos.read_timeline(path).seconds, np.arange(20) / 25, atol=1e-6)
+    assert numbers(videos.read_video(path, fps=25.0)) == list(range(20))

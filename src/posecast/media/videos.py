@@ -185,6 +185,8 @@ def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, No
             # Raw streams carry no time stamps: count frames instead.
             shown = index / fps if frame.time is None else frame.time
             first = shown if first is None else first
+            if shown - first < seconds - 1 / fps:  # films put behind each other count anew
+                first = shown - seconds - 1 / fps
             seconds = shown - first
             yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame))
         _check_length(source, container, stream, end=seconds + 1 / fps)
