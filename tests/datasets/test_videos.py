@@ -11,6 +11,7 @@ from rich.console import Console
 from odd_videos import write_odd
 from posecast.clips import ClipError, ClipSource
 from posecast.datasets.videos import OwnVideos, video_files
+from posecast.errors import PosecastError
 from posecast.estimation.stored import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
@@ -245,3 +246,17 @@ def test_a_filled_pose_does_not_shape_the_crop(tmp_path):
     clip = source(tmp_path).read_poses("a")
     assert clip.visible[3].all()
     np.testing.assert_array_equal(clip.boxes_px[3], clip.boxes_px[2])
+
+
+def test_folders_of_splits_by_other_names(tmp_path):
+    for name in ("Train/squat/a", "TESTING/squat/b", "latest/c"):
+        write_clip(tmp_path, name)
+    clips = [source(tmp_path).read_poses(each) for each in source(tmp_path).clip_ids()]
+    assert {(clip.clip_id, clip.split, clip.action) for clip in clips} == {
+        ("Train-squat-a", "train", "squat"),
+        ("TESTING-squat-b", "test", "squat"),
+        ("latest-c", "train", "latest"),
+    }
+    write_clip(tmp_path, "Val/squat/d")
+    with pytest.raises(PosecastError, match="validation clips are held out of those to train on"):
+        source(tmp_path)

@@ -31,7 +31,9 @@ from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
-_SPLITS = ("train", "test")
+_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+"""What the folders of the splits may be called, in small or capital letters."""
+_VALIDATION = ("val", "valid", "validation")
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f/\\\ud800-\udfff]")
 _LONGEST_ID = 180
 """Bytes; files of a clip are called by its id and an ending."""
@@ -67,10 +69,17 @@ class OwnVideos:
             raise PosecastError(
                 f"expected fps over 0 and person from 1, got {self.fps}, {self.person}"
             )
-        if not video_files(self.root):
+        videos = video_files(self.root)
+        if not videos:
             raise PosecastError(
                 f"{self.root}: no videos in it ({', '.join(SUFFIXES)}); expected "
                 "[train/ or test/][ACTION/]NAME.mp4"
+            )
+        tops = {video.relative_to(self.root).parts[0].lower() for video in videos}
+        if tops & _SPLITS.keys() and tops.intersection(_VALIDATION):
+            raise PosecastError(
+                f"{self.root}: validation clips are held out of those to train on "
+                "(--validation-share): move yours to the folder train or test"
             )
 
     @property
@@ -90,8 +99,7 @@ class OwnVideos:
         """The poses of one video; ClipError where it or they cannot be used."""
         video = self._video(clip_id)
         track, timeline, ticks = self._read(clip_id, video)
-        parts = video.relative_to(self.root).parent.parts
-        folders = parts[1:] if parts[:1] and parts[0] in _SPLITS else parts
+        split, folders = _split(video.relative_to(self.root).parent.parts)
         kept = ticks[_span(track.visible[ticks])]
         first = int(track.visible[ticks].any(axis=1).argmax())
         cut = (
@@ -103,7 +111,7 @@ class OwnVideos:
         return PoseClip(
             clip_id=clip_id,
             action=folders[0] if folders else "",
-            split=parts[0] if parts[:1] and parts[0] in _SPLITS else "train",
+            split=split,
             fps=self.fps,
             image_hw=(timeline.info.height, timeline.info.width),
             joints_px=track.joints_px[kept],
@@ -157,6 +165,12 @@ class OwnVideos:
                 clip_id, f"{poses}: nobody is seen in it at {self.fps:g} frames a second"
             )
         return track, timeline, ticks
+
+
+def _split(folders: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The split that the first folder names, else "train", and the folders that name the action."""
+    named = _SPLITS.get(folders[0].lower()) if folders else None
+    return named or "train", folders[1:] if named else folders
 
 
 def _span(visible: Bool[np.ndarray, "t j"]) -> slice:
