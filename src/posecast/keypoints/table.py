@@ -40,8 +40,11 @@ from posecast.skeletons import Skeleton
 
 _NEEDED = ("frame", "joint", "x", "y")
 _KNOWN = (*_NEEDED, "confidence", "visible", "person")
-_SAME = dict.fromkeys(("conf", "likelihood", "score", "probability"), "confidence")
-_SAME |= {"visibility": "visible", "person_id": "person", "track_id": "person"}
+_SAME: dict[str, str] = {
+    **dict.fromkeys(("conf", "likelihood", "score", "probability"), "confidence"),
+    **dict.fromkeys(("person_id", "track_id"), "person"),
+    "visibility": "visible",
+}
 """What others call these columns."""
 THRESHOLD = 0.3
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+")
@@ -101,7 +104,7 @@ def number(cell: str) -> float:
 def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
     """Read such rows; KeypointError names the line that is wrong."""
     head = [name.lower() for name in rows[0]] if rows else []
-    head = [name if _SAME.get(name, name) in head else _SAME.get(name, name) for name in head]
+    head = [name if (known := _SAME.get(name, name)) in head else known for name in head]
     missing = [name for name in _NEEDED if name not in head]
     if missing:
         raise KeypointError(
