@@ -1,5 +1,6 @@
 """Methods of run folders, forecasts on disk, and metrics that need networks."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from made_runs import make_run
 from posecast.cli import main
 from posecast.computing.devices import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.judges import MetricNetworks
@@ -20,6 +22,7 @@ from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.forecasting.prediction import PredictionConfig, predict_store
+from posecast.geometry import Crop
 from posecast.metrics.video import VideoRecipe
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -96,6 +99,37 @@ def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypat
         with pytest.raises(ValueError, match=r"from 4 frames from frame 0 on, 1 apart, the eval"):
             evaluate([stored_method(tmp_path / "forecasts")], store, tmp_path / "other", other)
         assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("frames", ["npy", "none"])
+def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monkeypatch, frames):
+    """As in two stores of drawn people: 0001 of the one is not 0001 of the other. Another crop of
+    the same clip matters to frames alone."""
+    monkeypatch.setattr("posecast.forecasting.prediction.Store.open", lambda _path: store)
+    selection = ClipSelection("validation")
+    config = PredictionConfig(selection, 6, frames=frames, mp4=False, gif=False, run_on=CPU)
+    predict_store(config, store.path, *runs, tmp_path / "forecasts")
+    stored = [stored_method(tmp_path / "forecasts")]
+    cropped, other = (
+        dataclasses.replace(
+            store, clips=tuple(dataclasses.replace(clip, **change) for clip in store.clips)
+        )
+        for change in ({"crop": Crop(10, 0, 200, 200)}, {"box_px": (0.0, 0.0, 190.0, 150.0)})
+    )
+    with pytest.raises(PosecastError, match="clip c0 was forecast of another store"):
+        evaluate(stored, other, tmp_path / "other", CONFIG)
+    if frames == "none":
+        evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
+    else:
+        with pytest.raises(PosecastError, match="boxes or crops"):
+            evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
+
+
+def test_a_run_of_another_skeleton_is_refused(store, runs, tmp_path):
+    other = dataclasses.replace(store, info=dataclasses.replace(store.info, skeleton="human36m"))
+    methods = load_methods(MethodChoice(pose_run=runs[:1], baselines=(), run_on=CPU), other)
+    with pytest.raises(PosecastError, match="forecast was trained on skeleton penn_action, store"):
+        evaluate(methods, other, tmp_path / "out", CONFIG)
 
 
 def test_a_clip_without_its_forecast_is_left_out(store, runs, tmp_path, monkeypatch):

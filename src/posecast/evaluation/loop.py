@@ -34,6 +34,7 @@ from posecast.evaluation.scores import (
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
 from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
+from posecast.forecasting.protocols import Needs
 from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
@@ -153,13 +154,14 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
                 f"{method.name} was trained on frames of {drawn_size} px, store {store.path} has "
                 f"{store.size} px: prepare the store with --size {drawn_size}"
             )
-        drawer = method.drawer
-        if drawer is not None and drawer.skeleton != store.skeleton:
-            raise PosecastError(
-                f"{method.name} was trained on skeleton {drawer.skeleton.name}, store {store.path} "
-                f"has {store.skeleton.name}"
-            )
-        check_size(drawer, store, method.name)
+        needs: Needs | None = getattr(method.poses, "needs", None)
+        for part in (needs, method.drawer):
+            if part is not None and part.skeleton != store.skeleton:
+                raise PosecastError(
+                    f"{method.name} was trained on skeleton {part.skeleton.name}, store "
+                    f"{store.path} has {store.skeleton.name}: use a run of the store's data set"
+                )
+        check_size(method.drawer, store, method.name)
 
 
 def _facts(
@@ -189,10 +191,9 @@ def _usable_jobs(
     PosecastError where no clip is left, or where stored forecasts are of other windows.
     """
     jobs, left_out = choose_jobs(clips, store.with_poses(config.seen_poses), config.window)
-    windows = {job.clip.clip_id: job.truth for job in jobs}
     for method in methods:
         if method.stored is not None:
-            left_out |= missing_forecasts(method.stored, windows, config.stride)
+            left_out |= missing_forecasts(method.stored, jobs, config.stride)
     jobs = [job for job in jobs if job.clip.clip_id not in left_out]
     if not jobs:
         raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")

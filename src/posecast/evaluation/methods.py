@@ -3,7 +3,8 @@
 A method is given what was seen and nothing else; only the oracle gets true future poses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -138,17 +139,31 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
 
 
-def missing_forecasts(path: Path, windows: Mapping[str, ClipWindow], stride: int) -> dict[str, str]:
+def missing_forecasts(path: Path, jobs: Sequence[Job], stride: int) -> dict[str, str]:
     """Clips that a folder of forecasts lacks, and why each is left out.
 
-    PosecastError where its forecasts are of other windows than those asked for.
+    PosecastError where its forecasts are of other windows than those asked for, or of other clips
+    of the same names.
     """
     index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
-    for clip_id, window in windows.items():
-        if clip_id in index:
-            _check_window(path, index[clip_id], window, stride)
-    absent = [clip_id for clip_id in windows if clip_id not in index]
+    for job in jobs:
+        if job.clip.clip_id in index:
+            _check_window(path, index[job.clip.clip_id], job.truth, stride)
+            _check_clip(path, index[job.clip.clip_id], job.clip, stride)
+    absent = [job.clip.clip_id for job in jobs if job.clip.clip_id not in index]
     return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
+
+
+def _check_clip(
+    path: Path, facts: forecast_files.ForecastFacts, clip: StoredClip, stride: int
+) -> None:
+    crop = dataclasses.astuple(clip.crop) if facts.frames != "none" else facts.crop
+    there = (*facts.image_hw, *facts.crop, *facts.box_px, facts.fps)
+    if not np.allclose(there, (*clip.image_hw, *crop, *clip.box_px, clip.fps / stride)):
+        raise PosecastError(
+            f"{path}: clip {clip.clip_id} was forecast of another store: it had other pictures, "
+            "boxes or crops there. Evaluate on the store that was forecast, or predict again"
+        )
 
 
 def _check_window(
