@@ -87,11 +87,12 @@ def coco(path, hw, scale=(1.0, 1.0)):
 
 
 @pytest.mark.parametrize(
-    ("hw", "scale"), [(HW, 1), ((100, 150), 0.5), ((400, 600), 2), ((300, 200), 1), ((201, 301), 1)]
+    ("hw", "scale"),
+    [(HW, 1), ((100, 150), 0.5), ((400, 600), 2), ((300, 200), 1), ((201, 301), 1), ((1, 1), 1)],
 )
 def test_pictures_of_another_size(tmp_path, hw, scale):
     """COCO's files say what size of pictures their points are in; an odd side may have gained a
-    row, and sides that have changed places say nothing of the points."""
+    row, sides that have changed places say nothing of the points, nor does a made-up size."""
     track = read_keypoints(coco(tmp_path / "a.json", hw, (scale, scale)), COCO, 3, HW)
     np.testing.assert_allclose(track.joints_px[1], PLACES)
 

@@ -31,6 +31,8 @@ _SUREST = 20
 """What confidences are said to be up to 1 may reach (MMPose's go beyond it), those up to 100 do."""
 _SAME_SIZE = 0.01
 """Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
+_OUTSIDE = 0.1
+"""Share of points beyond the pictures from which on these are not the points'."""
 _ALPHAPOSE = "alphapose-results.json"
 _TABLES = (".csv", ".tsv")
 
@@ -165,7 +167,8 @@ def read_keypoints(
     people = find_people(seen_early, threshold)
     chosen = _choose(people, person, path, stop < num_frames)
     points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
-    points = points * np.array(_scale(found, image_hw, path)[::-1])
+    known = points[(confidence > 0) & np.isfinite(points).all(axis=-1)]
+    points = points * np.array(_scale(found, known, image_hw, path)[::-1])
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
     _check_inside(points[seen], image_hw, path)
     used = np.where(seen, confidence, 0.0)
@@ -277,11 +280,19 @@ def _fill_gaps(
     return filled
 
 
-def _scale(found: Detections, hw: tuple[int, int], path: Path) -> tuple[float, float]:
-    """Pixels of the video in one of the file's units, down and to the right."""
+def _scale(
+    found: Detections, points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path
+) -> tuple[float, float]:
+    """Pixels of the video in one of the file's units, down and to the right.
+
+    A size that the file says of its pictures is believed where its points lie in them: some
+    programs write any.
+    """
     if found.shares:
         return float(hw[0]), float(hw[1])
     said = found.image_hw or hw
+    if len(points) and (points > [said[1], said[0]]).any(axis=1).mean() > _OUTSIDE:
+        said = hw
     down, right = hw[0] / said[0], hw[1] / said[1]
     if max(abs(down - 1), abs(right - 1)) < _SAME_SIZE or said == hw[::-1]:
         return 1.0, 1.0
