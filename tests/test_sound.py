@@ -1,5 +1,7 @@
 """The sound of the seen part under a forecast's pictures."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -66,3 +68,39 @@ def test_silence_stays(tmp_path):
     before = (tmp_path / "a.mp4").read_bytes()
     assert not add_sound(tmp_path / "a.mp4", tmp_path / "b.mp4", 1.0)
     assert (tmp_path / "a.mp4").read_bytes() == before
+
+
+def write_click(path, rate: int, pictures_s: float, sound_s: float) -> None:
+    """Pictures and sound that begin at these seconds; a click at second 1."""
+    seconds = sound_s + np.arange(2 * rate) / rate
+    samples = np.where(np.abs(seconds - 1) < 0.005, 20_000, 0).astype(np.int16)[None]
+    with av.open(str(path), "w") as file:
+        pictures = file.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        pictures.time_base = pictures.codec_context.time_base = Fraction(1, 1000)
+        sound = file.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for number in range(40):
+            black = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
+            black.pts, black.time_base = round(1000 * pictures_s) + 40 * number, Fraction(1, 1000)
+            file.mux(pictures.encode(black))
+        file.mux(pictures.encode(None))
+        for start in range(0, samples.shape[1], BLOCK):
+            part = np.ascontiguousarray(samples[:, start : start + BLOCK])
+            frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
+            frame.rate, frame.pts = rate, start + round(sound_s * rate)
+            file.mux(sound.encode(frame))
+        file.mux(sound.encode(None))
+
+
+@pytest.mark.parametrize("rate", [RATE, 18_000])
+@pytest.mark.parametrize(("pictures_s", "sound_s"), [(0.0, 0.0), (0.0, 0.4), (0.4, 0.0)])
+def test_sound_stays_with_its_picture(tmp_path, rate, pictures_s, sound_s):
+    """Also of files that do not say which channel theirs is, and of rates that AAC lacks."""
+    write_click(tmp_path / "a.mkv", rate, pictures_s, sound_s)
+    out = tmp_path / "out.mp4"
+    write_mp4(out, [np.zeros((48, 64, 3), np.uint8)] * 40, 25.0)
+    assert add_sound(out, tmp_path / "a.mkv", until_s=1.6)
+    with av.open(str(out)) as file:
+        frames = [(frame.time, np.abs(frame.to_ndarray()).max()) for frame in file.decode(audio=0)]
+    loudest = max(frames, key=lambda frame: frame[1])[0]
+    assert loudest == pytest.approx(1 - pictures_s, abs=0.07)

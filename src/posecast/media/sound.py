@@ -1,6 +1,7 @@
 """The sound of a video: its first seconds are put under another video's pictures."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ from posecast.records.files import write_safely
 
 _CODEC = "aac"
 """What every player reads in MP4."""
+_RATE, _LAYOUTS = 48_000, {1: "mono", 2: "stereo"}
 
 
 def add_sound(video: Path, source: Path, until_s: float) -> bool:
@@ -41,9 +43,11 @@ def _join(video: Path, heard: InputContainer, until_s: float, out: Path) -> None
     ):
         pictures, sound = shown.streams.video[0], heard.streams.audio[0]
         kept = joined.add_stream_from_template(pictures)
-        written = joined.add_stream(_CODEC, rate=sound.rate)
+        known = av.Codec(_CODEC, "w").audio_rates or ()
+        written = joined.add_stream(_CODEC, rate=sound.rate if sound.rate in known else _RATE)
         assert isinstance(written, AudioStream)
-        written.codec_context.layout = sound.layout
+        # Many files say how many channels they have and not which.
+        written.codec_context.layout = _LAYOUTS.get(sound.layout.nb_channels, sound.layout.name)
         for packet in shown.demux(pictures):
             if packet.dts is not None:
                 packet.stream = kept
@@ -52,13 +56,26 @@ def _join(video: Path, heard: InputContainer, until_s: float, out: Path) -> None
 
 
 def _until(heard: InputContainer, sound: AudioStream, until_s: float) -> Iterator[AudioFrame]:
-    """Decoded sound, whole frames, that begins before the second."""
-    start = float((sound.start_time or 0) * (sound.time_base or 0))
+    """Decoded sound, whole frames, from the first picture on and before the second after it, at its
+    own time: it may begin later than the pictures, and pause."""
+    place, began = 0, _first_picture_s(heard, sound)
     for frame in heard.decode(sound):
-        if frame.time is not None and frame.time - start >= until_s:
+        at = place / frame.sample_rate if frame.time is None else frame.time - began
+        if at >= until_s:
             return
-        frame.pts = None
-        yield frame
+        if at + frame.samples / frame.sample_rate > 0:
+            place = max(round(at * frame.sample_rate), place)
+            frame.pts, frame.time_base = place, Fraction(1, frame.sample_rate)
+            place += frame.samples
+            yield frame
+
+
+def _first_picture_s(heard: InputContainer, sound: AudioStream) -> float:
+    """When the pictures begin; the sound itself where that is not said."""
+    for stream in (*heard.streams.video, sound):
+        if stream.start_time is not None and stream.time_base is not None:
+            return float(stream.start_time * stream.time_base)
+    return 0.0
 
 
 def _encode(frames: Iterator[AudioFrame], written: AudioStream, joined: OutputContainer) -> None:
