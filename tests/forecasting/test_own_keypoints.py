@@ -1,6 +1,7 @@
 """Keypoints without pixels: a squat goes on as it went, in the format in which it came."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -175,12 +176,14 @@ def test_which_person(here):
         ("squat.csv --person 3", "no person 3, it has 2"),
         ("squat.csv --steps 0", "give 1 or more"),
         ("squat.csv --out squat.csv", "is the file to forecast"),
+        ("squat-2.csv --futures 2 --out squat.csv", "is the file to forecast"),
         ("squat.csv --seconds -1", "must be 0 or more"),
         ("tail.csv", "none of the points"),
     ],
 )
 def test_errors_say_what_to_do(here, capsys, words, message):
     Path("tail.csv").write_text("frame,joint,x,y\n0,tail,3,4\n")
+    shutil.copy("squat.csv", "squat-2.csv")
     assert main(["forecast-poses", *words.split()]) == 2
     assert message in capsys.readouterr().err
     assert not list(here.glob("*-future*"))

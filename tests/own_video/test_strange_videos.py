@@ -21,6 +21,7 @@ from posecast.media import videos
 from posecast.media.frame_folders import write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.report.comparison import compare_video
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
@@ -227,7 +228,20 @@ def test_the_video_itself_is_not_written_over(forecaster, tmp_path):
     for out in (video, tmp_path / "link.mp4"):
         with pytest.raises(ValueError, match="is the video to forecast: give another name"):
             forecast_video(video, forecaster, poses(tmp_path / "a.csv"), out, CONFIG)
+        with pytest.raises(ValueError, match="is the video to forecast: give another name"):
+            compare_video(video, forecaster, poses(tmp_path / "a.csv"), out, CONFIG, 1.0)
     assert video.read_bytes() == before
+
+
+@pytest.mark.parametrize("futures", [1, 2])
+def test_the_file_of_poses_is_not_written_over(forecaster, tmp_path, futures):
+    video = write_odd(tmp_path / "in.mp4", walking())
+    source = poses(tmp_path / f"a{'-2' if futures == 2 else ''}.csv")
+    before = source.path.read_bytes()
+    config = dataclasses.replace(CONFIG, export=("csv",), futures=futures)
+    with pytest.raises(ValueError, match="is the file of its poses: give another name"):
+        forecast_video(video, forecaster, source, tmp_path / "a.mp4", config)
+    assert source.path.read_bytes() == before
 
 
 # --- strangers' own inputs ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints
 from posecast.keypoints import Format, KeypointOptions
 from posecast.pretrained import DEFAULT_FORECASTER
+from posecast.records.files import refuse_to_replace
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,13 @@ def forecast_poses(words: list[str], program: str) -> int:
     if asked.seconds < 0 or asked.fps < 0:
         raise PosecastError("--seconds and --fps must be 0 or more")
     out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
-    if out.exists() and asked.file.exists() and out.samefile(asked.file):
-        raise PosecastError(f"{out} is the file to forecast: give another name with --out")
     forecaster = Forecaster.load(asked.pose_run, None, asked.options)
     options = KeypointOptions(asked.format, asked.min_confidence)
     future = forecast_keypoints(
         *(asked.file, forecaster, asked.steps, asked.futures),
         *(asked.fps or None, options, asked.person, asked.seconds or None),
     )
+    refuse_to_replace(asked.file, future.paths(out), "the file to forecast")
     paths = future.write(out)
     first = future.futures[0]
     last = first.first_frame + len(first.points) - 1

@@ -21,23 +21,31 @@ from posecast.forecasting.own_pictures import (
     video_goes_on,
     with_poses,
 )
-from posecast.forecasting.own_poses import OwnVideoConfig
+from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.videos import gif_writer, mp4_writer
+from posecast.records.files import refuse_to_replace
 from posecast.skeletons import Skeleton
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
 
 
-def check_out(out: Path, video: Path | FrameFolder, config: OwnVideoConfig) -> None:
+def check_out(
+    out: Path, video: Path | FrameFolder, poses: PoseSource, config: OwnVideoConfig
+) -> None:
     """PosecastError where the forecast cannot be written under this name, or as is asked for."""
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
-    if out.exists() and isinstance(video, Path) and video.exists() and out.samefile(video):
-        raise PosecastError(f"{out} is the video to forecast: give another name with --out")
+    endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
+    numbers = ("", *(f"-{n}" for n in range(1, config.futures + 1)))
+    written = [out.with_name(f"{out.stem}{n}{end}") for n in numbers for end in endings]
+    if isinstance(video, Path):
+        refuse_to_replace(video, written, "the video to forecast")
+    if isinstance(poses, KeypointFile):
+        refuse_to_replace(poses.path, written, "the file of its poses")
     if config.rrd:
         load_rerun()
 

@@ -54,13 +54,15 @@ class KeypointForecast:
         """Points that are forecast."""
         return self.futures[0].confidence > 0
 
+    def paths(self, path: str | Path) -> list[Path]:
+        """What `write` writes."""
+        path, count = Path(path), len(self.futures)
+        more = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, count + 1))
+        return [path, *more]
+
     def write(self, path: str | Path) -> list[Path]:
         """Write each future in the format of the file that was read: PATH, PATH-2, PATH-3 ..."""
-        path = Path(path)
-        paths = [
-            path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}")
-            for n in range(1, len(self.futures) + 1)
-        ]
+        paths = self.paths(path)
         for name, future in zip(paths, self.futures, strict=True):
             write_points(name, future, self.fps)
         return paths

@@ -57,7 +57,7 @@ def forecast_video(
     out = None if out is None else Path(out)
     video = video_source(video, forecaster, config)
     if out is not None:
-        check_out(out, video, config)
+        check_out(out, video, poses, config)
     facts = probe_video(video)
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
     shown_fps = config.fps or facts.fps

@@ -77,6 +77,13 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_to_replace(read: Path, written: Iterable[Path], what: str) -> None:
+    """PosecastError where one of the files to write is the one that is read."""
+    for path in written:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise PosecastError(f"{path} is {what}: give another name with --out")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it where they are missing; WriteError where that fails."""
     with writing(path):

@@ -16,6 +16,7 @@ from posecast.errors import PosecastError
 from posecast.evaluation.comparison import Comparison, compare_poses, errors_of_futures
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
+from posecast.forecasting.own_files import check_out
 from posecast.forecasting.own_poses import OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import find_truth, second_to_compare_from
@@ -63,6 +64,7 @@ def compare_video(
     if out.suffix.lower() != ".mp4":
         raise PosecastError(f"{out}: a comparison is written as .mp4, with a page beside it")
     source = video_source(video, forecaster, config)
+    check_out(out, source, poses, config)
     rates = FrameRates.of_video(probe_video(source).fps, forecaster.needs, config.fps)
     if from_s is None:
         least = rates.span(forecaster.needs.num_past)
