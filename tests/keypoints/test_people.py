@@ -173,3 +173,11 @@ def test_names_win_where_people_cross_or_one_leaps(tmp_path):
     wild += [(t, 2, rows(300.0)) for t in range(COUNT)]
     track = read_keypoints(alphapose(tmp_path / "b.json", wild), COCO, COUNT, HW, person=1)
     assert noses(track) == [400.5 if t == 5 else 50.5 for t in range(COUNT)]
+
+
+def test_a_file_of_every_30th_frame_is_of_one_person(tmp_path):
+    """Also one whose numbers are milliseconds; nobody is new in each of its frames."""
+    path = table(tmp_path / "a.csv", [(30 * t, "", rows(100 + t)) for t in range(8)])
+    track = read_keypoints(path, COCO, 240, HW)
+    seen = np.flatnonzero(track.visible.any(axis=1)).tolist()
+    assert (track.num_people, seen) == (1, [30 * t for t in range(8)])

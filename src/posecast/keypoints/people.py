@@ -10,7 +10,8 @@ import numpy as np
 from posecast.keypoints.detections import Detection
 
 _LONGEST_GAP = 15
-"""Frames after which somebody who was not seen is somebody new, unless a name says otherwise."""
+"""Frames of the file after which somebody who was not seen is somebody new, unless a name says
+otherwise."""
 _SOON = 3
 """Frames within which two people who change places have changed their names."""
 _NEAR = 0.5
@@ -42,10 +43,12 @@ def find_people(detections: Sequence[Detection], threshold: float) -> list[Perso
     repeated = {name for (_, name), count in bearers.items() if count > 1}
     names = {id(each): "" if each.person in repeated else each.person for each in ordered}
     apart = _seen_together(ordered, names)
+    frames = sorted({each.frame for each in ordered})
+    longest = _LONGEST_GAP * int(np.median(np.diff(frames))) if len(frames) > 1 else 1
     people: list[Person] = []
     for frame, group in groupby(ordered, key=lambda each: each.frame):
         rest = _link_by_name(people, list(group), names, threshold)
-        recent = [each for each in people if 0 < frame - each.detections[-1].frame <= _LONGEST_GAP]
+        recent = [each for each in people if 0 < frame - each.detections[-1].frame <= longest]
         people += _link_by_nearness(recent, rest, names, apart, threshold)
     for person in people:
         person.presence = sum(_extent(each, threshold) for each in person.detections)
