@@ -80,8 +80,9 @@ def _flush_to_disk(path: Path) -> None:
 def refuse_to_replace(read: Path, written: Iterable[Path], what: str) -> None:
     """PosecastError where one of the files to write is the one that is read."""
     for path in written:
-        if path.exists() and read.exists() and path.samefile(read):
-            raise PosecastError(f"{path} is {what}: give another name with --out")
+        with contextlib.suppress(OSError):  # where one is not there, they differ
+            if path.samefile(read):
+                raise PosecastError(f"{path} is {what}: give another name with --out")
 
 
 def make_folder(path: Path) -> None:
