@@ -79,27 +79,49 @@ def test_any_track_that_is_called_long_enough_gives_examples():
 
 def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none():
     torch.manual_seed(0)
-    poses, moments = torch.randn(2, 120, 13, 2), torch.randint(4, 110, (2, 50))
-    counted = torch.rand(2, 50) < 0.6
+    poses, moments = torch.randn(2, 120, 13, 2), torch.randint(4, 110, (2, 80))
+    counted, turned = torch.rand(2, 80) < 0.6, torch.arange(80).expand(2, -1) >= 50
 
-    weights = MomentWeights()(poses, moments, torch.rand(2, 50), counted)
+    weights = MomentWeights()(poses, moments, torch.rand(2, 80), counted, turned)
 
-    assert weights.shape == (2, 50, 64)
+    assert weights.shape == (2, 80, 64)
     assert torch.allclose(weights.sum(dim=1), torch.ones(2, 64), atol=1e-5)
     assert not weights[~counted].any()
+    assert (weights[counted & turned][:, :63] > 0).all()
+    assert not weights[turned][:, 63].any()
+
+
+def facts_of(poses: torch.Tensor, moments: list[int], turned: list[bool]) -> torch.Tensor:
+    misfits, counted = torch.tensor([[0.1] * 2]), torch.ones(1, 2, dtype=torch.bool)
+    about = (poses[None], torch.tensor([moments]), misfits, counted, torch.tensor([turned]))
+    return moment_facts(*about)[0]
 
 
 def test_a_moment_is_compared_with_the_last_frame_by_poses_and_velocities():
     """Known answers: a pose that is off by 0.1 in every coordinate of half of the joints."""
-    poses = torch.zeros(1, 200, 2, 2)
-    poses[:, :100, 0] = 0.1
-    counted = torch.ones(1, 2, dtype=torch.bool)
+    poses = torch.zeros(200, 2, 2)
+    poses[:100, 0] = 0.1
 
-    facts = moment_facts(poses, torch.tensor([[90, 190]]), torch.tensor([[0.1, 0.1]]), counted)[0]
+    facts = facts_of(poses, [90, 190], [False, False])
 
     about = 2 * 0.05**2  # about the mean joint both are off by 0.05 in two coordinates
     assert facts[0, :3].exp() == pytest.approx(torch.full((3,), about + 1e-4), rel=1e-3)
     assert facts[1, 0].exp() == pytest.approx(1e-4, rel=1e-3)
     assert facts[0, 3:9].exp() == pytest.approx(torch.full((6,), 1e-4), rel=1e-2)
-    assert facts[:, -3] == pytest.approx(torch.log(torch.tensor([109.0, 9.0])))
-    assert facts[0, -2] == pytest.approx(0.05 * 2**0.5, rel=1e-4)
+    assert facts[:, -4] == pytest.approx(torch.log(torch.tensor([109.0, 9.0])))
+    assert facts[0, -3] == pytest.approx(0.05 * 2**0.5, rel=1e-4)
+    assert not facts[:, -2:].any()
+
+
+def test_a_turned_moment_is_compared_with_the_motion_played_backwards():
+    """Known answers: steady movement, now, and the other way a while ago."""
+    there = torch.cat([torch.arange(100.0), torch.arange(99.0, -1.0, -1.0)]) / 100
+    poses = there[:, None, None].repeat(1, 2, 2)
+
+    facts = facts_of(poses, [190, 20], [True, True])  # nine frames from the beginning, and from now
+
+    assert facts[0, 3:9].exp() == pytest.approx(torch.full((6,), 1e-4), rel=1e-2)
+    assert (facts[1, 3:9].exp() > 1e-3).all()
+    assert facts[:, -4] == pytest.approx(torch.log(torch.tensor([9.0, 179.0])))
+    assert facts[:, -3] == pytest.approx(torch.tensor([0.09, 0.2]) * 2**0.5, rel=1e-4)
+    assert facts[:, -1].tolist() == [1, 1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motion.moving_people import swinging
-from posecast.motion.own_past import TRIED_AHEAD, own_past
+from posecast.motion.own_past import TRIED_AHEAD, Moments, own_past
 from posecast.motion.seen import see
 
 
@@ -94,3 +94,22 @@ def test_ways_lie_apart():
 
     assert 2 <= len(found.ways_px()) < len(found.moved_px)
     np.testing.assert_array_equal(found.ways_px()[0], found.best_px)
+
+
+def test_a_turned_moment_leads_back_the_way_that_was_come():
+    """Up and, ten frames ago, down again, seen once: before the middle of it nobody knows more."""
+    rng = np.random.default_rng(0)
+    centre, reach = rng.uniform(0, 100, (13, 2)), rng.uniform(-20, 20, (13, 2))
+    joints = centre + reach * np.cos(2 * np.pi * np.arange(120)[:, None, None] / 80)
+    past, visible = joints[:51].astype(np.float32), np.ones((51, 13), bool)
+
+    def weigh(found: Moments) -> np.ndarray:
+        shares = np.zeros((len(found.frames), 64), np.float32)
+        shares[np.flatnonzero(found.turned)[0]] = 1
+        return shares
+
+    moved = own_past(past, visible, weigh=weigh).likely_px
+
+    assert np.abs(moved[:30] - (joints[51:81] - past[-1])).max() < 0.5
+    assert np.abs(own_past(past, visible).likely_px[:30] - moved[:30]).max() > 10
+    assert np.abs(moved[30:] - (past[0] - past[-1])).max() < 0.5  # it was seen from there on

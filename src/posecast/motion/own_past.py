@@ -3,7 +3,8 @@
 Moments of the seen motion are compared with its end: poses about their mean joint, and velocities,
 the latest frames weighing most. What came after the best of them is what comes now, repeated where
 the moment lies nearer than the horizon. Nothing is learned here; what the moments count can be
-(`networks.moment_weights`). How well the moments fit comes along, and how well this would have
+(`networks.moment_weights`), and then moments of the motion played backwards count as well: who sat
+down gets up the same way. How well the moments fit comes along, and how well this would have
 forecast the last seconds that were seen, so that a network can learn when to trust it.
 """
 
@@ -17,6 +18,8 @@ from posecast.motion.basis import HORIZON
 from posecast.motion.seen import fill_hidden
 
 NUM_MOMENTS = 50
+NUM_TURNED = 30
+"""Moments at which the motion, played backwards, was as it is now."""
 TRIED_AHEAD = (1, 2, 4, 8, 16, 32, 64)
 """Frames ahead at which the own past is tried on what was seen."""
 NUM_FACTS = 9 + 2 * len(TRIED_AHEAD)
@@ -40,9 +43,27 @@ SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
 NO_FACTS = (0.0, 3.0, 3.0, *[0.0] * (NUM_FACTS - 3))
 
 
-Weigh = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Float[np.ndarray, "n t"]]
-"""Poses (p, j, 2) in sizes of the body, moments (n), best first, their misfits (n) and whether they
-count (n) to what each of them counts over the horizon."""
+@dataclass(frozen=True)
+class Moments:
+    """Moments of a motion and how it went on from them, lengths in sizes of the body.
+
+    First those of the motion as it was, then those of it played backwards, of both kinds those that
+    fit best first.
+    """
+
+    poses: Float[np.ndarray, "p j 2"]
+    size_px: float
+    turned: Bool[np.ndarray, " n"]
+    """Whether it is played backwards from there; `frames` then count backwards from the end."""
+    frames: Int[np.ndarray, " n"]
+    misfits: Float[np.ndarray, " n"]
+    counted: Bool[np.ndarray, " n"]
+    """Whether they are moments at all."""
+    moved: Float[np.ndarray, "n t j 2"]
+
+
+Weigh = Callable[[Moments], Float[np.ndarray, "n t"]]
+"""What each of them counts over the horizon."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,7 @@ def own_past(
     last = len(poses) - 1
     tried = np.arange(last - 2, max(last - TRIED_FRAMES, TRIED_FROM), -TRIED_EVERY)
     ends = np.append(tried[::-1], last)
-    misfit = _misfits(poses, ends)
+    misfit = _misfits(poses, poses, ends)
     moments = _best_moments(misfit, ends)
     errors = np.take_along_axis(misfit, moments, axis=1)
     counted = np.arange(errors.shape[1]) < ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP
@@ -113,27 +134,47 @@ def own_past(
     trial = _trial_facts(poses, ends[:-1], moments[few], weights[few])
     some = weights[-1] > 0
     facts = np.concatenate([fit, trial]).astype(np.float32)
-    shares = weights[-1, :, None]
-    if weigh is not None:
-        shares = weigh(poses, moments[-1], errors[-1], counted[-1])
-    likely = (shares[..., None, None] * moved).sum(axis=0) * size
-    return OwnPast(moved[some] * size, weights[-1][some], likely, moments[-1][some], facts)
+    if weigh is None:
+        likely = np.tensordot(weights[-1], moved, axes=1)
+    else:
+        forth = (moments[-1], errors[-1], counted[-1], moved)
+        back = _turned(poses, ends[-1:], steps)
+        both = [np.concatenate(pair) for pair in zip(forth, back, strict=True)]
+        turned = np.arange(len(both[0])) >= len(moved)
+        shares = weigh(Moments(poses, size, turned, *both))
+        likely = np.einsum("nt,ntjc->tjc", shares, both[-1])
+    return OwnPast(moved[some] * size, weights[-1][some], likely * size, moments[-1][some], facts)
+
+
+def _turned(
+    poses: Float[np.ndarray, "p j 2"], end: Int[np.ndarray, "1"], steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Moments of the motion played backwards: frames, misfits, whether they count, and how it went
+    on from them, to the beginning at most."""
+    history = poses[::-1]
+    misfit = _misfits(poses, history, end)
+    moments = _best_moments(misfit, end)[:, :NUM_TURNED]
+    errors = np.take_along_axis(misfit, moments, axis=1)[0]
+    counted = np.arange(len(errors)) < end - SHORTEST_PERIOD + 1 - WARM_UP
+    ahead = np.arange(1, steps + 1)
+    frames = np.minimum(moments[..., None] + ahead, end)
+    moved = _moved(history, poses[end], moments, frames, ahead)
+    return moments[0], errors, counted, moved[0]
 
 
 def _misfits(
-    poses: Float[np.ndarray, "p j 2"], ends: Int[np.ndarray, " e"]
+    poses: Float[np.ndarray, "p j 2"],
+    history: Float[np.ndarray, "p j 2"],
+    ends: Int[np.ndarray, " e"],
 ) -> Float[np.ndarray, "e p"]:
-    """Mean squared difference of the motion up to each frame from the motion up to each end."""
+    """Mean squared difference of the history up to each frame from the motion up to each end."""
     num_frames, num_joints = poses.shape[:2]
-    flat = poses.reshape(num_frames, -1)
-    centred = (poses - poses.mean(axis=1, keepdims=True)).reshape(num_frames, -1)
-    velocity = np.empty_like(flat)
-    velocity[VELOCITY_FRAMES:] = flat[VELOCITY_FRAMES:] - flat[:-VELOCITY_FRAMES]
-    velocity[:VELOCITY_FRAMES] = velocity[VELOCITY_FRAMES]
-    features = np.concatenate([centred, velocity * (VELOCITY_WEIGHT / VELOCITY_FRAMES)], axis=1)
     first = max(int(ends[0]) - SETTLED, 0)
+    features, latest = _features(history), _features(poses)[first:]
+    middle = features.mean(axis=0)  # else differences of what hardly moves drown in rounding
+    features, latest = features - middle, latest - middle
     squares = (features**2).sum(axis=1)
-    distances = squares + squares[first:, None] - 2 * features[first:] @ features.T
+    distances = squares + (latest**2).sum(axis=1)[:, None] - 2 * latest @ features.T
     distances = np.maximum(distances, 0) / num_joints
     total, weight = np.zeros(num_frames, np.float32), np.zeros(num_frames, np.float32)
     found = np.empty((len(ends), num_frames), np.float32)
@@ -144,6 +185,16 @@ def _misfits(
         if number in rows:
             found[rows[number]] = total / weight
     return found
+
+
+def _features(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, "p d"]:
+    """Poses about their mean joint, and velocities."""
+    flat = poses.reshape(len(poses), -1)
+    centred = (poses - poses.mean(axis=1, keepdims=True)).reshape(len(poses), -1)
+    velocity = np.empty_like(flat)
+    velocity[VELOCITY_FRAMES:] = flat[VELOCITY_FRAMES:] - flat[:-VELOCITY_FRAMES]
+    velocity[:VELOCITY_FRAMES] = velocity[VELOCITY_FRAMES]
+    return np.concatenate([centred, velocity * (VELOCITY_WEIGHT / VELOCITY_FRAMES)], axis=1)
 
 
 def _best_moments(
@@ -179,18 +230,28 @@ def _continue(
     moments: Int[np.ndarray, "e n"],
     ahead: Int[np.ndarray, " t"],
 ) -> Float[np.ndarray, "e n t j 2"]:
-    """Displacements from each end, as they were after its moments.
+    """Displacements from each end, as they were after its moments, repeated."""
+    period = np.maximum(ends[:, None] - moments, 1)
+    frames = moments[..., None] + (ahead - 1) % period[..., None] + 1
+    return _moved(poses, poses[ends], moments, frames, ahead)
+
+
+def _moved(
+    history: Float[np.ndarray, "p j 2"],
+    now: Float[np.ndarray, "e j 2"],
+    moments: Int[np.ndarray, "e n"],
+    frames: Int[np.ndarray, "e n t"],
+    ahead: Int[np.ndarray, " t"],
+) -> Float[np.ndarray, "e n t j 2"]:
+    """From moments of a history to the frames that follow them.
 
     The pose is drawn towards the one that was really there; where the body is stays its own.
     """
-    period = np.maximum(ends[:, None] - moments, 1)
-    after = (ahead - 1) % period[..., None] + 1
-    was = poses[moments]
-    off = poses[ends][:, None] - was
+    was = history[moments]
+    off = now[:, None] - was
     off -= off.mean(axis=2, keepdims=True)
     pull = (1 - np.exp(-ahead / PULL_FRAMES)).astype(np.float32)
-    moved = poses[moments[..., None] + after] - was[:, :, None]
-    return moved - pull[:, None, None] * off[:, :, None]
+    return history[frames] - was[:, :, None] - pull[:, None, None] * off[:, :, None]
 
 
 def _fit_facts(

@@ -1,8 +1,9 @@
 """What each earlier moment of one's own past counts at each time ahead, learned.
 
-The moments that `motion.own_past` finds are compared with the last seen frame once more: poses and
-velocities, with shorter and longer memories. A network too small to know anybody makes of that what
-each of them counts. The same code serves forecasts, training and exported graphs.
+The moments that `motion.own_past` finds, also in the motion played backwards, are compared with the
+last seen frame once more: poses and velocities, with shorter and longer memories. A network too
+small to know anybody makes of that what each of them counts. The same code serves forecasts,
+training and exported graphs.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.motion.basis import HORIZON
+from posecast.motion.own_past import Moments
 
 KNOTS = (1, 2, 4, 8, 16, 32, 64)
 """Frames ahead for which moments are weighed; between them weights are interpolated."""
@@ -20,7 +22,7 @@ _BACK = 64
 _STRIDES = (4, 1)
 """Frames that velocities are taken over."""
 _SPEED_WEIGHT = 4.0
-_NUM_FACTS = 2 * (1 + len(_STRIDES)) * len(_MEMORIES) + 3
+_NUM_FACTS = 2 * (1 + len(_STRIDES)) * len(_MEMORIES) + 4
 _SMALL, _SHARPNESS, _LARGEST_FACT = 32, 3.0, 4.0
 
 
@@ -46,24 +48,30 @@ class MomentWeights(nn.Module):
         moments: Int[Tensor, "b n"],
         misfits: Float[Tensor, "b n"],
         counted: Bool[Tensor, "b n"],
+        turned: Bool[Tensor, "b n"],
     ) -> Float[Tensor, "b n t"]:
-        """Weights of moments, best first, over the horizon; 0 where they are not `counted`."""
-        facts = moment_facts(poses, moments, misfits, counted)
+        """Weights of `own_past.Moments` over the horizon; 0 where they are not `counted`."""
+        facts = moment_facts(poses, moments, misfits, counted, turned)
         return self.at_knots(facts, counted) @ self.between
 
     @torch.inference_mode()
-    def of_one(self, *arrays: np.ndarray) -> Float[np.ndarray, "n t"]:
+    def of_one(self, found: Moments) -> Float[np.ndarray, "n t"]:
         """As `own_past.Weigh`, `forward` of one motion."""
+        arrays = (found.poses, found.frames, found.misfits, found.counted, found.turned)
         tensors = (torch.from_numpy(each)[None].to(self.usual.device) for each in arrays)
         return self(*tensors)[0].cpu().numpy()
 
     def at_knots(
         self, facts: Float[Tensor, "b n f"], counted: Bool[Tensor, "b n"]
     ) -> Float[Tensor, "b n k"]:
-        """Weights at `KNOTS`."""
+        """Weights at `KNOTS`. At the last one turned moments do not count: most people go back
+        within a second, but some stay."""
+        turned = facts[..., -1:] > 0
         facts = ((facts - self.usual[0]) / self.usual[1]).clamp(-_LARGEST_FACT, _LARGEST_FACT)
         logits = self.weigh(facts) * _SHARPNESS
-        return logits.masked_fill(~counted[..., None], -1e9).softmax(dim=1)
+        is_last = torch.arange(len(KNOTS), device=facts.device) == len(KNOTS) - 1
+        out = ~counted[..., None] | (turned & is_last)
+        return logits.masked_fill(out, -1e9).softmax(dim=1)
 
 
 def moment_facts(
@@ -71,38 +79,49 @@ def moment_facts(
     moments: Int[Tensor, "b n"],
     misfits: Float[Tensor, "b n"],
     counted: Bool[Tensor, "b n"],
+    turned: Bool[Tensor, "b n"],
 ) -> Float[Tensor, "b n f"]:
     """How far each moment is from the last seen frame in poses and velocities, by itself and beside
-    the other moments; how long ago it was, how far the body has gone since, and its misfit beside
-    the best one's. Poses are in sizes of the body."""
-    last, device = poses.shape[1] - 1, poses.device
+    the other moments; how long it goes on from there, how far the body has gone since, its misfit
+    beside the best one's, and whether it is turned. Poses are in sizes of the body."""
+    count, last, device = poses.shape[1], poses.shape[1] - 1, poses.device
     back = torch.arange(_BACK, device=device)
     frames = moments[:, None] - back[:, None]
+    columns = frames.clamp(min=0) + count * turned[:, None]
     memory = torch.tensor(_MEMORIES, device=device)[:, None] ** back
     far = []
-    for stride, features in _compared(poses):
+    for stride, features, backwards in _compared(poses):
         recent = features[:, (last - back).clamp(min=0)]
-        squares, recents = features.square().sum(dim=2), recent.square().sum(dim=2)
-        distances = squares[:, None] + recents[..., None] - 2 * recent @ features.transpose(1, 2)
+        both = torch.cat([features, backwards], dim=1)
+        squares, recents = both.square().sum(dim=2), recent.square().sum(dim=2)
+        distances = squares[:, None] + recents[..., None] - 2 * recent @ both.transpose(1, 2)
         there = (frames >= stride).float()
-        along = distances.clamp(min=0).gather(2, frames.clamp(min=0)) * there
+        along = distances.clamp(min=0).gather(2, columns) * there
         far.append(memory @ along / (memory @ there).clamp(min=1e-6) / poses.shape[2])
     logs = torch.log(torch.cat(far, dim=1).transpose(1, 2) + 1e-4)
     shown = counted[..., None].float()
     mean = (logs * shown).sum(dim=1, keepdim=True) / shown.sum(dim=1, keepdim=True).clamp(min=1)
-    age = torch.log((last - moments).clamp(min=1).float())
+    left = last - moments
     middle = poses.mean(dim=2)
-    places = middle.gather(1, moments[..., None].expand(-1, -1, 2))
-    gone = (places - middle[:, -1:]).norm(dim=-1)
-    worse = torch.log((misfits + 1e-5) / (misfits[:, :1] + 1e-5))
-    return torch.cat([logs, logs - mean, torch.stack([age, gone, worse], dim=2)], dim=2)
+    places = torch.where(turned, left, moments)[..., None].expand(-1, -1, 2)
+    gone = (middle.gather(1, places) - middle[:, -1:]).norm(dim=-1)
+    best = misfits.masked_fill(~counted, 1e9).amin(dim=1, keepdim=True)
+    worse = torch.log((misfits + 1e-5) / (best + 1e-5))
+    left = torch.log(left.clamp(min=1).float())
+    facts = torch.stack([left, gone, worse, turned.float()], dim=2)
+    return torch.cat([logs, logs - mean, facts], dim=2)
 
 
-def _compared(poses: Float[Tensor, "b p j 2"]) -> list[tuple[int, Float[Tensor, "b p d"]]]:
-    """Poses about their mean joint, and velocities; from which frame on there are any."""
-    frames, flat = torch.arange(poses.shape[1], device=poses.device), poses.flatten(2)
-    found = [(0, (poses - poses.mean(dim=2, keepdim=True)).flatten(2))]
+def _compared(
+    poses: Float[Tensor, "b p j 2"],
+) -> list[tuple[int, Float[Tensor, "b p d"], Float[Tensor, "b p d"]]]:
+    """Poses about their mean joint, and velocities; from which frame on there are any, forwards and
+    played backwards."""
+    frames = torch.arange(poses.shape[1], device=poses.device)
+    centred = (poses - poses.mean(dim=2, keepdim=True)).flatten(2)
+    found = [(0, centred, centred.flip(1))]
     for stride in _STRIDES:
-        moved = flat - flat[:, (frames - stride).clamp(min=0)]
-        found.append((stride, moved * (_SPEED_WEIGHT / stride)))
+        earlier, scale = (frames - stride).clamp(min=0), _SPEED_WEIGHT / stride
+        both = (poses.flatten(2), poses.flatten(2).flip(1))
+        found.append((stride, *((flat - flat[:, earlier]) * scale for flat in both)))
     return found

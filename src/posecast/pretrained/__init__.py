@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "9638dfdb1ee9cf0656d17b08526e85132207a4f6d1b39cdfbbe343c77c6c29c4",
+            "ecd61f5259b95adda6be746ad37f42a6c1a5edbfed68d4a87769a5fb74498e2d",
             (
                 (
                     "motion-base.safetensors",

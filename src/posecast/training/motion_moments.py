@@ -13,7 +13,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import FEWEST_FRAMES, NUM_MOMENTS, own_past
+from posecast.motion.own_past import (
+    FEWEST_FRAMES,
+    NUM_MOMENTS,
+    NUM_TURNED,
+    Moments,
+    own_past,
+)
 from posecast.motion.seen import RECENT, fill_hidden
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import KNOTS, MomentWeights, moment_facts
@@ -24,6 +30,7 @@ _SHARES = (0.5, 0.25, 0.25)
 """Of videos seen from their beginning, for a while, and clips."""
 _EVERY, _LONGEST = 15, 300
 _FEWEST_AHEAD = 2
+_MOST = NUM_MOMENTS + NUM_TURNED
 AHEAD = np.array(KNOTS)
 
 
@@ -132,26 +139,27 @@ def _example(
 ) -> dict[str, np.ndarray]:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     last, came, known = what_came(track, start, end)
-    asked: list[tuple[np.ndarray, ...]] = []
+    asked: list[Moments] = []
 
-    def listen(*about: np.ndarray) -> np.ndarray:
-        asked.append(about)
-        return np.zeros((len(about[1]), HORIZON), np.float32)
+    def listen(found: Moments) -> np.ndarray:
+        asked.append(found)
+        return np.zeros((len(found.frames), HORIZON), np.float32)
 
-    own = own_past(past, shown, weigh=listen)
-    facts = moment_facts(*(torch.from_numpy(each)[None] for each in asked[0]))[0].numpy()
+    own_past(past, shown, weigh=listen)
+    found = asked[0]
+    about = (found.poses, found.frames, found.misfits, found.counted, found.turned)
+    facts = moment_facts(*(torch.from_numpy(each)[None] for each in about))[0].numpy()
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
     def padded(values: np.ndarray) -> np.ndarray:
-        lacking = np.zeros((NUM_MOMENTS - len(values), *values.shape[1:]), values.dtype)
+        lacking = np.zeros((_MOST - len(values), *values.shape[1:]), values.dtype)
         return np.concatenate([values, lacking])
 
-    weighed = len(own.moved_px)
     return {
-        "facts": padded(facts[:weighed]).astype(np.float16),
-        "counted": np.arange(NUM_MOMENTS) < weighed,
-        "moved": padded(own.moved_px[:, AHEAD - 1] / side).astype(np.float16),
+        "facts": padded(facts).astype(np.float16),
+        "counted": padded(found.counted),
+        "moved": padded(found.moved[:, AHEAD - 1] * (found.size_px / side)).astype(np.float16),
         "truth": truth.astype(np.float32),
         "shown": known,
         "kind": np.array(kind),
