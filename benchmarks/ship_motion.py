@@ -5,10 +5,11 @@
 
 Some of the seeds that `benchmarks.motion_many` left become one network, whose forecasts are their
 mean; or, where SEEDS is the first of several folders, those runs of `posecast train motion` do (the
-others follow as `--runs`). `--moments` adds what `benchmarks.motion_moments` learned. The radii of
-50 and 90 % are widened or narrowed, frame by frame, until they hold so many of the true joints of
-validation clips and, with `--tracks`, of videos of held-out groups. Weights are stored in half
-precision.
+others follow as `--runs`). `--moments` adds what `benchmarks.motion_moments` learned, and
+`--packed` (what `benchmarks.motion_pack` left) has the network learn anew how far to trust its own
+past with it. The radii of 50 and 90 % are widened or narrowed, frame by frame, until they hold so
+many of the true joints of validation clips and, with `--tracks`, of videos of held-out groups.
+Weights are stored in half precision.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.motion_mixing import learn_mixing
 from benchmarks.motion_table import Window, clip_windows, joined, video_windows
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
@@ -85,6 +87,7 @@ def main() -> None:
         flags.add_argument(name, type=Path)
     flags.add_argument("--tracks", type=Path)
     flags.add_argument("--moments", type=Path)
+    flags.add_argument("--packed", type=Path)
     flags.add_argument("--runs", type=Path, nargs="*", default=[])
     flags.add_argument("--members", type=int, nargs="+", default=[0, 1])
     asked = flags.parse_args()
@@ -95,6 +98,8 @@ def main() -> None:
     if asked.moments:
         network, facts = with_moments(network, facts, asked.moments)
     base = MotionBase.load(asked.database)
+    if asked.packed:
+        learn_mixing(network.float(), base, asked.packed)
     sets = [clip_windows(Store.open(asked.store), final=False)]
     if asked.tracks:
         sets += [video_windows(asked.tracks, seen) for seen in (None, RECENT)]

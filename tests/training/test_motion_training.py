@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.motion_mixing import learn_mixing
+from benchmarks.motion_pack import pack
 from benchmarks.ship_motion import of_runs
 from motion.moving_people import people
 from posecast.clips import SeenVideo
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_pose_forecaster
+from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
-from posecast.motion.neighbours import BASE_FILE
+from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import facts_of, load_network, resolve
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.records.weights import read_tensors
@@ -159,7 +162,7 @@ def test_weights_of_moments_are_learned_first_and_once(
     assert torch.equal(two.moments.usual, learned["usual"])
 
 
-def test_weights_of_moments_decide_which_weights_are_best(store_path, tracks_file, tmp_path):
+def test_networks_read_moments_as_they_were_learned_to_count(store_path, tracks_file, tmp_path):
     config = TINY.but(tracks=(tracks_file,), steps=2)
     for name, steps in (("fixed", 0), ("learned", 40)):
         train_motion(config.but(moment_steps=steps), store_path, tmp_path / name)
@@ -170,7 +173,31 @@ def test_weights_of_moments_decide_which_weights_are_best(store_path, tracks_fil
 
     fixed, learned = validated("fixed"), validated("learned")
     assert learned["validation_videos"] != fixed["validation_videos"]
-    assert learned["validation_clips"] == fixed["validation_clips"]  # ten frames: no moments yet
+
+
+def test_trust_in_the_own_past_is_learned_anew_and_ten_seen_frames_stay_to_the_bit(
+    store_path, tracks_file, tmp_path, monkeypatch
+):
+    pack(store_path, tracks_file, tmp_path)
+    base = MotionBase.load(tmp_path / BASE_FILE)
+    torch.manual_seed(0)
+    network = MotionResidual(replace(TINY.model, learned_moments=True, members=2)).eval()
+    joints = people(20)[3].joints_px
+    seen = [SeenVideo(joints[:n], np.ones((n, 13), bool), 30.0, (200, 200)) for n in (10, 50)]
+
+    def forecast() -> list[np.ndarray]:
+        forecaster = MotionForecaster(network, base)
+        return [forecaster.forecast_poses([each], 20)[0].joints_px for each in seen]
+
+    before = forecast()
+    monkeypatch.setattr("benchmarks.motion_mixing.STEPS", 20)
+    learn_mixing(network, base, tmp_path)
+    after = forecast()
+
+    assert np.array_equal(before[0], after[0])
+    came = joints[None, 50:]
+    before_50, after_50 = (np.abs(each[1][:, :10] - came).mean() for each in (before, after))
+    assert after_50 < before_50
 
 
 def test_where_nothing_is_long_enough_moments_keep_their_fixed_weights(

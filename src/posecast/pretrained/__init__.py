@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "ecd61f5259b95adda6be746ad37f42a6c1a5edbfed68d4a87769a5fb74498e2d",
+            "a3618b25f6cb840e72f543884c169c32d5f0ad2a83c58d4ad846c3ee65523c8c",
             (
                 (
                     "motion-base.safetensors",

@@ -165,11 +165,7 @@ class MotionData:
         name: str,
         weigh: Weigh | None = None,
     ) -> "MotionData":
-        """Takes minutes: every window looks for its neighbours.
-
-        The network learns from moments as they are weighed without learning, and is validated as it
-        is used, by `weigh`.
-        """
+        """Takes minutes: every window looks for its neighbours."""
         mirror, seed = SKELETONS[config.model.skeleton].mirror, config.fit.seed
         facts = {"skeleton": config.model.skeleton, "fps": f"{FPS:g}", "made_from": name}
         clips = [track for track in known if track.is_clip]
@@ -179,7 +175,7 @@ class MotionData:
         def apart(tracks: Int[np.ndarray, " b"]) -> Bool[np.ndarray, "b n"]:
             return groups[tracks][:, None] == groups[sources][None]
 
-        windows = choose_windows(known, config.windows, seed, config.fit.workers)
+        windows = choose_windows(known, config.windows, seed, config.fit.workers, weigh)
         windows = find_others(windows, base, apart)
         actions = [
             config.model.actions.index(track.action) if track.action else -1 for track in known

@@ -233,10 +233,14 @@ class WindowChoice:
 
 
 def choose_windows(
-    tracks: Sequence[MotionTrack], choice: WindowChoice, seed: int, workers: int = 0
+    tracks: Sequence[MotionTrack],
+    choice: WindowChoice,
+    seed: int,
+    workers: int = 0,
+    weigh: Weigh | None = None,
 ) -> MotionWindows:
     """Windows of all tracks at several speeds; `others` is left empty."""
-    work = partial(_windows_of, choice, seed)
+    work = partial(_windows_of, choice, seed, weigh)
     if workers:
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
             parts = pool.map(work, list(enumerate(tracks)), chunksize=4)
@@ -246,7 +250,7 @@ def choose_windows(
 
 
 def _windows_of(
-    choice: WindowChoice, seed: int, numbered: tuple[int, MotionTrack]
+    choice: WindowChoice, seed: int, weigh: Weigh | None, numbered: tuple[int, MotionTrack]
 ) -> MotionWindows | None:
     number, track = numbered
     rng = np.random.default_rng([seed, number])
@@ -258,7 +262,8 @@ def _windows_of(
         ends, starts, kinds = places(len(again), choice, rng)
         fits = ends < len(again) - 1
         if fits.any():
-            parts.append(cut_windows(again, number, ends[fits], starts[fits], kinds[fits]))
+            chosen = (ends[fits], starts[fits], kinds[fits])
+            parts.append(cut_windows(again, number, *chosen, weigh))
     return MotionWindows.join(parts) if parts else None
 
 
