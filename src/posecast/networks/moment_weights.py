@@ -87,7 +87,8 @@ def moment_facts(
     count, last, device = poses.shape[1], poses.shape[1] - 1, poses.device
     back = torch.arange(_BACK, device=device)
     frames = moments[:, None] - back[:, None]
-    columns = frames.clamp(min=0) + count * turned[:, None]
+    columns = frames.clamp(min=0)
+    columns = torch.where(turned[:, None], columns + count, columns)
     memory = torch.tensor(_MEMORIES, device=device)[:, None] ** back
     far = []
     for stride, features, backwards in _compared(poses):
@@ -123,5 +124,6 @@ def _compared(
     for stride in _STRIDES:
         earlier, scale = (frames - stride).clamp(min=0), _SPEED_WEIGHT / stride
         both = (poses.flatten(2), poses.flatten(2).flip(1))
-        found.append((stride, *((flat - flat[:, earlier]) * scale for flat in both)))
+        forwards, backwards = ((flat - flat[:, earlier]) * scale for flat in both)
+        found.append((stride, forwards, backwards))
     return found
