@@ -10,6 +10,7 @@ forecast the last seconds that were seen, so that a network can learn when to tr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -170,21 +171,20 @@ def _misfits(
     """Mean squared difference of the history up to each frame from the motion up to each end."""
     num_frames, num_joints = poses.shape[:2]
     first = max(int(ends[0]) - SETTLED, 0)
-    features, latest = _features(history), _features(poses)[first:]
+    features = _features(history)
+    latest = (features if history is poses else _features(poses))[first:]
     middle = features.mean(axis=0)  # else differences of what hardly moves drown in rounding
     features, latest = features - middle, latest - middle
     squares = (features**2).sum(axis=1)
     distances = squares + (latest**2).sum(axis=1)[:, None] - 2 * latest @ features.T
     distances = np.maximum(distances, 0) / num_joints
-    total, weight = np.zeros(num_frames, np.float32), np.zeros(num_frames, np.float32)
-    found = np.empty((len(ends), num_frames), np.float32)
-    rows = {int(end) - first: row for row, end in enumerate(ends)}
-    for number, row in enumerate(distances):
-        total[1:], weight[1:] = row[1:] + MEMORY * total[:-1], 1 + MEMORY * weight[:-1]
-        total[0], weight[0] = row[0], 1
-        if number in rows:
-            found[rows[number]] = total / weight
-    return found
+    for before, row in pairwise(
+        distances
+    ):  # each becomes a sum of all before it, ever less of them
+        row[1:] += MEMORY * before[:-1]
+    numbers = (ends - first)[:, None]
+    count = np.minimum(numbers, np.arange(num_frames)) + 1
+    return distances[numbers[:, 0]] * ((1 - MEMORY) / (1 - MEMORY**count)).astype(np.float32)
 
 
 def _features(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, "p d"]:

@@ -95,9 +95,10 @@ def moment_facts(
         recent = features[:, (last - back).clamp(min=0)]
         both = torch.cat([features, backwards], dim=1)
         squares, recents = both.square().sum(dim=2), recent.square().sum(dim=2)
-        distances = squares[:, None] + recents[..., None] - 2 * recent @ both.transpose(1, 2)
+        product = (2 * recent @ both.transpose(1, 2)).gather(2, columns)
+        squares = squares[:, None].expand(-1, len(back), -1).gather(2, columns)
         there = (frames >= stride).float()
-        along = distances.clamp(min=0).gather(2, columns) * there
+        along = (squares + recents[..., None] - product).clamp(min=0) * there
         far.append(memory @ along / (memory @ there).clamp(min=1e-6) / poses.shape[2])
     logs = torch.log(torch.cat(far, dim=1).transpose(1, 2) + 1e-4)
     shown = counted[..., None].float()
