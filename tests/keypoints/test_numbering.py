@@ -240,3 +240,18 @@ def test_mmposes_people_in_one_list_are_of_the_frames_they_say(tmp_path):
     for person in people:  # of one picture, where they do not say
         del person["frame_id"]
     assert read_keypoints(write(path, people), COCO, COUNT, HW).num_people == 30
+
+
+@pytest.mark.parametrize("name", ["frames/{}/image.jpg", "{}/000001.jpg", ""])
+def test_pictures_without_a_number_of_their_own_are_in_their_order(tmp_path, name):
+    """9 comes before 10, in folders as in ids."""
+    path = coco(tmp_path / "found", {n: n for n in range(COUNT)})
+    content = json.loads(path.read_text())
+    for image in content["images"]:
+        image["id"] = str(image["id"] - 700)
+        image["file_name"] = name.format(image["id"])
+    for person in content["annotations"]:
+        person["image_id"] = str(person["image_id"] - 700)
+    content["images"].reverse()
+    track = read_keypoints(write(path, content), COCO, COUNT, HW)
+    assert found(track) == {n: n for n in range(COUNT)}

@@ -33,6 +33,7 @@ from posecast.keypoints.detections import (
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
 from posecast.keypoints.numbering import frame_name, frame_numbers
+from posecast.media.frame_folders import by_numbers
 
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
 _OPENPOSE = {len(names): names for names in OPENPOSE}
@@ -157,7 +158,7 @@ def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
         numbers = frame_numbers(list(images.values()), where)
         if len(set(numbers)) == len(numbers):
             return dict(zip(images, numbers, strict=True))
-    ordered = sorted(images, key=lambda key: (images[key], key))
+    ordered = sorted(images, key=lambda key: (by_numbers(images[key]), by_numbers(str(key))))
     return {key: number for number, key in enumerate(ordered)}
 
 

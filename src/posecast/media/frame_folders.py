@@ -72,7 +72,7 @@ class FrameFolder:
                 f"{self.path}: a folder without pictures; give a video file, or a folder of frames "
                 f"({', '.join(_SUFFIXES)}) with numbers in their names"
             )
-        return sorted(files, key=_by_numbers)
+        return sorted(files, key=lambda file: (by_numbers(file.stem), file.name))
 
     def numbers(self) -> list[int]:
         """The last number in each picture's name; [] where they are not all there and rising."""
@@ -96,7 +96,7 @@ class FrameFolder:
         return (read_picture(file) for file in self.pictures())
 
 
-def _by_numbers(file: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Order in which 2 comes before 10."""
-    parts = re.split(r"(\d+)", file.stem)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts], file.name
+def by_numbers(name: str) -> list[tuple[int, int | str]]:
+    """What sorts names so that 2 comes before 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
