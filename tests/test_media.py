@@ -238,6 +238,15 @@ def test_pictures_come_back(tmp_path):
     assert np.abs(lossy.astype(int) - picture).mean() < 3
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_pictures_of_sixteen_bits_are_no_white_ones(tmp_path, kind):
+    """As infrared cameras write them."""
+    ramp = np.repeat(np.arange(0, 65536, 1024)[None], 48, axis=0)
+    Image.fromarray(ramp.astype(kind)).save(tmp_path / "a.tif")
+    picture = read_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture[0, :, 1], np.arange(0, 256, 4))
+
+
 def test_bad_pictures_say_what_they_are(tmp_path):
     write_picture(tmp_path / "a.jpg", numbered(1)[0])
     whole = (tmp_path / "a.jpg").read_bytes()

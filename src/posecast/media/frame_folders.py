@@ -40,7 +40,11 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
         raise PosecastError(f"{path}: no such picture file")
     try:
         with Image.open(path) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits, which Pillow's own way cuts off at 255
+                grey = (np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=-1)
+            return np.array(upright.convert("RGB"))
     except OSError as error:
         raise PosecastError(f"{path}: truncated or not a picture ({error})") from error
 
