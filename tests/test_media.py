@@ -144,6 +144,8 @@ def test_resample_keeps_the_length():
     assert len(ticks([k / 10 for k in range(10)], 25.0)) == 25
     assert ticks([k / 30 for k in range(30)], 30.0) == list(range(30))
     assert ticks([round(k / 30, 3) for k in range(12)], 30.0) == list(range(12))  # as in Matroska
+    assert ticks([1001 * k / 30000 for k in range(60)], 30.0) == list(range(60))  # none twice
+    assert ticks([k / 60 for k in range(61)], 30.0) == list(range(0, 61, 2))
     assert ticks([0.0], 25.0) == [0]
     assert ticks([], 25.0) == []
 

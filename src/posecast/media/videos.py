@@ -267,7 +267,8 @@ def resample(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator[T
         num_frames += 1
     # A hair less, so that a tick at the end does not depend on rounding (Matroska's: to 1 ms).
     end = previous_seconds * num_frames / max(1, num_frames - 1) - 1e-3
-    while previous is not None and (tick == 0 or tick / fps < end):
+    # Less than half a tick more is none: else all of 29.97 a second would stand still at the end.
+    while previous is not None and (tick / fps <= previous_seconds or (tick + 0.5) / fps < end):
         yield previous
         tick += 1
 
