@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.speed.work import Sizes, write_random_store
 from posecast.computing.recording import PLAIN_CALLS
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
+from posecast.networks.carrying import CarryingConfig
 from posecast.networks.conv_lstm import ConvLSTMConfig
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
@@ -41,6 +42,7 @@ from posecast.training.optimizers import (
     optimizer_state,
     set_rate,
 )
+from posecast.training.outline import OutlineTrainingConfig, train_outline
 from posecast.training.pose import PoseTrainingConfig, train_pose
 from posecast.windows import PoseWindows
 
@@ -83,6 +85,10 @@ KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
             model=MotionResidualConfig(width=16, blocks=2),
             windows=WindowChoice(rounds_clip=1, first=2, others=4),
         ).but(average=0.9),
+    ),
+    "outline": (
+        train_outline,
+        OutlineTrainingConfig(model=CarryingConfig(mask_widths=(8, 8), refinement_widths=())),
     ),
     "conv": (
         train_conv_lstm,

@@ -1,8 +1,8 @@
 """Stored frames to samples of the outline network: a picture, a pose, and where the person is.
 
-What is learned comes of three things: the limbs; where the camera stands still what differs from
-the clip's own room; and masks, where the store has some (`Store.read_masks`). A batch is a pure
-function of (seed, number).
+What is learned are masks, where the store has some (`Store.read_masks`): near the body, the middle
+of a limb being the person anyhow. Elsewhere it is what the limbs say and, where the camera stands
+still, what differs from the clip's own room. A batch is a pure function of (seed, number).
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,6 @@ _ROOM_FRAMES, _ROOM_RADII = 12, 1.8
 """Frames that show a clip's room, farther than so many radii from the body."""
 _STILL, _DIFFERS = 6.0, 14.0
 """Mean differences in grey levels: below the first a room stays, from the second it is hidden."""
-_SURE = 0.97
 _SIZE_FRAMES = 10
 
 
@@ -100,7 +99,7 @@ class OutlineMaker:
         for _ in range(100):
             clip = clips[int(rng.choice(len(clips), p=self.source.chances))]
             number = int(rng.integers(clip.num_frames))
-            others = rng.integers(0, clip.num_frames, rng.integers(4))
+            others = rng.integers(0, clip.num_frames, rng.choice([0, 3, 30]))
             made = self.frame(clip, number, np.append(others, number), rng)
             if made is not None:
                 return made
@@ -145,7 +144,9 @@ class OutlineMaker:
     ) -> Float[np.ndarray, "c c"]:
         nearest = _nearest(*pose, self.source.store, COARSE)
         masks = self.source.store.read_masks(clip, [number])
-        mask = None if masks is None else view.cut(clip.crop, masks)[0] / np.float32(255)
+        if masks is not None:
+            mask = view.cut(clip.crop, masks)[0] / np.float32(255)
+            return person_mask(nearest[None], mask[None])[0]
         if clip.clip_id not in self._rooms:
             self._rooms[clip.clip_id] = room_of(self.source.store, clip)
         room = self._rooms[clip.clip_id]
@@ -154,7 +155,7 @@ class OutlineMaker:
             there, shown = (view.cut(clip.crop, each[None])[0] for each in room)
             differs = cv2.blur(np.abs(picture.astype(np.float32) - there).mean(axis=-1), (3, 3))
             differs[shown < 255] = np.nan
-        return outline_of(nearest, mask, differs)
+        return outline_of(nearest, differs)
 
 
 def has_outline(store: Store, clip: StoredClip) -> bool:
@@ -163,21 +164,15 @@ def has_outline(store: Store, clip: StoredClip) -> bool:
 
 
 def outline_of(
-    nearest: Float[np.ndarray, "c c"],
-    mask: Float[np.ndarray, "c c"] | None,
-    differs: Float[np.ndarray, "c c"] | None,
+    nearest: Float[np.ndarray, "c c"], differs: Float[np.ndarray, "c c"] | None = None
 ) -> Float[np.ndarray, "c c"]:
-    """How much the person covers.
+    """How much the person covers, as far as limbs and a room tell.
 
     Args:
         nearest: distance to the nearest part of the body, in radii.
-        mask: what somebody else says, 0 to 1; None: nobody does.
         differs: difference to the room in grey levels, NaN where that is not known.
     """
     logits = 5 * (1.1 - nearest)
-    if mask is not None:
-        sure = mask.clip(1 - _SURE, _SURE)
-        logits = np.log(sure / (1 - sure))
     if differs is not None:
         says = np.clip(1.5 * (differs / _DIFFERS - 1), -1.5, 2.5)
         logits = logits + np.where((nearest < _ROOM_RADII) & ~np.isnan(differs), says, 0)
@@ -199,9 +194,6 @@ def room_of(store: Store, clip: StoredClip) -> Room | None:
     nearest = np.stack([_nearest(*pose, size, store, store.size) for pose in each])
     covered = np.clip((_ROOM_RADII - nearest) / 0.5, 0, 1)
     covered[visible.sum(axis=1) < FEWEST_JOINTS] = 1
-    masks = store.read_masks(clip, numbers)
-    if masks is not None:
-        covered = np.maximum(covered, masks / np.float32(255))
     frames = store.read_frames(clip, numbers)
     # As a further frame sees the room that is all person: everything is of other frames.
     frames, covered = (np.concatenate([v, v[-1:]]) for v in (frames, covered))
