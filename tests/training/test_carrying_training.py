@@ -28,7 +28,6 @@ from posecast.training.carrying_samples import (
     disturbed,
 )
 from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig
-from posecast.training.outline import OutlineTrainingConfig, train_outline
 
 TINY = CarryingTrainingConfig(
     model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
@@ -174,22 +173,6 @@ def test_a_run_holds_groups_out_and_goes_on_to_the_same_weights(store_path, tmp_
     )
     assert again.best_score == result.best_score
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_a_refinement_keeps_the_outline_of_a_run(store_path, tmp_path):
-    outline = OutlineTrainingConfig(
-        model=CarryingConfig(mask_widths=(8, 8), refinement_widths=()),
-        fit=TINY.fit,
-        run_on=TINY.run_on,
-    )
-    train_outline(replace(outline, hold_out_every=2), store_path, tmp_path / "outline")
-    train_carrying(replace(TINY, mask=tmp_path / "outline"), store_path, tmp_path / "run")
-    known, kept = (
-        load_network(tmp_path / name, CarryingNetwork).network.mask for name in ("outline", "run")
-    )
-    assert known is not None
-    assert kept is not None
-    assert all(torch.equal(known.state_dict()[n], value) for n, value in kept.state_dict().items())
 
 
 def test_one_group_cannot_be_trained_and_held_out(store_path, tmp_path):

@@ -10,9 +10,10 @@ import torch
 
 from benchmarks.outline_masks import LOOK, found, own
 from benchmarks.ship_carrying import main as ship
-from carrying.scene import picture, wall
+from carrying.scene import picture
 from carrying.stick_store import a_clip, write_store
 from posecast.carrying.body_parts import part_distances, pose_of
+from posecast.carrying.layers import person_mask
 from posecast.computing.recording import tensors_in
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_frame_drawer
@@ -22,7 +23,9 @@ from posecast.pretrained import DEFAULT_DRAWER
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreError, frames_path, masks_path
 from posecast.store.reading import Store
+from posecast.training.carrying import CarryingTrainingConfig, train_carrying
 from posecast.training.carrying_samples import View
+from posecast.training.carrying_stream import StreamConfig
 from posecast.training.groups import ClipSource
 from posecast.training.outline import OutlineTrainingConfig, find, overlap, train_outline
 from posecast.training.outline_samples import (
@@ -30,9 +33,6 @@ from posecast.training.outline_samples import (
     OutlineBatch,
     OutlineBatches,
     OutlineMaker,
-    has_outline,
-    outline_of,
-    room_of,
 )
 
 TINY = OutlineTrainingConfig(
@@ -81,37 +81,6 @@ def maker(path: Path, *groups: str) -> OutlineMaker:
     return OutlineMaker(ClipSource.of(store, clips), FrameConfig())
 
 
-def test_limbs_and_a_room_say_where_the_person_is():
-    nearest = np.tile(np.array([0.2, 0.9, 1.4, 1.4, 1.7, 3.0], np.float32), (6, 1))
-    limbs = outline_of(nearest)[0]
-    assert limbs[0] >= 0.9
-    assert limbs[1] > 0.6 > 0.25 > limbs[2]
-    assert limbs[5] == 0
-    unlike, alike = (np.full_like(nearest, levels) for levels in (60.0, 1.0))
-    assert outline_of(nearest, unlike)[0, 2] > 0.7  # a loose shirt
-    assert outline_of(nearest, alike)[0, 1] < 0.5  # between arm and trunk
-    assert outline_of(nearest, alike)[0, 0] >= 0.9
-    assert outline_of(nearest, unlike)[0, 5] == 0
-    assert np.allclose(outline_of(nearest, np.full_like(nearest, np.nan))[0], limbs)
-
-
-def test_a_still_camera_shows_the_room_and_a_moving_one_does_not(bare, monkeypatch):
-    store = Store.open(bare)
-    clip, pictures = a_clip("b1", "b")
-    room = room_of(store, clip)
-    assert room is not None
-    apart = np.abs(room.picture.astype(int) - wall(64, seed=2))[room.shown == 255]
-    assert apart.max() == 0
-    assert 0.4 < (room.shown == 255).mean() < 0.9
-    moving = np.stack([np.roll(each, 2 * t, axis=1) for t, each in enumerate(pictures)])
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "read_frames", lambda self, clip, numbers: moving[numbers])
-        assert room_of(store, clip) is None
-    short = replace(clip, joints_px=clip.joints_px[:5], visible=clip.visible[:5])
-    assert room_of(store, short) is None
-
-
 def test_frames_and_their_outlines_move_together(masked):
     of_b = maker(masked, "b")
     clip = of_b.source.clips[0]
@@ -140,15 +109,19 @@ def test_a_batch_depends_on_its_number_alone(masked):
     assert not torch.equal(batches(2).pictures, second.pictures)
 
 
-def test_a_pair_of_photos_needs_masks(masked):
+def test_clips_without_masks_are_left_out(masked, bare, tmp_path):
     store = Store.open(masked)
-    assert [has_outline(store, clip) for clip in store.clips] == [True] * 4 + [False]
+    assert [store.has_masks(clip) for clip in store.clips] == [True] * 4 + [False]
+    with pytest.raises(PosecastError, match=r"none of .* has masks to learn from"):
+        train_outline(TINY, bare, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_masks_that_do_not_fit_their_clip_are_refused(bare):
     store = Store.open(bare)
     path = masks_path(bare, "a1")
-    assert store.read_masks(store.clip("a1"), [0]) is None
+    with pytest.raises(StoreError, match="no masks"):
+        store.read_masks(store.clip("a1"), [0])
     path.parent.mkdir()
     for wrong in (np.zeros((30, 64, 64)), np.zeros((29, 64, 64), np.uint8)):
         np.save(path, wrong)
@@ -172,7 +145,7 @@ def test_it_learns_where_the_person_is(masked, tmp_path):
         pose = pose_of(made.joints[None] * 128, made.visible[None], PENN_ACTION, made.size * 128)
         nearest = part_distances(pose[0], 128, made.size * 128).min(axis=0)
         batch = OutlineBatch.of([made])
-        limbs = torch.from_numpy(outline_of(nearest))[None, None]
+        limbs = torch.from_numpy(person_mask(nearest[None])[0])[None, None]
         assert result.best_score is not None
         assert result.best_score > overlap(limbs, batch.outlines).item() + 0.02
         said = find(network, batch, PENN_ACTION).sigmoid()[0, 0].detach().numpy()
@@ -202,6 +175,24 @@ def test_a_run_can_be_repeated_drawn_with_and_shipped(masked, tmp_path):
     best = load_network(again, CarryingNetwork).network
     assert torch.equal(both.refinement.to_flow.bias, known.refinement.to_flow.bias)
     assert torch.equal(both.mask.last.weight, best.mask.last.weight.half().float())
+
+
+def test_a_refinement_keeps_the_outline_of_a_run(masked, tmp_path):
+    train_outline(TINY, masked, tmp_path / "outline")
+    refinement = CarryingTrainingConfig(
+        model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
+        mask=tmp_path / "outline",
+        stream=StreamConfig(samples=8, first=4, per_step=4),
+        hold_out_every=2,
+        fit=replace(TINY.fit, steps=2),
+    )
+    train_carrying(refinement.but(device="cpu"), masked, tmp_path / "run")
+    known, kept = (
+        load_network(tmp_path / name, CarryingNetwork).network.mask for name in ("outline", "run")
+    )
+    assert known is not None
+    assert kept is not None
+    assert all(torch.equal(known.state_dict()[n], value) for n, value in kept.state_dict().items())
 
 
 def test_only_the_outline_is_trained():

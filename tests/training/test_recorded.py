@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,6 +23,8 @@ from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run
 from posecast.records.weights import read_tensors
+from posecast.store.files import masks_path
+from posecast.store.reading import Store
 from posecast.training import fitting, image
 from posecast.training.action import (
     FlowActionTrainingConfig,
@@ -114,6 +117,10 @@ STEPS = 2 * PLAIN_CALLS + 1
 def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stores") / "store"
     write_random_store(path, Sizes(side=SIDE, clips=8))
+    (path / "masks").mkdir()
+    for clip in Store.open(path).clips:
+        masks = np.zeros((clip.num_frames, SIDE, SIDE), np.uint8)
+        np.save(masks_path(path, clip.clip_id), masks)
     return path
 
 

@@ -88,9 +88,8 @@ zeros.""",
         """\
 Train the network that finds the outline of the person in seen frames, whose pose is known.
 
-It learns from masks of another program where the store has some, else from the limbs and from what
-differs from the clip's room where the camera stands still: see docs/carrying.md. The store is that
-of 'posecast train carrying', which goes on from here.""",
+It learns from masks of another program that lie in the store: docs/carrying.md says how they come
+there. The store is that of 'posecast train carrying', which goes on from here.""",
         (
             "posecast prepare videos videos store --poses keypoints --num-seen 10000 --size 192",
             f"own-videos {_INTO}outline",

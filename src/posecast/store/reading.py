@@ -226,27 +226,29 @@ class Store:
             files.frames_path(self.path, clip.clip_id), wanted, len(numbers), self.size
         )
 
+    def has_masks(self, clip: StoredClip) -> bool:
+        """Whether masks were put beside the clip's frames."""
+        return files.masks_path(self.path, clip.clip_id).is_file()
+
     def read_masks(
         self, clip: StoredClip, indices: Sequence[int] | np.ndarray
-    ) -> UInt8[np.ndarray, "n h w"] | None:
+    ) -> UInt8[np.ndarray, "n h w"]:
         """How much of each pixel of these frames the person covers, 255 being all of it.
 
-        None where the store has no masks of the clip; StoreError where they do not fit it.
+        StoreError where the store has no masks of the clip, or they do not fit it.
         """
         path = files.masks_path(self.path, clip.clip_id)
-        if not path.is_file():
-            return None
         try:
             masks = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
-            raise files.damaged(self.path, f"masks/{path.name}: {error}") from error
+            raise files.StoreError(f"{path}: no masks, or damaged ones ({error})") from error
         wanted = (clip.num_frames, self.size, self.size)
         if masks.shape != wanted or masks.dtype != np.uint8:
             raise files.StoreError(
                 f"{path} holds {masks.dtype} {masks.shape}, the clip's masks are uint8 {wanted}: "
                 "write them anew, or remove the file"
             )
-        return np.asarray(masks[np.asarray(indices, int)])
+        return np.asarray(masks[np.asarray(indices)])
 
     def with_poses(self, which: SeenPoses) -> "Store":
         """With the labels' poses, or as `with_estimated_poses`."""
