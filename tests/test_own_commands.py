@@ -181,6 +181,14 @@ def test_what_cannot_be_asked_of_many(capsys, here, words, message):
     assert (status, out, message in err) == (2, "", True)
 
 
+def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):
+    later = here / "walk-forecast.mp4"  # of an earlier call: *.mp4 names it
+    later.write_bytes((here / "walk.mp4").read_bytes())
+    status, out, err = run(capsys, "forecast", "walk.mp4", "walk-forecast.mp4")
+    assert (status, out, "walk-forecast.mp4 is a video to forecast" in err) == (2, "", True)
+    assert later.read_bytes() == (here / "walk.mp4").read_bytes()
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing(here):
     """A real process, stopped while it writes the video."""

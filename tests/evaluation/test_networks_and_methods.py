@@ -121,7 +121,7 @@ def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monke
     if frames == "none":
         evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
     else:
-        with pytest.raises(PosecastError, match="boxes or crops"):
+        with pytest.raises(PosecastError, match=r"crop \(0, 0, 200, 200\) there and \(10, 0"):
             evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
 
 

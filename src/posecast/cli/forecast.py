@@ -27,7 +27,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVide
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
-from posecast.records.files import WriteError
+from posecast.records.files import WriteError, refuse_to_replace
 from posecast.report.comparison import compare_video
 from posecast.sample import SAMPLE
 
@@ -176,6 +176,8 @@ def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     twice = [path for path, count in Counter(outs.values()).items() if count > 1]
     if twice:
         raise PosecastError(f"{twice[0]} would be written twice: forecast videos of one name apart")
+    for video in videos:
+        refuse_to_replace(video, outs.values(), "a video to forecast")
     return outs
 
 

@@ -1,13 +1,16 @@
 """Work beside other work: items made ready before they are asked for, workers with a core each."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
+_ONE_POOL = Lock()
+_LONGEST_START_S = 60.0
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
@@ -27,13 +30,21 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
 
 @contextmanager
 def workers() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch has, in each of which torch has one.
+    """As many threads as torch has, in each of which torch has one; one such pool at a time.
 
     Sooner than one thread after the other with all cores where the work is many small operations.
     """
-    number = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(number, "worker", torch.set_num_threads, (1,)) as pool:
+    with _ONE_POOL:
+        number = torch.get_num_threads()
+        started = Barrier(number)
+
+        def begin() -> None:
+            torch.set_num_threads(1)
+            torch.get_num_threads()  # a thread takes over what is set when it first asks
+            started.wait(_LONGEST_START_S)
+
+        with ThreadPoolExecutor(number, "worker", begin) as pool:
+            wait([pool.submit(torch.get_num_threads) for _ in range(number)])
+            # What was set holds for all threads to come as well.
+            torch.set_num_threads(number)
             yield pool
-    finally:
-        torch.set_num_threads(number)  # threads to come would begin with one, too

@@ -158,12 +158,18 @@ def _check_clip(
     path: Path, facts: forecast_files.ForecastFacts, clip: StoredClip, stride: int
 ) -> None:
     crop = dataclasses.astuple(clip.crop) if facts.frames != "none" else facts.crop
-    there = (*facts.image_hw, *facts.crop, *facts.box_px, facts.fps)
-    if not np.allclose(there, (*clip.image_hw, *crop, *clip.box_px, clip.fps / stride)):
-        raise PosecastError(
-            f"{path}: clip {clip.clip_id} was forecast of another store: it had other pictures, "
-            "boxes or crops there. Evaluate on the store that was forecast, or predict again"
-        )
+    pairs = {
+        "pictures (height, width)": (facts.image_hw, clip.image_hw),
+        "crop": (facts.crop, crop),
+        "box": (facts.box_px, clip.box_px),
+        "frames a second": (facts.fps, clip.fps / stride),
+    }
+    for name, (there, here) in pairs.items():
+        if not np.allclose(there, here):
+            raise PosecastError(
+                f"{path}: clip {clip.clip_id} was forecast of another store, {name} {there} there "
+                f"and {here} here: evaluate on the store that was forecast, or predict again"
+            )
 
 
 def _check_window(

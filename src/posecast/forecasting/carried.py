@@ -4,7 +4,6 @@ Most of a future frame is in the seen ones (`posecast.carrying`): nothing has to
 that, but the person's outline and the composition can be (`networks.carrying`).
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -29,7 +28,8 @@ from posecast.skeletons import Skeleton
 LARGEST = 512
 """Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
 TOGETHER = 8
-"""Frames that the refinement looks at together, at most."""
+"""Frames that a worker draws, and the refinement looks at together: how many cores there are is to
+change no pixel."""
 
 
 class CarriedDrawer:
@@ -107,7 +107,7 @@ class CarriedDrawer:
         person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
         poses = partial(self._maps, future, visible, size)
         with workers() as pool:
-            parts = torch.arange(len(future)).split(_part_size(len(future)))
+            parts = torch.arange(len(future)).split(TOGETHER)
             return np.concatenate(list(pool.map(partial(self._part, person, poses), parts)))
 
     @torch.inference_mode()
@@ -139,11 +139,6 @@ class CarriedDrawer:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
-
-
-def _part_size(num_frames: int) -> int:
-    """Frames of a worker's piece of work: all workers are to be busy to the end."""
-    return min(math.ceil(max(num_frames, 1) / torch.get_num_threads()), TOGETHER)
 
 
 def _inside(crop: Crop, image_hw: tuple[int, int]) -> Bool[np.ndarray, "c c"]:
