@@ -177,6 +177,7 @@ def test_which_person(here):
         ("squat.csv --steps 0", "give 1 or more"),
         ("squat.csv --out squat.csv", "is the file to forecast"),
         ("squat-2.csv --futures 2 --out squat.csv", "is the file to forecast"),
+        ("found --out found/alphapose-results.json", "is the file to forecast"),
         ("squat.csv --seconds -1", "must be 0 or more"),
         ("tail.csv", "none of the points"),
     ],
@@ -184,6 +185,8 @@ def test_which_person(here):
 def test_errors_say_what_to_do(here, capsys, words, message):
     Path("tail.csv").write_text("frame,joint,x,y\n0,tail,3,4\n")
     shutil.copy("squat.csv", "squat-2.csv")
+    Path("found").mkdir()
+    Path("found/alphapose-results.json").write_text("[]")
     assert main(["forecast-poses", *words.split()]) == 2
     assert message in capsys.readouterr().err
     assert not list(here.glob("*-future*"))

@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posecast.keypoints import KeypointError, KeypointOptions, KeypointTrack, read_keypoints
+from posecast.keypoints import (
+    KeypointError,
+    KeypointOptions,
+    KeypointTrack,
+    read_keypoints,
+    read_points,
+)
 from posecast.keypoints.names import MEDIAPIPE
 from posecast.keypoints.numbering import frame_numbers
 from posecast.skeletons import COCO
@@ -229,6 +235,53 @@ def test_numbers_in_json_count_however_they_are_written(tmp_path, write_as, key,
     renamed = [{**frame, key: json.loads(number.format(frame.pop(name)))} for frame in frames]
     write(path, renamed)
     assert found(read_keypoints(path, COCO, COUNT, HW)) == {n: n for n in range(8, 38)}
+
+
+@pytest.mark.parametrize(
+    ("said", "first"),
+    [
+        (lambda n: {"filename": "walk.mp4"}, 0),
+        (lambda n: {"image": "video1.mp4", "index": 0}, 0),
+        (lambda n: {"image": "video1", "index": n + 3}, 3),
+        (lambda n: {"index": n % 2}, 0),
+        (lambda n: {"frame": "walk.mp4", "frame_no": n + 3}, 3),
+        (lambda n: {"frame": "walk_1080p", "frame_no": n + 3}, 3),
+        (lambda n: {"frame": n / 30}, 0),
+        (lambda n: {"frame": True}, 0),
+        (lambda n: {"frame": n - 1}, -1),
+        (lambda n: {"frame": float(n - 1)}, -1),
+        (lambda n: {"frame": float("inf")}, 0),
+        (lambda n: {"frame": 4} if n else {}, 0),
+    ],
+)
+@pytest.mark.parametrize("write_as", [mmpose, mediapipe])
+def test_what_is_no_frame_number_is_not_taken_for_one(tmp_path, write_as, said, first):
+    """The video's name, seconds, true, a camera: the next key counts, or the order."""
+    path = write_as(tmp_path / "found", {n: n for n in range(10)})
+    frames = json.loads(path.read_text())
+    for n, frame in enumerate(frames):
+        del frame[next(each for each in ("frame", "frame_id") if each in frame)]
+        frame |= said(n)
+    people = read_points(write(path, frames)).found.people
+    assert [each.frame for each in people] == list(range(first, first + 10))
+
+
+@pytest.mark.parametrize("write_as", [mmpose, mediapipe])
+def test_people_of_one_frame_may_be_entries_of_their_own(tmp_path, write_as):
+    path = write_as(tmp_path / "found", {n: n for n in range(8, 38)})
+    twice = [frame for frame in json.loads(path.read_text()) for _ in range(2)]
+    numbers = [each.frame for each in read_points(write(path, twice)).found.people]
+    assert numbers == [n for n in range(8, 38) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    "said", [lambda n: {"index": n}, lambda n: {"filename": "walk2.mp4"}, lambda n: {"image": "2"}]
+)
+def test_mmposes_people_of_one_picture(tmp_path, said):
+    frames = json.loads(mmpose(tmp_path / "found", {n: n for n in range(3)}).read_text())
+    people = [{**each["instances"][0], **said(n)} for n, each in enumerate(frames)]
+    read = read_points(write(tmp_path / "a.json", people)).found.people
+    assert [each.frame for each in read] == [0] * 3
 
 
 def test_mmposes_people_in_one_list_are_of_the_frames_they_say(tmp_path):

@@ -138,6 +138,21 @@ def test_seconds_of_a_trc_file_go_on(tmp_path):
         ["5", "0.160000"],
         ["6", "0.200000"],
     ]
+    write_points(tmp_path / "b.trc", later(read_points(path)), 10.0)  # at a rate that is asked for
+    written = (tmp_path / "b.trc").read_text().splitlines()[6:]
+    assert [row.split("\t")[1] for row in written] == ["0.180000", "0.280000", "0.380000"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "second"),
+    [("1.2.3", 0.12), (".", 0.12), ("", 0.12), ("inf", 0.12), ("-0.5", -0.46), ("1e-3", 0.041)],
+)
+def test_times_of_a_trc_file_as_they_may_be_written(tmp_path, cell, second):
+    """0.04 seconds after the last one; where it is none, as the frames' numbers say."""
+    path = trc(tmp_path / "a.trc")
+    path.write_text(path.read_text().replace("\n2\t0.08\t", f"\n2\t{cell}\t"))
+    write_points(tmp_path / "b.trc", later(read_points(path)), 25.0)
+    assert (tmp_path / "b.trc").read_text().splitlines()[6].split("\t")[1] == f"{second:.6f}"
 
 
 @pytest.mark.parametrize(("count", "names"), [(133, WHOLE_BODY), (136, HALPE)])

@@ -37,7 +37,11 @@ def test_confidences_in_percent(tmp_path):
         with pytest.raises(KeypointError, match="nobody is in it"):
             read_keypoints(path, COCO, 3, HW, KeypointOptions(min_confidence=asked))
     points = read_points(path)
-    assert "percent" in points.note
+    assert "percent (1 asked for is 100 %)" in points.note
+    sure = table(tmp_path / "c.csv", lambda k: 10 if k < 5 else 100)
+    for asked, count in ((1.0, 12), (1.5, 17)):
+        track = read_keypoints(sure, COCO, 3, HW, KeypointOptions(min_confidence=asked))
+        assert track.visible.sum(axis=1).tolist() == [count] * 3
     write_points(tmp_path / "b.csv", points, 30.0)  # goes on in the file's own units
     sure = [line.split(",")[4] for line in (tmp_path / "b.csv").read_text().splitlines()[1:]]
     assert {float(each) for each in sure} == {0.0, 99.0}
@@ -88,15 +92,44 @@ def coco(path, hw, scale=(1.0, 1.0)):
 
 @pytest.mark.parametrize(
     ("hw", "scale"),
-    [(HW, 1), ((100, 150), 0.5), ((400, 600), 2), ((300, 200), 1), ((201, 301), 1), ((1, 1), 1)],
+    [
+        *((HW, 1), ((100, 150), 0.5), ((400, 600), 2), ((300, 200), 1), ((201, 301), 1)),
+        *(((1, 1), 1), ((float("inf"), float("inf")), 1), (([1], [2]), 1), ((True, True), 1)),
+        *(
+            ((10**400, 10**400), 1),
+            (("200", 300), 1),
+            ((200.0, 300.0), 1),
+            ((float("nan"), 300), 1),
+        ),
+    ],
 )
 def test_pictures_of_another_size(tmp_path, hw, scale):
     """COCO's files say what size of pictures their points are in; an odd side may have gained a
     row, sides that have changed places say nothing of the points, nor does a made-up size."""
     track = read_keypoints(coco(tmp_path / "a.json", hw, (scale, scale)), COCO, 3, HW)
     np.testing.assert_allclose(track.joints_px[1], PLACES)
+    said = f"its pictures are {hw[1]} x {hw[0]} pixels, the video has 300 x 200: the points are"
+    assert track.note == (f"{said} scaled to it" if scale != 1 else "")
+
+
+def test_the_points_of_all_people_tell_the_size_of_the_pictures(tmp_path):
+    """One is in the upper left, and would fit smaller ones; the other would not."""
+    path = coco(tmp_path / "a.json", (100, 150))
+    content = json.loads(path.read_text())
+    other = np.column_stack([PLACES + np.array([149.5, 89.5]), np.full(17, 2)]).ravel().tolist()
+    more = [{"image_id": t, "keypoints": other} for t in range(3)]
+    path.write_text(json.dumps({**content, "annotations": content["annotations"] + more}))
+    tracks = [read_keypoints(path, COCO, 3, HW, person=n) for n in (1, 2)]
+    found = sorted(track.joints_px[0, 0].tolist() for track in tracks)
+    np.testing.assert_allclose(found, [(60, 30), (210, 120)])
+    assert [track.note for track in tracks] == ["", ""]
 
 
 def test_pictures_of_another_shape(tmp_path):
-    with pytest.raises(KeypointError, match="pictures are 640 x 640 pixels, the video has 300 x"):
-        read_keypoints(coco(tmp_path / "a.json", (640, 640)), COCO, 3, HW)
+    """A made-up size does not matter where the points are the video's."""
+    track = read_keypoints(coco(tmp_path / "a.json", (640, 640)), COCO, 3, HW)
+    np.testing.assert_allclose(track.joints_px[1], PLACES)
+    said = "its pictures are 640 x 640 pixels, the video has 300 x 200"
+    assert track.note == f"{said}: points are taken for pixels of the video"
+    with pytest.raises(KeypointError, match=f"{said}, another shape"):
+        read_keypoints(coco(tmp_path / "a.json", (640, 640), (4, 4)), COCO, 3, HW)

@@ -244,6 +244,16 @@ def test_the_file_of_poses_is_not_written_over(forecaster, tmp_path, futures):
     assert source.path.read_bytes() == before
 
 
+def test_the_file_in_a_folder_of_poses_is_not_written_over(forecaster, tmp_path):
+    (tmp_path / "alphapose-results.json").write_text("[]")
+    source = KeypointFile(tmp_path)
+    config = dataclasses.replace(CONFIG, export=("coco",))
+    video, out = write_odd(tmp_path / "in.mp4", walking()), tmp_path / "alphapose-results.mp4"
+    with pytest.raises(ValueError, match="is the file of its poses: give another name"):
+        forecast_video(video, forecaster, source, out, config)
+    assert source.path.joinpath("alphapose-results.json").read_text() == "[]"
+
+
 # --- strangers' own inputs ------------------------------------------------------------------------
 
 

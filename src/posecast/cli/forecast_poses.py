@@ -12,6 +12,7 @@ from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints
 from posecast.keypoints import Format, KeypointOptions
+from posecast.keypoints.reading import files_read
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.records.files import refuse_to_replace
 
@@ -50,7 +51,8 @@ class ForecastPoses:
     format: Format = "auto"
     """Format of the file."""
     min_confidence: float = -1.0
-    """Points at least so sure count as seen; -1: what is usual for the format."""
+    """Points at least so sure count as seen, 1 being quite sure; over 1 it is percent where the
+    file's are. -1: what is usual for the format."""
     options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
         default_factory=ForecasterOptions
     )
@@ -62,13 +64,15 @@ def forecast_poses(words: list[str], program: str) -> int:
     if asked.seconds < 0 or asked.fps < 0:
         raise PosecastError("--seconds and --fps must be 0 or more")
     out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
+    further = (f"{out.stem}-{n}{out.suffix}" for n in range(2, asked.futures + 1))
+    for read in files_read(asked.file):
+        refuse_to_replace(read, [out, *map(out.with_name, further)], "the file to forecast")
     forecaster = Forecaster.load(asked.pose_run, None, asked.options)
     options = KeypointOptions(asked.format, asked.min_confidence)
     future = forecast_keypoints(
         *(asked.file, forecaster, asked.steps, asked.futures),
         *(asked.fps or None, options, asked.person, asked.seconds or None),
     )
-    refuse_to_replace(asked.file, future.paths(out), "the file to forecast")
     paths = future.write(out)
     first = future.futures[0]
     last = first.first_frame + len(first.points) - 1

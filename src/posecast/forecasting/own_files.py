@@ -23,6 +23,7 @@ from posecast.forecasting.own_pictures import (
 )
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
+from posecast.keypoints.reading import files_read
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.videos import gif_writer, mp4_writer
@@ -44,8 +45,8 @@ def check_out(
     written = [out.with_name(f"{out.stem}{n}{end}") for n in numbers for end in endings]
     if isinstance(video, Path):
         refuse_to_replace(video, written, "the video to forecast")
-    if isinstance(poses, KeypointFile):
-        refuse_to_replace(poses.path, written, "the file of its poses")
+    for read in files_read(poses.path) if isinstance(poses, KeypointFile) else ():
+        refuse_to_replace(read, written, "the file of its poses")
     if config.rrd:
         load_rerun()
 

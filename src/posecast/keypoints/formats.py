@@ -32,10 +32,12 @@ from posecast.keypoints.detections import (
     triples,
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
-from posecast.keypoints.numbering import frame_name, frame_numbers
+from posecast.keypoints.numbering import frame_numbers, said_numbers
 from posecast.media.frame_folders import by_numbers
 
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
+_TOO_LONG = 1e6
+"""More pixels than a picture's side has."""
 _OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
@@ -144,12 +146,19 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
-    sizes = {(image.get("height"), image.get("width")) for image in content["images"]}
-    hw = sizes.pop() if len(sizes) == 1 else None
-    is_said = hw is not None and all(isinstance(side, int | float) and side > 0 for side in hw)
     values = (found.joints, tuple(found.people), 0.5, tuple(numbers.values()))
     kept = {"num_points": found.num_points, "repeated": repeated}
-    return Detections(*values, **kept, image_hw=hw if is_said else None)
+    return Detections(*values, **kept, image_hw=_image_hw(content["images"]))
+
+
+def _image_hw(images: list[dict[str, Any]]) -> tuple[int, int] | None:
+    """What all of them say: two numbers that pictures can have."""
+    sizes: list[tuple[Any, Any]] = [(image.get("height"), image.get("width")) for image in images]
+    sides = [side for size in sizes for side in size if type(side) in (int, float)]
+    sides = [side for side in sides if 1 <= side < _TOO_LONG]
+    if len(sides) < 2 * len(sizes) or len(set(sizes)) != 1:
+        return None
+    return round(sides[0]), round(sides[1])
 
 
 def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
@@ -210,7 +219,7 @@ def is_mediapipe(content: Any) -> bool:
 def read_mediapipe(content: Any, where: str) -> Detections:
     """A list of frames, see the top of this module."""
     frames = content["frames"] if isinstance(content, dict) else content
-    numbers = _mediapipe_numbers(frames, where)
+    numbers = said_numbers(frames) or range(len(frames))
     people = []
     for number, frame in zip(numbers, frames, strict=True):
         for person in _mediapipe_people(frame):
@@ -221,13 +230,7 @@ def read_mediapipe(content: Any, where: str) -> Detections:
                 )
             rows = np.array([[p["x"], p["y"], p.get("visibility", 1.0)] for p in person], float)
             people.append(Detection(number, rows[:, :2], rows[:, 2]))
-    return Detections(MEDIAPIPE, tuple(people), 0.5, numbers, shares=True)
-
-
-def _mediapipe_numbers(frames: list[Any], where: str) -> tuple[int, ...]:
-    """The frames' own numbers where all have one, else their order."""
-    names = [frame_name(frame) if isinstance(frame, dict) else None for frame in frames]
-    return tuple(range(len(frames)) if None in names else frame_numbers(names, where))
+    return Detections(MEDIAPIPE, tuple(people), 0.5, tuple(numbers), shares=True)
 
 
 def _mediapipe_people(frame: Any) -> list[Any]:

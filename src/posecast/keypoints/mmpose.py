@@ -14,7 +14,7 @@ import numpy as np
 
 from posecast.keypoints import detections
 from posecast.keypoints.names import BODY_POINTS, plain_name
-from posecast.keypoints.numbering import frame_name, frame_numbers
+from posecast.keypoints.numbering import said_numbers
 
 _THRESHOLD = 0.3
 """MMPose's own `kpt-thr`."""
@@ -34,11 +34,11 @@ def is_mmpose(content: Any) -> bool:
 def read_mmpose(content: Any, where: str) -> detections.Detections:
     """Read such a file; KeypointError where instances are not as described above."""
     frames = _frames(content)
-    numbers = frame_numbers([number for number, _ in frames], where) if frames else []
+    numbers = [number for number, _ in frames]
     is_script = isinstance(content, dict) and "instance_info" in content
     from_one = is_script and 0 not in numbers
     found = detections.Gathered(where)
-    for number, (_, instances) in zip(numbers, frames, strict=True):
+    for number, instances in frames:
         for each in instances:
             rows = _rows(each, f"{where}: frame {number}")
             name = detections.person_name(each.get("track_id", each.get("instance_id")))
@@ -51,27 +51,27 @@ def read_mmpose(content: Any, where: str) -> detections.Detections:
     )
 
 
-def _frames(content: Any) -> list[tuple[object, list[Any]]]:
+def _frames(content: Any) -> list[tuple[int, list[Any]]]:
     """Number and instances of each frame; [] where the content is of another kind."""
     if isinstance(content, dict):
         content = content.get("instance_info", content.get("predictions"))
     if not isinstance(content, list):
         return []
     if content and all(isinstance(each, dict) and "keypoints" in each for each in content):
-        named = [(frame_name(each), [each]) for each in content]
-        is_one_picture = any(name is None for name, _ in named)
-        return [(0, content)] if is_one_picture else named
-    return [_frame(number, each) for number, each in enumerate(content)]
+        numbers = said_numbers(content, people=True)
+        one_each = [[each] for each in content]
+        return [(0, content)] if numbers is None else list(zip(numbers, one_each, strict=True))
+    numbers = said_numbers(content) or range(len(content))
+    return list(zip(numbers, map(_instances, content), strict=True))
 
 
-def _frame(order: int, entry: Any) -> tuple[object, list[Any]]:
+def _instances(entry: Any) -> list[Any]:
     if isinstance(entry, dict) and isinstance(entry.get("predictions"), list):
         entry = [each for part in entry["predictions"] for each in _flat(part)]
     if isinstance(entry, dict):
         instances = entry.get("instances")
-        name = frame_name(entry)
-        return order if name is None else name, instances if isinstance(instances, list) else []
-    return order, _flat(entry)
+        return instances if isinstance(instances, list) else []
+    return _flat(entry)
 
 
 def _flat(entry: Any) -> list[Any]:

@@ -4,8 +4,9 @@ A number is taken as it stands (0 is the first frame) wherever it fits the video
 a guess is made and said, or refused.
 """
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posecast.keypoints.detections import KeypointError
@@ -15,13 +16,17 @@ _SURPLUS = 2
 _MOST_OF_IT = 0.8
 """Numbers that do not begin at 0 or 1 must span so much of the video to be taken for it."""
 _SUFFIX = re.compile(
-    r"(_keypoints)?(\.rf\.\w+)?(\.(jpe?g|png|bmp|tiff?|webp|json))?$", re.IGNORECASE
+    r"(_keypoints)?(\.rf\.\w+)?(\.(jpe?g|png|bmp|tiff?|webp|json"
+    r"|mp4|mov|m4v|avi|mkv|webm|mpe?g|wmv|3gp))?$",
+    re.IGNORECASE,
 )
 _FRAME_KEYS = (
     *("frame", "frameid", "frameindex", "framenumber", "frameno", "framenum", "frameidx"),
-    *("index", "imageid", "image", "filename", "imagename"),
+    *("imageid", "image", "filename", "imagename"),
 )
 """What JSON files call the number of a frame, in small letters alone."""
+_OF_FRAMES_ALONE = "index"
+"""Such a name that says another thing of a person."""
 _OVERRULE = "--first-frame says otherwise"
 
 
@@ -35,11 +40,26 @@ class Numbering:
     """What was guessed, for people; "" where nothing was."""
 
 
-def frame_name(entry: Mapping[str, object]) -> object:
-    """What an entry of a JSON file calls its frame, a number or a name; None where it does not."""
-    said = {re.sub(r"[^a-z]", "", str(key).lower()): value for key, value in entry.items()}
-    named = (said.get(key) for key in _FRAME_KEYS)
-    return next((each for each in named if isinstance(each, str | int | float)), None)
+def said_numbers(entries: Sequence[object], people: bool = False) -> list[int] | None:
+    """The frame numbers of the entries of a JSON file, frames or `people` of them, under the first
+    key that tells them apart; None where none does.
+
+    Entries of one frame may say its number each, or the name of its picture where they are people.
+    Else what is said twice is no frame: the video's name, a camera.
+    """
+    said = [
+        {re.sub(r"[^a-z]", "", str(key).lower()): value for key, value in entry.items()}
+        for entry in entries
+        if isinstance(entry, dict)
+    ]
+    keys = _FRAME_KEYS if people else (*_FRAME_KEYS, _OF_FRAMES_ALONE)
+    for key in keys if said and len(said) == len(entries) else ():
+        with contextlib.suppress(KeypointError):
+            numbers = frame_numbers([each.get(key) for each in said], key)
+            count = len(set(numbers))
+            if count == len(numbers) or (count > 1 and (people or key.startswith("frame"))):
+                return numbers
+    return None
 
 
 def frame_numbers(names: Sequence[object], where: str) -> list[int]:
@@ -47,21 +67,25 @@ def frame_numbers(names: Sequence[object], where: str) -> list[int]:
 
     Of several that tell as much the last one counts.
     """
-    found = [re.findall(r"\d+", _text(name)) for name in names]
+    found = [_numbers_in(name) for name in names]
     for name, numbers in zip(names, found, strict=True):
         if not numbers:
             raise KeypointError(f"{where}: {name!r} has no frame number")
     if len({len(numbers) for numbers in found}) > 1:
-        return [int(numbers[-1]) for numbers in found]
+        return [numbers[-1] for numbers in found]
     columns = list(zip(*found, strict=True))
     best = max(range(len(columns)), key=lambda place: (len(set(columns[place])), place))
-    return [int(number) for number in columns[best]]
+    return list(columns[best])
 
 
-def _text(name: object) -> str:
-    if isinstance(name, float) and name.is_integer():
-        return str(int(name))
-    return _SUFFIX.sub("", re.split(r"[/\\]", str(name))[-1])
+def _numbers_in(name: object) -> list[int]:
+    """A whole number as it stands; those in a name besides its ending."""
+    if isinstance(name, str):
+        plain = _SUFFIX.sub("", re.split(r"[/\\]", name)[-1])
+        return [int(number) for number in re.findall(r"\d+", plain)]
+    if isinstance(name, int | float) and not isinstance(name, bool) and name % 1 == 0:
+        return [int(name)]
+    return []
 
 
 def find_first(

@@ -44,7 +44,8 @@ class KeypointOptions:
     format: Format = "auto"
     """auto finds out: a folder is OpenPose's, .csv a table, .trc OpenSim's, .json the others."""
     min_confidence: float = -1.0
-    """Joints below are not seen; -1: what is usual for the format."""
+    """Joints below are not seen, 1 being quite sure; over 1 it is percent where the file's are. -1:
+    what is usual for the format."""
     first_frame: int = -1
     """What the file calls the first frame of the video; -1: 0, or what fits the video."""
 
@@ -108,14 +109,14 @@ def read_points(
     filled = _fill_gaps(points, confidence, 0)
     name = next((each.person for each in reversed(chosen.detections) if each.person), "")
     values = (points, confidence, found.joints, first, name, kind, found, len(people))
-    return PointTrack(*values, _note("", found, filled))
+    return PointTrack(*values, _note(found, filled))
 
 
-def _note(guessed: str, found: Detections, filled: Bool[np.ndarray, " t"]) -> str:
+def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> str:
     """What was guessed or filled, for people."""
     count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
-    percent = "confidences are taken for percent" if found.percent else ""
-    return "; ".join(each for each in (guessed, percent, count) if each)
+    percent = "confidences are taken for percent (1 asked for is 100 %)" if found.percent else ""
+    return "; ".join(each for each in (*guessed, percent, count) if each)
 
 
 def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:
@@ -167,8 +168,9 @@ def read_keypoints(
     people = find_people(seen_early, threshold)
     chosen = _choose(people, person, path, stop < num_frames)
     points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
-    known = points[(confidence > 0) & np.isfinite(points).all(axis=-1)]
-    points = points * np.array(_scale(found, known, image_hw, path)[::-1])
+    of_all = np.concatenate([each.points[each.found(threshold)] for each in seen_early])
+    (down, right), scaled = _scale(found, of_all, image_hw, path)
+    points = points * np.array([right, down])
     seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
     _check_inside(points[seen], image_hw, path)
     used = np.where(seen, confidence, 0.0)
@@ -176,15 +178,25 @@ def read_keypoints(
     if not (sure > 0).any():
         raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
-    return KeypointTrack(joints, sure > 0, filled, kind, len(people), _note(note, found, filled))
+    note = _note(found, filled, note, scaled)
+    return KeypointTrack(joints, sure > 0, filled, kind, len(people), note)
+
+
+def files_read(path: Path) -> list[Path]:
+    """What is read of a path: of a folder AlphaPose's results, else the files of OpenPose."""
+    if not path.is_dir():
+        return [path]
+    results = path / _ALPHAPOSE
+    return [results] if results.is_file() else formats.openpose_files(path)
 
 
 def _read(path: Path, kind: Format) -> tuple[str, Detections]:
     """The format found, or the one asked for, and what the file says."""
-    if path.is_dir() and (path / _ALPHAPOSE).is_file():
-        path = path / _ALPHAPOSE
+    files = files_read(path)
+    if [file.name for file in files] == [_ALPHAPOSE]:
+        path = files[0]
     if path.is_dir():
-        if kind not in ("auto", "openpose") or not formats.openpose_files(path):
+        if kind not in ("auto", "openpose") or not files:
             raise KeypointError(
                 f"{path}: a folder of keypoints holds OpenPose's NAME_keypoints.json files "
                 "(--write_json); it has none, or another format was asked for"
@@ -282,25 +294,28 @@ def _fill_gaps(
 
 def _scale(
     found: Detections, points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path
-) -> tuple[float, float]:
-    """Pixels of the video in one of the file's units, down and to the right.
+) -> tuple[tuple[float, float], str]:
+    """Pixels of the video in one of the file's units, down and to the right; what was guessed.
 
-    A size that the file says of its pictures is believed where its points lie in them: some
-    programs write any.
+    A size that the file says of its pictures is believed where the points of all people lie in
+    them, and it has the video's shape: some programs write any.
     """
     if found.shares:
-        return float(hw[0]), float(hw[1])
+        return (float(hw[0]), float(hw[1])), ""
     said = found.image_hw or hw
     if len(points) and (points > [said[1], said[0]]).any(axis=1).mean() > _OUTSIDE:
         said = hw
     down, right = hw[0] / said[0], hw[1] / said[1]
     if max(abs(down - 1), abs(right - 1)) < _SAME_SIZE or said == hw[::-1]:
-        return 1.0, 1.0
+        return (1.0, 1.0), ""
+    sizes = f"its pictures are {said[1]} x {said[0]} pixels, the video has {hw[1]} x {hw[0]}"
     if abs(down / right - 1) < _SAME_SIZE:
-        return down, right
+        return (down, right), f"{sizes}: the points are scaled to it"
+    if (points <= [hw[1], hw[0]]).all():
+        return (1.0, 1.0), f"{sizes}: points are taken for pixels of the video"
     raise KeypointError(
-        f"{path}: its pictures are {said[1]} x {said[0]} pixels, the video has {hw[1]} x {hw[0]}, "
-        "another shape: give keypoints of the video's own pictures, neither cut nor stretched"
+        f"{path}: {sizes}, another shape: give keypoints of the video's own pictures, neither cut "
+        "nor stretched"
     )
 
 

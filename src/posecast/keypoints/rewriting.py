@@ -210,7 +210,8 @@ def _trc(file_name: str, track: PointTrack, fps: float) -> str:
     depth = np.broadcast_to(source.repeated["depth"], rows.shape[:2])
     points = np.stack([rows[..., 0], -rows[..., 1], depth], axis=-1)
     facts = (_labels(track), fps, track.first_frame, source.repeated["units"])
-    return trc_text(file_name, points, rows[..., 2] > 0, *facts, source.repeated["begins"])
+    last, second = source.repeated["last"]
+    return trc_text(file_name, points, rows[..., 2] > 0, *facts, second - last / fps)
 
 
 _TABLES: dict[str, Callable[[PointTrack], list[list[Any]]]] = {

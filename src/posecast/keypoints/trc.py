@@ -37,7 +37,8 @@ def read_trc(text: str, where: str) -> Detections:
         raise KeypointError(f"{where}: not a .trc file as OpenSim reads it ({error})") from error
     if not frames or not labels:
         raise KeypointError(f"{where}: no frame or no marker is in it")
-    begins = float(np.nan_to_num(_seconds(rows[-1][1]) - (frames[-1] / fps if fps else np.nan)))
+    second = _seconds(*rows[-1][1:2])
+    last = (frames[-1], second) if np.isfinite(second) else (0, 0.0)
     points = values.reshape(len(rows), len(labels), 3)
     _check_flat(points, where)
     depths = [float(depth[-1]) if len(depth) else 0.0 for depth in _depths(points)]
@@ -48,12 +49,15 @@ def read_trc(text: str, where: str) -> Detections:
         *(tuple(plain_name(label) for label in labels), people, 0.5, tuple(frames)),
         labels=labels,
         fps=fps,
-        repeated={"units": facts.get("Units", "px"), "depth": depths, "begins": begins},
+        repeated={"units": facts.get("Units", "px"), "depth": depths, "last": last},
     )
 
 
-def _seconds(cell: str) -> float:
-    return float(cell) if re.fullmatch(r"\s*[\d.]+\s*", cell) else np.nan
+def _seconds(cell: str = "") -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
 
 
 def _numbers(cells: list[str], count: int) -> list[float]:
