@@ -53,11 +53,11 @@ def write_odd(
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
     if cover is not None:
-        _put_cover_first(path)
+        put_cover_first(path)
     return path
 
 
-def _put_cover_first(path: Path) -> None:
+def put_cover_first(path: Path) -> None:
     """Readers count streams in the order of their boxes: user data go before the tracks."""
     content = path.read_bytes()
     start = content.index(b"moov") - 4

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from posecast.media import videos
-from posecast.media.frame_folders import read_picture, write_picture
+from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
@@ -249,6 +249,19 @@ def test_pictures_of_sixteen_bits_are_no_white_ones(tmp_path, kind):
     np.testing.assert_array_equal(picture[0, :, 1], np.arange(0, 256, 4))
 
 
+def test_grey_of_32_bits_that_holds_8_is_no_black_one(tmp_path):
+    ramp = np.repeat(np.arange(0, 256, 4, np.int32)[None], 48, axis=0)
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif")[0, :, 1], ramp[0])
+
+
+def test_numbers_in_names_are_those_that_count(tmp_path):
+    names = ["2\N{SUPERSCRIPT TWO}.png", "10\N{SUPERSCRIPT TWO}.png"]
+    for name in names[::-1]:
+        write_picture(tmp_path / name, numbered(1)[0])
+    assert [file.name for file in FrameFolder(tmp_path).pictures()] == names
+
+
 def test_bad_pictures_say_what_they_are(tmp_path):
     write_picture(tmp_path / "a.jpg", numbered(1)[0])
     whole = (tmp_path / "a.jpg").read_bytes()
@@ -261,11 +274,13 @@ def test_bad_pictures_say_what_they_are(tmp_path):
         write_picture(tmp_path / "a.webp", numbered(1)[0])
 
 
-def test_films_put_behind_each_other_go_on_in_time(tmp_path):
-    """As DVDs' and tapes' parts are joined: the second one's time stamps begin anew."""
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_films_put_behind_each_other_go_on_in_time(tmp_path, codec):
+    """As DVDs' and tapes' parts are joined: the second one's time stamps begin anew; H.264 has but
+    one for each film."""
     for name, shown in (("a.mpg", numbered(20)[:10]), ("b.mpg", numbered(20)[10:])):
         with av.open(str(tmp_path / name), "w") as container:
-            stream = container.add_stream("mpeg2video", rate=25)
+            stream = container.add_stream(codec, rate=25)
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
             for picture in shown:
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -275,3 +290,21 @@ def test_films_put_behind_each_other_go_on_in_time(tmp_path):
     path.write_bytes((tmp_path / "a.mpg").read_bytes() + (tmp_path / "b.mpg").read_bytes())
     np.testing.assert_allclose(videos.read_timeline(path).seconds, np.arange(20) / 25, atol=1e-6)
     assert numbers(videos.read_video(path, fps=25.0)) == list(range(20))
+
+
+def test_times_never_fall(tmp_path):
+    """MPEG-1 in parts of program streams counts B-frames wrongly."""
+    path = tmp_path / "a.mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg1video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.max_b_frames, stream.codec_context.gop_size = 2, 12
+        for level in range(50):
+            picture = np.full((48, 64, 3), 4 * level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        assert min(np.diff([frame.time for frame in container.decode(video=0)])) < 0
+    seconds = videos.read_timeline(path).seconds
+    assert min(np.diff(seconds)) >= 0
+    assert seconds[-1] == pytest.approx(49 / 25, abs=0.1)

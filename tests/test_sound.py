@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from odd_videos import put_cover_first
 from posecast.media.sound import add_sound
 from posecast.media.videos import read_video, write_mp4
 
@@ -70,15 +71,22 @@ def test_silence_stays(tmp_path):
     assert (tmp_path / "a.mp4").read_bytes() == before
 
 
-def write_click(path, rate: int, pictures_s: float, sound_s: float) -> None:
-    """Pictures and sound that begin at these seconds; a click at second 1."""
+def write_click(path, rate: int, pictures_s: float, sound_s: float, cover: bool = False) -> None:
+    """Pictures and sound that begin at these seconds, a cover at 0; a click at second 1."""
     seconds = sound_s + np.arange(2 * rate) / rate
     samples = np.where(np.abs(seconds - 1) < 0.005, 20_000, 0).astype(np.int16)[None]
     with av.open(str(path), "w") as file:
+        if cover:
+            first = file.add_stream("mjpeg", rate=1)
+            first.width, first.height, first.pix_fmt = 64, 48, "yuvj420p"
+            first.disposition = av.stream.Disposition.attached_pic
         pictures = file.add_stream("libx264", rate=25)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         pictures.time_base = pictures.codec_context.time_base = Fraction(1, 1000)
-        sound = file.add_stream("pcm_s16le", rate=rate, layout="mono")
+        sound = file.add_stream("aac" if cover else "pcm_s16le", rate=rate, layout="mono")
+        for each in (first,) if cover else ():
+            grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 99, np.uint8), "rgb24")
+            file.mux([*each.encode(grey), *each.encode(None)])
         for number in range(40):
             black = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
             black.pts, black.time_base = round(1000 * pictures_s) + 40 * number, Fraction(1, 1000)
@@ -104,3 +112,22 @@ def test_sound_stays_with_its_picture(tmp_path, rate, pictures_s, sound_s):
         frames = [(frame.time, np.abs(frame.to_ndarray()).max()) for frame in file.decode(audio=0)]
     loudest = max(frames, key=lambda frame: frame[1])[0]
     assert loudest == pytest.approx(1 - pictures_s, abs=0.07)
+
+
+def test_a_cover_is_no_first_picture(tmp_path):
+    write_click(tmp_path / "a.mp4", RATE, 0.4, 0.0, cover=True)
+    put_cover_first(tmp_path / "a.mp4")
+    out = tmp_path / "out.mp4"
+    write_mp4(out, [np.zeros((48, 64, 3), np.uint8)] * 40, 25.0)
+    assert add_sound(out, tmp_path / "a.mp4", until_s=1.6)
+    assert np.abs(heard(out)).argmax() / RATE == pytest.approx(0.6, abs=0.07)
+
+
+def test_sound_of_films_put_behind_each_other_ends_with_the_seen_seconds(tmp_path):
+    write_with_sound(tmp_path / "a.mpg", "mpeg2video", "mp2")
+    (tmp_path / "both.mpg").write_bytes(2 * (tmp_path / "a.mpg").read_bytes())
+    out = tmp_path / "out.mp4"
+    write_mp4(out, [np.zeros((48, 64, 3), np.uint8)] * 90, 30.0)
+    for until_s in (0.5, 1.5):
+        assert add_sound(out, tmp_path / "both.mpg", until_s)
+        assert len(heard(out)) / RATE == pytest.approx(until_s, abs=0.06)

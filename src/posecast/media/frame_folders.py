@@ -42,8 +42,9 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith("I"):  # 16 bits, which Pillow's own way cuts off at 255
-                grey = (np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=-1)
+                grey = np.asarray(upright).clip(0, 65535)
+                shift = 8 if upright.mode != "I" or grey.max() > 255 else 0  # "I": 32, any range
+                return np.repeat((grey >> shift).astype(np.uint8)[..., None], 3, axis=-1)
             return np.array(upright.convert("RGB"))
     except OSError as error:
         raise PosecastError(f"{path}: truncated or not a picture ({error})") from error
@@ -103,4 +104,4 @@ class FrameFolder:
 def by_numbers(name: str) -> list[tuple[int, int | str]]:
     """What sorts names so that 2 comes before 10."""
     parts = re.split(r"(\d+)", name)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]

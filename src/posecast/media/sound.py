@@ -10,6 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 
+from posecast.media.videos import moving_pictures
 from posecast.records.files import write_safely
 
 _CODEC = "aac"
@@ -58,22 +59,25 @@ def _join(video: Path, heard: InputContainer, until_s: float, out: Path) -> None
 def _until(heard: InputContainer, sound: AudioStream, until_s: float) -> Iterator[AudioFrame]:
     """Decoded sound, whole frames, from the first picture on and before the second after it, at its
     own time: it may begin later than the pictures, and pause."""
-    place, began = 0, _first_picture_s(heard, sound)
+    end, began = 0.0, _first_picture_s(heard, sound)
     for frame in heard.decode(sound):
-        at = place / frame.sample_rate if frame.time is None else frame.time - began
+        rate, length = frame.sample_rate, frame.samples / frame.sample_rate
+        at = end if frame.time is None else frame.time - began
+        if end and at + length < end:  # films put behind each other count anew
+            began, at = began + at - end, end
         if at >= until_s:
             return
-        if at + frame.samples / frame.sample_rate > 0:
-            place = max(round(at * frame.sample_rate), place)
-            frame.pts, frame.time_base = place, Fraction(1, frame.sample_rate)
-            place += frame.samples
+        if at + length > 0:
+            place = round(max(at, end) * rate)
+            frame.pts, frame.time_base = place, Fraction(1, rate)
+            end = (place + frame.samples) / rate
             yield frame
 
 
 def _first_picture_s(heard: InputContainer, sound: AudioStream) -> float:
     """When the pictures begin; the sound itself where that is not said."""
-    for stream in (*heard.streams.video, sound):
-        if stream.start_time is not None and stream.time_base is not None:
+    for stream in (moving_pictures(heard), sound):
+        if stream is not None and stream.start_time is not None and stream.time_base is not None:
             return float(stream.start_time * stream.time_base)
     return 0.0
 

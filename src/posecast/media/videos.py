@@ -6,6 +6,7 @@ they are whole.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,7 +94,9 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise PosecastError(f"{path}: no such video file")
     try:
         with av.open(_address(path)) as container:
-            stream = _moving(path, container)
+            stream = moving_pictures(container)
+            if stream is None:
+                raise PosecastError(f"{path}: no video stream (only audio or a cover, or cut off)")
             stream.thread_type = "AUTO"
             yield container, stream
     except FFmpegError as error:
@@ -103,14 +106,12 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
 
 
-def _moving(path: Path, container: InputContainer) -> VideoStream:
-    """The first stream of moving pictures, the default one first; covers are passed over."""
+def moving_pictures(container: InputContainer) -> VideoStream | None:
+    """The first stream of them, the default one first; covers are passed over."""
     streams = [each for each in container.streams.video if not each.disposition & _NOT_A_VIDEO]
-    if not streams:
-        raise PosecastError(f"{path}: no video stream (audio or a cover picture only, or cut off)")
     streams = [each for each in streams if each.frames != 1] or streams  # one picture: a thumbnail
     defaults = [each for each in streams if each.disposition & Disposition.default]
-    return (defaults or streams)[0]
+    return next(iter(defaults or streams), None)
 
 
 def _look(frame: av.VideoFrame, stream: VideoStream) -> Look:
@@ -180,14 +181,13 @@ def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, No
             yield _Frame(index / fps, Look(hw, hw), partial(read_picture, file))
         return
     with _opened(source) as (container, stream):
-        first, seconds = None, 0.0
-        for index, frame in enumerate(_whole_frames(source, container, stream)):
-            # Raw streams carry no time stamps: count frames instead.
-            shown = index / fps if frame.time is None else frame.time
-            first = shown if first is None else first
-            if shown - first < seconds - 1 / fps:  # films put behind each other count anew
-                first = shown - seconds - 1 / fps
-            seconds = shown - first
+        began, seconds = math.inf, -1 / fps
+        for frame in _whole_frames(source, container, stream):
+            shown, usual = frame.time, seconds + 1 / fps
+            if shown is not None and shown - began < seconds - 1.5 / fps:
+                began = shown - usual  # also of films put behind each other, which count anew
+            # Raw streams carry no time stamps, some a few; those of B-frames may fall.
+            seconds = usual if shown is None else max(shown - began, seconds)
             yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame))
         _check_length(source, container, stream, end=seconds + 1 / fps)
 
