@@ -97,6 +97,8 @@ def main() -> None:
         network, facts = joined(asked.seeds, asked.members)
     if asked.moments:
         network, facts = with_moments(network, facts, asked.moments)
+    if asked.packed and network.moments is None:
+        flags.error("--packed needs weights of moments: give --moments, or runs that learned them")
     base = MotionBase.load(asked.database)
     if asked.packed:
         learn_mixing(network.float(), base, asked.packed)

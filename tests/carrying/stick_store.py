@@ -31,11 +31,13 @@ def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndar
     return replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures
 
 
-def write_store(path: Path) -> Path:
-    """Groups a and b of two clips each, and c, a pair of photos."""
+def write_store(path: Path, frames: int = 30, unseen: str = "") -> Path:
+    """Groups a and b of two clips each, and c, a pair of photos; in one, nobody may be seen."""
     info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
     with StoreWriter(path, info) as writer:
         for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
-            write_clip(path, *a_clip(name, group, 2 if group == "c" else 30))
+            clip, pictures = a_clip(name, group, min(frames, 2) if group == "c" else frames)
+            clip = replace(clip, visible=clip.visible & (group != unseen))
+            write_clip(path, clip, pictures)
         writer.finish({})
     return path

@@ -179,3 +179,13 @@ def test_one_group_cannot_be_trained_and_held_out(store_path, tmp_path):
     alone = replace(TINY, clips=replace(TINY.clips, actions=("a",)))
     with pytest.raises(PosecastError, match="are of one group"):
         train_carrying(alone, store_path, tmp_path / "run")
+
+
+def test_stores_that_nothing_can_be_learned_or_judged_by_are_refused(store_path, tmp_path):
+    photos = write_store(tmp_path / "photos", frames=1)
+    with pytest.raises(PosecastError, match=r"none of 5 clips of .*photos has frames and at least"):
+        train_carrying(replace(TINY, more=(photos,)), store_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    empty = write_store(tmp_path / "empty", unseen="a")
+    with pytest.raises(PosecastError, match=r"none of 2 held-out clips .* judge by"):
+        train_carrying(TINY, empty, tmp_path / "run")

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.motion_mixing import learn_mixing
 from benchmarks.motion_pack import pack
+from benchmarks.ship_motion import main as ship
 from benchmarks.ship_motion import of_runs
 from motion.moving_people import people
 from posecast.clips import SeenVideo
@@ -225,3 +226,44 @@ def test_runs_from_before_there_were_weights_of_moments_go_on(store_path, tmp_pa
     assert train_motion(config, store_path, tmp_path / "run").step == 4
     with pytest.raises(PosecastError, match="moment_steps"):
         train_motion(config.but(moment_steps=3), store_path, tmp_path / "run")
+
+
+def test_who_starts_from_a_run_keeps_its_moments_or_that_it_has_none(
+    store_path, tracks_file, tmp_path
+):
+    without = TINY.but(tracks=(tracks_file,), steps=2)
+    learning = without.but(moment_steps=3)
+    for name, config in (("without", without), ("learning", learning)):
+        train_motion(config, store_path, tmp_path / name)
+    earlier, learned = tmp_path / "without", tmp_path / "learning"
+    train_motion(learning.but(init_from=earlier), store_path, tmp_path / "one")
+    train_motion(without.but(init_from=learned), store_path, tmp_path / "two")
+
+    assert not facts_of(tmp_path / "one").config["learned_moments"]
+    kept, usual = weights(tmp_path / "two"), weights(learned)["moments.usual"]
+    assert torch.equal(kept["moments.usual"], usual)
+    assert train_motion(without.but(init_from=learned), store_path, tmp_path / "two").step == 2
+
+
+def test_who_begins_afresh_keeps_nothing_of_the_run_that_was_there(
+    store_path, tracks_file, tmp_path, monkeypatch
+):
+    """Also in a process that looks before the first one has cleared the folder."""
+    config = TINY.but(tracks=(tracks_file,), steps=2, moment_steps=3)
+    for seed, path in ((1, "other"), (0, "run")):
+        train_motion(config.but(seed=seed), store_path, tmp_path / path)
+    monkeypatch.setattr("posecast.training.motion.has_weights", lambda _: True)
+    train_motion(config.but(seed=1), store_path, tmp_path / "run", fresh=True)
+    one, two = (weights(tmp_path / name)["moments.usual"] for name in ("other", "run"))
+    assert torch.equal(one, two)
+    train_motion(config.but(moment_steps=0), store_path, tmp_path / "run", fresh=True)
+    assert not facts_of(tmp_path / "run").config["learned_moments"]
+
+
+def test_mixing_without_weights_of_moments_is_refused(store_path, tmp_path, monkeypatch, capsys):
+    train_motion(TINY.but(steps=2), store_path, tmp_path / "run")
+    words = [str(tmp_path / "run"), "base", str(store_path), str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["ship", *words, "--packed", "packed"])
+    with pytest.raises(SystemExit):
+        ship()
+    assert "give --moments" in capsys.readouterr().err

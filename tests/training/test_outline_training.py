@@ -117,6 +117,25 @@ def test_clips_without_masks_are_left_out(masked, bare, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_other_stores_without_masks_are_refused_before_a_run_is_begun(masked, bare, tmp_path):
+    with pytest.raises(PosecastError, match=r"none of 5 clips of .*bare has frames and masks"):
+        train_outline(replace(TINY, more=(bare,)), masked, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    for share in (-0.1, 1.0):
+        with pytest.raises(PosecastError, match="more_share"):
+            replace(TINY, more_share=share)
+
+
+def test_held_out_clips_without_people_are_refused_before_a_run_is_begun(tmp_path):
+    path = write_store(tmp_path / "store", unseen="a")
+    (path / "masks").mkdir()
+    for name in ("a1", "a2", "b1", "b2"):
+        carry_a_bag(path, name)
+    with pytest.raises(PosecastError, match=r"none of 2 held-out clips .*\(a1, \.+\).* judge by"):
+        train_outline(TINY, path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_masks_that_do_not_fit_their_clip_are_refused(bare):
     store = Store.open(bare)
     path = masks_path(bare, "a1")

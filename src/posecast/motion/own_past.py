@@ -178,9 +178,8 @@ def _misfits(
     squares = (features**2).sum(axis=1)
     distances = squares + (latest**2).sum(axis=1)[:, None] - 2 * latest @ features.T
     distances = np.maximum(distances, 0) / num_joints
-    for before, row in pairwise(
-        distances
-    ):  # each becomes a sum of all before it, ever less of them
+    # Each becomes a sum of all before it, ever less of them.
+    for before, row in pairwise(distances):
         row[1:] += MEMORY * before[:-1]
     numbers = (ends - first)[:, None]
     count = np.minimum(numbers, np.arange(num_frames)) + 1

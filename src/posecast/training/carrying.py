@@ -33,7 +33,13 @@ from posecast.training.carrying_stream import (
     StreamConfig,
 )
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
-from posecast.training.groups import ClipSource, GroupTrainingConfig, by_group, sources
+from posecast.training.groups import (
+    ClipSource,
+    GroupTrainingConfig,
+    by_group,
+    check_judged,
+    sources,
+)
 
 _NEAR, _BODY = 2.0, 1.25
 """Radii around the body in which errors count three times, and in which sharpness is measured."""
@@ -106,12 +112,14 @@ def train_carrying(
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
+    found, shares = sources(
+        config, store, chosen.train, lambda _, clip: clip.num_frames > 1, "at least two of them"
+    )
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
         network = CarryingNetwork(config.model)
         if mask is not None and network.mask is not None:
             network.mask.load_state_dict(mask.state_dict())
             network.mask.requires_grad_(False)
-        found, shares = sources(config, store, chosen.train, lambda _, clip: clip.num_frames > 1)
         makers = tuple(_maker(config, each, mask) for each in found)
         maker = MixedMaker(makers, shares, config.fit.seed)
         settings = (config.windows.targets, config.stream, config.fit, fabric.device)
@@ -175,6 +183,7 @@ def _validation(maker: SampleMaker, device: torch.device) -> Validation:
         made = maker.window(clip, np.arange(_SEEN), _SEEN - 1 + wanted, None)
         if made is not None:
             samples.append((clip.action, StoredSamples.of(made, device)))
+    check_judged(samples, maker.store, maker.clips)
     skeleton = maker.store.skeleton
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:

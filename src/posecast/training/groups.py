@@ -38,6 +38,8 @@ class GroupTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_at_least(2, self, "hold_out_every")
+        if not 0 <= self.more_share < 1:
+            raise PosecastError(f"more_share is {self.more_share}; it must be from 0 to below 1")
 
 
 class ClipSource(NamedTuple):
@@ -78,13 +80,32 @@ def sources(
     store: Store,
     clips: Sequence[StoredClip],
     usable: Callable[[Store, StoredClip], bool],
+    needs: str,
 ) -> tuple[tuple[ClipSource, ...], tuple[float, ...]]:
-    """The store's clips and the usable ones of the `more` stores, and how often each is asked."""
+    """The store's clips and the usable ones of the `more` stores, and how often each is asked.
+
+    PosecastError where a store has no usable clip, one with frames and what it `needs`.
+    """
     found = [ClipSource.of(store, clips)]
     for path in config.more:
         other = Store.open(path)
         check_store_skeleton(other, config.skeleton)
         chosen = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
+        if not chosen:
+            raise PosecastError(
+                f"none of {len(other.clips)} clips of {path} has frames and {needs} to learn from: "
+                "add what lacks, or leave this store out of --more"
+            )
         found.append(ClipSource.of(other, chosen))
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
     return tuple(found), (1.0 - sum(rest), *rest)
+
+
+def check_judged(samples: Sequence[object], store: Store, clips: Sequence[StoredClip]) -> None:
+    """PosecastError where held-out clips gave no sample to judge by."""
+    if not samples:
+        raise PosecastError(
+            f"in none of {len(clips)} held-out clips of {store.path} "
+            f"({clips[0].clip_id}, ...) is enough of a person seen to judge by: hold out others "
+            "(--hold-out-every), or do not choose the best weights: --validate-every 0"
+        )

@@ -21,7 +21,7 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.own_past import Weigh
 from posecast.motion.seen import RECENT
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.kinds import load_network
+from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.networks.motion_values import MotionInputs
@@ -69,7 +69,8 @@ class MotionTrainingConfig(TrainingConfig):
     KIND = "motion"
 
     model: MotionResidualConfig = MotionResidualConfig()
-    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`."""
+    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`, or to
+    what it is in the run that is started from."""
     tracks: tuple[Path, ...] = ()
     """Files of pose tracks of real videos, see `datasets.pose_tracks`; a fifth of their groups
     validates."""
@@ -77,7 +78,7 @@ class MotionTrainingConfig(TrainingConfig):
     """Actions that are drawn twice as often."""
     moment_steps: int = 0
     """Steps in which, before all else, what each moment of the own past counts is learned; 0: it is
-    not learned."""
+    not learned. Who starts from another run keeps what that one has learned of it."""
     windows: WindowChoice = WindowChoice()
     mix: MotionMix = MotionMix()
     augmentation: MotionAugmentation = MotionAugmentation()
@@ -106,15 +107,18 @@ def train_motion(
     chosen = choose_clips(config, store)
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)
+    earlier = run_path if not fresh and has_weights(run_path) else config.fit.init_from
     learned = config.moment_steps > 0 and long_enough(known)
-    if config.moment_steps and not learned:
+    if earlier is not None:
+        learned = bool(facts_of(earlier).config.get("learned_moments"))
+    elif config.moment_steps and not learned:
         logger.warning("no recording is long enough to learn what moments of the own past count")
     model = replace(config.model, actions=actions, learned_moments=learned)
     config, fabric = replace(config, model=model), config.run_on.launch()
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
         network, weigh = MotionResidual(model), None
         if network.moments is not None:
-            moments = _moments(config, known, session.run.path)
+            moments = _moments(config, known, earlier)
             network.moments.load_state_dict(moments.state_dict())
             weigh = network.moments.of_one
         data = MotionData.make(config, known, held_out, store.info.dataset, weigh)
@@ -125,14 +129,13 @@ def train_motion(
 
 
 def _moments(
-    config: MotionTrainingConfig, known: Sequence[MotionTrack], run_path: Path
+    config: MotionTrainingConfig, known: Sequence[MotionTrack], earlier: Path | None
 ) -> MomentWeights:
     """Of the run that goes on, or of the one it starts from; else they are learned."""
-    earlier = run_path if has_weights(run_path) else config.fit.init_from
     if earlier is None:
         return learn_moments(known, config.fit.seed, config.moment_steps)
     moments = load_network(earlier, MotionResidual, "last").network.moments
-    assert moments is not None, "begin() has seen to it that the settings are the same"
+    assert moments is not None  # as the facts of its weights say
     return moments
 
 

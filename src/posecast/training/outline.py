@@ -23,7 +23,13 @@ from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import ChosenClips, begin
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
-from posecast.training.groups import ClipSource, GroupTrainingConfig, by_group, sources
+from posecast.training.groups import (
+    ClipSource,
+    GroupTrainingConfig,
+    by_group,
+    check_judged,
+    sources,
+)
 from posecast.training.outline_samples import (
     Frame,
     FrameConfig,
@@ -77,13 +83,13 @@ def train_outline(
     store = Store.open(store_path)
     chosen = ChosenClips(*(_with_masks(store, clips) for clips in by_group(config, store, 1)))
     fabric = config.run_on.launch()
-    found, shares = sources(config, store, chosen.train, Store.has_masks)
+    found, shares = sources(config, store, chosen.train, Store.has_masks, "masks")
     makers = tuple(OutlineMaker(each, config.frames) for each in found)
     batches = OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = SKELETONS[config.skeleton]
     held_out = OutlineMaker(ClipSource.of(store, chosen.validation), config.frames)
+    validation = _validation(held_out, skeleton) if chosen.validation else None
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
-        validation = _validation(held_out, skeleton) if chosen.validation else None
         network = CarryingNetwork(config.model)
         step = OutlineStep(skeleton)
         return fit(Descent(network, step, session), batches, validation, session)
@@ -142,6 +148,7 @@ def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
         frames: list[Frame] = [frame for frame in made if frame is not None]
         if frames:
             by_clip.append((clip.action, OutlineBatch.of(frames)))
+    check_judged(by_clip, maker.source.store, maker.source.clips)
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         groups: dict[str, list[Float[Tensor, 2]]] = {}
