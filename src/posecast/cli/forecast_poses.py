@@ -10,7 +10,7 @@ from posecast.cli.parsing import parse
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_keypoints import forecast_keypoints
+from posecast.forecasting.own_keypoints import forecast_keypoints, future_paths
 from posecast.keypoints import Format, KeypointOptions
 from posecast.keypoints.reading import files_read
 from posecast.pretrained import DEFAULT_FORECASTER
@@ -64,9 +64,8 @@ def forecast_poses(words: list[str], program: str) -> int:
     if asked.seconds < 0 or asked.fps < 0:
         raise PosecastError("--seconds and --fps must be 0 or more")
     out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
-    further = (f"{out.stem}-{n}{out.suffix}" for n in range(2, asked.futures + 1))
     for read in files_read(asked.file):
-        refuse_to_replace(read, [out, *map(out.with_name, further)], "the file to forecast")
+        refuse_to_replace(read, future_paths(out, asked.futures), "the file to forecast")
     forecaster = Forecaster.load(asked.pose_run, None, asked.options)
     options = KeypointOptions(asked.format, asked.min_confidence)
     future = forecast_keypoints(

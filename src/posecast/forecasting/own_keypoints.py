@@ -54,18 +54,19 @@ class KeypointForecast:
         """Points that are forecast."""
         return self.futures[0].confidence > 0
 
-    def paths(self, path: str | Path) -> list[Path]:
-        """What `write` writes."""
-        path, count = Path(path), len(self.futures)
-        more = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, count + 1))
-        return [path, *more]
-
     def write(self, path: str | Path) -> list[Path]:
         """Write each future in the format of the file that was read: PATH, PATH-2, PATH-3 ..."""
-        paths = self.paths(path)
+        paths = future_paths(path, len(self.futures))
         for name, future in zip(paths, self.futures, strict=True):
             write_points(name, future, self.fps)
         return paths
+
+
+def future_paths(path: str | Path, count: int) -> list[Path]:
+    """Where so many futures are written: PATH, PATH-2, PATH-3 ..."""
+    path = Path(path)
+    more = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, count + 1))
+    return [path, *more]
 
 
 def forecast_keypoints(

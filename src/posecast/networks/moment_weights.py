@@ -57,8 +57,7 @@ class MomentWeights(nn.Module):
     @torch.inference_mode()
     def of_one(self, found: Moments) -> Float[np.ndarray, "n t"]:
         """As `own_past.Weigh`, `forward` of one motion."""
-        arrays = (found.poses, found.frames, found.misfits, found.counted, found.turned)
-        tensors = (torch.from_numpy(each)[None].to(self.usual.device) for each in arrays)
+        tensors = (each.to(self.usual.device) for each in as_batch(found))
         return self(*tensors)[0].cpu().numpy()
 
     def at_knots(
@@ -72,6 +71,12 @@ class MomentWeights(nn.Module):
         is_last = torch.arange(len(KNOTS), device=facts.device) == len(KNOTS) - 1
         out = ~counted[..., None] | (turned & is_last)
         return logits.masked_fill(out, -1e9).softmax(dim=1)
+
+
+def as_batch(found: Moments) -> tuple[Tensor, ...]:
+    """One motion, as `moment_facts` reads many."""
+    arrays = (found.poses, found.frames, found.misfits, found.counted, found.turned)
+    return tuple(torch.from_numpy(each)[None] for each in arrays)
 
 
 def moment_facts(

@@ -22,7 +22,7 @@ from posecast.motion.own_past import (
 )
 from posecast.motion.seen import RECENT, fill_hidden
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.moment_weights import KNOTS, MomentWeights, moment_facts
+from posecast.networks.moment_weights import KNOTS, MomentWeights, as_batch, moment_facts
 from posecast.training.motion_windows import FARTHEST
 
 _BATCH, _RATE, _DECAY = 64, 3e-3, 1e-2
@@ -147,8 +147,7 @@ def _example(
 
     own_past(past, shown, weigh=listen)
     found = asked[0]
-    about = (found.poses, found.frames, found.misfits, found.counted, found.turned)
-    facts = moment_facts(*(torch.from_numpy(each)[None] for each in about))[0].numpy()
+    facts = moment_facts(*as_batch(found))[0].numpy()
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
