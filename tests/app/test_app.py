@@ -63,6 +63,8 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert "nothing to compare the forecast with" in ended.page.read_text()
     told = workshop.words(f"{taken.path}: lost; see {done.page.with_name('x.png')}")
     assert told == "walk.mp4: lost; see x.png"
+    flags = "two people (1 is chosen): see x.png; --person N or --box chooses\nfew (--well, --seen)"
+    assert workshop.words(flags) == "two people (1 is chosen): see x.png\nfew"
     workshop.clear(taken)
     assert list(workshop.root.iterdir()) == []
 
@@ -320,3 +322,17 @@ def test_one_works_while_another_waits_and_stops(app, tmp_path):
         (root / SLOWLY).unlink()
         wait_said(pages[1], "Verdict: ")
         assert pages[0].locator("iframe").count() == 0
+
+
+def test_new_work_begins_before_stopped_work_has_noticed(tmp_path):
+    gr = pytest.importorskip("gradio")
+    from posecast.app.page import _Sessions
+
+    sessions, request = _Sessions(a_workshop(tmp_path)), gr.Request(session_hash="somebody")
+    first = sessions.begin(request)
+    sessions.stop(request)
+    second = sessions.begin(request)
+    assert first.is_set()
+    assert not second.is_set()
+    sessions.stop(request)
+    assert second.is_set()

@@ -122,7 +122,10 @@ def test_several_futures_differ_and_repeat(forecaster):
     np.testing.assert_array_equal(first.joints_px, again.joints_px)
     np.testing.assert_array_equal(first.joints_px[:1], one.joints_px)
     assert first.joints_px.shape == (12, 30, 13, 2)
-    assert first.weights.sum() == pytest.approx(1)
+    for count in (1, 2, 3, 12):  # the likeliest first
+        weights = forecaster.forecast_poses([seen], 5, count)[0].weights
+        assert weights.sum() == pytest.approx(1)
+        assert (weights[0] > weights[1:]).all()
     apart = np.linalg.norm(first.joints_px[:, None] - first.joints_px[None], axis=-1)
     assert (apart.mean(axis=(2, 3)) + np.eye(12) > 0.1).all()
 

@@ -69,17 +69,18 @@ class _Sessions:
         return num_people != before
 
     def begin(self, request: gr.Request) -> threading.Event:
-        """Set when the work that now begins is to stop."""
-        return self._stops.setdefault(_name(request), threading.Event())
+        """Set when the work that now begins is to stop; work that still has to notice that it was
+        stopped has an event of its own."""
+        self._stops[_name(request)] = threading.Event()
+        return self._stops[_name(request)]
 
     def end(self, request: gr.Request, taken: Taken) -> None:
         """The work on a video is over; where its page was closed meanwhile it is removed."""
-        self._stops.pop(_name(request), None)
         if self.taken(request) is not taken:
             self._workshop.clear(taken)
 
     def stop(self, request: gr.Request) -> None:
-        if stop := self._stops.get(_name(request)):
+        if stop := self._stops.pop(_name(request), None):
             stop.set()
 
 

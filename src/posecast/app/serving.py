@@ -32,6 +32,8 @@ _HEADERS = {
 }
 _CLOSED = ("/proxy=", "/vibe-", "/deep_link", "/run-history/", "/monitoring", "/dev/")
 """Parts of Gradio that nothing here uses."""
+_STYLE = ".stem { direction: rtl; }"
+"""Of long names of files the ends are shown, by which those of one video differ."""
 _LAST_PORT = 65535
 
 
@@ -130,6 +132,7 @@ def served(workshop: Workshop, host: str = "127.0.0.1", port: int = 0) -> Iterat
             ssr_mode=False,
             footer_links=[],
             theme=plain,
+            css=_STYLE,
             max_file_size=workshop.limits.max_mb * 10**6,
             app_kwargs={"middleware": [guard], "docs_url": None, "redoc_url": None},
         )

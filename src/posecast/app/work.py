@@ -181,8 +181,10 @@ class Workshop:
         return from_s if from_s < taken.seconds - 0.5 / taken.fps else None
 
     def words(self, text: str) -> str:
-        """A message as the command line gives it to somebody who stands beside the video."""
-        return re.sub(rf"{re.escape(str(self.root))}/video-[^/]+/(\w+-[^/]+/)?", "", text)
+        """A message as the command line gives it to somebody who stands beside the video, less
+        the advice on flags that the page does not have."""
+        text = re.sub(rf"{re.escape(str(self.root))}/video-[^/]+/(\w+-[^/]+/)?", "", text)
+        return re.sub(r" ?[;:(] ?([^;:(\n]* )?--(?!max-)[a-z][^\n]*", "", text)
 
     def clear(self, taken: Taken) -> None:
         """Remove a video and all that was made of it."""
