@@ -15,7 +15,7 @@ from posecast.errors import PosecastError
 from posecast.estimation.stored import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
-from posecast.media.videos import write_mp4
+from posecast.media.videos import nearest_frames, write_mp4
 from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import Store
@@ -246,6 +246,20 @@ def test_a_filled_pose_does_not_shape_the_crop(tmp_path):
     clip = source(tmp_path).read_poses("a")
     assert clip.visible[3].all()
     np.testing.assert_array_equal(clip.boxes_px[3], clip.boxes_px[2])
+
+
+@pytest.mark.parametrize(("fps", "num_frames"), [(25.0, 25), (24.0, 24), (50.0, 50)])
+def test_poses_go_on_at_an_even_speed_whatever_the_rate_of_the_video(tmp_path, fps, num_frames):
+    """Two pixels of way in each frame of the video, so as many in each 30th of a second; what is
+    shown is the nearest frame, and boxes are those of what is shown."""
+    write_clip(tmp_path, "a", fps=fps, num_frames=num_frames)
+    clip = source(tmp_path).read_poses("a")
+    way = np.diff(clip.joints_px[..., 0], axis=0)[: 30 * (num_frames - 1) // num_frames]
+    np.testing.assert_allclose(way, 2 * fps / 30, atol=0.02)
+    shown = nearest_frames(np.arange(num_frames) / fps, 30.0)
+    assert clip.num_frames == len(shown) == 30
+    lefts = [joints_of(box_at(t))[:, 0].min() for t in shown]
+    np.testing.assert_allclose(clip.boxes_px[:, 0], np.array(lefts) - 0.08 * 24, atol=0.02)
 
 
 def test_folders_of_splits_by_other_names(tmp_path):

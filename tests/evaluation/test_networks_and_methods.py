@@ -118,6 +118,11 @@ def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monke
     )
     with pytest.raises(PosecastError, match="clip c0 was forecast of another store"):
         evaluate(stored, other, tmp_path / "other", CONFIG)
+    moved = (dataclasses.replace(c, joints_px=c.joints_px + 3.0) for c in store.clips)
+    relabelled = dataclasses.replace(store, clips=tuple(moved))
+    with pytest.raises(PosecastError, match="clip c0 has other poses in the store than when it"):
+        evaluate(stored, relabelled, tmp_path / "other", CONFIG)
+    assert not (tmp_path / "other").exists()
     if frames == "none":
         evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
     else:

@@ -81,6 +81,30 @@ def test_a_comma_that_may_part_thousands_is_not_guessed(tmp_path):
     np.testing.assert_allclose(read_keypoints(path, COCO, 3, HW).joints_px[0, 0], (3.125, 30.5))
 
 
+def test_spreadsheets_of_western_europe(tmp_path):
+    """Excel's "sep=" line, and the letters of Windows in a person's name."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        "sep=;\r\nframe;joint;x;y;person\r\n0;nose;3,5;30,5;J\xfcrg\r\n".encode("cp1252")
+    )
+    track = read_points(path)
+    assert (track.person, track.names) == ("J\xfcrg", ("nose",))
+    np.testing.assert_allclose(track.points[0, 0], (3.5, 30.5))
+
+
+@pytest.mark.parametrize(("mark", "seen"), [(0.9, True), (1, True), (0.1, False)])
+def test_coco_marks_without_a_2_are_confidences(tmp_path, mark, seen):
+    """Beside points marked 2 those marked 1 are hidden; of files without a 2 none would count."""
+    path = coco(tmp_path / "a.json", HW)
+    content = json.loads(path.read_text())
+    for each in content["annotations"]:
+        each["keypoints"][2::3] = [mark] + [0.95] * 16
+    path.write_text(json.dumps(content))
+    track = read_keypoints(path, COCO, 3, HW)
+    assert track.visible.sum(axis=1).tolist() == [17 if seen else 16] * 3
+    assert "marks are taken for confidences" in track.note
+
+
 def coco(path, hw, scale=(1.0, 1.0)):
     size = {"height": hw[0], "width": hw[1]}
     rows = np.column_stack([PLACES * scale - 0.5, np.full(17, 2)]).ravel().tolist()

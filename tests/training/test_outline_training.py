@@ -126,6 +126,23 @@ def test_other_stores_without_masks_are_refused_before_a_run_is_begun(masked, ba
             replace(TINY, more_share=share)
 
 
+@pytest.mark.parametrize("where", ["own", "more"])
+def test_clips_with_masks_of_nobody_are_refused_before_a_run_is_begun(masked, tmp_path, where):
+    """Masks are there, but no pose to look around at."""
+    path = write_store(tmp_path / "store", unseen="b")
+    (path / "masks").mkdir()
+    for name in ("a1", "a2", "b1", "b2"):
+        carry_a_bag(path, name)
+    config, first, clips = TINY, path, 2
+    if where == "more":
+        for name in ("a1", "a2"):
+            masks_path(path, name).unlink()
+        config, first, clips = replace(TINY, more=(path,)), masked, 5
+    with pytest.raises(PosecastError, match=f"none of {clips} clips of .* whose pose is seen"):
+        train_outline(config, first, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_held_out_clips_without_people_are_refused_before_a_run_is_begun(tmp_path):
     path = write_store(tmp_path / "store", unseen="a")
     (path / "masks").mkdir()

@@ -335,3 +335,10 @@ def test_weights_remember_what_they_were_trained_on(store_path, tmp_path):
     assert (facts.fps, facts.stride, facts.crop_side_px) == (30.0, 2, 100.0)
     assert (facts.kind, facts.skeleton) == ("pose", "penn_action")
     assert facts.trained_on["train"] == [f"000{number}" for number in range(8)]
+
+
+def test_the_way_out_names_the_flag_of_what_is_wrong(store_path, tmp_path):
+    """Two selections have a split: the hint is of the validation's where that one is empty."""
+    config = dataclasses.replace(TINY, validation=ClipSelection("test", without=("0009",)))
+    with pytest.raises(ValueError, match=r"choose another split \(--validation\.split\)"):
+        train_pose(config, store_path, tmp_path / "run")

@@ -90,7 +90,8 @@ class ForecastVideo:
     """Which of several people: 1 is the one whom the video is most likely about (of several found a
     numbered picture is written), in --poses the largest and longest seen."""
     min_confidence: float = -1.0
-    """Joints at least so sure count as seen; -1: 0.3, with --poses what is usual for the format."""
+    """Joints at least so sure count as seen, 1 being quite sure; over 1 it is percent where
+    those of --poses are. -1: 0.3, with --poses what is usual for the format."""
     format: Format = "auto"
     """Format of --poses."""
     first_frame: int = -1

@@ -5,8 +5,9 @@
                                                 (NAME.mp4.csv before it, where NAME.mov is there)
 
 Poses are numbered by the videos' own frames (see `keypoints`); video and poses are brought to one
-frame rate here. A clip begins and ends with the first and the last frame in which the person is
-seen.
+frame rate here: of frames the nearest one is shown, poses are interpolated, so that those of a
+video of 25 frames a second move on in each of 30. A clip begins and ends with the first and the
+last frame in which the person is seen.
 """
 
 import hashlib
@@ -100,7 +101,8 @@ class OwnVideos:
         video = self._video(clip_id)
         track, timeline, ticks = self._read(clip_id, video)
         split, folders = _split(video.relative_to(self.root).parent.parts)
-        kept = ticks[_span(track.visible[ticks])]
+        span = _span(track.visible[ticks])
+        kept = ticks[span]
         first = int(track.visible[ticks].any(axis=1).argmax())
         cut = (
             f"seconds {first / self.fps:.2f} to {(first + len(kept) - 1) / self.fps:.2f} "
@@ -114,9 +116,10 @@ class OwnVideos:
             split=split,
             fps=self.fps,
             image_hw=(timeline.info.height, timeline.info.width),
-            joints_px=track.joints_px[kept],
+            joints_px=_at_ticks(track, timeline.seconds, ticks, self.fps)[span],
             visible=track.visible[kept],
-            # A filled pose knows the one after it: it does not shape the crop.
+            # A filled pose knows the one after it, as interpolated ones do: boxes are those of
+            # the frames shown, and a filled one does not shape the crop.
             boxes_px=_boxes(track.joints_px[kept], found[kept]),
             note="; ".join(note for note in notes if note),
         )
@@ -177,6 +180,21 @@ def _span(visible: Bool[np.ndarray, "t j"]) -> slice:
     """From the first to the last frame with a joint."""
     frames = np.flatnonzero(visible.any(axis=1))
     return slice(int(frames[0]), int(frames[-1]) + 1)
+
+
+def _at_ticks(
+    track: KeypointTrack, seconds: Sequence[float], ticks: Int[np.ndarray, " k"], fps: float
+) -> Float[np.ndarray, "k j 2"]:
+    """Joints at `fps` a second: between two frames where both show them, else of the nearest."""
+    times, last = np.array(seconds), len(seconds) - 1
+    asked = np.arange(len(ticks)) / fps
+    low = np.clip(np.searchsorted(times, asked, side="right") - 1, 0, last)
+    high = np.minimum(low + 1, last)
+    apart = np.where(high > low, times[high] - times[low], np.inf)
+    share = np.clip((asked - times[low]) / apart, 0, 1)[:, None, None]
+    between = (1 - share) * track.joints_px[low] + share * track.joints_px[high]
+    both = track.visible[low] & track.visible[high]
+    return np.where(both[..., None], between, track.joints_px[ticks])
 
 
 def video_files(root: Path) -> list[Path]:

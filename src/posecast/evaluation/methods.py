@@ -3,6 +3,7 @@
 A method is given what was seen and nothing else; only the oracle gets true future poses.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from posecast.forecasting import forecast_files
 from posecast.forecasting.jobs import ClipVideo, Job
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of, is_name, place_of
+from posecast.records.files import FileError
 from posecast.store.files import check_names
 from posecast.store.reading import StoredClip, mean_joints
 from posecast.windows import ClipWindow
@@ -150,6 +152,7 @@ def missing_forecasts(path: Path, jobs: Sequence[Job], stride: int) -> dict[str,
         if job.clip.clip_id in index:
             _check_window(path, index[job.clip.clip_id], job.truth, stride)
             _check_clip(path, index[job.clip.clip_id], job.clip, stride)
+            _check_labels(path, job)
     absent = [job.clip.clip_id for job in jobs if job.clip.clip_id not in index]
     return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
 
@@ -169,6 +172,20 @@ def _check_clip(
             raise PosecastError(
                 f"{path}: clip {clip.clip_id} was forecast of another store, {name} {there} there "
                 f"and {here} here: evaluate on the store that was forecast, or predict again"
+            )
+
+
+def _check_labels(path: Path, job: Job) -> None:
+    """The poses that came, as they were when the clip was forecast."""
+    with contextlib.suppress(FileError):  # a damaged clip is left out where it is evaluated
+        stored = forecast_files.read_forecast(path / "clips" / job.clip.clip_id)
+        count = min(len(stored.future_visible), len(job.truth.future_visible))
+        seen, here = stored.future_visible[:count], job.truth.future_visible[:count]
+        there, now = stored.future_joints_px[:count], job.truth.future_joints_px[:count]
+        if not np.array_equal(seen, here) or not np.allclose(there[seen], now[seen], atol=0.01):
+            raise PosecastError(
+                f"{path}: clip {job.clip.clip_id} has other poses in the store than when it was "
+                "forecast: evaluate on the store that was forecast, or predict again"
             )
 
 

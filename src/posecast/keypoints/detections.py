@@ -62,6 +62,8 @@ class Detections:
     """Height and width of the pictures, where the file says that all have the same."""
     percent: bool = False
     """Confidences in the file go to 100; here they go to 1."""
+    note: str = ""
+    """What was guessed of the file, for people."""
     repeated: Mapping[str, Any] = field(default_factory=dict)
     """What a file of the same kind says again when it goes on (`rewriting`)."""
 

@@ -38,6 +38,10 @@ from posecast.media.frame_folders import by_numbers
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
 _TOO_LONG = 1e6
 """More pixels than a picture's side has."""
+_VISIBLE = 2
+"""How COCO marks a point that is labelled and visible."""
+_RESULTS_FROM = 0.2
+"""Confidence from which a point of results is seen."""
 _OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
@@ -123,7 +127,8 @@ def is_coco(content: Any) -> bool:
 
 
 def read_coco(content: dict[str, Any], where: str) -> Detections:
-    """Annotations: only points marked as visible (2) count, as the labels of the data sets here.
+    """Annotations: only points marked as visible (2) count, as the labels of the data sets here;
+    where none is, the marks are confidences.
 
     Frames are numbered by the images' file names, or by their order where these have no numbers.
     """
@@ -137,7 +142,6 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
             rows = triples(each["keypoints"], where)
             known = {len(names): names} if names else BODY_POINTS
             joints = choose_names(known, len(rows), where, "its category")
-            rows[:, 2] = rows[:, 2] >= 2
             name = person_name(each.get("track_id", each.get("instance_id")))
             found.add(numbers[each["image_id"]], rows, joints, name)
     except (KeyError, TypeError, AttributeError) as error:
@@ -146,8 +150,13 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
-    values = (found.joints, tuple(found.people), 0.5, tuple(numbers.values()))
+    people, marked = found.people, max((each.confidence.max() for each in found.people), default=2)
+    if marked == _VISIBLE:
+        people = [replace(each, confidence=each.confidence // _VISIBLE) for each in people]
+    values = (found.joints, tuple(people), _RESULTS_FROM, tuple(numbers.values()))
     kept = {"num_points": found.num_points, "repeated": repeated}
+    if marked != _VISIBLE:
+        kept["note"] = "no point is marked as visible (2): marks are taken for confidences"
     return Detections(*values, **kept, image_hw=_image_hw(content["images"]))
 
 
@@ -201,7 +210,7 @@ def read_results(content: list[dict[str, Any]], where: str) -> Detections:
         name = "" if isinstance(track, list) else person_name(track)
         found.add(number, rows, names, name)
     repeated = {"frame_name": content[-1]["image_id"], "number": numbers[-1]}
-    values = (found.joints, tuple(found.people), 0.2)
+    values = (found.joints, tuple(found.people), _RESULTS_FROM)
     return Detections(*values, num_points=found.num_points, repeated=repeated)
 
 

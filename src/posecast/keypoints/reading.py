@@ -116,7 +116,7 @@ def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> s
     """What was guessed or filled, for people."""
     count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
     percent = "confidences are taken for percent (1 asked for is 100 %)" if found.percent else ""
-    return "; ".join(each for each in (*guessed, percent, count) if each)
+    return "; ".join(each for each in (*guessed, found.note, percent, count) if each)
 
 
 def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:

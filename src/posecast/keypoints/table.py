@@ -49,6 +49,8 @@ _SAME: dict[str, str] = {
 THRESHOLD = 0.3
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_SEPARATOR = re.compile(r"\"?sep=([,;\t|])\"?", re.IGNORECASE)
+"""What Excel reads and writes above the first line."""
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "<na>")
 _WORDS = {"true": 1.0, "false": 0.0}
 
@@ -76,9 +78,12 @@ def read_rows(path: Path) -> list[list[str]]:
     """The cells of a CSV file, stripped, without empty lines; KeypointError where it is none."""
     try:
         content = path.read_bytes()
-        text = content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
-        head = text.partition("\n")[0]
-        delimiter = max(",;\t", key=head.count)
+        text = _decoded(content)
+        head, _, rest = text.partition("\n")
+        if said := _SEPARATOR.fullmatch(head.strip()):
+            delimiter, text = said[1], rest
+        else:
+            delimiter = max(",;\t", key=head.count)
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise KeypointError(f"{path}: cannot be read as CSV ({error})") from error
@@ -90,6 +95,16 @@ def read_rows(path: Path) -> list[list[str]]:
             "without one, or part cells by semicolons"
         )
     return [row for row in cells if any(row)]
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, or what Windows calls Unicode; else what spreadsheets write in western Europe."""
+    if content[:2] in _UTF16:
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
 
 
 def number(cell: str) -> float:

@@ -78,8 +78,9 @@ def choose_clips(config: TrainingConfig, store: Store) -> ChosenClips:
     try:
         validation = store.select(config.validation)
     except PosecastError as error:
+        problem = str(error).replace("--clips.", "--validation.")
         raise PosecastError(
-            f"validation clips: {error}. Or train without choosing the best weights: "
+            f"validation clips: {problem}. Or train without choosing the best weights: "
             "--validate-every 0"
         ) from error
     trained = {clip.clip_id for clip in train}

@@ -91,12 +91,14 @@ def sources(
         other = Store.open(path)
         check_store_skeleton(other, config.skeleton)
         chosen = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
-        if not chosen:
-            raise PosecastError(
-                f"none of {len(other.clips)} clips of {path} has frames and {needs} to learn from: "
-                "add what lacks, or leave this store out of --more"
-            )
         found.append(ClipSource.of(other, chosen))
+    for source in found:
+        if not any(usable(source.store, clip) for clip in source.clips):
+            count = len(clips if source is found[0] else source.store.clips)
+            raise PosecastError(
+                f"none of {count} clips of {source.store.path} has frames and {needs} to learn "
+                "from: add what lacks, or choose other clips and stores (--clips, --more)"
+            )
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
     return tuple(found), (1.0 - sum(rest), *rest)
 

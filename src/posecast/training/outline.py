@@ -22,6 +22,7 @@ from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import ChosenClips, begin
+from posecast.training.carrying_samples import FEWEST_JOINTS
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 from posecast.training.groups import (
     ClipSource,
@@ -83,7 +84,8 @@ def train_outline(
     store = Store.open(store_path)
     chosen = ChosenClips(*(_with_masks(store, clips) for clips in by_group(config, store, 1)))
     fabric = config.run_on.launch()
-    found, shares = sources(config, store, chosen.train, Store.has_masks, "masks")
+    needs = "masks of somebody whose pose is seen"
+    found, shares = sources(config, store, chosen.train, _is_usable, needs)
     makers = tuple(OutlineMaker(each, config.frames) for each in found)
     batches = OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = SKELETONS[config.skeleton]
@@ -93,6 +95,12 @@ def train_outline(
         network = CarryingNetwork(config.model)
         step = OutlineStep(skeleton)
         return fit(Descent(network, step, session), batches, validation, session)
+
+
+def _is_usable(store: Store, clip: StoredClip) -> bool:
+    """Whether it has masks, and in some frame enough of a person."""
+    enough = clip.visible.sum(axis=1) >= FEWEST_JOINTS
+    return bool(enough.any()) and store.has_masks(clip)
 
 
 def _with_masks(store: Store, clips: list[StoredClip]) -> list[StoredClip]:
