@@ -70,3 +70,12 @@ def test_the_last_clip_of_a_broken_table_is_not_absorbed(tmp_path: Path) -> None
     table.absorb([part], broken=True)
     assert [row.clip for row in read_table(tmp_path / "rows.csv")] == ["a", "a"]
     assert table.done == {"a"}
+
+
+def test_the_beginning_of_a_name_does_not_make_the_clip_before_it_whole(tmp_path: Path) -> None:
+    """A disk that is full ends a line anywhere: "b" of a clip "bb" is no clip after it."""
+    path = tmp_path / "rows.csv"
+    _table(path, "a", "bb")
+    path.write_text(path.read_text()[: path.read_text().rindex("bb") + 1])
+    assert TableWriter(path).done == {"a"}
+    assert {row.clip for row in read_table(path)} == {"a"}

@@ -159,6 +159,8 @@ def _keep_whole_clips(path: Path) -> set[str]:
     last, last_start, place = None, 0, 0
     with reading(path), path.open("rb") as file:
         for line in file:
+            if not line.endswith(b"\n"):  # "00", say, of 0012: no other clip
+                break
             clip = next(csv.reader([line.decode("utf-8", errors="replace")]))[0]
             if place > 0 and clip != last:
                 if last is not None:
