@@ -19,6 +19,8 @@ class Hub:
         self.asked: list[str] = []
         self.is_closed = False
         """Take no files."""
+        self.page = b""
+        """What a log-in page on the way answers in place of the hub."""
         self.address = ""
 
 
@@ -89,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _send(self, status: int, value: Any) -> None:
-        content = json.dumps(value).encode()
+        content = self.hub.page or json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

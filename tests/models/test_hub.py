@@ -171,8 +171,14 @@ def test_errors_say_what_to_do(hub, run, monkeypatch):
     for name in ("hf:anna", "hf:a/b/c", "hf:../b", "hf:a/.."):
         with pytest.raises(PosecastError, match="write hf:OWNER/NAME"):
             repository_of(name)
+    for name in ("hf:a--b/c", "hf:a/b.git", f"hf:a/{'b' * 120}"):
+        with pytest.raises(PosecastError, match=f"{name}: the hub refused"):
+            pull(name, api=api_of(hub))
+    hub.page = b"<html>Room number?</html>"
+    with pytest.raises(PosecastError, match="the hub refused or cannot be reached: Expecting"):
+        push(run, NAME, api=api_of(hub))
     nobody = huggingface_hub.HfApi(endpoint="http://127.0.0.1:9")
-    with pytest.raises(PosecastError, match="cannot be reached"):
+    with pytest.raises(PosecastError, match=r"cannot be reached or .* refused"):
         pull(NAME, api=nobody)
 
     def missing(name):

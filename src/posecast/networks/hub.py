@@ -157,11 +157,14 @@ def _speaking(name: str) -> Iterator[None]:
             "auth login')"
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        raise PosecastError(f"{name}: the hub cannot be reached; is there a network?") from error
+        why = str(error.__cause__ or "").strip().partition("\n")[0]
+        raise PosecastError(
+            f"{name}: the hub cannot be reached or gives no answer; is there a network? {why}"
+        ) from error
     except errors.EntryNotFoundError as error:
         raise PosecastError(
             f"{name}: not a model that posecast pushed: it lacks a file ({error})"
         ) from error
-    except (errors.HTTPError, OSError) as error:
+    except (errors.HTTPError, errors.HFValidationError, json.JSONDecodeError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
         raise PosecastError(f"{name}: the hub refused or cannot be reached: {first}") from error
