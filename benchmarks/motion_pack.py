@@ -61,7 +61,8 @@ def unpack(folder: Path) -> tuple[list[MotionTrack], list[MotionTrack], np.ndarr
     for row, end in enumerate(np.cumsum(arrays["lengths"])):
         frames = slice(end - arrays["lengths"][row], end)
         facts = {name: arrays[name][row].item() for name in _FACTS}
-        track = MotionTrack(joints_px=joints[frames], visible=visible[frames], **facts)
+        poses = {"joints_px": joints[frames], "visible": visible[frames]}
+        track = MotionTrack(**poses, **facts, trimmed=facts["is_clip"])
         (held_out if arrays["held_out"][row] else known).append(track)
     return known, held_out, arrays["sources"]
 

@@ -68,7 +68,8 @@ def cut(track: MotionTrack, end: int, start: int) -> Window:
     counted[: len(came)] = track.visible[end + 1 : end + 1 + HORIZON] & shown.any(axis=0)
     size = float(see(past[None], shown[None]).size_px[0])
     side = max(track.window_side_px(end, RECENT, HORIZON), size)
-    return Window(SeenVideo(past, shown, 30.0, _ANY_SIZE), future, counted, side, track.group)
+    seen = SeenVideo(past, shown, 30.0, _ANY_SIZE, trimmed=track.trimmed)
+    return Window(seen, future, counted, side, track.group)
 
 
 def clip_windows(store: Store, final: bool) -> list[Window]:

@@ -146,6 +146,9 @@ class SeenVideo:
     (a prepared store). None: nobody has chosen one yet, `frames` show the whole image."""
     confidence: Float[np.ndarray, "t j"] | None = None
     """How sure an estimator was of each joint, from 0; None where nobody said."""
+    trimmed: bool | None = None
+    """Whether the video is cut to one action, as the clips of action data sets are: then the motion
+    goes on; who is filmed for longer rests now and then. None where nobody said."""
 
     def __len__(self) -> int:
         return len(self.joints_px)

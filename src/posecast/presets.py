@@ -120,7 +120,9 @@ MOTION: Mapping[str, MotionTrainingConfig] = {
         moment_steps=1500,
     ).but(steps=800, batch_size=512, learning_rate=2e-3, average=0.998, validate_every=200),
     "penn-action-best": MotionTrainingConfig(
-        model=MotionResidualConfig(width=256, blocks=4, dropout=0.25, input_dropout=0.1),
+        model=MotionResidualConfig(
+            width=256, blocks=4, dropout=0.25, input_dropout=0.1, trimmed=True
+        ),
         windows=WindowChoice(rounds_clip=4, every=8, slowest=0.75, fastest=1.33),
         preferred_actions=PAPER_ACTIONS,
         moment_steps=1500,

@@ -231,6 +231,7 @@ def seen_and_future(
             fps=clip.fps / stride,
             image_hw=clip.image_hw,
             crop=clip.crop,
+            trimmed=clip.trimmed,
         ),
         past_frames=frames[:num_past],
         future_frames=frames[num_past:],

@@ -20,7 +20,13 @@ def batch() -> MotionBatch:
     """Two rows of clips, then two of videos; the first of each is known to the bold forecast."""
     generator = torch.Generator().manual_seed(0)
     sizes = {"pose": (JOINTS, 2), "was": (len(BACK), JOINTS, 2), "exists": (len(BACK),)}
-    sizes |= {"visible": (10, JOINTS), "unseen": (JOINTS,), "never": (JOINTS,), "num_seen": ()}
+    sizes |= {
+        "visible": (10, JOINTS),
+        "unseen": (JOINTS,),
+        "never": (JOINTS,),
+        "num_seen": (),
+        "trimmed": (),
+    }
     sizes |= dict.fromkeys(("own", "own_best", "others"), (20, JOINTS, 2))
     sizes |= {"own_facts": (23,), "others_facts": (4,)}
     return MotionBatch(
@@ -40,6 +46,7 @@ def said(batch: MotionBatch, cautious: float, bold: float) -> MotionOutputs:
         batch.future * cautious,
         batch.future * bold,
         torch.full((ROWS, FRAMES), 0.5),
+        torch.ones(ROWS, FRAMES),
         torch.zeros(ROWS, 2),
         torch.zeros(ROWS, 2, FRAMES, JOINTS),
     )

@@ -72,8 +72,9 @@ def _stretches(
             continue
         shown = hide_leaps(joints[first:end], sure[first:end])
         if shown.mean() >= 0.5:
-            label = f"{name}_{number}"
-            tracks.append(MotionTrack.at_rate(label, joints[first:end], shown, fps, group=group))
+            poses = (joints[first:end], shown, fps)
+            facts = {"group": group, "trimmed": False}
+            tracks.append(MotionTrack.at_rate(f"{name}_{number}", *poses, **facts))
     return tracks
 
 

@@ -45,6 +45,7 @@ class MotionGraph(nn.Module):
         others, others_facts = self.others(inputs)
         basis, unit = self.network.basis, size[:, None, None, None]
         inputs |= {
+            "trimmed": -torch.ones_like(size),  # videos of one's own
             "own": _to_cosines(own["likely"] / unit, basis),
             "own_best": _to_cosines(own["best"] / unit, basis),
             "own_facts": own["facts"],

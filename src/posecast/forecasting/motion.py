@@ -20,6 +20,7 @@ from posecast.motion.long import go_on
 from posecast.motion.neighbours import MotionBase, Neighbours
 from posecast.motion.own_past import OwnPast, Weigh, own_past
 from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, resample, see
+from posecast.motion.tracks import as_told
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.motion_values import MotionInputs
 from posecast.skeletons import SKELETONS, Skeleton
@@ -40,6 +41,7 @@ class Seen:
     joints_px: Float[np.ndarray, "p j 2"]
     visible: Bool[np.ndarray, "p j"]
     own: OwnPast
+    trimmed: bool | None
 
 
 class MotionForecaster:
@@ -110,6 +112,7 @@ class MotionForecaster:
             "own": to_cosines(np.stack([clip.own.likely_px for clip in clips]) / size),
             "own_best": to_cosines(np.stack([clip.own.best_px for clip in clips]) / size),
             "own_facts": np.stack([clip.own.facts for clip in clips]),
+            "trimmed": np.array([as_told(clip.trimmed) for clip in clips]),
             "others": found.mean,
             "others_facts": found.facts,
         }
@@ -157,7 +160,7 @@ def _look_at(seen: SeenVideo, weigh: Weigh | None) -> Seen:
     joints, visible = joints[-MAX_PAST:], visible[-MAX_PAST:]
     if not visible.any():  # joints seen in single frames alone
         joints, visible = filled[-1:], np.any(seen.visible, axis=0)[None]
-    return Seen(joints, visible, own_past(joints, visible, weigh=weigh))
+    return Seen(joints, visible, own_past(joints, visible, weigh=weigh), seen.trimmed)
 
 
 def _see_all(clips: Sequence[Seen]) -> SeenMotion:

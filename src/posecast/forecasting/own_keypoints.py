@@ -161,7 +161,7 @@ def _seen(track: PointTrack, skeleton: Skeleton, fps: float) -> tuple[SeenVideo,
     unit, origin = size / _BODY_PX, low - 2 * size
     width, height = np.ceil((high - low + 4 * size) / unit).astype(int).tolist()
     pixels = np.where(visible[..., None], (joints - origin) / unit, 0.0)
-    return SeenVideo(pixels, visible, fps, (height, width)), (unit, origin)
+    return SeenVideo(pixels, visible, fps, (height, width), trimmed=False), (unit, origin)
 
 
 def _joints_of(past: PointTrack, seen: SeenVideo, skeleton: Skeleton) -> dict[int, int]:

@@ -185,6 +185,7 @@ def _estimate_poses(
         config.fps,
         found.image_hw,
         confidence=np.pad(found.confidence, rows),
+        trimmed=False,
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
     return FoundPoses(seen, tuple(lost), people=found.people, pictures=tuple(kept))
@@ -242,7 +243,8 @@ def _read_poses(
         until=None if from_s is None else frames[-1] + 1,
     )
     hw = (timeline.info.height, timeline.info.width)
-    seen = SeenVideo(track.joints_px[frames], track.visible[frames], config.fps, hw)
+    poses = (track.joints_px[frames], track.visible[frames])
+    seen = SeenVideo(*poses, config.fps, hw, trimmed=False)
     return FoundPoses(seen, note=f"keypoints: {track.note}" if track.note else "")
 
 

@@ -9,6 +9,11 @@ from posecast.motion.basis import FPS
 from posecast.motion.seen import resample
 
 
+def as_told(trimmed: bool | None) -> float:
+    """Whether a video is cut to one action, as networks read it: 1, -1, or 0 where nobody said."""
+    return 0.0 if trimmed is None else 2.0 * trimmed - 1
+
+
 @dataclass(frozen=True, eq=False)
 class MotionTrack:
     """The poses of one person, without a cut, at `basis.FPS` frames a second."""
@@ -25,6 +30,8 @@ class MotionTrack:
     around each window."""
     is_clip: bool = False
     """Whether the track begins where an action begins, as clips of data sets do."""
+    trimmed: bool | None = None
+    """Whether it is cut to one action, as `clips.SeenVideo` has it."""
 
     def __len__(self) -> int:
         return len(self.joints_px)

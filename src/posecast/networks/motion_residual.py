@@ -7,9 +7,10 @@ Three parts, each a step on the way to the forecast:
   pose. It has too few weights to know anybody.
 - bold: a residual network reads the whole seen motion (`motion.seen`) and both guesses, and says
   what is to be added to them, as a few cosines that are zero at the last seen frame and one step.
-- trust: how far to go from the cautious to the bold forecast, by the same facts. It is trained on
-  people whom the bold part was not trained on, for on those whom it knows the bold one is always
-  right.
+- trust: how far to go from the cautious to the bold forecast, by the same facts; and where it is
+  told whether clips are cut to one action, how much of that way from the last pose. It is trained
+  on people whom the bold part was not trained on, for on those whom it knows the bold one is
+  always right.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ _APART_AT = (1, 5, 12, 21, 37, 64)
 """Frames ahead at which trust looks how far the cautious and the bold forecast are apart."""
 _RADIUS_OFFSET = -3.0
 _STEP = 0.3
+_GOING = 3.0
+"""Logit of how much of the way to go before training."""
 _PARTS = ("own_past", "neighbours", "older_frames", "filters", "bold", "cautious")
 """Switches of the configuration; a part that is left out is multiplied by 0."""
 QUANTILES = (0.5, 0.9)
@@ -79,6 +82,8 @@ class MotionResidualConfig:
     """Trust the bold forecast at all."""
     cautious: bool = True
     """Hold the bold forecast back where it is not trusted."""
+    trimmed: bool = False
+    """Read whether a clip is cut to one action, and stay nearer the last pose where that pays."""
     members: int = 1
     """Networks that were trained one by one, whose forecasts are averaged."""
 
@@ -143,7 +148,8 @@ class MotionMember(nn.Module):
         skeleton = SKELETONS[config.skeleton]
         width, joints, half = config.width, skeleton.num_joints, config.blocks // 2
         self.drop_inputs = _Dropout(config.input_dropout)
-        self.read = nn.Linear(_num_inputs(joints), width)
+        self._reads_trimmed = config.trimmed
+        self.read = nn.Linear(_num_inputs(joints) + config.trimmed, width)
         blocks = [_Block(width, config.dropout) for _ in range(config.blocks)]
         self.early, self.late = nn.Sequential(*blocks[:half]), nn.Sequential(*blocks[half:])
         self.tell_action = nn.Linear(width, len(config.actions)) if config.actions else None
@@ -152,12 +158,13 @@ class MotionMember(nn.Module):
         self.add = _zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
         self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
         self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
-        self.cautious = _small(_NUM_FACTS, 2 * _KNOTS)
+        num_facts = _NUM_FACTS + config.trimmed
+        self.cautious = _small(num_facts, 2 * _KNOTS)
         self.choose_filter = nn.Sequential(
-            nn.Linear(_NUM_FACTS, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
+            nn.Linear(num_facts, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
         )
         self.filters = _zero(nn.Linear(_FILTERS * _FILTERED, NUM_COSINES + 1, bias=False))
-        self.trust = _small(_NUM_FACTS + _KNOTS, _KNOTS)
+        self.trust = _small(num_facts + _KNOTS, (1 + config.trimmed) * _KNOTS)
         basis = torch.from_numpy(cosine_basis().copy())
         fineness = 1 / torch.linspace(1, 3, NUM_COSINES)[:, None, None]
         self.register_buffer("basis", basis, persistent=False)
@@ -187,6 +194,8 @@ class MotionMember(nn.Module):
         others = [inputs.others[:, :_READ], inputs.others_facts]
         parts += [each * self._part("own_past") for each in own]
         parts += [each * self._part("neighbours") for each in others]
+        if self._reads_trimmed:
+            parts.append(inputs.trimmed[:, None])
         row = torch.cat([part.flatten(1) for part in parts], dim=1)
         return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
 
@@ -195,6 +204,8 @@ class MotionMember(nn.Module):
         basis = self.basis if frames is None else self.basis[frames]
         guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
         facts = _facts(inputs, self._part("own_past"), self._part("neighbours"))
+        if self._reads_trimmed:
+            facts = torch.cat([facts, inputs.trimmed[:, None]], dim=1)
         return _Reading(inputs, frames, self._features(inputs), facts, guesses)
 
     def forward(self, reading: _Reading) -> MotionOutputs:
@@ -212,12 +223,21 @@ class MotionMember(nn.Module):
             bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
             cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
             apart = _how_far_apart(cautious, bold, self._apart_at(frames))
-            trust = torch.sigmoid(self.trust(torch.cat([facts, apart], dim=1)) + 1) @ knots
-        trust = 1 - (1 - trust) * self._part("cautious")
+            trust, going = self._how_far(torch.cat([facts, apart], dim=1), knots)
         joints = inputs.pose.shape[1]
         spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
         log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
-        return MotionOutputs(cautious, bold, trust * self._part("bold"), logits, log_radius)
+        return MotionOutputs(cautious, bold, trust * self._part("bold"), going, logits, log_radius)
+
+    def _how_far(
+        self, facts: Float[Tensor, "b f"], knots: Float[Tensor, "k t"]
+    ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
+        """To go from the cautious forecast to the bold one, and of that way from the last pose."""
+        said, held = self.trust(facts), self._part("cautious")
+        trust = 1 - (1 - torch.sigmoid(said[:, :_KNOTS] + 1) @ knots) * held
+        if not self._reads_trimmed:
+            return trust, torch.ones_like(trust)
+        return trust, 1 - (1 - torch.sigmoid(said[:, _KNOTS:] + _GOING) @ knots) * held
 
     def _apart_at(self, frames: Int[Tensor, " f"] | None) -> Int[Tensor, " k"]:
         """Places of `_APART_AT` among the frames given, or of the next that is given."""
@@ -296,6 +316,7 @@ class MotionResidual(nn.Module):
             flip(turned.cautious, self.mirror),
             flip(turned.bold, self.mirror),
             turned.trust,
+            turned.going,
             turned.action_logits,
             turned.log_radius[..., self.mirror],
         )
@@ -312,6 +333,7 @@ def _average(said: Sequence[MotionOutputs]) -> MotionOutputs:
         mean([each.cautious for each in said]),
         mean([each.moved for each in said]),
         torch.ones_like(said[0].trust),
+        torch.ones_like(said[0].going),
         mean([each.action_logits for each in said]),
         mean([each.log_radius for each in said]),
     )

@@ -18,6 +18,8 @@ class MotionInputs:
     unseen: Float[Tensor, "b j"]
     never: Float[Tensor, "b j"]
     num_seen: Float[Tensor, " b"]
+    trimmed: Float[Tensor, " b"]
+    """1 where the clip is cut to one action, -1 where it is not, 0 where nobody said."""
     own: Float[Tensor, "b m j 2"]
     own_best: Float[Tensor, "b m j 2"]
     own_facts: Float[Tensor, "b 23"]
@@ -59,6 +61,8 @@ class MotionOutputs:
     bold: Float[Tensor, "b t j 2"]
     trust: Float[Tensor, "b t"]
     """How far to go from the cautious forecast to the bold one, 0 to 1."""
+    going: Float[Tensor, "b t"]
+    """How much of that way from the last pose to go, 0 to 1."""
     action_logits: Float[Tensor, "b a"]
     log_radius: Float[Tensor, "b 2 t j"]
     """Logarithm of the distance that holds the truth in half and in nine tenths of the cases."""
@@ -66,7 +70,14 @@ class MotionOutputs:
     @property
     def moved(self) -> Float[Tensor, "b t j 2"]:
         """The forecast."""
-        return self.cautious + self.trust[..., None, None] * (self.bold - self.cautious)
+        return self.trusted(self.cautious, self.bold)
+
+    def trusted(
+        self, cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"]
+    ) -> Float[Tensor, "b t j 2"]:
+        """As far from one forecast to the other, and as much of it, as is said here."""
+        trust, going = self.trust[..., None, None], self.going[..., None, None]
+        return going * (cautious + trust * (bold - cautious))
 
     def rows(self, which: slice) -> "MotionOutputs":
         """Those of some of the motions."""

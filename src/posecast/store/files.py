@@ -59,6 +59,11 @@ class StoreInfo:
     """Options of the data set reader, such as a frame step."""
     format_version: int = FORMAT_VERSION
 
+    @property
+    def trimmed(self) -> bool | None:
+        """Whether its clips are cut to one action each; None where nobody knows."""
+        return {"penn_action": True, "videos": False, "human36m": False}.get(self.dataset)
+
 
 def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
     """PosecastError for the first name that is not known, with the nearest one that is."""

@@ -56,6 +56,8 @@ class StoredClip:
     """False where the data set had no pictures of the clip."""
     note: str = ""
     """What had to be mended to use the clip, for people; "" where nothing."""
+    trimmed: bool | None = None
+    """Whether the clip is cut to one action, as `files.StoreInfo` has it."""
 
     @property
     def num_frames(self) -> int:
@@ -76,7 +78,7 @@ class StoredClip:
 _LINE_FIELDS = tuple(
     each.name
     for each in dataclasses.fields(StoredClip)
-    if each.name not in ("joints_px", "visible")
+    if each.name not in ("joints_px", "visible", "trimmed")
 )
 
 
@@ -175,7 +177,9 @@ class Store:
         lines = files.read_lines(path / "clips.jsonl")
         if [line.get("clip_id") for line in lines] != list(poses):
             raise files.damaged(path, "clips.jsonl and poses.npz list different clips")
-        return cls(path, info, tuple(_to_clip(path, line, poses) for line in lines))
+        clips = (_to_clip(path, line, poses) for line in lines)
+        told = (dataclasses.replace(clip, trimmed=info.trimmed) for clip in clips)
+        return cls(path, info, tuple(told))
 
     @property
     def skeleton(self) -> Skeleton:

@@ -42,6 +42,8 @@ class MotionAugmentation:
     """Share of the windows in which some joints are hidden in the last frames."""
     no_guess: float = 0.1
     """Share of the windows in which each guess is left out."""
+    untold: float = 0.3
+    """Share of the windows of which nobody says whether they are of a clip cut to one action."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,7 @@ class MotionBatches:
         values |= _shake(values, shift * deviation[:, None, None, None])
         left_out = settings.no_guess * strength
         values |= _leave_out(values, luck() < left_out, luck() < left_out, self._nothing)
+        values["trimmed"] = values["trimmed"] * (luck() >= settings.untold * strength)
         turn = (luck() * 2 - 1) * settings.rotation_degrees * torch.pi / 180 * strength
         stretch = normal(2) * settings.stretch * strength[:, None]
         return values | self._turn(values, _matrices(turn, stretch.exp()), luck() < 0.5 * strength)

@@ -68,8 +68,7 @@ class MotionLoss:
     ) -> dict[str, Tensor]:
         """The parts of the loss, with these weights of frames and this regret."""
         known, unknown = batch.known, 1 - batch.known
-        further = said.trust[..., None, None] * (said.bold - said.cautious).detach()
-        trusted = said.cautious.detach() + further
+        trusted = said.trusted(said.cautious.detach(), said.bold.detach())
         bold, cautious, moved = (
             _error(each, batch) for each in (said.bold, said.cautious, trusted)
         )

@@ -16,7 +16,7 @@ from posecast.motion.basis import HORIZON, to_cosines
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh, own_past
 from posecast.motion.seen import RECENT, SeenMotion, see
-from posecast.motion.tracks import MotionTrack
+from posecast.motion.tracks import MotionTrack, as_told
 from posecast.store.reading import StoredClip
 
 FRAMES = tuple(
@@ -44,6 +44,7 @@ class MotionWindows:
     unseen: Float[np.ndarray, "n j"]
     never: Bool[np.ndarray, "n j"]
     num_seen: Float[np.ndarray, " n"]
+    trimmed: Float[np.ndarray, " n"]
     own: Float[np.ndarray, "n m j 2"]
     own_best: Float[np.ndarray, "n m j 2"]
     own_facts: Float[np.ndarray, "n 23"]
@@ -102,6 +103,7 @@ def _window(
     described = {name: getattr(seen, name) for name in _SEEN}
     return MotionWindows(
         **described,
+        trimmed=np.array([as_told(track.trimmed)], np.float32),
         own=_half(to_cosines(own.likely_px / size))[None],
         own_best=_half(to_cosines(own.best_px / size))[None],
         own_facts=own.facts[None],
@@ -209,6 +211,7 @@ def clip_track(clip: StoredClip) -> MotionTrack:
         action=clip.action,
         box_side_px=clip.box_side_px,
         is_clip=True,
+        trimmed=clip.trimmed,
     )
 
 
