@@ -13,6 +13,7 @@ from posecast.records.versions import FormatVersionError
 from posecast.store.files import StoreError, StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, hold_out_validation, write_clip
+from posecast.windows import seen_and_future
 
 SIZE = 8
 INFO = StoreInfo("penn_action", "penn_action", SIZE, "union", 5, 10, "linear", 0.5)
@@ -71,7 +72,7 @@ def test_clips_come_back_as_they_were_written(store):
             value = getattr(read, field.name)
             if field.name == "has_frames":
                 assert value == (read.clip_id in WITH_FRAMES)
-            elif field.name != "split":
+            elif field.name not in ("split", "trimmed"):
                 np.testing.assert_array_equal(value, getattr(written, field.name))
     assert store.info == INFO
     assert store.size == SIZE
@@ -95,6 +96,20 @@ def test_frames_are_the_ones_asked_for(store, indices):
     if isinstance(indices, list):
         numbers = np.array(indices, np.int64)
         np.testing.assert_array_equal(store.read_frames(clip, numbers), pictures_of(clip)[numbers])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "trimmed"), [("penn_action", True), ("videos", False), ("somebodys", None)]
+)
+def test_whether_clips_are_cut_to_one_action_goes_by_the_data_set(tmp_path, dataset, trimmed):
+    store = write_store(tmp_path / "store")
+    info = json.loads((store.path / "store.json").read_text()) | {"dataset": dataset}
+    (store.path / "store.json").write_text(json.dumps(info))
+
+    clip = Store.open(store.path).clips[0]
+
+    assert clip.trimmed is trimmed
+    assert seen_and_future(clip, 2, 2).past.trimmed is trimmed
 
 
 def test_frames_files_are_plain_npy(store):

@@ -53,7 +53,7 @@ def seen_of(frames: int, hidden: float, period: float, seed: int = 0) -> SeenVid
     visible = rng.random((frames, 13)) >= hidden
     visible[-1, 0] = True
     joints[~visible] = np.nan
-    return SeenVideo(joints, visible, 30.0, (300, 300))
+    return SeenVideo(joints, visible, 30.0, (300, 300), trimmed=False)
 
 
 def said_by(graph: MotionGraph, *seen: SeenVideo) -> tuple[np.ndarray, np.ndarray]:

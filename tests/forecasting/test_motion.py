@@ -63,6 +63,22 @@ def test_other_skeletons_have_forecasts(skeleton):
     assert np.isfinite(forecast.joints_px).all()
 
 
+@pytest.mark.parametrize("reads", [False, True])
+def test_clips_cut_to_one_action_are_forecast_otherwise_where_that_is_read(forecaster, reads):
+    torch.manual_seed(0)
+    network = MotionResidual(MotionResidualConfig(width=16, blocks=2, trimmed=reads))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    told = MotionForecaster(network, forecaster.base)
+
+    futures = [
+        told.forecast_poses([replace(seen_video(40), trimmed=trimmed)], 30)[0].joints_px
+        for trimmed in (None, False, True)
+    ]
+
+    assert [np.array_equal(futures[0], each) for each in futures] == [True, not reads, not reads]
+
+
 def test_members_forecast_their_mean(forecaster):
     torch.manual_seed(3)
     pair = MotionResidual(MotionResidualConfig(width=16, blocks=2, members=2))

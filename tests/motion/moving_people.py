@@ -22,7 +22,8 @@ def people(count: int, frames: int = 60, is_clip: bool = True) -> list[MotionTra
         name, action = f"p{number:02d}", ("wave", "bow")[number % 2] if is_clip else ""
         visible = np.ones(joints.shape[:2], bool)
         side = float(np.ptp(joints, axis=(0, 1)).max()) if is_clip else 0.0
-        tracks.append(MotionTrack(name, name, action, joints, visible, side, is_clip))
+        facts = (side, is_clip, is_clip)
+        tracks.append(MotionTrack(name, name, action, joints, visible, *facts))
     return tracks
 
 

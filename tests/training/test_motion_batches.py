@@ -68,6 +68,18 @@ def test_batches_of_some_windows_hold_no_others(batches, windows):
     assert known.reshape(4, 48).sum(dim=1).tolist() == [24] * 4
 
 
+def test_most_windows_say_whether_their_clip_is_cut_to_one_action(batches):
+    drawn = [batches(number) for number in range(40)]
+    told, video = (
+        torch.cat([each.inputs.trimmed for each in drawn]),
+        torch.cat([each.video for each in drawn]),
+    )
+
+    assert set(told[video == 0].tolist()) == {0.0, 1.0}
+    assert set(told[video == 1].tolist()) == {0.0, -1.0}
+    assert (told == 0).float().mean() == pytest.approx(MotionAugmentation().untold, abs=0.03)
+
+
 def test_an_untrained_network_says_nothing_of_its_own(batches):
     network = MotionResidual(MotionResidualConfig(width=16, blocks=2)).eval()
     inputs = batches(0).inputs

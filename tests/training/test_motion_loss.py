@@ -82,6 +82,15 @@ def test_trust_is_regretted_in_videos_alone(batch):
     assert terms[0] / terms[1] == pytest.approx(1 + 0.5 * 0.5 * 0.5, abs=0.02)
 
 
+def test_how_much_of_the_way_to_go_is_learned_of_unknown_people(batch):
+    unknown = replace(batch, known=torch.zeros(ROWS))
+    right = said(batch, 2, 2)  # twice as far as the truth
+    half = replace(right, going=torch.full((ROWS, FRAMES), 0.5))
+
+    assert LOSS(half, unknown)[1]["trust"] < 0.1 < LOSS(right, unknown)[1]["trust"]
+    assert LOSS(half, unknown)[1]["cautious"] == LOSS(right, unknown)[1]["cautious"]
+
+
 def test_in_everybody_known_nothing_is_left_for_trust(batch):
     everybody = replace(batch, known=torch.ones(ROWS))
 

@@ -28,7 +28,14 @@ from posecast.motion import neighbours, own_past
 from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
 from posecast.motion.seen import BACK, RECENT
 from posecast.networks.moment_weights import MomentWeights
-from posecast.networks.motion_values import MotionInputs, MotionOutputs, flip
+from posecast.networks.motion_values import (
+    NUM_FACTS,
+    MotionInputs,
+    MotionOutputs,
+    flip,
+    log_seen,
+    trust_facts,
+)
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import SKELETONS
 
@@ -158,7 +165,7 @@ class MotionMember(nn.Module):
         self.add = _zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
         self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
         self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
-        num_facts = _NUM_FACTS + config.trimmed
+        num_facts = NUM_FACTS + config.trimmed
         self.cautious = _small(num_facts, 2 * _KNOTS)
         self.choose_filter = nn.Sequential(
             nn.Linear(num_facts, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
@@ -189,7 +196,7 @@ class MotionMember(nn.Module):
         was, exists = inputs.was * kept[:, None, None], inputs.exists * kept
         steps = torch.cat([was[:, :1], was[:, 1:_VELOCITIES] - was[:, : _VELOCITIES - 1]], dim=1)
         marks = [inputs.visible[:, 0], inputs.visible.mean(dim=1), inputs.unseen, inputs.never]
-        parts = [inputs.pose * 2, was * 3, steps * 12, exists, *marks, _log_seen(inputs)]
+        parts = [inputs.pose * 2, was * 3, steps * 12, exists, *marks, log_seen(inputs)]
         own = [inputs.own[:, :_READ], inputs.own_best[:, :_READ], inputs.own_facts]
         others = [inputs.others[:, :_READ], inputs.others_facts]
         parts += [each * self._part("own_past") for each in own]
@@ -203,7 +210,7 @@ class MotionMember(nn.Module):
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
         basis = self.basis if frames is None else self.basis[frames]
         guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
-        facts = _facts(inputs, self._part("own_past"), self._part("neighbours"))
+        facts = trust_facts(inputs, self._part("own_past"), self._part("neighbours"))
         if self._reads_trimmed:
             facts = torch.cat([facts, inputs.trimmed[:, None]], dim=1)
         return _Reading(inputs, frames, self._features(inputs), facts, guesses)
@@ -343,35 +350,6 @@ def _num_inputs(joints: int) -> int:
     places = 2 * joints * (1 + len(BACK) + _VELOCITIES + 3 * _READ)
     marks = len(BACK) + 4 * joints + 1
     return places + marks + own_past.NUM_FACTS + neighbours.NUM_FACTS
-
-
-def _log_seen(inputs: MotionInputs) -> Float[Tensor, "b 1"]:
-    return torch.log(inputs.num_seen / RECENT)[:, None] / 2
-
-
-def _facts(
-    inputs: MotionInputs, own_past: Float[Tensor, ""], neighbours: Float[Tensor, ""]
-) -> Float[Tensor, "b f"]:
-    """How well the guesses fit, how much is seen, how shaky and how fast it is."""
-    was, exists = inputs.was, inputs.exists
-
-    def mean_length(moved: Float[Tensor, "b j 2"], back: int) -> Float[Tensor, " b"]:
-        return (moved.square().sum(-1) + 1e-8).sqrt().mean(1) * exists[:, back]
-
-    shaking = mean_length(2 * was[:, 0] - was[:, 1], 1)
-    shaking = (shaking + mean_length(2 * was[:, 3] - was[:, 2] - was[:, 4], 4)) / 2
-    speeds = [torch.log(mean_length(was[:, back], back) + 1e-3) / 2 for back in (0, 2, 8)]
-    sizes = [
-        torch.log((guess.square().sum((1, 2, 3)) + 1e-8).sqrt()) / 3 * used
-        for guess, used in ((inputs.own, own_past), (inputs.others, neighbours))
-    ]
-    columns = [inputs.visible.mean((1, 2)), torch.log(shaking + 1e-3) / 2, *speeds, *sizes]
-    guesses = [inputs.own_facts * own_past, inputs.others_facts * neighbours]
-    facts = [*guesses, _log_seen(inputs), torch.stack(columns, dim=1)]
-    return torch.cat(facts, dim=1).clamp(-5, 5)
-
-
-_NUM_FACTS = own_past.NUM_FACTS + neighbours.NUM_FACTS + 8
 
 
 def _how_far_apart(

@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from posecast.motion import neighbours, own_past
+from posecast.motion.seen import RECENT
+
 
 @dataclass(frozen=True)
 class MotionInputs:
@@ -82,3 +85,34 @@ class MotionOutputs:
     def rows(self, which: slice) -> "MotionOutputs":
         """Those of some of the motions."""
         return MotionOutputs(*(getattr(self, each.name)[which] for each in fields(self)))
+
+
+def log_seen(inputs: MotionInputs) -> Float[Tensor, "b 1"]:
+    """Logarithm of how many frames were seen, around 1."""
+    return torch.log(inputs.num_seen / RECENT)[:, None] / 2
+
+
+def trust_facts(
+    inputs: MotionInputs, own_past: Float[Tensor, ""], neighbours: Float[Tensor, ""]
+) -> Float[Tensor, "b f"]:
+    """How well the guesses fit, how much is seen, how shaky and how fast it is."""
+    was, exists = inputs.was, inputs.exists
+
+    def mean_length(moved: Float[Tensor, "b j 2"], back: int) -> Float[Tensor, " b"]:
+        return (moved.square().sum(-1) + 1e-8).sqrt().mean(1) * exists[:, back]
+
+    shaking = mean_length(2 * was[:, 0] - was[:, 1], 1)
+    shaking = (shaking + mean_length(2 * was[:, 3] - was[:, 2] - was[:, 4], 4)) / 2
+    speeds = [torch.log(mean_length(was[:, back], back) + 1e-3) / 2 for back in (0, 2, 8)]
+    sizes = [
+        torch.log((guess.square().sum((1, 2, 3)) + 1e-8).sqrt()) / 3 * used
+        for guess, used in ((inputs.own, own_past), (inputs.others, neighbours))
+    ]
+    columns = [inputs.visible.mean((1, 2)), torch.log(shaking + 1e-3) / 2, *speeds, *sizes]
+    guesses = [inputs.own_facts * own_past, inputs.others_facts * neighbours]
+    facts = [*guesses, log_seen(inputs), torch.stack(columns, dim=1)]
+    return torch.cat(facts, dim=1).clamp(-5, 5)
+
+
+NUM_FACTS = own_past.NUM_FACTS + neighbours.NUM_FACTS + 8
+"""Columns of `trust_facts`."""
