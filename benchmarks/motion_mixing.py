@@ -46,7 +46,7 @@ def learn_mixing(network: MotionResidual, base: MotionBase, packed: Path, seed: 
     chance, is_video = _chances(windows, group[windows.track])
     inputs, future = window_inputs(windows), torch.from_numpy(windows.future).float()
     unit = torch.from_numpy(windows.scale[:, None, None] * windows.future_visible).float()
-    still = _far(future, unit)
+    still = far(future, unit)
     usual = (still.sum(dim=2) * chance[:, None]).sum(dim=0)
     members = [cast(MotionMember, member) for member in network.eval().members]
     lasts = [cast(nn.Linear, member.cautious[-1]) for member in members]
@@ -61,7 +61,7 @@ def learn_mixing(network: MotionResidual, base: MotionBase, packed: Path, seed: 
         reading = members[0].read_inputs(MotionInputs(**drawn), frames)
         loss = torch.zeros(())
         for member in members:
-            error = _far(member(reading).cautious - future[rows], unit[rows])
+            error = far(member(reading).cautious - future[rows], unit[rows])
             worse = (error - still[rows]).clamp(min=0) * is_video[rows, None, None]
             loss = loss + ((error + REGRET * worse).sum(dim=2).mean(dim=0) / usual).mean()
         optimizer.zero_grad()
@@ -85,5 +85,6 @@ def _chances(
     return torch.from_numpy(chance).float(), torch.from_numpy(is_video).float()
 
 
-def _far(off: Float[Tensor, "b f j 2"], unit: Float[Tensor, "b f j"]) -> Float[Tensor, "b f j"]:
+def far(off: Float[Tensor, "b f j 2"], unit: Float[Tensor, "b f j"]) -> Float[Tensor, "b f j"]:
+    """Distances in units of what errors are divided by, 0 where nothing is known."""
     return (off.square().sum(dim=-1) + 1e-8).sqrt() * unit

@@ -7,8 +7,9 @@ Some of the seeds that `benchmarks.motion_many` left become one network, whose f
 mean; or, where SEEDS is the first of several folders, those runs of `posecast train motion` do (the
 others follow as `--runs`). `--moments` adds what `benchmarks.motion_moments` learned, and
 `--packed` (what `benchmarks.motion_pack` left) has the network learn anew how far to trust its own
-past with it. The radii of 50 and 90 % are widened or narrowed, frame by frame, until they hold so
-many of the true joints of validation clips and, with `--tracks`, of videos of held-out groups.
+past with it. `--trust` takes what `benchmarks.motion_trust` learned of how far to go. The radii of
+50 and 90 % are widened or narrowed, frame by frame, until they hold so many of the true joints of
+validation clips and, with `--tracks`, of videos of held-out groups.
 Weights are stored in half precision.
 """
 
@@ -80,6 +81,20 @@ def with_moments(
     return weighing, replace(facts, config=config_to_dict(config))
 
 
+def with_trust(
+    network: MotionResidual, facts: WeightsFacts, trust: Path
+) -> tuple[MotionResidual, WeightsFacts]:
+    """The same with another head that says how far to go, told whether clips are cut."""
+    told = MotionResidual(replace(network.config, trimmed=True))
+    heads = {
+        f"members.{number}.trust.{name}": tensor
+        for number in range(len(network.members))
+        for name, tensor in read_tensors(trust).items()
+    }
+    told.load_state_dict(network.state_dict() | heads)
+    return told, replace(facts, config=config_to_dict(told.config))
+
+
 def main() -> None:
     """Write FOLDER/motion-forecaster.safetensors and the database beside it."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,6 +103,7 @@ def main() -> None:
     flags.add_argument("--tracks", type=Path)
     flags.add_argument("--moments", type=Path)
     flags.add_argument("--packed", type=Path)
+    flags.add_argument("--trust", type=Path)
     flags.add_argument("--runs", type=Path, nargs="*", default=[])
     flags.add_argument("--members", type=int, nargs="+", default=[0, 1])
     asked = flags.parse_args()
@@ -102,6 +118,8 @@ def main() -> None:
     base = MotionBase.load(asked.database)
     if asked.packed:
         learn_mixing(network.float(), base, asked.packed)
+    if asked.trust:
+        network, facts = with_trust(network, facts, asked.trust)
     sets = [clip_windows(Store.open(asked.store), final=False)]
     if asked.tracks:
         sets += [video_windows(asked.tracks, seen) for seen in (None, RECENT)]

@@ -90,7 +90,8 @@ class MotionResidualConfig:
     cautious: bool = True
     """Hold the bold forecast back where it is not trusted."""
     trimmed: bool = False
-    """Read whether a clip is cut to one action, and stay nearer the last pose where that pays."""
+    """Trust by whether a clip is cut to one action, too, and stay nearer the last pose where that
+    pays."""
     members: int = 1
     """Networks that were trained one by one, whose forecasts are averaged."""
 
@@ -155,8 +156,7 @@ class MotionMember(nn.Module):
         skeleton = SKELETONS[config.skeleton]
         width, joints, half = config.width, skeleton.num_joints, config.blocks // 2
         self.drop_inputs = _Dropout(config.input_dropout)
-        self._reads_trimmed = config.trimmed
-        self.read = nn.Linear(_num_inputs(joints) + config.trimmed, width)
+        self.read = nn.Linear(_num_inputs(joints), width)
         blocks = [_Block(width, config.dropout) for _ in range(config.blocks)]
         self.early, self.late = nn.Sequential(*blocks[:half]), nn.Sequential(*blocks[half:])
         self.tell_action = nn.Linear(width, len(config.actions)) if config.actions else None
@@ -165,13 +165,13 @@ class MotionMember(nn.Module):
         self.add = _zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
         self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
         self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
-        num_facts = NUM_FACTS + config.trimmed
-        self.cautious = _small(num_facts, 2 * _KNOTS)
+        self.cautious = _small(NUM_FACTS, 2 * _KNOTS)
         self.choose_filter = nn.Sequential(
-            nn.Linear(num_facts, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
+            nn.Linear(NUM_FACTS, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
         )
         self.filters = _zero(nn.Linear(_FILTERS * _FILTERED, NUM_COSINES + 1, bias=False))
-        self.trust = _small(num_facts + _KNOTS, (1 + config.trimmed) * _KNOTS)
+        self.trust = trust_head(config.trimmed)
+        self._reads_trimmed = config.trimmed
         basis = torch.from_numpy(cosine_basis().copy())
         fineness = 1 / torch.linspace(1, 3, NUM_COSINES)[:, None, None]
         self.register_buffer("basis", basis, persistent=False)
@@ -201,8 +201,6 @@ class MotionMember(nn.Module):
         others = [inputs.others[:, :_READ], inputs.others_facts]
         parts += [each * self._part("own_past") for each in own]
         parts += [each * self._part("neighbours") for each in others]
-        if self._reads_trimmed:
-            parts.append(inputs.trimmed[:, None])
         row = torch.cat([part.flatten(1) for part in parts], dim=1)
         return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
 
@@ -211,8 +209,6 @@ class MotionMember(nn.Module):
         basis = self.basis if frames is None else self.basis[frames]
         guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
         facts = trust_facts(inputs, self._part("own_past"), self._part("neighbours"))
-        if self._reads_trimmed:
-            facts = torch.cat([facts, inputs.trimmed[:, None]], dim=1)
         return _Reading(inputs, frames, self._features(inputs), facts, guesses)
 
     def forward(self, reading: _Reading) -> MotionOutputs:
@@ -230,21 +226,13 @@ class MotionMember(nn.Module):
             bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
             cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
             apart = _how_far_apart(cautious, bold, self._apart_at(frames))
-            trust, going = self._how_far(torch.cat([facts, apart], dim=1), knots)
+            told = [inputs.trimmed[:, None]] if self._reads_trimmed else []
+            said = self.trust(torch.cat([facts, apart, *told], dim=1))
+            trust, going = how_far(said, knots, self._part("cautious"))
         joints = inputs.pose.shape[1]
         spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
         log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
         return MotionOutputs(cautious, bold, trust * self._part("bold"), going, logits, log_radius)
-
-    def _how_far(
-        self, facts: Float[Tensor, "b f"], knots: Float[Tensor, "k t"]
-    ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
-        """To go from the cautious forecast to the bold one, and of that way from the last pose."""
-        said, held = self.trust(facts), self._part("cautious")
-        trust = 1 - (1 - torch.sigmoid(said[:, :_KNOTS] + 1) @ knots) * held
-        if not self._reads_trimmed:
-            return trust, torch.ones_like(trust)
-        return trust, 1 - (1 - torch.sigmoid(said[:, _KNOTS:] + _GOING) @ knots) * held
 
     def _apart_at(self, frames: Int[Tensor, " f"] | None) -> Int[Tensor, " k"]:
         """Places of `_APART_AT` among the frames given, or of the next that is given."""
@@ -376,6 +364,24 @@ def _knots() -> Float[Tensor, "k t"]:
 def _small(inputs: int, outputs: int) -> nn.Sequential:
     """A network of few weights that says 0 before training."""
     return nn.Sequential(nn.Linear(inputs, _SMALL), nn.GELU(), _zero(nn.Linear(_SMALL, outputs)))
+
+
+def trust_head(reads_trimmed: bool) -> nn.Sequential:
+    """What says how far to go, see `how_far`, by the facts and how far both forecasts are apart."""
+    return _small(NUM_FACTS + _KNOTS + reads_trimmed, (1 + reads_trimmed) * _KNOTS)
+
+
+def how_far(
+    said: Float[Tensor, "b o"], knots: Float[Tensor, "k t"], held: Float[Tensor, ""]
+) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
+    """What is said, over time: how far to go from the cautious forecast to the bold one (all the
+    way where not `held`), and how much of that way from the last pose (all where it is not said).
+    """
+    trust, going = said[:, :_KNOTS] + 1, said[:, _KNOTS:] + _GOING
+    trust = 1 - (1 - torch.sigmoid(trust) @ knots) * held
+    if not going.shape[1]:
+        return trust, torch.ones_like(trust)
+    return trust, 1 - (1 - torch.sigmoid(going) @ knots) * held
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:
