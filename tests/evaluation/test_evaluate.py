@@ -19,6 +19,7 @@ from posecast.forecasting.protocols import Needs
 from posecast.records import versions
 from posecast.records.files import FileError
 from posecast.records.final_looks import read_test_uses
+from posecast.records.locks import locked
 from posecast.records.training_data import TrainingData
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection
@@ -118,6 +119,12 @@ def test_a_folder_holds_one_evaluation(tmp_path):
     shorter = EvaluationConfig(num_past=4, steps=5)
     with pytest.raises(FileError, match=r"config\.steps: 6 -> 5"):
         evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", shorter)
+    whole = (tmp_path / "out" / "rows.csv").read_bytes()
+    held = locked(tmp_path / "out", FileError("held"))  # two at once would write clips twice
+    with held, pytest.raises(FileError, match=r"another process is evaluating into .*out: wait"):
+        evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", CONFIG)
+    assert (tmp_path / "out" / "rows.csv").read_bytes() == whole
+    evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", CONFIG)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(FileError, match="holds files but no evaluation"):

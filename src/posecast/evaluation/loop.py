@@ -7,6 +7,7 @@
 Clips stream through, so memory does not grow with them; a stopped evaluation goes on where it was.
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
 from posecast.records.final_looks import looks_text, record_test_use
+from posecast.records.locks import locked
 from posecast.records.versions import code_versions
 from posecast.store.files import StoreError
 from posecast.store.reading import Store, StoredClip
@@ -98,41 +100,50 @@ def evaluate(
     trained_on = guard.check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
     names = [method.name for method in methods]
-    uses, table = {}, None
-    if share.is_first:
-        facts = _facts(methods, store, config, networks, trained_on)
-        open_record(out_path, facts | {"without_record": guard.runs_without_record(runs)}, command)
-        if any(clip.split == "test" for clip in clips):
-            use: dict[str, Any] = {"out": str(out_path.resolve()), "methods": names}
-            use |= {"num_clips": len(clips), "git_commit": code_versions()["git_commit"]}
-            uses = record_test_use(guard.own_runs(runs), use)
-        table = TableWriter(out_path / "rows.csv")
-        table.absorb(_part_tables(out_path), broken=True)
-    done = share.gather(table.done if table else set())[0]
-    todo = share.of([job for job in jobs if job.clip.clip_id not in done])
-    judges = Judges(networks, out_path / "video_features")
-    evaluation = _Evaluation(methods, store, config, judges)
-    own_part = out_path / f"rows.process-{share.rank}.csv"  # before it is put into the one table
-    part = table if table and share.count == 1 else TableWriter(own_part)
-    left_out |= evaluation.write_clips(todo, part)
-    for problems in share.gather(left_out):
-        left_out |= problems
-    report = None
-    if table:
-        table.absorb(_part_tables(out_path))
-        jobs = [job for job in jobs if job.clip.clip_id in table.done]
-        if not jobs:
-            raise PosecastError(
-                f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
-            )
-        table.write(ALL_CLIPS, "", judges.of_all_clips(names, jobs))
-        write_examples(methods, store, jobs, out_path, config)
-        close_record(out_path, left_out, uses)
-        unknown = tuple(guard.runs_without_record(runs))
-        report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)
+    facts = _facts(methods, store, config, networks, trained_on)
+    facts |= {"without_record": guard.runs_without_record(runs)}
+    with contextlib.ExitStack() as stack:
+        uses, table, report = {}, None, None
+        if share.is_first:
+            open_record(out_path, facts, command)
+            stack.enter_context(locked(out_path, FileError(_IN_USE.format(out_path))))
+            looked = guard.own_runs(runs) if any(clip.split == "test" for clip in clips) else []
+            uses = record_test_use(looked, _use(out_path, names, len(clips)))
+            table = TableWriter(out_path / "rows.csv")
+            table.absorb(_part_tables(out_path), broken=True)
+        done = share.gather(table.done if table else set())[0]
+        todo = share.of([job for job in jobs if job.clip.clip_id not in done])
+        judges = Judges(networks, out_path / "video_features")
+        evaluation = _Evaluation(methods, store, config, judges)
+        own_part = out_path / f"rows.process-{share.rank}.csv"  # later put into the one table
+        part = table if table and share.count == 1 else TableWriter(own_part)
+        left_out |= evaluation.write_clips(todo, part)
+        for problems in share.gather(left_out):
+            left_out |= problems
+        if table:
+            table.absorb(_part_tables(out_path))
+            jobs = [job for job in jobs if job.clip.clip_id in table.done]
+            if not jobs:
+                raise PosecastError(
+                    f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
+                )
+            table.write(ALL_CLIPS, "", judges.of_all_clips(names, jobs))
+            write_examples(methods, store, jobs, out_path, config)
+            close_record(out_path, left_out, uses)
+            unknown = tuple(guard.runs_without_record(runs))
+            report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)
     report = share.gather(report)[0]
     assert report is not None
     return report
+
+
+_IN_USE = "another process is evaluating into {}: wait for it or stop it, or give another folder"
+
+
+def _use(out_path: Path, names: list[str], num_clips: int) -> dict[str, Any]:
+    """What is remembered of a look at test clips."""
+    use = {"out": str(out_path.resolve()), "methods": names, "num_clips": num_clips}
+    return use | {"git_commit": code_versions()["git_commit"]}
 
 
 def _part_tables(out_path: Path) -> list[Path]:
