@@ -115,7 +115,7 @@ def _answer(words: list[str]) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt as stop:
-        what = str(stop) or "the same command goes on where it was"
+        what = str(stop) or "the same command goes on where it was, or begins anew"
         print(f"posecast: stopped; {what}", file=sys.stderr)
         return 130
     except PosecastError as error:

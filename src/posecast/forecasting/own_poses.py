@@ -21,7 +21,13 @@ from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import MOST_PICTURES, Needs
 from posecast.keypoints import KeypointOptions, keypoints_in_video
-from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
+from posecast.media.videos import (
+    VideoSource,
+    nearest_frames,
+    probe_video,
+    read_timeline,
+    read_video,
+)
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
@@ -161,10 +167,8 @@ def _estimate_poses(
     frames = ahead(itertools.islice(read_video(video, config.fps), skipped, stop))
     first = list(itertools.islice(frames, 1))
     if skipped and not first:
-        raise PosecastError(
-            f"{video}: lasts less than {skipped / config.fps:.2f} s; cannot forecast from {from_s} "
-            "s on"
-        )
+        lasts = f"{video}: lasts {probe_video(video).duration_s:.2f} s"
+        raise PosecastError(f"{lasts}; cannot forecast from {from_s} s on")
     fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
     kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
     frames = itertools.chain((first.pop() for _ in range(len(first))), frames)
