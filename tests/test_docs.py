@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import posecast
+from posecast import pretrained
 from posecast.pretrained import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,3 +86,9 @@ def test_every_shipped_card_is_shown() -> None:
 def test_the_site_fetches_nothing_from_elsewhere() -> None:
     assert SITE["theme"]["font"] is False
     assert not {"extra_javascript", "extra_css"} & SITE.keys()
+
+
+def test_the_size_of_what_ships_is_said() -> None:
+    weights = Path(pretrained.__file__).parent.glob("*.safetensors")
+    size = sum(path.stat().st_size for path in weights) / 1e6
+    assert f"weights {size:.1f} MB before they are packed" in (DOCS / "models.md").read_text()

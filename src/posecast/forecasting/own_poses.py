@@ -69,7 +69,8 @@ class OwnVideoConfig:
     """Where the second to forecast from is given, the person is searched so many seconds before."""
     panels: bool = False
     """Write the seen frames that the pose model looked at and the forecast ones with the pose
-    beside them and borders (green: seen, red: forecast), in place of the video going on."""
+    beside them and borders (green: seen, red: forecast), in place of the video going on; of
+    several futures the likeliest."""
     view_height: int = 0
     """Height of the picture in the video that is written; 0 keeps the size of the video."""
 
