@@ -92,6 +92,16 @@ def test_spreadsheets_of_western_europe(tmp_path):
     np.testing.assert_allclose(track.points[0, 0], (3.5, 30.5))
 
 
+def test_mediapipe_frames_whose_time_stamps_leap_are_not_taken_by_order_in_silence(tmp_path):
+    """Live streams leave out frames; stamps alone do not say which number a frame has."""
+    points = [{"x": 0.5, "y": 0.5, "visibility": 0.9}] * 33
+    for stamps, leaps in (((0, 33, 67, 100), 0), ((0, 33, 133, 167), 1)):
+        frames = [{"timestampMs": each, "landmarks": points} for each in stamps]
+        (tmp_path / "a.json").write_text(json.dumps(frames))
+        note = read_keypoints(tmp_path / "a.json", COCO, 6, HW).note
+        assert (f"their time stamps leap {leaps} times" in note) == bool(leaps)
+
+
 @pytest.mark.parametrize(("mark", "seen"), [(0.9, True), (1, True), (0.1, False)])
 def test_coco_marks_without_a_2_are_confidences(tmp_path, mark, seen):
     """Beside points marked 2 those marked 1 are hidden; of files without a 2 none would count."""

@@ -42,6 +42,8 @@ _VISIBLE = 2
 """How COCO marks a point that is labelled and visible."""
 _RESULTS_FROM = 0.2
 """Confidence from which a point of results is seen."""
+_LEAP = 1.5
+"""Of the usual time between two frames."""
 _OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
@@ -228,7 +230,8 @@ def is_mediapipe(content: Any) -> bool:
 def read_mediapipe(content: Any, where: str) -> Detections:
     """A list of frames, see the top of this module."""
     frames = content["frames"] if isinstance(content, dict) else content
-    numbers = said_numbers(frames) or range(len(frames))
+    said = said_numbers(frames)
+    numbers = said or range(len(frames))
     people = []
     for number, frame in zip(numbers, frames, strict=True):
         for person in _mediapipe_people(frame):
@@ -239,7 +242,26 @@ def read_mediapipe(content: Any, where: str) -> Detections:
                 )
             rows = np.array([[p["x"], p["y"], p.get("visibility", 1.0)] for p in person], float)
             people.append(Detection(number, rows[:, :2], rows[:, 2]))
-    return Detections(MEDIAPIPE, tuple(people), 0.5, tuple(numbers), shares=True)
+    note = "" if said else _of_stamps(frames)
+    return Detections(MEDIAPIPE, tuple(people), 0.5, tuple(numbers), shares=True, note=note)
+
+
+def _of_stamps(frames: list[Any]) -> str:
+    """What to say of frames without numbers whose time stamps, in whatever unit, leap."""
+    stamps = [value for each in frames if isinstance(each, dict) for value in _stamps(each)]
+    apart = np.diff(np.array(stamps, float)) if len(stamps) == len(frames) else np.zeros(0)
+    leaps = int((apart > _LEAP * np.median(apart)).sum()) if len(apart) else 0
+    return (
+        f"frames go by their order, but their time stamps leap {leaps} times: where frames were "
+        'left out, write the number of each beside it ("frame")'
+        if leaps
+        else ""
+    )
+
+
+def _stamps(frame: dict[str, Any]) -> list[float]:
+    said = (value for key, value in frame.items() if key.lower().startswith("time"))
+    return [float(value) for value in said if type(value) in (int, float)]
 
 
 def _mediapipe_people(frame: Any) -> list[Any]:
