@@ -101,6 +101,16 @@ def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypat
         assert not (tmp_path / "other").exists()
 
 
+def relabelled(store: Store, frame: int) -> Store:
+    """One frame of each clip has other poses."""
+    moved = [clip.joints_px.copy() for clip in store.clips]
+    for joints in moved:
+        joints[frame] += 3.0
+    pairs = zip(store.clips, moved, strict=True)
+    clips = tuple(dataclasses.replace(clip, joints_px=joints) for clip, joints in pairs)
+    return dataclasses.replace(store, clips=clips)
+
+
 @pytest.mark.parametrize("frames", ["npy", "none"])
 def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monkeypatch, frames):
     """As in two stores of drawn people: 0001 of the one is not 0001 of the other. Another crop of
@@ -118,13 +128,16 @@ def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monke
     )
     with pytest.raises(PosecastError, match="clip c0 was forecast of another store"):
         evaluate(stored, other, tmp_path / "other", CONFIG)
-    moved = (dataclasses.replace(c, joints_px=c.joints_px + 3.0) for c in store.clips)
-    relabelled = dataclasses.replace(store, clips=tuple(moved))
-    with pytest.raises(PosecastError, match="clip c0 has other poses in the store than when it"):
-        evaluate(stored, relabelled, tmp_path / "other", CONFIG)
+    came, seen = (relabelled(store, frame) for frame in (4, 0))
+    for moved in (came, seen):
+        with pytest.raises(PosecastError, match="clip c0 has other poses in the store than when"):
+            evaluate(stored, moved, tmp_path / "other", CONFIG)
     assert not (tmp_path / "other").exists()
     if frames == "none":
         evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
+        settings = tmp_path / "forecasts" / "prediction.json"
+        settings.write_text(settings.read_text().replace('"labels"', '"estimated"'))
+        evaluate(stored, seen, tmp_path / "estimated", CONFIG)
     else:
         with pytest.raises(PosecastError, match=r"crop \(0, 0, 200, 200\) there and \(10, 0"):
             evaluate(stored, cropped, tmp_path / "cropped", CONFIG)

@@ -148,11 +148,13 @@ def missing_forecasts(path: Path, jobs: Sequence[Job], stride: int) -> dict[str,
     of the same names.
     """
     index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
+    config = forecast_files.read_settings(path).get("config", {})
+    saw_labels = config.get("seen_poses", "labels") == "labels"
     for job in jobs:
         if job.clip.clip_id in index:
             _check_window(path, index[job.clip.clip_id], job.truth, stride)
             _check_clip(path, index[job.clip.clip_id], job.clip, stride)
-            _check_labels(path, job)
+            _check_labels(path, job, saw_labels)
     absent = [job.clip.clip_id for job in jobs if job.clip.clip_id not in index]
     return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
 
@@ -175,14 +177,20 @@ def _check_clip(
             )
 
 
-def _check_labels(path: Path, job: Job) -> None:
-    """The poses that came, as they were when the clip was forecast."""
+def _check_labels(path: Path, job: Job, saw_labels: bool) -> None:
+    """The labelled poses that were seen and those that came, as when the clip was forecast."""
     with contextlib.suppress(FileError):  # a damaged clip is left out where it is evaluated
         stored = forecast_files.read_forecast(path / "clips" / job.clip.clip_id)
-        count = min(len(stored.future_visible), len(job.truth.future_visible))
-        seen, here = stored.future_visible[:count], job.truth.future_visible[:count]
-        there, now = stored.future_joints_px[:count], job.truth.future_joints_px[:count]
-        if not np.array_equal(seen, here) or not np.allclose(there[seen], now[seen], atol=0.01):
+        truth = job.truth
+        joints = np.concatenate([stored.past_joints_px, stored.future_joints_px])
+        visible = np.concatenate([stored.past_visible, stored.future_visible])
+        joints_now = np.concatenate([truth.past.joints_px, truth.future_joints_px])
+        visible_now = np.concatenate([truth.past.visible, truth.future_visible])
+        last = min(len(visible), len(visible_now))
+        part = np.arange(0 if saw_labels else stored.facts.num_past, last)
+        seen = visible[part]
+        is_same = np.allclose(joints[part][seen], joints_now[part][seen], atol=0.01)
+        if not is_same or not np.array_equal(seen, visible_now[part]):
             raise PosecastError(
                 f"{path}: clip {job.clip.clip_id} has other poses in the store than when it was "
                 "forecast: evaluate on the store that was forecast, or predict again"
