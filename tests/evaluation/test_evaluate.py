@@ -120,15 +120,22 @@ def test_a_folder_holds_one_evaluation(tmp_path):
     with pytest.raises(FileError, match=r"config\.steps: 6 -> 5"):
         evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", shorter)
     whole = (tmp_path / "out" / "rows.csv").read_bytes()
+    record = tmp_path / "out" / "evaluation.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"versions": []}))
     held = locked(tmp_path / "out", FileError("held"))  # two at once would write clips twice
     with held, pytest.raises(FileError, match=r"another process is evaluating into .*out: wait"):
         evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", CONFIG)
     assert (tmp_path / "out" / "rows.csv").read_bytes() == whole
+    assert json.loads(record.read_text())["versions"] == []  # a refused start writes nothing
     evaluate(baseline_methods(["last pose"]), store, tmp_path / "out", CONFIG)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(FileError, match="holds files but no evaluation"):
         evaluate(baseline_methods(["last pose"]), store, tmp_path / "other", CONFIG)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
+    with locked(tmp_path / "other", FileError("held")):
+        (tmp_path / "other" / "notes.txt").unlink()  # what stays of a process that was killed
+    evaluate(baseline_methods(["last pose"]), store, tmp_path / "other", CONFIG)
 
 
 NO_CLIPS = TrainingData()

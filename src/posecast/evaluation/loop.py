@@ -40,7 +40,6 @@ from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
 from posecast.records.final_looks import looks_text, record_test_use
-from posecast.records.locks import locked
 from posecast.records.versions import code_versions
 from posecast.store.files import StoreError
 from posecast.store.reading import Store, StoredClip
@@ -105,8 +104,7 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         uses, table, report = {}, None, None
         if share.is_first:
-            open_record(out_path, facts, command)
-            stack.enter_context(locked(out_path, FileError(_IN_USE.format(out_path))))
+            stack.enter_context(open_record(out_path, facts, command))
             looked = guard.own_runs(runs) if any(clip.split == "test" for clip in clips) else []
             uses = record_test_use(looked, _use(out_path, names, len(clips)))
             table = TableWriter(out_path / "rows.csv")
@@ -135,9 +133,6 @@ def evaluate(
     report = share.gather(report)[0]
     assert report is not None
     return report
-
-
-_IN_USE = "another process is evaluating into {}: wait for it or stop it, or give another folder"
 
 
 def _use(out_path: Path, names: list[str], num_clips: int) -> dict[str, Any]:

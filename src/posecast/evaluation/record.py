@@ -5,13 +5,23 @@ without_record, command; versions: one entry for each change of code among the s
 and at the end left_out and test_uses.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from posecast.errors import PosecastError
 from posecast.records import configs
-from posecast.records.files import FileError, entries, read_json, write_json
+from posecast.records.files import (
+    PARTIAL,
+    FileError,
+    entries,
+    make_folder,
+    read_json,
+    write_json,
+)
+from posecast.records.locks import LOCK_FILE, locked
 from posecast.records.versions import check_format_version, with_current
 from posecast.store.reading import ClipSelection, SeenPoses
 from posecast.windows import Start
@@ -67,26 +77,37 @@ class EvaluationConfig:
         return self.num_past, self.steps, self.start, self.stride
 
 
-def open_record(out_path: Path, facts: dict[str, Any], command: str) -> None:
-    """Begin an evaluation of these facts, or go on with it.
+@contextlib.contextmanager
+def open_record(out_path: Path, facts: dict[str, Any], command: str) -> Iterator[None]:
+    """Begin an evaluation of these facts, or go on with it, and hold its folder alone.
 
-    FileError where the folder holds another one, or something else.
+    FileError where the folder holds another one, or something else, or another process holds it.
     """
     path = out_path / "evaluation.json"
-    if not path.is_file():
-        if entries(out_path):
-            raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
-        stored = {**facts, "command": command, "finished": False, "versions": []}
-    else:
-        stored = read_record(out_path)
-        if read_json(path).get("format_version", 1) != FORMAT_VERSION:
-            raise FileError(
-                f"{out_path} is an evaluation of an older posecast, which only reports can read: "
-                "evaluate into another folder"
-            )
-        configs.refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
-    versions = with_current(stored["versions"])
-    write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
+    own = {path.name, path.name + PARTIAL, LOCK_FILE}
+    if not path.is_file() and any(each.name not in own for each in entries(out_path)):
+        raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
+    make_folder(out_path)
+    in_use = f"another process is evaluating into {out_path}: wait for it or stop it, or give"
+    with locked(out_path, FileError(f"{in_use} another folder")):
+        if path.is_file():
+            stored = _read_to_go_on(out_path, facts)
+        else:
+            stored = {**facts, "command": command, "finished": False, "versions": []}
+        versions = with_current(stored["versions"])
+        write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
+        yield
+
+
+def _read_to_go_on(out_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    stored = read_record(out_path)
+    if read_json(out_path / "evaluation.json").get("format_version", 1) != FORMAT_VERSION:
+        raise FileError(
+            f"{out_path} is an evaluation of an older posecast, which only reports can read: "
+            "evaluate into another folder"
+        )
+    configs.refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
+    return stored
 
 
 def close_record(out_path: Path, left_out: dict[str, str], test_uses: dict[str, int]) -> None:
