@@ -65,6 +65,11 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert told == "walk.mp4: lost; see x.png"
     flags = "two people (1 is chosen): see x.png; --person N or --box chooses\nfew (--well, --seen)"
     assert workshop.words(flags) == "two people (1 is chosen): see x.png\nfew"
+    nobody = (
+        "nobody; say where with --box x,y,w,h, or --poses. It was fed BGR: if not, say --pixels"
+    )
+    assert workshop.words(nobody) == "nobody. It was fed BGR"
+    assert workshop.words("two (--person); frames 0 to 9; with --first 5") == "two; frames 0 to 9"
     workshop.clear(taken)
     assert list(workshop.root.iterdir()) == []
 

@@ -184,7 +184,7 @@ class Workshop:
         """A message as the command line gives it to somebody who stands beside the video, less
         the advice on flags that the page does not have."""
         text = re.sub(rf"{re.escape(str(self.root))}/video-[^/]+/(\w+-[^/]+/)?", "", text)
-        return re.sub(r" ?[;:(] ?([^;:(\n]* )?--(?!max-)[a-z][^\n]*", "", text)
+        return re.sub(r" ?[;:(] ?([^;:(\n]* )?--(?!max-)[a-z].*?(?=[;.] |$)", "", text, flags=re.M)
 
     def clear(self, taken: Taken) -> None:
         """Remove a video and all that was made of it."""
