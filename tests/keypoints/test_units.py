@@ -92,6 +92,18 @@ def test_spreadsheets_of_western_europe(tmp_path):
     np.testing.assert_allclose(track.points[0, 0], (3.5, 30.5))
 
 
+@pytest.mark.parametrize("above", ["", "sep=,\n", "sep=,\r\n", "\n"])
+def test_errors_name_the_line_as_an_editor_counts_it(tmp_path, above):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{above}frame,joint,x,y\n0,nose,3,30\n\n1,nose,here,30\n".encode())
+    with pytest.raises(KeypointError, match=f"a.csv, line {5 if above else 4}: expected whole"):
+        read_points(path)
+    head = "scorer,n,n\nbodyparts,nose,nose\ncoords,x,y\n"
+    path.write_bytes(f"{above}{head}0,3,30\n1,here,30\n".encode())
+    with pytest.raises(KeypointError, match=f"a.csv, line {6 if above else 5}: expected numbers"):
+        read_points(path)
+
+
 def test_mediapipe_frames_whose_time_stamps_leap_are_not_taken_by_order_in_silence(tmp_path):
     """Live streams leave out frames; stamps alone do not say which number a frame has."""
     points = [{"x": 0.5, "y": 0.5, "visibility": 0.9}] * 33
@@ -113,6 +125,19 @@ def test_coco_marks_without_a_2_are_confidences(tmp_path, mark, seen):
     track = read_keypoints(path, COCO, 3, HW)
     assert track.visible.sum(axis=1).tolist() == [17 if seen else 16] * 3
     assert "marks are taken for confidences" in track.note
+
+
+@pytest.mark.parametrize("stray", [None, 3])
+def test_one_empty_or_stray_mark_leaves_those_of_coco_as_they_are(tmp_path, stray):
+    """It stands at the nose; of the other points nine are marked as visible, seven as hidden."""
+    path = coco(tmp_path / "a.json", HW)
+    content = json.loads(path.read_text())
+    for each in content["annotations"]:
+        each["keypoints"][2::3] = [stray, *[2] * 9, *[1] * 7]
+    path.write_text(json.dumps(content))
+    track = read_keypoints(path, COCO, 3, HW)
+    assert track.visible[:, 1:].sum(axis=1).tolist() == [9] * 3
+    assert track.note == ""
 
 
 def coco(path, hw, scale=(1.0, 1.0)):

@@ -152,12 +152,13 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
-    people, marked = found.people, max((each.confidence.max() for each in found.people), default=2)
-    if marked == _VISIBLE:
+    people = found.people
+    marked = not people or any((each.confidence == _VISIBLE).any() for each in people)
+    if marked:
         people = [replace(each, confidence=each.confidence // _VISIBLE) for each in people]
     values = (found.joints, tuple(people), _RESULTS_FROM, tuple(numbers.values()))
     kept = {"num_points": found.num_points, "repeated": repeated}
-    if marked != _VISIBLE:
+    if not marked:
         kept["note"] = "no point is marked as visible (2): marks are taken for confidences"
     return Detections(*values, **kept, image_hw=_image_hw(content["images"]))
 

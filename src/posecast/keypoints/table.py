@@ -74,27 +74,31 @@ def write_table(
     write_text(path, buffer.getvalue())
 
 
-def read_rows(path: Path) -> list[list[str]]:
+Row = tuple[int, list[str]]
+"""A line's number in its file, from 1, and its cells."""
+
+
+def read_rows(path: Path) -> list[Row]:
     """The cells of a CSV file, stripped, without empty lines; KeypointError where it is none."""
     try:
         content = path.read_bytes()
         text = _decoded(content)
         head, _, rest = text.partition("\n")
         if said := _SEPARATOR.fullmatch(head.strip()):
-            delimiter, text = said[1], rest
+            delimiter, text = said[1], "\n" + rest
         else:
             delimiter = max(",;\t", key=head.count)
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise KeypointError(f"{path}: cannot be read as CSV ({error})") from error
-    cells = [[cell.strip() for cell in row] for row in rows]
-    doubtful = [cell for row in cells for cell in row if _THOUSANDS.fullmatch(cell)]
+    doubtful = [cell for _, row in rows for cell in row if _THOUSANDS.fullmatch(cell)]
     if doubtful and delimiter == ",":
         raise KeypointError(
             f"{path}: does the comma in {doubtful[0]!r} part thousands or decimals? Write numbers "
             "without one, or part cells by semicolons"
         )
-    return [row for row in cells if any(row)]
+    return [(line, row) for line, row in rows if any(row)]
 
 
 def _decoded(content: bytes) -> str:
@@ -116,9 +120,9 @@ def number(cell: str) -> float:
     return float(cell if "." in cell else cell.replace(",", "."))
 
 
-def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
+def read_table(rows: Sequence[Row], where: str) -> Detections:
     """Read such rows; KeypointError names the line that is wrong."""
-    head = [name.lower() for name in rows[0]] if rows else []
+    head = [name.lower() for name in rows[0][1]] if rows else []
     head = [name if (known := _SAME.get(name, name)) in head else known for name in head]
     missing = [name for name in _NEEDED if name not in head]
     if missing:
@@ -128,10 +132,10 @@ def read_table(rows: Sequence[Sequence[str]], where: str) -> Detections:
         )
     lines = [
         _parse(f"{where}, line {line}", dict(zip(head, row, strict=False)))
-        for line, row in enumerate(rows[1:], start=2)
+        for line, row in rows[1:]
     ]
-    columns = {plain_name(row[head.index("joint")]): row[head.index("joint")] for row in rows[1:]}
-    return _collect(lines, columns)
+    labels = [row[head.index("joint")] for _, row in rows[1:]]
+    return _collect(lines, {plain_name(label): label for label in labels})
 
 
 _Line = tuple[int, str, str, tuple[float, float, float]]
@@ -205,15 +209,15 @@ _THRESHOLD = 0.6
 _HEADS = ("scorer", "individuals", "bodyparts", "coords")
 
 
-def is_deeplabcut(rows: Sequence[Sequence[str]]) -> bool:
+def is_deeplabcut(rows: Sequence[Row]) -> bool:
     """Whether the first cells are those of the header rows."""
-    first = [row[0].lower() for row in rows[:4] if row]
+    first = [row[0].lower() for _, row in rows[:4]]
     return first[:1] == ["scorer"] and "bodyparts" in first
 
 
-def read_deeplabcut(rows: Sequence[Sequence[str]], where: str) -> Detections:
+def read_deeplabcut(rows: Sequence[Row], where: str) -> Detections:
     """Read such rows; the names of the body parts are taken as joint names."""
-    heads = {row[0].lower(): row for row in rows[:4] if row and row[0].lower() in _HEADS}
+    heads = {row[0].lower(): row for _, row in rows[:4] if row[0].lower() in _HEADS}
     parts, coords = heads["bodyparts"], heads.get("coords")
     data = rows[len(heads) :]
     if coords is None or not data:
@@ -225,9 +229,9 @@ def read_deeplabcut(rows: Sequence[Sequence[str]], where: str) -> Detections:
         (names[place], plain_name(parts[place]), coords[place].lower()): place
         for place in range(start, len(coords))
     }
-    numbers = frame_numbers([_frame(row[start - 1]) for row in data], where)
+    numbers = frame_numbers([_frame(row[start - 1]) for _, row in data], where)
     people = []
-    for frame, row, line in zip(numbers, data, range(len(heads) + 1, len(rows) + 1), strict=True):
+    for frame, (line, row) in zip(numbers, data, strict=True):
         for name in dict.fromkeys(names[start:]):
             values = _values(row, name, joints, columns, f"{where}, line {line}")
             people.append(Detection(frame, values[:, :2], values[:, 2], person_name(name)))
