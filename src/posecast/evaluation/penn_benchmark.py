@@ -118,11 +118,7 @@ def _predict(
     predicted = np.repeat(past[:, -1:], NUM_TARGETS, axis=1)
     rows = np.flatnonzero(past_visible.any(axis=(1, 2)))
     seen = [
-        SeenVideo(
-            *(past[row], past_visible[row], clip.fps, clip.image_hw),
-            crop=clip.crop,
-            trimmed=clip.trimmed,
-        )
+        SeenVideo(past[row], past_visible[row], clip.fps, clip.image_hw, crop=clip.crop)
         for row in rows
     ]
     if seen:
