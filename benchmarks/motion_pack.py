@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posecast.motion.neighbours import BASE_FILE
-from posecast.motion.tracks import MotionTrack
+from posecast.motion.tracks import MotionTrack, as_told
 from posecast.skeletons import PENN_ACTION
 
 TRACKS_FILE = "tracks.npz"
@@ -44,6 +44,7 @@ def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
         lengths=[len(track) for track in both],
         sources=sources,
         held_out=np.arange(len(both)) >= len(known),
+        told=[as_told(track.trimmed) for track in both],
         **{name: [getattr(track, name) for track in both] for name in _FACTS},
     )
 
@@ -61,8 +62,9 @@ def unpack(folder: Path) -> tuple[list[MotionTrack], list[MotionTrack], np.ndarr
     for row, end in enumerate(np.cumsum(arrays["lengths"])):
         frames = slice(end - arrays["lengths"][row], end)
         facts = {name: arrays[name][row].item() for name in _FACTS}
-        poses = {"joints_px": joints[frames], "visible": visible[frames]}
-        track = MotionTrack(**poses, **facts, trimmed=facts["is_clip"])
+        told = {1.0: True, -1.0: False}.get(arrays["told"][row])
+        poses = {"joints_px": joints[frames], "visible": visible[frames], "trimmed": told}
+        track = MotionTrack(**poses, **facts)
         (held_out if arrays["held_out"][row] else known).append(track)
     return known, held_out, arrays["sources"]
 

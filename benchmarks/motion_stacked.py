@@ -234,7 +234,7 @@ def mixed(batch: MotionBatch, strength: Tensor) -> MotionBatch:
     shown = torch.where(share[:, None, None] > 0, both, batch.future_visible)
     inputs = {each.name: mix(getattr(batch.inputs, each.name)) for each in fields(MotionInputs)}
     future, scale = mix(batch.future), mix(batch.scale)
-    inputs["exists"] = batch.inputs.exists
+    inputs["exists"], inputs["trimmed"] = batch.inputs.exists, batch.inputs.trimmed
     return replace(
         batch, inputs=MotionInputs(**inputs), future=future, future_visible=shown, scale=scale
     )

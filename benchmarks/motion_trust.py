@@ -3,9 +3,10 @@
     python -m benchmarks.motion_trust PACKED WEIGHTS OUT.safetensors
 
 PACKED is what `benchmarks.motion_pack` makes. Every group of people is of one of four folds, and
-for each fold a network is trained that never learns from it; what the four say of the people whom
-they do not know is all that trust is learned of. A training alone keeps a quarter of the groups and
-a seventh of the clips for that. WEIGHTS (a run, or what ships) weigh the moments of the own past.
+for each fold a network is trained whose bold forecast never learns from it (the cautious one, too
+small to know anybody, does); what the four say of the people whom they do not know is all that
+trust is learned of. A training alone keeps a quarter of the groups and a seventh of the clips for
+that. WEIGHTS (a run, or what ships) weigh the moments of the own past.
 OUT holds the head for `benchmarks.ship_motion --trust`. Half an hour on one core.
 """
 
@@ -28,6 +29,7 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.kinds import load_network
 from posecast.networks.motion_residual import MotionMember, MotionResidual, how_far, trust_head
+from posecast.networks.motion_values import trusted
 from posecast.presets import MOTION
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
@@ -47,12 +49,12 @@ CONFIG = MOTION["penn-action-best"]
 FOLDS, STEPS = 4, 3000
 HEAD_STEPS, BATCH, RATE, DECAY = 3000, 512, 2e-3, 0.1
 REGRET = 0.25
-"""Of videos, as in `training.motion_loss`."""
+"""Of videos; half as much as where trust is learned beside the network, chosen of the two."""
 
 
 @dataclass(frozen=True, eq=False)
 class Strangers:
-    """What networks say of windows of people whom they do not know."""
+    """What networks say of windows of people whom their bold forecast does not know."""
 
     read: Float[Tensor, "n f"]
     """What trust reads; its last column is whether the clip is cut to one action."""
@@ -61,7 +63,7 @@ class Strangers:
 
 
 def fold_of(tracks: Sequence[MotionTrack]) -> Int[np.ndarray, " tracks"]:
-    """The fold of each track; tracks of one group are of one fold."""
+    """The fold of each track; videos of one group are of one fold."""
     is_clip = np.array([track.is_clip for track in tracks])
     videos = sorted({track.group for track in tracks if not track.is_clip})
     groups = {group: number for number, group in enumerate(videos)}
@@ -162,9 +164,9 @@ def learn_trust(
         read[:, -1] *= torch.rand(len(rows), generator=luck) >= CONFIG.augmentation.untold
         trust, going = how_far(head(read), knots, torch.ones(()))
         cautious, bold = said.cautious[rows].float(), said.bold[rows].float()
-        moved = cautious + trust[..., None, None] * (bold - cautious)
+        moved = trusted(cautious, bold, trust, going)
         came, size = future[rows].float(), unit[rows].float()
-        error, still = (far(each, size) for each in (going[..., None, None] * moved - came, came))
+        error, still = (far(each, size) for each in (moved - came, came))
         error = error + regret[rows, None, None] * (error - still).clamp(min=0)
         loss = (error * weights[:, None]).sum() / (size > 0).sum()
         optimizer.zero_grad()

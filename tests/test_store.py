@@ -99,7 +99,7 @@ def test_frames_are_the_ones_asked_for(store, indices):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "trimmed"), [("penn_action", True), ("videos", False), ("somebodys", None)]
+    ("dataset", "trimmed"), [("penn_action", True), ("human36m", False), ("videos", None)]
 )
 def test_whether_clips_are_cut_to_one_action_goes_by_the_data_set(tmp_path, dataset, trimmed):
     store = write_store(tmp_path / "store")

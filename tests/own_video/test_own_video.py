@@ -78,6 +78,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     assert list(stages.seconds) == ["finding", "reading", "forecasting", "drawing", "writing"]
     assert result.files == (out.with_suffix(".npz"), out)
     assert result.past_frames == (8, 9, 10, 11)
+    assert result.seen.trimmed is False
     first, rate = result.summary().splitlines()
     assert first == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
     assert rate.endswith("30 poses a second assumed (--fps)")
@@ -176,6 +177,7 @@ def test_keypoints_are_of_the_files_own_frames(forecaster, tmp_path):
     result = forecast_video(video, forecaster, KeypointFile(tmp_path / "a.csv"), None, CONFIG)
     assert result.past_frames == (6, 7, 8, 9)
     np.testing.assert_allclose(result.seen.joints_px[-1], joints[18], atol=0.01)
+    assert result.seen.trimmed is False
 
 
 def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):

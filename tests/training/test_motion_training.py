@@ -1,6 +1,7 @@
 """Training the motion network: stops and goes on, learns, and leaves what a forecast needs."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -85,6 +86,7 @@ def test_tracks_end_at_cuts_and_hide_what_is_not_sure(tracks_file):
 
     assert len(tracks) == 13
     assert [len(track) for track in tracks[:3]] == [90, 40, 50]
+    assert {track.trimmed for track in tracks} == {False}
     assert not tracks[0].visible[30, 5]
     assert not tracks[0].visible[31, 6]
     assert tracks[0].visible.sum() == 90 * 13 - 2
@@ -199,6 +201,25 @@ def test_trust_in_the_own_past_is_learned_anew_and_ten_seen_frames_stay_to_the_b
     came = joints[None, 50:]
     before_50, after_50 = (np.abs(each[1][:, :10] - came).mean() for each in (before, after))
     assert after_50 < before_50
+
+
+def test_trust_is_told_of_clips_where_both_kinds_are_trained_on_and_stays_so(
+    store_path, tracks_file, tmp_path, caplog
+):
+    asking = replace(TINY, model=replace(TINY.model, trimmed=True))
+    info = json.loads((store_path / "store.json").read_text(encoding="utf-8"))
+    of_actions = tmp_path / "store"
+    shutil.copytree(store_path, of_actions)
+    info["dataset"] = "penn_action"
+    (of_actions / "store.json").write_text(json.dumps(info), encoding="utf-8")
+
+    train_motion(asking, of_actions, tmp_path / "clips")
+    assert "trust is not told whether clips are cut" in caplog.text
+    train_motion(asking.but(tracks=(tracks_file,)), of_actions, tmp_path / "both")
+    train_motion(TINY.but(init_from=tmp_path / "both"), of_actions, tmp_path / "further")
+
+    told = [facts_of(tmp_path / name).config["trimmed"] for name in ("clips", "both", "further")]
+    assert told == [False, True, True]
 
 
 def test_where_nothing_is_long_enough_moments_keep_their_fixed_weights(

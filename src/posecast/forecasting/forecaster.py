@@ -181,7 +181,8 @@ class Forecaster:
         used = self._used_frames(rates, len(frames), num_seen)
         height, width = frames[used[-1]].shape[:2]
         pictures = np.stack([frames[number] for number in used[-protocols.MOST_PICTURES :]])
-        seen = SeenVideo(joints[used], visible[used], rates.video, (height, width), pictures)
+        poses, hw = (joints[used], visible[used]), (height, width)
+        seen = SeenVideo(*poses, rates.video, hw, pictures, trimmed=False)
         if not np.isfinite(seen.joints_px[seen.visible]).all():
             raise PosecastError(
                 "visible joints have NaN or infinite places; mark them as not visible"

@@ -73,18 +73,22 @@ class MotionOutputs:
     @property
     def moved(self) -> Float[Tensor, "b t j 2"]:
         """The forecast."""
-        return self.trusted(self.cautious, self.bold)
-
-    def trusted(
-        self, cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"]
-    ) -> Float[Tensor, "b t j 2"]:
-        """As far from one forecast to the other, and as much of it, as is said here."""
-        trust, going = self.trust[..., None, None], self.going[..., None, None]
-        return going * (cautious + trust * (bold - cautious))
+        return trusted(self.cautious, self.bold, self.trust, self.going)
 
     def rows(self, which: slice) -> "MotionOutputs":
         """Those of some of the motions."""
         return MotionOutputs(*(getattr(self, each.name)[which] for each in fields(self)))
+
+
+def trusted(
+    cautious: Float[Tensor, "b t j 2"],
+    bold: Float[Tensor, "b t j 2"],
+    trust: Float[Tensor, "b t"],
+    going: Float[Tensor, "b t"],
+) -> Float[Tensor, "b t j 2"]:
+    """So far from one forecast to the other, and so much of that way from the last pose."""
+    moved = cautious + trust[..., None, None] * (bold - cautious)
+    return going[..., None, None] * moved
 
 
 def log_seen(inputs: MotionInputs) -> Float[Tensor, "b 1"]:

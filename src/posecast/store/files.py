@@ -62,7 +62,7 @@ class StoreInfo:
     @property
     def trimmed(self) -> bool | None:
         """Whether its clips are cut to one action each; None where nobody knows."""
-        return {"penn_action": True, "videos": False, "human36m": False}.get(self.dataset)
+        return {"penn_action": True, "human36m": False}.get(self.dataset)
 
 
 def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:

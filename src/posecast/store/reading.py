@@ -177,9 +177,8 @@ class Store:
         lines = files.read_lines(path / "clips.jsonl")
         if [line.get("clip_id") for line in lines] != list(poses):
             raise files.damaged(path, "clips.jsonl and poses.npz list different clips")
-        clips = (_to_clip(path, line, poses) for line in lines)
-        told = (dataclasses.replace(clip, trimmed=info.trimmed) for clip in clips)
-        return cls(path, info, tuple(told))
+        clips = (_to_clip(path, line, poses, info.trimmed) for line in lines)
+        return cls(path, info, tuple(clips))
 
     @property
     def skeleton(self) -> Skeleton:
@@ -299,7 +298,9 @@ def clip_to_line(clip: StoredClip) -> dict[str, Any]:
     return line | {"crop": dataclasses.astuple(clip.crop)}
 
 
-def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray) -> StoredClip:
+def clip_from_line(
+    line: dict[str, Any], joints: np.ndarray, visible: np.ndarray, trimmed: bool | None = None
+) -> StoredClip:
     """Inverse of `clip_to_line`; PosecastError where the line is damaged."""
     line = {"note": "", **line}
     if set(line) != set(_LINE_FIELDS):
@@ -309,12 +310,14 @@ def clip_from_line(line: dict[str, Any], joints: np.ndarray, visible: np.ndarray
         "box_px": tuple(line["box_px"]),
         "crop": Crop(*line["crop"]),
     }
-    return StoredClip(**values, joints_px=joints, visible=visible)
+    return StoredClip(**values, joints_px=joints, visible=visible, trimmed=trimmed)
 
 
-def _to_clip(path: Path, line: dict[str, Any], poses: dict[str, files.Poses]) -> StoredClip:
+def _to_clip(
+    path: Path, line: dict[str, Any], poses: dict[str, files.Poses], trimmed: bool | None
+) -> StoredClip:
     try:
-        return clip_from_line(line, *poses[line["clip_id"]])
+        return clip_from_line(line, *poses[line["clip_id"]], trimmed)
     except (TypeError, ValueError) as error:
         raise files.damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
 

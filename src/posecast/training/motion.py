@@ -69,8 +69,9 @@ class MotionTrainingConfig(TrainingConfig):
     KIND = "motion"
 
     model: MotionResidualConfig = MotionResidualConfig()
-    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`, or to
-    what it is in the run that is started from."""
+    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`,
+    `trimmed` to False where there are not both kinds of clips; the last two to what they are in the
+    run that is started from."""
     tracks: tuple[Path, ...] = ()
     """Files of pose tracks of real videos, see `datasets.pose_tracks`; a fifth of their groups
     validates."""
@@ -108,12 +109,8 @@ def train_motion(
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)
     earlier = run_path if not fresh and has_weights(run_path) else config.fit.init_from
-    learned = config.moment_steps > 0 and long_enough(known)
-    if earlier is not None:
-        learned = bool(facts_of(earlier).config.get("learned_moments"))
-    elif config.moment_steps and not learned:
-        logger.warning("no recording is long enough to learn what moments of the own past count")
-    model = replace(config.model, actions=actions, learned_moments=learned)
+    found = _found(config, known) if earlier is None else _kept(earlier)
+    model = replace(config.model, actions=actions, **found)
     config, fabric = replace(config, model=model), config.run_on.launch()
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
         network, weigh = MotionResidual(model), None
@@ -126,6 +123,25 @@ def train_motion(
             data.base.save(session.run.path / BASE_FILE)
         step = MotionStep(config.loss)
         return fit(Descent(network, step, session), data.batches, data.validation, session)
+
+
+def _found(config: MotionTrainingConfig, known: Sequence[MotionTrack]) -> dict[str, bool]:
+    """What the network can learn of these tracks, of what the configuration asks for."""
+    learned = config.moment_steps > 0 and long_enough(known)
+    if config.moment_steps and not learned:
+        logger.warning("no recording is long enough to learn what moments of the own past count")
+    told = config.model.trimmed and {True, False} <= {track.trimmed for track in known}
+    if config.model.trimmed and not told:
+        logger.warning(
+            "trust is not told whether clips are cut to one action: there are none of both kinds"
+        )
+    return {"learned_moments": learned, "trimmed": told}
+
+
+def _kept(earlier: Path) -> dict[str, bool]:
+    """The same of the run that goes on, or of the one that is started from."""
+    config = facts_of(earlier).config
+    return {name: bool(config.get(name)) for name in ("learned_moments", "trimmed")}
 
 
 def _moments(

@@ -255,10 +255,10 @@ class MotionBatches:
         values |= _shake(values, shift * deviation[:, None, None, None])
         left_out = settings.no_guess * strength
         values |= _leave_out(values, luck() < left_out, luck() < left_out, self._nothing)
-        values["trimmed"] = values["trimmed"] * (luck() >= settings.untold * strength)
         turn = (luck() * 2 - 1) * settings.rotation_degrees * torch.pi / 180 * strength
         stretch = normal(2) * settings.stretch * strength[:, None]
-        return values | self._turn(values, _matrices(turn, stretch.exp()), luck() < 0.5 * strength)
+        values |= self._turn(values, _matrices(turn, stretch.exp()), luck() < 0.5 * strength)
+        return values | {"trimmed": values["trimmed"] * (luck() >= settings.untold * strength)}
 
     def _turn(
         self,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.networks.motion_residual import QUANTILES
-from posecast.networks.motion_values import MotionOutputs
+from posecast.networks.motion_values import MotionOutputs, trusted
 from posecast.training.motion_batches import MotionBatch
 from posecast.training.motion_windows import FRAMES
 
@@ -68,10 +68,9 @@ class MotionLoss:
     ) -> dict[str, Tensor]:
         """The parts of the loss, with these weights of frames and this regret."""
         known, unknown = batch.known, 1 - batch.known
-        trusted = said.trusted(said.cautious.detach(), said.bold.detach())
-        bold, cautious, moved = (
-            _error(each, batch) for each in (said.bold, said.cautious, trusted)
-        )
+        parts = (said.cautious.detach(), said.bold.detach())
+        way = trusted(*parts, said.trust, said.going)
+        bold, cautious, moved = (_error(each, batch) for each in (said.bold, said.cautious, way))
         still = _error(torch.zeros_like(batch.future), batch)
         worse = regret * batch.video[:, None, None]
 
