@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "a3618b25f6cb840e72f543884c169c32d5f0ad2a83c58d4ad846c3ee65523c8c",
+            "e7d290e10855e18f4f33ce06e61cc2b15945a29a5de8ec684fc7c1a513e09246",
             (
                 (
                     "motion-base.safetensors",
