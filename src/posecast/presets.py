@@ -34,7 +34,7 @@ from posecast.windows import ImagePairs, PoseWindows
 
 NOTES: Mapping[str, str] = {
     "penn-action": "the paper's settings for Penn Action (8 actions, 2017 training list)",
-    "penn-action-best": "the forecaster that ships, one to two hours on a core: see docs/motion.md",
+    "penn-action-best": "the forecaster that ships, under two hours on a core: see docs/motion.md",
     "penn-action-alone": "the forecaster on Penn Action's labels alone: see docs/motion.md",
     "own-videos": "on videos of one's own, as the refinement that ships: see docs/carrying.md",
     "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
