@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,9 @@ def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here)
 def test_ctrl_c_leaves_nothing(here):
     """A real process, stopped while it writes the video."""
     command = [sys.executable, "-m", "posecast.cli", "forecast", "--sample", "--out", "out"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # Whoever starts the tests in the background makes them, and what they start, pass over Ctrl-C.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         while process.poll() is None and not list(here.glob("out/*.mp4.partial")):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
