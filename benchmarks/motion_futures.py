@@ -5,12 +5,10 @@
 Windows as of `benchmarks.motion_radii`; a row for each length seen and each number of futures.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.motion_radii import asked_for
 from benchmarks.motion_table import Window, video_windows
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
@@ -28,11 +26,7 @@ def distances(forecaster: PoseForecaster, window: Window) -> Float[np.ndarray, "
 
 def main() -> None:
     """Print the rows."""
-    flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("tracks", type=Path)
-    flags.add_argument("--run", type=Path, default=Path("motion-forecaster"))
-    flags.add_argument("--every", type=int, default=1, help="of the windows every so manyth")
-    asked = flags.parse_args()
+    asked = asked_for(__doc__)
     forecaster = load_pose_forecaster(asked.run)
     for seen in (None, 10):
         windows = video_windows(asked.tracks, seen)[:: asked.every]

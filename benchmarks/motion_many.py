@@ -25,7 +25,6 @@ from benchmarks.motion_pack import unpack
 from benchmarks.motion_stacked import Fit, Many, Variant, captured
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
-from posecast.motion.tracks import MotionTrack
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
@@ -35,7 +34,6 @@ from posecast.training.motion_batches import (
     MotionBatches,
     MotionMix,
     TrackFacts,
-    unknown_tracks,
 )
 from posecast.training.motion_validation import AHEAD, mean_share, validation_windows
 from posecast.training.motion_windows import (
@@ -105,7 +103,8 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     sets = validation_windows(held_out, base)
     note(f"{sum(map(len, sets.values()))} validation windows")
     actions = tuple(sorted({track.action for track in known} - {""}))
-    facts, mix = track_facts(known, actions), MotionMix(together=asked.together)
+    facts = TrackFacts.of(known, actions, PAPER_ACTIONS)
+    mix = MotionMix(together=asked.together)
     settings = (mix, MotionAugmentation(), BatchPlan(fit.batch_size, 1), device)
     batches = MotionBatches(windows, facts, PENN_ACTION.mirror, *settings)
     many = Many(variants, actions, [(len(variants), batches)], fit, device)
@@ -115,14 +114,6 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     note("first steps made")
     out.mkdir(parents=True, exist_ok=True)
     run(Record(many, sets, out), one_step, asked, note, lambda: time.monotonic() - began)
-
-
-def track_facts(tracks: list[MotionTrack], actions: tuple[str, ...]) -> TrackFacts:
-    """As `training.motion` has them by default."""
-    groups = np.unique([track.group for track in tracks], return_inverse=True)[1]
-    numbers = [actions.index(track.action) if track.action else -1 for track in tracks]
-    preferred = [track.action in PAPER_ACTIONS for track in tracks]
-    return TrackFacts(np.array(numbers), groups, unknown_tracks(tracks), np.array(preferred))
 
 
 @dataclass

@@ -36,7 +36,6 @@ from posecast.training.motion_batches import (
     MotionBatches,
     MotionMix,
     TrackFacts,
-    unknown_tracks,
 )
 from posecast.training.motion_validation import AHEAD, validation_windows
 from posecast.training.motion_windows import (
@@ -157,10 +156,7 @@ class Data:
         return cls(windows, choice, known, fold, actions, judged, validation)
 
     def facts(self) -> TrackFacts:
-        tracks = self.tracks
-        numbers = [self.actions.index(each.action) if each.action else -1 for each in tracks]
-        groups = np.unique([track.group for track in tracks], return_inverse=True)[1]
-        return TrackFacts(np.array(numbers), groups, unknown_tracks(tracks), self.is_paper)
+        return TrackFacts.of(self.tracks, self.actions, PAPER_ACTIONS)
 
     def draws(
         self, variants: Sequence[Variant], fit: Fit, device: torch.device

@@ -28,13 +28,18 @@ def is_within(forecaster: MotionForecaster, window: Window) -> Bool[np.ndarray, 
     return off <= forecaster.radii_px(window.seen)[1]
 
 
-def main() -> None:
-    """Print a row for each length."""
-    flags = argparse.ArgumentParser(description=__doc__)
+def asked_for(description: str | None) -> argparse.Namespace:
+    """Tracks, run and how many of the windows, from the command line."""
+    flags = argparse.ArgumentParser(description=description)
     flags.add_argument("tracks", type=Path)
     flags.add_argument("--run", type=Path, default=Path("motion-forecaster"))
     flags.add_argument("--every", type=int, default=1, help="of the windows every so manyth")
-    asked = flags.parse_args()
+    return flags.parse_args()
+
+
+def main() -> None:
+    """Print a row for each length."""
+    asked = asked_for(__doc__)
     forecaster = load_pose_forecaster(asked.run)
     if not isinstance(forecaster, MotionForecaster):
         raise SystemExit(f"{asked.run} is no run of the motion network")

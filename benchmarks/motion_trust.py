@@ -78,13 +78,8 @@ def batches_of(
     plan: BatchPlan,
 ) -> MotionBatches:
     """Batches in which these people are unknown to the bold forecast, to the end."""
-    actions = actions_of(tracks)
-    facts = TrackFacts(
-        np.array([actions.index(each.action) if each.action else -1 for each in tracks]),
-        np.unique([each.group for each in tracks], return_inverse=True)[1],
-        unknown,
-        np.array([each.action in CONFIG.preferred_actions for each in tracks]),
-    )
+    facts = TrackFacts.of(tracks, actions_of(tracks), CONFIG.preferred_actions)
+    facts = replace(facts, unknown=unknown)
     mix = replace(CONFIG.mix, together=1.0)
     return MotionBatches(windows, facts, PENN_ACTION.mirror, mix, CONFIG.augmentation, plan)
 

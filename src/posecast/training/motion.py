@@ -42,7 +42,6 @@ from posecast.training.motion_batches import (
     MotionBatches,
     MotionMix,
     TrackFacts,
-    unknown_tracks,
 )
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_moments import learn_moments, long_enough
@@ -189,21 +188,16 @@ class MotionData:
         facts = {"skeleton": config.model.skeleton, "fps": f"{FPS:g}", "made_from": name}
         clips = [track for track in known if track.is_clip]
         base, sources = build_base(clips, mirror, facts)
-        groups = np.unique([track.group for track in known], return_inverse=True)[1]
+        tracks = TrackFacts.of(known, config.model.actions, config.preferred_actions)
 
-        def apart(tracks: Int[np.ndarray, " b"]) -> Bool[np.ndarray, "b n"]:
-            return groups[tracks][:, None] == groups[sources][None]
+        def apart(rows: Int[np.ndarray, " b"]) -> Bool[np.ndarray, "b n"]:
+            return tracks.group[rows][:, None] == tracks.group[sources][None]
 
         windows = choose_windows(known, config.windows, seed, config.fit.workers, weigh)
         windows = find_others(windows, base, apart)
-        actions = [
-            config.model.actions.index(track.action) if track.action else -1 for track in known
-        ]
-        preferred = np.array([track.action in config.preferred_actions for track in known])
-        facts = TrackFacts(np.array(actions), groups, unknown_tracks(known), preferred)
         plan = BatchPlan(config.fit.batch_size, config.fit.steps, seed)
         settings = (mirror, config.mix, config.augmentation, plan)
-        batches = MotionBatches(windows, facts, *settings)
+        batches = MotionBatches(windows, tracks, *settings)
         validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)
 

@@ -105,6 +105,19 @@ class TrackFacts:
     preferred: Bool[np.ndarray, " tracks"]
     """Whether it is drawn more often."""
 
+    @classmethod
+    def of(
+        cls, tracks: Sequence[MotionTrack], actions: Sequence[str], preferred: Sequence[str]
+    ) -> "TrackFacts":
+        """With the numbers of these actions, those that are preferred among them, and the people
+        unknown whom `unknown_tracks` says."""
+        return cls(
+            np.array([actions.index(each.action) if each.action else -1 for each in tracks]),
+            np.unique([each.group for each in tracks], return_inverse=True)[1],
+            unknown_tracks(tracks),
+            np.array([each.action in preferred for each in tracks]),
+        )
+
 
 def unknown_tracks(tracks: Sequence[MotionTrack]) -> Bool[np.ndarray, " tracks"]:
     """Tracks that the bold forecast is not trained on, to train how far it is trusted: every
