@@ -12,9 +12,11 @@ from posecast.records.files import (
     append_line,
     entries,
     make_folder,
+    partial_path,
     read_json,
     read_text,
     reading,
+    write_safely,
     write_text,
 )
 
@@ -54,6 +56,36 @@ def test_a_folder_without_rights(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(WriteError, match=r"cannot write .*a\.txt: Permission denied"):
         write_text(tmp_path / "a.txt", "text")
+
+
+def test_two_who_write_one_file_do_not_mix(tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "out.txt"
+
+    def write(partial: Path) -> None:
+        partial.write_text("a")
+        monkeypatch.setattr(os, "getpid", lambda: 2)
+        write_text(file, "another process, meanwhile")
+        assert file.read_text() == "another process, meanwhile"
+        partial.write_text(partial.read_text() + "b")
+
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    write_safely(file, write)
+    assert file.read_text() == "ab"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize("name", ["out[1].mp4", "n" * 250])
+def test_what_killed_processes_left_is_cleared_away(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    long_ago, another = partial_path(file), partial_path(file.with_suffix(".npz"))
+    at_work = long_ago.with_name(long_ago.name.replace(str(os.getpid()), "at-work"))
+    for partial in (long_ago, at_work, another):
+        partial.write_text("half")
+        assert len(partial.name) < 256
+    for partial in (long_ago, another):
+        os.utime(partial, (0, 0))
+    write_text(file, "whole")
+    assert set(tmp_path.iterdir()) == {file, at_work, another}
 
 
 POSES = ("--pose-run", "POSE", "--steps", "3", "--clips.split", "validation")

@@ -197,7 +197,7 @@ def test_ctrl_c_leaves_nothing(here):
     # Whoever starts the tests in the background makes them, and what they start, pass over Ctrl-C.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
-        while process.poll() is None and not list(here.glob("out/*.mp4.partial")):
+        while process.poll() is None and not list(here.glob("out/*.mp4.*.partial")):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

@@ -22,8 +22,10 @@ from posecast.media.pictures import PREDICTED, SEEN
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.records.files import FileError
+from posecast.records.locks import locked
 from posecast.records.versions import FormatVersionError
-from posecast.store.files import StoreInfo
+from posecast.store.files import StoreInfo, read_poses, write_poses
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.image import ImageTrainingConfig
@@ -233,6 +235,37 @@ def test_other_settings_need_another_folder(predicted, store, pose_run, image_ru
         predict_store(CONFIG, store, pose_run, image_run, tmp_path)
 
 
+def test_a_store_may_move_but_not_change_meanwhile(store, pose_run, tmp_path):
+    config = dataclasses.replace(CONFIG, frames="none", mp4=False, gif=False)
+    moved, out = tmp_path / "moved", tmp_path / "out"
+    shutil.copytree(store, moved)
+    num_kept = len(predict_store(config, store, pose_run, None, out).left_out)
+    again = predict_store(config, moved, pose_run, None, out)
+    assert (again.num_forecast, again.num_kept, len(again.left_out)) == (0, 3, num_kept)
+    poses = read_poses(moved / "poses.npz")
+    joints, visible = poses["0002"]
+    write_poses(moved / "poses.npz", poses | {"0002": (joints + 1, visible)})
+    with pytest.raises(ValueError, match="poses_checksum: '"):
+        predict_store(config, moved, pose_run, None, out)
+    # Of what an earlier posecast began the place alone is known.
+    settings = forecast_files.read_settings(out)
+    del settings["poses_checksum"]
+    (out / "prediction.json").write_text(json.dumps(settings))
+    predict_store(config, store, pose_run, None, out)
+    with pytest.raises(ValueError, match="store: '"):
+        predict_store(config, moved, pose_run, None, out)
+
+
+def test_two_predictions_into_one_folder(store, pose_run, tmp_path):
+    config = dataclasses.replace(CONFIG, frames="none", mp4=False, gif=False)
+    predict_store(config, store, pose_run, None, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    held = locked(tmp_path / "out", FileError("held"))
+    with held, pytest.raises(ValueError, match=r"another process is predicting into .*out: wait"):
+        predict_store(config, store, pose_run, None, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
 def test_poses_only(predicted, store, pose_run, tmp_path):
     config = dataclasses.replace(CONFIG, frames="none", gif=False)
     report = predict_store(config, store, pose_run, None, tmp_path / "out")
@@ -297,6 +330,9 @@ def test_seen_poses_from_estimates(store, pose_run, tmp_path):
     np.testing.assert_allclose(stored.past_joints_px, clip.joints_px[:4] + 3, atol=1e-3)
     np.testing.assert_allclose(stored.future_joints_px, clip.joints_px[4:10], atol=1e-3)
     assert stored.predicted_visible.all()
+    opened.write_estimates({"0001": (estimate[0] + 1, estimate[1])})
+    with pytest.raises(ValueError, match="poses_checksum: '"):  # half of it from other estimates
+        predict_store(config, store, pose_run, None, tmp_path / "out")
 
 
 def test_from_the_middle(store, pose_run, tmp_path):

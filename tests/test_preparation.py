@@ -241,7 +241,7 @@ def test_other_options_are_refused(raw, tmp_path):
 
 
 def test_strange_folders_are_left_alone(raw, tmp_path):
-    with pytest.raises(StoreError, match="is not a store and not empty"):
+    with pytest.raises(StoreError, match="holds files but no store"):
         prepared(raw, raw)
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="is a file; name a folder"):

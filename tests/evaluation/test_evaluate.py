@@ -138,6 +138,20 @@ def test_a_folder_holds_one_evaluation(tmp_path):
     evaluate(baseline_methods(["last pose"]), store, tmp_path / "other", CONFIG)
 
 
+def test_a_store_may_move_but_not_change_meanwhile(tmp_path):
+    out, method = tmp_path / "out", baseline_methods(["last pose"])
+    evaluate(method, a_store(tmp_path / "a", a_clip("a", 1.0)), out, CONFIG)
+    evaluate(method, a_store(tmp_path / "b", a_clip("a", 1.0)), out, CONFIG)
+    with pytest.raises(FileError, match="poses_checksum: '"):
+        evaluate(method, a_store(tmp_path / "c", a_clip("a", 2.0)), out, CONFIG)
+    record = json.loads((out / "evaluation.json").read_text())
+    del record["poses_checksum"]  # as an earlier posecast began it
+    (out / "evaluation.json").write_text(json.dumps(record))
+    evaluate(method, a_store(tmp_path / "a", a_clip("a", 1.0)), out, CONFIG)
+    with pytest.raises(FileError, match=r"store\.path: '"):
+        evaluate(method, a_store(tmp_path / "b", a_clip("a", 1.0)), out, CONFIG)
+
+
 NO_CLIPS = TrainingData()
 
 

@@ -10,8 +10,16 @@ import pytest
 from test_keypoints import HW, NUM_FRAMES, SOURCES, alphapose, openpose, place, write_json
 from test_strange_formats import instance
 
-from posecast.keypoints import KeypointError, PointTrack, read_keypoints, read_points, write_points
+from posecast.keypoints import (
+    KeypointError,
+    PointTrack,
+    read_keypoints,
+    read_points,
+    rewriting,
+    write_points,
+)
 from posecast.keypoints.names import HALPE, WHOLE_BODY
+from posecast.records.files import WriteError
 from posecast.skeletons import COCO, PENN_ACTION
 
 LABELS = ("Nose", "LShoulder", "RShoulder", "LHip", "RHip", "Tail")
@@ -97,6 +105,21 @@ def test_what_is_written_is_read_again(tmp_path, kind):
     assert again.found.labels == future.found.labels
     assert again.found.num_points == future.found.num_points
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_folder_holds_nothing_of_a_write_that_failed(tmp_path, monkeypatch):
+    future = later(read_points(openpose(tmp_path / "json", first=5)))
+    write_text = rewriting.write_text
+
+    def fails_at_the_third(path: Path, text: str) -> None:
+        if "10_keypoints" in path.name:
+            raise WriteError("the disk is full")
+        write_text(path, text)
+
+    monkeypatch.setattr(rewriting, "write_text", fails_at_the_third)
+    with pytest.raises(WriteError):
+        write_points(tmp_path / "next", future, 30.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["json"]
 
 
 def test_frames_are_called_as_before(tmp_path):

@@ -34,7 +34,14 @@ from posecast.evaluation.scores import (
 )
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
-from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
+from posecast.forecasting.jobs import (
+    POSES_SEEN,
+    Job,
+    check_size,
+    choose_jobs,
+    poses_checksum,
+    read_video,
+)
 from posecast.forecasting.protocols import Needs
 from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
@@ -100,7 +107,7 @@ def evaluate(
     jobs, left_out = _usable_jobs(methods, clips, store, config)
     names = [method.name for method in methods]
     facts = _facts(methods, store, config, networks, trained_on)
-    facts |= {"without_record": guard.runs_without_record(runs)}
+    facts |= {POSES_SEEN: poses_checksum(jobs), "without_record": guard.runs_without_record(runs)}
     with contextlib.ExitStack() as stack:
         uses, table, report = {}, None, None
         if share.is_first:
@@ -199,7 +206,7 @@ def _usable_jobs(
     jobs, left_out = choose_jobs(clips, store.with_poses(config.seen_poses), config.window)
     for method in methods:
         if method.stored is not None:
-            left_out |= missing_forecasts(method.stored, jobs, config.stride)
+            left_out |= missing_forecasts(method.stored, jobs, config.stride, config.seen_poses)
     jobs = [job for job in jobs if job.clip.clip_id not in left_out]
     if not jobs:
         raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")

@@ -1,8 +1,8 @@
 """What is evaluated, and OUT/evaluation.json, which says so and which code wrote to the table.
 
-format_version, methods (with their runs and seeds), config, store, metric_networks, trained_on,
-without_record, command; versions: one entry for each change of code among the starts; finished,
-and at the end left_out and test_uses.
+format_version, methods (with their runs and seeds), config, store, poses_checksum, metric_networks,
+trained_on, without_record, command; versions: one entry for each change of code among the starts;
+finished, and at the end left_out and test_uses.
 """
 
 import contextlib
@@ -12,16 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posecast.errors import PosecastError
+from posecast.forecasting.jobs import POSES_SEEN
 from posecast.records import configs
-from posecast.records.files import (
-    PARTIAL,
-    FileError,
-    entries,
-    make_folder,
-    read_json,
-    write_json,
-)
-from posecast.records.locks import LOCK_FILE, locked
+from posecast.records.files import FileError, make_folder, read_json, write_json
+from posecast.records.locks import locked, refuse_strangers
 from posecast.records.versions import check_format_version, with_current
 from posecast.store.reading import ClipSelection, SeenPoses
 from posecast.windows import Start
@@ -84,9 +78,7 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> Iterator
     FileError where the folder holds another one, or something else, or another process holds it.
     """
     path = out_path / "evaluation.json"
-    own = {path.name, path.name + PARTIAL, LOCK_FILE}
-    if not path.is_file() and any(each.name not in own for each in entries(out_path)):
-        raise FileError(f"{out_path} holds files but no evaluation; give a new or empty folder")
+    refuse_strangers(path, "evaluation", FileError)
     make_folder(out_path)
     in_use = f"another process is evaluating into {out_path}: wait for it or stop it, or give"
     with locked(out_path, FileError(f"{in_use} another folder")):
@@ -106,7 +98,8 @@ def _read_to_go_on(out_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
             f"{out_path} is an evaluation of an older posecast, which only reports can read: "
             "evaluate into another folder"
         )
-    configs.refuse_differences(out_path, stored, facts, "an evaluation", _NOT_COMPARED)
+    not_compared = (*_NOT_COMPARED, "store.path" if POSES_SEEN in stored else POSES_SEEN)
+    configs.refuse_differences(out_path, stored, facts, "an evaluation", not_compared)
     return stored
 
 

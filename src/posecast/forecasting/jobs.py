@@ -1,5 +1,6 @@
 """What is forecast from the clips of a store: their windows, and their frames."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,13 @@ from jaxtyping import UInt8
 from posecast.clips import ClipError, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.protocols import FrameDrawer
+from posecast.store import identity
 from posecast.store.reading import Store, StoredClip
 from posecast.windows import ClipWindow, Start, read_window, seen_window
+
+POSES_SEEN = "poses_checksum"
+"""Under this name what is begun notes the poses of its clips: a store may move meanwhile, but not
+change. Of what was begun before there was one its place is compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,15 @@ def choose_jobs(
         except ClipError as error:
             left_out[clip.clip_id] = str(error)
     return jobs, left_out
+
+
+def poses_checksum(jobs: Sequence[Job]) -> str:
+    """Of all poses of the clips and those that forecasts start from, wherever the store lies."""
+    total = hashlib.sha256(identity.poses_checksum([job.clip for job in jobs]).encode())
+    for seen in (job.seen for job in jobs):
+        total.update(np.ascontiguousarray(seen.joints_px, "<f4").tobytes())
+        total.update(np.ascontiguousarray(seen.visible, np.uint8).tobytes())
+    return total.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

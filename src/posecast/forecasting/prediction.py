@@ -4,6 +4,7 @@ Clips are forecast in batches of poses, then drawn and written one at a time. A 
 goes on where it was; a clip that cannot be used is reported and left out.
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,20 @@ from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
 from posecast.forecasting import forecast_files
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH, Forecaster
-from posecast.forecasting.jobs import Job, check_size, choose_jobs, read_video
+from posecast.forecasting.jobs import (
+    POSES_SEEN,
+    Job,
+    check_size,
+    choose_jobs,
+    poses_checksum,
+    read_video,
+)
 from posecast.forecasting.movies import forecast_movie
 from posecast.media.videos import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import check_at_least, claim_folder, config_to_dict
+from posecast.records.files import make_folder
+from posecast.records.locks import locked, refuse_strangers
 from posecast.records.versions import code_versions
 from posecast.store.files import StoreError
 from posecast.store.reading import ClipSelection, SeenPoses, Store
@@ -120,29 +130,41 @@ def predict_store(
     clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]
     num_past = config.num_past or needs.num_past
     jobs, left_out = choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
-    settings = _settings(config, store_path, pose_run, image_run)
-    if share.is_first:
-        file, error = Path(out_path) / "prediction.json", forecast_files.ForecastError
-        claim_folder(file, settings, "forecasts", _MAY_CHANGE, error)
-    share.wait()
-    jobs = share.of(jobs)
-    written = Path(out_path) / "clips"
-    missing = [job for job in jobs if not (written / job.clip.clip_id).is_dir()]
-    num_now = 0
-    with_poses = _with_poses(missing, config, forecaster)
-    for job, predicted in tracked(with_poses, "forecasting", len(missing)):
-        try:
-            _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
-            num_now += 1
-        except (ClipError, StoreError) as error:
-            left_out[job.clip.clip_id] = str(error)
-    done = share.gather((num_now, len(jobs) - len(missing), left_out))
-    left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
-    if share.is_first and not forecast_files.finish_forecasts(out_path, left_out):
-        raise PosecastError(
-            f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}"
-        )
+    settings = _settings(config, store, jobs, pose_run, image_run)
+    with _claimed(Path(out_path), settings) if share.is_first else contextlib.nullcontext():
+        share.wait()
+        jobs = share.of(jobs)
+        written = Path(out_path) / "clips"
+        missing = [job for job in jobs if not (written / job.clip.clip_id).is_dir()]
+        num_now = 0
+        with_poses = _with_poses(missing, config, forecaster)
+        for job, predicted in tracked(with_poses, "forecasting", len(missing)):
+            try:
+                _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
+                num_now += 1
+            except (ClipError, StoreError) as error:
+                left_out[job.clip.clip_id] = str(error)
+        done = share.gather((num_now, len(jobs) - len(missing), left_out))
+        left_out = {clip_id: why for each in done for clip_id, why in each[2].items()}
+        if share.is_first and not forecast_files.finish_forecasts(out_path, left_out):
+            raise PosecastError(
+                f"not one clip could be forecast: {'; '.join(left_out.values())[:1000]}"
+            )
     return PredictionReport(sum(each[0] for each in done), sum(each[1] for each in done), left_out)
+
+
+@contextlib.contextmanager
+def _claimed(out_path: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Hold the folder alone, which holds forecasts of these settings or none yet."""
+    file, error = out_path / "prediction.json", forecast_files.ForecastError
+    refuse_strangers(file, "forecasts", error)
+    make_folder(out_path)
+    in_use = f"another process is predicting into {out_path}: wait for it or stop it, or give"
+    with locked(out_path, error(f"{in_use} another folder")):
+        stored = forecast_files.read_settings(out_path) if file.is_file() else {}
+        may_change = (*_MAY_CHANGE, "store" if POSES_SEEN in stored else POSES_SEEN)
+        claim_folder(file, settings, "forecasts", may_change, error)
+        yield
 
 
 def _load(
@@ -173,7 +195,8 @@ def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig)
 
 def _settings(
     config: PredictionConfig,
-    store_path: str | Path,
+    store: Store,
+    jobs: list[Job],
     pose_run: str | Path | None,
     image_run: str | Path | None,
 ) -> dict[str, Any]:
@@ -181,7 +204,8 @@ def _settings(
         "method": "forecast" if config.poses == "forecast" else "oracle",
         "format_version": forecast_files.FORMAT_VERSION,
         "config": config_to_dict(config),
-        "store": str(Path(store_path).resolve()),
+        "store": str(store.path.resolve()),
+        POSES_SEEN: poses_checksum(jobs),
         "pose_run": _describe_run(pose_run),
         "image_run": None if config.frames == "none" else _describe_run(image_run),
         "versions": code_versions(),

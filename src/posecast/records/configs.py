@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from posecast.errors import PosecastError, did_you_mean
-from posecast.records.files import FileError, entries, read_json, write_json
+from posecast.records.files import FileError, read_json, write_json
+from posecast.records.locks import refuse_strangers
 
 T = TypeVar("T")
 
@@ -184,9 +185,8 @@ def claim_folder(
     """
     if file.is_file():
         refuse_differences(file.parent, read_json(file), settings, what, may_change, error)
-    elif entries(file.parent):
-        raise error(f"{file.parent} holds files but no {what}; give a new or empty folder")
     else:
+        refuse_strangers(file, what, error)
         write_json(file, dict(settings))
 
 

@@ -1,9 +1,11 @@
 """Files that are either whole or not there: temporary name, flush to the disk, rename."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ PARTIAL = ".partial"
 """Ending of a file that is being written; one that stays behind was never finished."""
 _LONGEST_NAME = 255
 """Bytes that file systems allow."""
+_ROOM_FOR_ENDING = 20
+_AT_WORK_S = 3600
+"""A file at work is written to more often than that."""
 
 Write = Callable[[Path], object]
 """What fills a file of this name."""
@@ -40,11 +45,12 @@ def write_safely(path: Path, write: Write) -> None:
 
 def write_together(writers: Mapping[Path, Write]) -> None:
     """As `write_safely`, for files of which none may be there without the others."""
-    partials = {path: _partial_path(path) for path in writers}
+    partials = {path: partial_path(path) for path in writers}
     try:
         for path, write in writers.items():
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
+                _clear_leftovers(path)
                 write(partials[path])
                 if path.is_dir() and partials[path].is_file():
                     raise IsADirectoryError("a folder of this name is there")
@@ -59,12 +65,25 @@ def write_together(writers: Mapping[Path, Write]) -> None:
                 partial.unlink(missing_ok=True)
 
 
-def _partial_path(path: Path) -> Path:
-    """Beside the file; where its own name leaves no room for the ending, under a short one."""
-    name = path.name + PARTIAL
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16] + PARTIAL
-    return path.with_name(name)
+def partial_path(path: Path) -> Path:
+    """Beside the file, of this process alone; where the file's name leaves no room for the ending,
+    under a short one."""
+    return path.with_name(f"{_stem_of_partials(path)}.{os.getpid()}{PARTIAL}")
+
+
+def _stem_of_partials(path: Path) -> str:
+    name = os.fsencode(path.name)
+    if len(name) + _ROOM_FOR_ENDING > _LONGEST_NAME:
+        return hashlib.sha256(name).hexdigest()[:16]
+    return path.name
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what processes that were killed left of this file; what is younger may be at work."""
+    for partial in path.parent.glob(f"{glob.escape(_stem_of_partials(path))}.*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > _AT_WORK_S:
+                partial.unlink()
 
 
 def _flush_to_disk(path: Path) -> None:

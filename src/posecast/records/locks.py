@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 
 from posecast.errors import PosecastError
-from posecast.records.files import WriteError
+from posecast.records.files import WriteError, entries
 
 LOCK_FILE = ".lock"
 """In the folder that is locked; it may stay there, it is held only while a process says so."""
@@ -23,6 +23,19 @@ _PATIENCE_S = 5.0
 """How long a process waits while others take their shares, which is a matter of milliseconds."""
 
 logger = logging.getLogger(__name__)
+
+
+def refuse_strangers(file: Path, what: str, error: type[PosecastError]) -> None:
+    """`error` where the file, which says what its folder holds, is not there, but other files are.
+
+    Locks and the file half-written are none of them.
+    """
+    names = [entry.name for entry in entries(file.parent)]
+    strange = [name for name in names if not name.startswith((LOCK_FILE, file.name))]
+    if strange and not file.is_file():
+        listed = f"{', '.join(strange[:5])}{', ...' * (len(strange) > 5)}"
+        folder = f"{file.parent} holds files but no {what} ({listed})"
+        raise error(f"{folder}; give a new or empty folder")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from posecast.records import configs
 from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
-from posecast.records.locks import LOCK_FILE, locked
+from posecast.records.locks import LOCK_FILE, locked, refuse_strangers
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
 from posecast.records.training_data import DATA_FILE, TrainingData
 from posecast.records.versions import with_current
@@ -87,12 +87,7 @@ def _refuse_strange_folder(path: Path) -> None:
     if (path / "config.json").is_file():
         Run.open(path)
         return
-    names = {entry.name for entry in entries(path)}
-    if not names <= {"config.json" + PARTIAL, LOCK_FILE}:
-        raise RunError(
-            f"{path} holds files but no run ({', '.join(sorted(names - {LOCK_FILE})[:5])}); "
-            "give a new or empty folder as run folder"
-        )
+    refuse_strangers(path / "config.json", "run", RunError)
 
 
 def _move_aside(path: Path) -> None:

@@ -25,8 +25,8 @@ from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_to_dict, refuse_differences
-from posecast.records.files import PARTIAL, entries, make_folder, write_lines
-from posecast.records.locks import LOCK_FILE, locked, locked_with_others
+from posecast.records.files import make_folder, partial_path, write_lines
+from posecast.records.locks import locked, locked_with_others, refuse_strangers
 from posecast.store import files
 from posecast.store.reading import Store, StoredClip, clip_from_line, clip_to_line
 
@@ -34,7 +34,6 @@ LEFT_OUT_FILE = "left_out.jsonl"
 """In the store: each clip that could not be used, and why."""
 
 _MOST_LISTED = 20
-_OWN_NAMES = (LOCK_FILE, "store.json")
 
 
 class StoreWriter:
@@ -239,7 +238,7 @@ def _written_whole(path: Path, flush: bool = False) -> Iterator[BinaryIO]:
     `flush` waits until the disk has it, so that it outlives a loss of power.
     """
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_path(path)
     try:
         with partial.open("wb") as file:
             yield file
@@ -259,12 +258,7 @@ def _refuse_strange_folder(path: Path) -> None:
     """A folder may be new, empty, a store, or a store that was stopped before it had a name."""
     if path.exists() and not path.is_dir():
         raise files.StoreError(f"{path} is a file; name a folder for the store")
-    if not (path / "store.json").exists():
-        strange = [each.name for each in entries(path) if not each.name.startswith(_OWN_NAMES)]
-        if strange:
-            raise files.StoreError(
-                f"{path} is not a store and not empty (it holds {min(strange)}): name a new folder"
-            )
+    refuse_strangers(path / "store.json", "store", files.StoreError)
 
 
 def _held_by_writers(path: Path, shared: bool) -> contextlib.AbstractContextManager[None]:
