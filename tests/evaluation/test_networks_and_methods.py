@@ -137,7 +137,15 @@ def test_forecasts_of_other_clips_of_the_same_names(store, runs, tmp_path, monke
         evaluate(stored, cropped, tmp_path / "cropped", CONFIG)
         settings = tmp_path / "forecasts" / "prediction.json"
         settings.write_text(settings.read_text().replace('"labels"', '"estimated"'))
-        evaluate(stored, seen, tmp_path / "estimated", CONFIG)
+        with pytest.raises(PosecastError, match=r"from seen poses 'estimated', in this .*'labels'"):
+            evaluate(stored, store, tmp_path / "estimated", CONFIG)
+        with_estimates = dataclasses.replace(CONFIG, seen_poses="estimated")
+        poses = {clip.clip_id: (clip.joints_px, clip.visible) for clip in store.clips}
+        store.write_estimates(poses)
+        evaluate(stored, seen, tmp_path / "estimated", with_estimates)
+        store.write_estimates(poses | {"c0": (poses["c0"][0] + 3, poses["c0"][1])})
+        with pytest.raises(PosecastError, match="clip c0 has other poses in the store than when"):
+            evaluate(stored, seen, tmp_path / "others", with_estimates)
     else:
         with pytest.raises(PosecastError, match=r"crop \(0, 0, 200, 200\) there and \(10, 0"):
             evaluate(stored, cropped, tmp_path / "cropped", CONFIG)

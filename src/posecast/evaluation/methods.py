@@ -22,7 +22,7 @@ from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
 from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.records.files import FileError
 from posecast.store.files import check_names
-from posecast.store.reading import StoredClip, mean_joints
+from posecast.store.reading import SeenPoses, StoredClip, mean_joints
 from posecast.windows import ClipWindow
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")
@@ -141,20 +141,26 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)
 
 
-def missing_forecasts(path: Path, jobs: Sequence[Job], stride: int) -> dict[str, str]:
+def missing_forecasts(
+    path: Path, jobs: Sequence[Job], stride: int, seen_poses: SeenPoses
+) -> dict[str, str]:
     """Clips that a folder of forecasts lacks, and why each is left out.
 
-    PosecastError where its forecasts are of other windows than those asked for, or of other clips
-    of the same names.
+    PosecastError where its forecasts are of other windows than those asked for, of other seen
+    poses, or of other clips of the same names.
     """
     index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
-    config = forecast_files.read_settings(path).get("config", {})
-    saw_labels = config.get("seen_poses", "labels") == "labels"
+    saw = forecast_files.read_settings(path).get("config", {}).get("seen_poses", "labels")
+    if saw != seen_poses:
+        raise PosecastError(
+            f"{path} was forecast from seen poses '{saw}', in this evaluation all see "
+            f"'{seen_poses}': evaluate with --seen-poses {saw}, or predict again"
+        )
     for job in jobs:
         if job.clip.clip_id in index:
             _check_window(path, index[job.clip.clip_id], job.truth, stride)
             _check_clip(path, index[job.clip.clip_id], job.clip, stride)
-            _check_labels(path, job, saw_labels)
+            _check_poses(path, job)
     absent = [job.clip.clip_id for job in jobs if job.clip.clip_id not in index]
     return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
 
@@ -177,20 +183,18 @@ def _check_clip(
             )
 
 
-def _check_labels(path: Path, job: Job, saw_labels: bool) -> None:
-    """The labelled poses that were seen and those that came, as when the clip was forecast."""
+def _check_poses(path: Path, job: Job) -> None:
+    """The poses that were seen and the labelled ones that came, as when the clip was forecast."""
     with contextlib.suppress(FileError):  # a damaged clip is left out where it is evaluated
         stored = forecast_files.read_forecast(path / "clips" / job.clip.clip_id)
-        truth = job.truth
         joints = np.concatenate([stored.past_joints_px, stored.future_joints_px])
         visible = np.concatenate([stored.past_visible, stored.future_visible])
-        joints_now = np.concatenate([truth.past.joints_px, truth.future_joints_px])
-        visible_now = np.concatenate([truth.past.visible, truth.future_visible])
-        last = min(len(visible), len(visible_now))
-        part = np.arange(0 if saw_labels else stored.facts.num_past, last)
-        seen = visible[part]
-        is_same = np.allclose(joints[part][seen], joints_now[part][seen], atol=0.01)
-        if not is_same or not np.array_equal(seen, visible_now[part]):
+        joints_now = np.concatenate([job.seen.joints_px, job.truth.future_joints_px])
+        visible_now = np.concatenate([job.seen.visible, job.truth.future_visible])
+        both = slice(min(len(visible), len(visible_now)))
+        seen = visible[both]
+        is_same = np.allclose(joints[both][seen], joints_now[both][seen], atol=0.01)
+        if not is_same or not np.array_equal(seen, visible_now[both]):
             raise PosecastError(
                 f"{path}: clip {job.clip.clip_id} has other poses in the store than when it was "
                 "forecast: evaluate on the store that was forecast, or predict again"
