@@ -1,6 +1,7 @@
 """The documentation holds together: links lead somewhere, the site has every page, the reference
 every promised name, the cards all weights that ship."""
 
+import importlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 
 import posecast
-from posecast import pretrained
+from posecast import cli, pretrained
 from posecast.pretrained import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 SITE = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+NOT_SPELT_OUT = {"--write_json", "--rounds"}
+"""Flags of OpenPose, and of a script that makes them of a dictionary."""
 
 
 def text_of(page: Path) -> str:
@@ -66,6 +69,63 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_links_are_found() -> None:
     assert len([link for page in PAGES for link in links_of(page)]) > 30
     assert "goals" in headings_of(DOCS / "performance.md")
+
+
+def spans_of(page: Path) -> list[str]:
+    """What stands in backticks within the text."""
+    return re.findall(r"`([^`]+)`", " ".join(text_of(page).split()))
+
+
+def is_there(dotted: str) -> bool:
+    """Whether such a module, or such a name in a module, can be imported."""
+    module, _, name = dotted.rpartition(".")
+    try:
+        importlib.import_module(dotted)
+    except ImportError:
+        return hasattr(importlib.import_module(module), name)
+    return True
+
+
+def test_files_and_modules_that_the_pages_name_are_there() -> None:
+    spans = {(page.name, span) for page in PAGES for span in spans_of(page)}
+    rooms = "|".join(path.name for path in (ROOT / "src" / "posecast").iterdir() if path.is_dir())
+    ours = rf"(?:python )?((?:benchmarks|tests|examples|docs|{rooms})/[\w./]*\w)"
+    files = {(page, found[1]) for page, s in spans if (found := re.match(ours, s))}
+    files = {(page, name) for page, name in files if "NAME" not in name and name.endswith(".py")}
+    lost = [n for n in files if not any((r / n[1]).exists() for r in (ROOT, ROOT / "src/posecast"))]
+    assert not lost
+    modules = {(page, d) for page, s in spans for d in re.findall(r"\bposecast(?:\.\w+)+", s)}
+    assert not [n for n in modules if n[1] != "posecast.json" and not is_there(n[1])]
+    scripts = {(page, d) for page, s in spans for d in re.findall(r"-m (benchmarks[.\w]+)", s)}
+    places = [(n, ROOT / n[1].replace(".", "/")) for n in scripts]
+    assert not [n for n, at in places if not (at.is_dir() or at.with_suffix(".py").is_file())]
+    assert min(len(files), len(modules), len(scripts)) > 10
+
+
+def test_flags_that_the_pages_name_are_there(capsys: pytest.CaptureFixture) -> None:
+    said = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/**/*.py"))
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit):
+            cli.main([*name.split(), *(["tiny"] if name.startswith("train") else []), "--help"])
+    known = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out + said)) | NOT_SPELT_OUT
+    named = {
+        (p.name, f) for p in PAGES for s in spans_of(p) for f in re.findall(r"(?<!\S)--\w\S*", s)
+    }
+    assert len(named) > 60
+    assert not [(page, flag) for page, flag in named if flag not in known]
+
+
+def test_readme_and_the_first_page_lead_to_every_page() -> None:
+    pages = {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    assert {Path(link.partition("#")[0]).name for link in links_of(DOCS / "index.md")} >= pages
+    assert {Path(link.partition("#")[0]).name for link in links_of(ROOT / "README.md")} >= pages
+
+
+def test_the_map_has_every_room() -> None:
+    places = {path.stem for path in (ROOT / "src" / "posecast").iterdir()} - {"__init__"}
+    rows = re.findall(r"^\| (`.+?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    named = {name.strip("/") for row in rows for name in re.findall(r"`(\w+)/?`", row)}
+    assert places - {"__pycache__"} <= named
 
 
 def test_the_navigation_has_every_page_once() -> None:

@@ -53,11 +53,11 @@ COMMANDS = {
     "models push": ("hub:push", "give weights to the Hugging Face hub"),
     "estimate": ("predict:estimate", "find poses in a store's frames, beside its labels"),
     "forecast": ("forecast:forecast", "forecast videos of your own, in one command"),
+    "app": ("app:app", "the same in a browser: drop a video, look, download"),
     "forecast-poses": (
         "forecast_poses:forecast_poses",
         "forecast keypoints of another program, without pixels",
     ),
-    "app": ("app:app", "the same in a browser: drop a video, look, download"),
     "predict": ("predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
     "evaluate": ("evaluate:evaluate_store", "forecasts and baselines against the truth, a table"),
     "report": ("evaluate:report", "tables of evaluations -> a page with curves and clips"),
@@ -82,7 +82,9 @@ the pose.
 Commands, in the order of the data:"""
 
 EXAMPLES = """\
-From nothing to a forecast (about ten minutes on two cores):
+A video of your own, with weights that ship: posecast forecast my.mp4
+
+From drawn people to a forecast (about ten minutes on two cores):
   posecast synthesize data
   posecast prepare penn-action data store --size 64
   posecast train pose demo --store store --run pose
