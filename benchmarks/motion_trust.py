@@ -33,7 +33,6 @@ from posecast.networks.motion_values import trusted
 from posecast.presets import MOTION
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
-from posecast.training.motion import MotionStep
 from posecast.training.motion_batches import BatchPlan, MotionBatches, TrackFacts
 from posecast.training.motion_loss import MotionLoss
 from posecast.training.motion_validation import window_inputs
@@ -91,7 +90,7 @@ def actions_of(tracks: Sequence[MotionTrack]) -> tuple[str, ...]:
 
 def train(batches: MotionBatches, actions: tuple[str, ...], plan: BatchPlan) -> MotionResidual:
     """A network as the preset has it, its weights averaged over the last steps."""
-    fit, step = CONFIG.fit, MotionStep(CONFIG.loss)
+    fit, measure = CONFIG.fit, MotionLoss(CONFIG.loss)
     torch.manual_seed(plan.seed)
     network = MotionResidual(replace(CONFIG.model, actions=actions, learned_moments=False))
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(fit.average))
@@ -101,7 +100,8 @@ def train(batches: MotionBatches, actions: tuple[str, ...], plan: BatchPlan) -> 
     schedule = CosineAnnealingLR(optimizer, plan.steps)
     for number in range(plan.steps):
         with torch.autocast("cpu", torch.bfloat16):
-            loss, _ = step(network, batches(number))
+            batch = batches(number)
+            loss, _ = measure(network(batch.inputs, measure.frames), batch)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), fit.clip_norm)

@@ -13,7 +13,7 @@ from benchmarks.speed.features import random_feature_networks
 from posecast.clips import ImageBatch, PoseBatch, SeenVideo
 from posecast.computing.compilation import Compile, is_recorded
 from posecast.computing.devices import ComputeConfig, Device, ForecasterOptions, Precision
-from posecast.computing.recording import map_tensors, recorded
+from posecast.computing.recording import on_device, recorded
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
@@ -102,7 +102,7 @@ def loading(store: Store, sizes: Sizes) -> Callable[[], ImageBatch]:
 
 def heatmaps(sizes: Sizes, device: torch.device) -> Callable[[], object]:
     """From a batch as it is loaded to what the networks read: all heat maps of both poses."""
-    batch = _random_pairs(sizes).to(device)
+    batch = on_device(_random_pairs(sizes), device)
     return lambda: image_tensors(batch, PENN_ACTION, 8.0)
 
 
@@ -115,7 +115,7 @@ def pose_training(sizes: Sizes, precision: str, device: torch.device) -> Callabl
     optimizer = build_optimizer(model, fit, is_recorded(sizes.compile, device))
     shape = (sizes.pose_batch, sizes.num_past + sizes.num_future, PENN_ACTION.num_joints)
     batch = PoseBatch(torch.rand(*shape, 2) * 2 - 1, torch.rand(*shape) < 0.9, sizes.num_past)
-    batch = map_tensors(lambda each: each.to(device), batch)
+    batch = on_device(batch, device)
 
     def step(batch: PoseBatch) -> torch.Tensor:
         with fabric.autocast():
@@ -162,7 +162,7 @@ def image_iteration(
 
 def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callable[[], object]:
     """One iteration of image training, always on the same pairs."""
-    batch = _random_pairs(sizes).to(device)
+    batch = on_device(_random_pairs(sizes), device)
     return functools.partial(image_iteration(sizes, precision, device), batch)
 
 

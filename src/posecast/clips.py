@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -118,9 +117,6 @@ class ImageBatch:
     target_visible: Bool[Tensor, "b j"]
     crop_hw: Float[Tensor, "b 2"]
     """Height and width of each crop in source pixels (heatmap widths are stated in those)."""
-
-    def to(self, device: torch.device) -> "ImageBatch":
-        return ImageBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True, eq=False)

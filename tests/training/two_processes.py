@@ -14,6 +14,7 @@ from torch import nn
 from feature_weights import alexnet_layers
 from posecast.computing.devices import ComputeConfig, Device
 from posecast.computing.processes import join_batch_moments
+from posecast.computing.recording import on_device
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.store.reading import Store
 from posecast.training.image import ImageTraining, train_image, train_iteration
@@ -46,7 +47,7 @@ def main(store_path: Path, out: Path, num_devices: int, device: Device) -> None:
     training.discriminator.double()
     metrics = {}
     for step in range(2):
-        batch = sampler.batch(0, step).to(fabric.device)
+        batch = on_device(sampler.batch(0, step), fabric.device)
         pairs = image_tensors(batch, store.skeleton, sigma_px=2.0)
         wide = ImagePairTensors(**{name: t.double() for name, t in vars(pairs).items()})
         metrics = train_iteration(training, wide, networks, config, fabric).read()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import cv2
 import torch
 from torch import Tensor, cuda
 from torch.utils.data import DataLoader, Dataset
 
-from posecast.computing.recording import map_tensors, tensors_in
+from posecast.computing.recording import map_tensors, on_device, tensors_in
 
 T = TypeVar("T")
 Batches = Callable[[int], Any]
@@ -29,7 +30,7 @@ def prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
         sampler=numbers,
         num_workers=workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_leave_signals_to_the_first,
+        worker_init_fn=_begin_work,
     )
     return iter(loader)
 
@@ -44,7 +45,9 @@ class _Numbered(Dataset[Any]):
         return self._batches(number)
 
 
-def _leave_signals_to_the_first(worker: int) -> None:
+def _begin_work(worker: int) -> None:
+    """Signals are for the first process, and each has a core (torch sees to its own threads)."""
+    cv2.setNumThreads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -52,7 +55,7 @@ def _leave_signals_to_the_first(worker: int) -> None:
 def brought_ahead(batches: Iterable[T], device: torch.device) -> Iterator[T]:
     """The batches, on the device; a GPU gets them prepared and copied while it works."""
     if device.type != "cuda":
-        yield from (map_tensors(lambda each: each.to(device), batch) for batch in batches)
+        yield from (on_device(batch, device) for batch in batches)
         return
     stream, waiting = cuda.Stream(device), iter(batches)
 

@@ -37,6 +37,11 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     return value
 
 
+def on_device(value: T, device: torch.device) -> T:
+    """The value with every tensor in it on the device."""
+    return map_tensors(lambda each: each.to(device), value)
+
+
 def leaves(value: Any) -> list[Any]:
     """Tensors and plain values inside a value, in order."""
     if is_dataclass(value) and not isinstance(value, type):

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.computing.recording import on_device
 from posecast.errors import PosecastError
 from posecast.forecasting.protocols import Needs
 from posecast.motion.basis import FPS, from_cosines, to_cosines
@@ -119,7 +120,7 @@ class MotionForecaster:
         names = {each.name for each in fields(MotionInputs)} - values.keys()
         values |= {name: getattr(motions, name) for name in names}
         tensors = {name: torch.from_numpy(value).float() for name, value in values.items()}
-        return MotionInputs(**tensors).to(self._device)
+        return on_device(MotionInputs(**tensors), self._device)
 
     def _to_rate(
         self,

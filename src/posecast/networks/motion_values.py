@@ -29,11 +29,6 @@ class MotionInputs:
     others: Float[Tensor, "b m j 2"]
     others_facts: Float[Tensor, "b 4"]
 
-    def to(self, device: torch.device) -> "MotionInputs":
-        return MotionInputs(
-            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
-        )
-
     def mirrored(self, mirror: Tensor) -> "MotionInputs":
         """The same motions seen in a mirror."""
         points = ("pose", "was", "own", "own_best", "others")

@@ -6,6 +6,7 @@ The samples are made of a store's clips (`carrying_samples`) while the network l
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
-from posecast.skeletons import SKELETONS, Skeleton
+from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training.beginning import begin
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
@@ -38,6 +39,7 @@ from posecast.training.groups import (
     GroupTrainingConfig,
     by_group,
     check_judged,
+    mean_over_groups,
     sources,
 )
 
@@ -122,12 +124,11 @@ def train_carrying(
             network.mask.requires_grad_(False)
         makers = tuple(_maker(config, each, mask) for each in found)
         maker = MixedMaker(makers, shares, config.fit.seed)
-        settings = (config.windows.targets, config.stream, config.fit, fabric.device)
-        step = CarryingStep(SKELETONS[config.skeleton], config.weights)
-        with SampleStream(maker, *settings) as batches:  # makes samples from here on
-            held_out = _maker(config, ClipSource.of(store, chosen.validation), mask)
-            validation = _validation(held_out, fabric.device) if chosen.validation else None
-            return fit(Descent(network, step, session), batches, validation, session)
+        batches = SampleStream(maker, config.stream, config.fit, fabric.device)
+        held_out = _maker(config, ClipSource.of(store, chosen.validation), mask)
+        validation = _validation(held_out, fabric.device) if chosen.validation else None
+        step = partial(carrying_step, skeleton=store.skeleton, weights=config.weights)
+        return fit(Descent(network, step, session), batches, validation, session)
 
 
 def _maker(
@@ -136,37 +137,31 @@ def _maker(
     return SampleMaker(*source, mask, config.windows, config.fit.seed)
 
 
-class CarryingStep:
-    """Loss of a batch."""
-
-    def __init__(self, skeleton: Skeleton, weights: LossWeights) -> None:
-        self._skeleton, self._weights = skeleton, weights
-
-    def __call__(
-        self, network: nn.Module, batch: CarryingBatch
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The loss, and what to log of it: `gain_db` is against the layers as they were."""
-        true, weights = batch.true, self._weights
-        drawn = draw(network, batch, self._skeleton).float()
-        near = batch.inside * (batch.layers.distance < _NEAR)
-        counts = batch.inside + 2 * near
-        error = drawn - true
-        logarithms = torch.stack([_error(drawn, batch, of).log() for of in (batch.inside, near)])
-        structure = (local_dissimilarity(drawn, true) * counts).mean()
-        body = batch.inside * (batch.layers.distance < _BODY)
-        lacks = weights.enough - gradient_energy(drawn, body) / gradient_energy(true, body)
-        changing = (error[::2] - error[1::2]).abs() * counts[::2]
-        loss = (
-            weights.error * logarithms.mean()
-            + weights.structure * structure
-            + weights.sharp * functional.relu(lacks).square().mean()
-            + weights.time * changing.mean()
-        )
-        with torch.no_grad():
-            before = _error(batch.layers.mixed(), batch, batch.inside).log()
-            gain = (before - logarithms[0]).mean() * (10 / math.log(10))
-        said = {"gain_db": gain, "structure": structure.detach(), "lacks": lacks.detach().mean()}
-        return loss, {"loss": loss.detach(), **said}
+def carrying_step(
+    network: nn.Module, batch: CarryingBatch, skeleton: Skeleton, weights: LossWeights
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """Loss of a batch, and what to log of it: `gain_db` is against the layers as they were."""
+    true = batch.true
+    drawn = draw(network, batch, skeleton).float()
+    near = batch.inside * (batch.layers.distance < _NEAR)
+    counts = batch.inside + 2 * near
+    error = drawn - true
+    logarithms = torch.stack([_error(drawn, batch, of).log() for of in (batch.inside, near)])
+    structure = (local_dissimilarity(drawn, true) * counts).mean()
+    body = batch.inside * (batch.layers.distance < _BODY)
+    lacks = weights.enough - gradient_energy(drawn, body) / gradient_energy(true, body)
+    changing = (error[::2] - error[1::2]).abs() * counts[::2]
+    loss = (
+        weights.error * logarithms.mean()
+        + weights.structure * structure
+        + weights.sharp * functional.relu(lacks).square().mean()
+        + weights.time * changing.mean()
+    )
+    with torch.no_grad():
+        before = _error(batch.layers.mixed(), batch, batch.inside).log()
+        gain = (before - logarithms[0]).mean() * (10 / math.log(10))
+    said = {"gain_db": gain, "structure": structure.detach(), "lacks": lacks.detach().mean()}
+    return loss, {"loss": loss.detach(), **said}
 
 
 def draw(network: nn.Module, batch: CarryingBatch, skeleton: Skeleton) -> Float[Tensor, "b 3 h w"]:
@@ -187,16 +182,15 @@ def _validation(maker: SampleMaker, device: torch.device) -> Validation:
     skeleton = maker.store.skeleton
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        groups: dict[str, list[Float[Tensor, 2]]] = {}
+        rows = []
         for group, stored in samples:
             batch = CarryingBatch.of(stored)
             drawn, plain = draw(network, batch, skeleton).float(), batch.layers.mixed()
             errors = (_error(each, batch, batch.inside) for each in (plain, drawn))
             closer = -torch.stack([each.log10() for each in errors]).diff(dim=0).mean() * 10
             alike = _unlike(plain, batch) - _unlike(drawn, batch)
-            groups.setdefault(group, []).append(torch.stack([closer, alike]))
-        means = torch.stack([torch.stack(rows).mean(dim=0) for rows in groups.values()])
-        gain, structure = means.mean(dim=0).tolist()
+            rows.append((group, torch.stack([closer, alike])))
+        gain, structure = mean_over_groups(rows)
         return {"validation/gain_db": gain, "validation/ssim_gain": structure}
 
     return Validation(score, "validation/gain_db")

@@ -5,26 +5,19 @@ them, waiting until they are there: which samples it holds depends on (seed, n) 
 fast they were made.
 """
 
-import multiprocessing
-import queue
 from dataclasses import dataclass, fields
-from types import TracebackType
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from posecast.computing.feeding import prepared
+from posecast.computing.recording import map_tensors, tensors_in
 from posecast.networks.carrying import NUM_LAYERS, LayerBatch
 from posecast.skeletons import Skeleton
 from posecast.training.carrying_samples import DISTANCE_STEPS, MixedMaker, Samples
 from posecast.training.fitting import FitConfig
-
-_AHEAD = 8
-"""Windows that each process makes ahead."""
-_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -151,102 +144,42 @@ class StoredSamples:
             values.append(value.movedim(-1, 1) if value.ndim == 4 else value)
         return cls(*values)
 
-    @classmethod
-    def empty(cls, num_samples: int, like: "StoredSamples") -> "StoredSamples":
-        """Room for so many."""
-        values = (getattr(like, each.name) for each in fields(like))
-        return cls(*(value.new_empty((num_samples, *value.shape[1:])) for value in values))
-
-    def put(self, first: int, others: "StoredSamples") -> None:
-        """Others in place of those from `first` on."""
-        for each in fields(self):
-            values = getattr(others, each.name)
-            getattr(self, each.name)[first : first + len(values)] = values
-
-    def take(self, rows: Tensor) -> "StoredSamples":
-        """Some of them."""
-        return StoredSamples(*(getattr(self, each.name)[rows] for each in fields(self)))
-
 
 class SampleStream:
-    """Number -> batch; a context in which samples are made."""
+    """Number -> batch; samples are made from its beginning on."""
 
     def __init__(
-        self,
-        maker: MixedMaker,
-        group: int,
-        config: StreamConfig,
-        fit: FitConfig,
-        device: torch.device,
+        self, maker: MixedMaker, config: StreamConfig, fit: FitConfig, device: torch.device
     ) -> None:
-        """`group` is how many samples the maker makes at a time."""
-        self._maker, self._config, self._device = maker, config, device
-        self._batch_size, self._seed = fit.batch_size, fit.seed
-        self._group = group
-        self._windows = -(-config.samples // group)
-        self._made = 0
+        one = maker.makers[0]
+        self._skeleton, self._group = one.store.skeleton, one.config.targets
+        self._config, self._fit, self._device = config, fit, device
+        windows = -(-config.samples // self._group)
+        self._room = windows * self._group
+        self._coming = iter(prepared(maker, range(windows), config.makers))
         self._stored: StoredSamples | None = None
-        self._queues: list[Any] = []
-        self._makers: list[Any] = []
-
-    def __enter__(self) -> "SampleStream":
-        context, num = multiprocessing.get_context("spawn"), self._config.makers
-        self._threads = cv2.getNumThreads()
-        if num:
-            cv2.setNumThreads(1)  # the cores are the makers'
-        for first in range(num):
-            self._queues.append(context.Queue(_AHEAD))
-            places = range(first, self._windows, num)
-            work = (self._maker, places, self._queues[-1])
-            self._makers.append(context.Process(target=_make_all, args=work, daemon=True))
-            self._makers[-1].start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        cv2.setNumThreads(self._threads)
-        for maker in self._makers:
-            maker.kill()  # it may wait for room in its queue
-            maker.join()
+        self._count = 0
 
     def __call__(self, number: int) -> CarryingBatch:
         """Batch number `number`."""
-        config = self._config
-        self._fill(-(-min(config.first + number * config.per_step, config.samples) // self._group))
-        assert self._stored is not None
-        rng = np.random.default_rng([self._seed, number])
-        pairs = rng.integers(0, self._made * self._group // 2, self._batch_size // 2)
+        config, fit = self._config, self._fit
+        self._fill(min(config.first + number * config.per_step, config.samples))
+        rng = np.random.default_rng([fit.seed, number])
+        pairs = rng.integers(0, self._count // 2, fit.batch_size // 2)
         rows = torch.from_numpy(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
-        batch = CarryingBatch.of(self._stored.take(rows.to(self._device)))
-        return batch.varied(rng, self._maker.makers[0].store.skeleton)
+        rows = rows.to(self._device)
+        batch = CarryingBatch.of(map_tensors(lambda each: each[rows], self._stored))
+        return batch.varied(rng, self._skeleton)
 
-    def _fill(self, windows: int) -> None:
-        """Take in the samples of so many windows, in their order."""
-        while self._made < windows:
-            samples = StoredSamples.of(self._next(), self._device)
+    def _fill(self, wanted: int) -> None:
+        """Take in windows until there are so many samples."""
+        while self._count < wanted:
+            samples = StoredSamples.of(next(self._coming), self._device)
             if self._stored is None:
-                self._stored = StoredSamples.empty(self._windows * self._group, samples)
-            self._stored.put(self._made * self._group, samples)
-            self._made += 1
+                self._stored = map_tensors(self._empty, samples)
+            for place, values in zip(tensors_in(self._stored), tensors_in(samples), strict=True):
+                place[self._count : self._count + self._group] = values
+            self._count += self._group
 
-    def _next(self) -> Samples:
-        if not self._makers:
-            return self._maker(self._made)
-        place = self._made % len(self._makers)
-        while True:
-            try:
-                return self._queues[place].get(timeout=_PATIENCE_SECONDS)
-            except queue.Empty:
-                if not self._makers[place].is_alive():
-                    raise RuntimeError("a process that makes samples has ended") from None
-
-
-def _make_all(maker: MixedMaker, numbers: range, made: Any) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    for number in numbers:
-        made.put(maker(number))
+    def _empty(self, like: Tensor) -> Tensor:
+        return like.new_empty((self._room, *like.shape[1:]))

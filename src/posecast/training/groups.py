@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least
@@ -101,6 +103,15 @@ def sources(
             )
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
     return tuple(found), (1.0 - sum(rest), *rest)
+
+
+def mean_over_groups(rows: Sequence[tuple[str, Float[Tensor, " n"]]]) -> list[float]:
+    """Of numbers of clips, each with its group: means over groups of means over their clips."""
+    groups: dict[str, list[Tensor]] = {}
+    for group, numbers in rows:
+        groups.setdefault(group, []).append(numbers)
+    means = torch.stack([torch.stack(each).mean(dim=0) for each in groups.values()])
+    return means.mean(dim=0).tolist()
 
 
 def check_judged(samples: Sequence[object], store: Store, clips: Sequence[StoredClip]) -> None:

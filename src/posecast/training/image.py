@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from posecast.clips import ImageBatch
 from posecast.computing import processes
 from posecast.computing.compilation import compile_parts, is_recorded
-from posecast.computing.recording import recorded
+from posecast.computing.recording import on_device, recorded
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
@@ -64,11 +64,11 @@ def train_image(
         held_out = [pairs(number) for number in range(num_batches)]
 
     def score(generator: nn.Module, device: torch.device) -> dict[str, float]:
-        shown = [batch.to(device) for batch in held_out]
+        shown = on_device(held_out, device)
         return validate(generator, shown, store.skeleton, config.sigma_px)
 
     def draw(generator: nn.Module, device: torch.device) -> UInt8[np.ndarray, "h w 3"]:
-        batch = (held_out[0] if held_out else batches(0)).to(device)
+        batch = on_device(held_out[0] if held_out else batches(0), device)
         return draw_samples(generator, batch, store.skeleton, config.sigma_px)
 
     validation = Validation(score, "validation/skill") if held_out else None

@@ -120,7 +120,11 @@ def train_motion(
         data = MotionData.make(config, known, held_out, store.info.dataset, weigh)
         if session.run.writes:
             data.base.save(session.run.path / BASE_FILE)
-        step = MotionStep(config.loss)
+        loss = MotionLoss(config.loss, fabric.device)
+
+        def step(network: nn.Module, batch: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+            return loss(network(batch.inputs, loss.frames), batch)
+
         return fit(Descent(network, step, session), data.batches, data.validation, session)
 
 
@@ -200,21 +204,6 @@ class MotionData:
         batches = MotionBatches(windows, tracks, *settings)
         validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)
-
-
-class MotionStep:
-    """Loss of a batch."""
-
-    def __init__(self, config: MotionLossConfig) -> None:
-        self._loss = MotionLoss(config)
-
-    def __call__(
-        self, network: nn.Module, batch: MotionBatch
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The loss, and what to log of it."""
-        if self._loss.frames.device != batch.future.device:
-            self._loss = self._loss.to(batch.future.device)
-        return self._loss(network(batch.inputs, self._loss.frames), batch)
 
 
 def _validation(tracks: list[MotionTrack], base: MotionBase, weigh: Weigh | None) -> Validation:

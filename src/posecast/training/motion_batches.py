@@ -78,11 +78,6 @@ class MotionBatch:
     known: Float[Tensor, " b"]
     """1 for people whom the bold forecast is trained on."""
 
-    def to(self, device: torch.device) -> "MotionBatch":
-        return MotionBatch(
-            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
-        )
-
 
 @dataclass(frozen=True)
 class BatchPlan:

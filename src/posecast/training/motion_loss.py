@@ -48,9 +48,6 @@ class MotionLoss:
         self.frames = torch.tensor(FRAMES, device=device)
         """Of the horizon, that are looked at."""
 
-    def to(self, device: torch.device) -> "MotionLoss":
-        return MotionLoss(self._config, device)
-
     def __call__(
         self, said: MotionOutputs, batch: MotionBatch
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from posecast.computing.recording import on_device
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh
 from posecast.motion.seen import RECENT
@@ -73,7 +74,7 @@ def shares_of_last_pose(
 ) -> Float[np.ndarray, " k"]:
     """Error as a share of the last pose's at `AHEAD`."""
     frames = torch.tensor(FRAMES, device=device)
-    moved = forecast(window_inputs(windows).to(device), frames).float().cpu().numpy()
+    moved = forecast(on_device(window_inputs(windows), device), frames).float().cpu().numpy()
     future = windows.future.astype(np.float32)
     unit = windows.scale[:, None, None] * windows.future_visible
     error = (np.linalg.norm(moved - future, axis=-1) * unit).sum(axis=(0, 2))

@@ -5,6 +5,7 @@ learns a refinement on it, and `benchmarks/ship_carrying.py` puts both into one 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from torch.nn import functional
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
 from posecast.computing.devices import Flat
-from posecast.computing.recording import map_tensors
+from posecast.computing.recording import on_device
 from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
-from posecast.skeletons import SKELETONS, Skeleton
+from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import ChosenClips, begin
 from posecast.training.carrying_samples import FEWEST_JOINTS
@@ -29,6 +30,7 @@ from posecast.training.groups import (
     GroupTrainingConfig,
     by_group,
     check_judged,
+    mean_over_groups,
     sources,
 )
 from posecast.training.outline_samples import (
@@ -88,12 +90,12 @@ def train_outline(
     found, shares = sources(config, store, chosen.train, _is_usable, needs)
     makers = tuple(OutlineMaker(each, config.frames) for each in found)
     batches = OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
-    skeleton = SKELETONS[config.skeleton]
+    skeleton = store.skeleton
     held_out = OutlineMaker(ClipSource.of(store, chosen.validation), config.frames)
     validation = _validation(held_out, skeleton) if chosen.validation else None
     with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
         network = CarryingNetwork(config.model)
-        step = OutlineStep(skeleton)
+        step = partial(outline_step, skeleton=skeleton)
         return fit(Descent(network, step, session), batches, validation, session)
 
 
@@ -115,27 +117,21 @@ def _with_masks(store: Store, clips: list[StoredClip]) -> list[StoredClip]:
     return masked
 
 
-class OutlineStep:
-    """Loss of a batch."""
+def outline_step(
+    network: nn.Module, batch: OutlineBatch, skeleton: Skeleton
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """Cross-entropy of each pixel, and what lacks of the overlap (Dice).
 
-    def __init__(self, skeleton: Skeleton) -> None:
-        self._skeleton = skeleton
-
-    def __call__(
-        self, network: nn.Module, batch: OutlineBatch
-    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Cross-entropy of each pixel, and what lacks of the overlap (Dice).
-
-        Without the latter, edges are softer and people drawn less sharp (docs/results.md).
-        """
-        logits, true = find(network, batch, self._skeleton), batch.outlines
-        entropy = functional.binary_cross_entropy_with_logits(logits, true)
-        said = logits.sigmoid()
-        both, all_of = (each.sum(dim=(1, 2, 3)) for each in (said * true, said + true))
-        lacks = 1 - ((2 * both + 1) / (all_of + 1)).mean()
-        loss = entropy + _OVERLAP * lacks
-        metrics = {"loss": loss, "cross_entropy": entropy, "lacks": lacks}
-        return loss, {name: each.detach() for name, each in metrics.items()}
+    Without the latter, edges are softer and people drawn less sharp (docs/results.md).
+    """
+    logits, true = find(network, batch, skeleton), batch.outlines
+    entropy = functional.binary_cross_entropy_with_logits(logits, true)
+    said = logits.sigmoid()
+    both, all_of = (each.sum(dim=(1, 2, 3)) for each in (said * true, said + true))
+    lacks = 1 - ((2 * both + 1) / (all_of + 1)).mean()
+    loss = entropy + _OVERLAP * lacks
+    metrics = {"loss": loss, "cross_entropy": entropy, "lacks": lacks}
+    return loss, {name: each.detach() for name, each in metrics.items()}
 
 
 def find(network: nn.Module, batch: OutlineBatch, skeleton: Skeleton) -> Float[Tensor, "b 1 c c"]:
@@ -159,16 +155,13 @@ def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
     check_judged(by_clip, maker.source.store, maker.source.clips)
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        groups: dict[str, list[Float[Tensor, 2]]] = {}
+        rows = []
         for group, batch in by_clip:
-            batch = map_tensors(lambda each: each.to(device), batch)
+            batch = on_device(batch, device)
             logits, true = find(network, batch, skeleton), batch.outlines
             entropy = functional.binary_cross_entropy_with_logits(logits, true)
-            groups.setdefault(group, []).append(
-                torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])
-            )
-        means = torch.stack([torch.stack(rows).mean(dim=0) for rows in groups.values()])
-        shared, entropy = means.mean(dim=0).tolist()
+            rows.append((group, torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])))
+        shared, entropy = mean_over_groups(rows)
         return {"validation/overlap": shared, "validation/cross_entropy": entropy}
 
     return Validation(score, "validation/overlap")

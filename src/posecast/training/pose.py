@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from posecast.clips import PoseBatch
 from posecast.computing.devices import Flat
-from posecast.computing.recording import map_tensors
+from posecast.computing.recording import on_device
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, px_to_crop, unflatten_joints
 from posecast.losses import joint_distance_loss, masked_pose_loss
@@ -90,7 +90,7 @@ def train_pose(
         validation = Validation(held_out.score, "validation_ratio", True, last_pose)
     fabric = config.run_on.launch()
     batches = PoseBatches.of(config, store, clips.train, fabric)
-    poses = map_tensors(lambda each: each.to(fabric.device), batches.sampler.poses)
+    poses = on_device(batches.sampler.poses, fabric.device)
 
     def step(network: nn.Module, drawn: DrawnWindows) -> tuple[Tensor, dict[str, Tensor]]:
         return pose_step(network, batches.cut(drawn, poses), config.loss)
