@@ -28,6 +28,7 @@ from benchmarks.motion_pack import unpack
 from benchmarks.motion_stacked import Fit, Many, Variant, captured
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
+from posecast.motion.seen import joined
 from posecast.motion.tracks import MotionTrack
 from posecast.skeletons import PENN_ACTION
 from posecast.training.motion_batches import (
@@ -147,7 +148,7 @@ class Data:
             rounds = replace(choice, rounds_clip=asked.rounds, rounds_video=1)
             parts.append(choose_windows(clips if seed else known, rounds, seed, asked.workers))
         choice = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        windows = find_others(MotionWindows.join(parts), base, apart)
+        windows = find_others(joined(parts), base, apart)
         is_clip = np.array([track.is_clip for track in known])
         fold = np.where(is_clip, (np.cumsum(is_clip) - 1) % FOLDS, -1)
         judged = validation_windows(known, base, apart)["clips"]

@@ -159,11 +159,6 @@ class DiscriminatorLoss(NamedTuple):
     mismatched: Float[Tensor, ""]
     """True source frames with the target's pose; half weight."""
 
-    @property
-    def fake(self) -> Float[Tensor, ""]:
-        """Both kinds of fakes together: what the gating rule looks at beside `real`."""
-        return self.drawn + self.mismatched
-
 
 def discriminator_loss(
     real_logits: Float[Tensor, "b 1"],

@@ -91,7 +91,7 @@ def losses_by_2017_name(graph: Graph) -> dict[str, torch.Tensor]:
         "d_loss_real": d.real,
         "d_loss_fake1": d.drawn,
         "d_loss_fake2": d.mismatched,
-        "d_loss_fake": d.fake,
+        "d_loss_fake": d.drawn + d.mismatched,
         "d_loss": d.total,
     }
 

@@ -20,7 +20,7 @@ from posecast.motion.bones import hold_limbs
 from posecast.motion.long import go_on
 from posecast.motion.neighbours import MotionBase, Neighbours
 from posecast.motion.own_past import OwnPast, Weigh, own_past
-from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, resample, see
+from posecast.motion.seen import RECENT, SeenMotion, fill_hidden, joined, resample, see
 from posecast.motion.tracks import as_told
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.motion_values import MotionInputs
@@ -170,13 +170,7 @@ def _see_all(clips: Sequence[Seen]) -> SeenMotion:
     if len(lengths) == 1:
         joints = np.stack([clip.joints_px for clip in clips])
         return see(joints, np.stack([clip.visible for clip in clips]))
-    parts = [see(clip.joints_px[None], clip.visible[None]) for clip in clips]
-    return SeenMotion(
-        **{
-            each.name: np.concatenate([getattr(part, each.name) for part in parts])
-            for each in fields(SeenMotion)
-        }
-    )
+    return joined([see(clip.joints_px[None], clip.visible[None]) for clip in clips])
 
 
 def _ways_apart(

@@ -113,12 +113,8 @@ class MotionBase:
             )
         features = _features(seen).reshape(len(future), -1)
         futures = future.reshape(len(future), -1)
-        return cls(
-            Packed.of(features, _FEATURE_COMPONENTS),
-            Packed.of(futures, _FUTURE_COMPONENTS),
-            mirror,
-            facts,
-        )
+        packed = Packed.of(features, _FEATURE_COMPONENTS), Packed.of(futures, _FUTURE_COMPONENTS)
+        return cls(*packed, mirror, facts)
 
     def to(self, device: torch.device) -> "MotionBase":
         """A copy that is searched on that device."""
@@ -132,20 +128,13 @@ class MotionBase:
     ) -> Neighbours:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
         nearest, far = self._nearest(seen, apart_from)
-        cosines, weights = self._cosines(nearest), _weights(far)
+        cosines = self._turned(self._futures[nearest % len(self)], nearest)
+        weights = torch.exp(-far / far[:, -1:].clamp_min(1e-6))
+        weights = weights / weights.sum(dim=1, keepdim=True)
         first = self._features[:, : 2 * self.num_joints].unflatten(1, (-1, 2))
         poses = self._turned(first[nearest % len(self)], nearest)
         facts = _facts(cosines, weights, far)
         return Neighbours(*(each.cpu().numpy() for each in (cosines, poses, weights, facts)))
-
-    def guess(
-        self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None = None
-    ) -> tuple[Float[np.ndarray, "b m j 2"], Float[np.ndarray, "b 4"]]:
-        """Mean and facts of what `find` finds."""
-        nearest, far = self._nearest(seen, apart_from)
-        cosines, weights = self._cosines(nearest), _weights(far)
-        mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
-        return mean.cpu().numpy(), _facts(cosines, weights, far).cpu().numpy()
 
     def _nearest(
         self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None
@@ -154,9 +143,7 @@ class MotionBase:
         device = self._features.device
         plain = torch.from_numpy(_features(seen)).to(device)
         turned = plain[:, :, self.mirror] * plain.new_tensor([-1.0, 1.0])
-        known = np.concatenate(
-            [np.ones((len(seen.pose), 1), bool), seen.exists[:, _columns()]], axis=1
-        )
+        known = np.pad(seen.exists[:, _columns()], ((0, 0), (1, 0)), constant_values=True)
         shown = torch.from_numpy(known).to(device)
         both = self._distances(torch.cat([plain, turned]), torch.cat([shown, shown]))
         distances = torch.cat(both.chunk(2), dim=1)
@@ -173,9 +160,6 @@ class MotionBase:
         query = (features * known[..., None, None]).flatten(1)
         own = query.square().sum(dim=1, keepdim=True)
         return own - 2 * query @ self._features.T + known.float() @ self._squares.T
-
-    def _cosines(self, nearest: Int[Tensor, "b n"]) -> Float[Tensor, "b n m j 2"]:
-        return self._turned(self._futures[nearest % len(self)], nearest)
 
     def _turned(
         self, points: Float[Tensor, "b n *m j 2"], nearest: Int[Tensor, "b n"]
@@ -210,11 +194,6 @@ class MotionBase:
                 for name in ("features", "futures")
             )
             return cls(features, futures, file.get_tensor("mirror").tolist(), facts)
-
-
-def _weights(far: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
-    weights = torch.exp(-far / far[:, -1:].clamp_min(1e-6))
-    return weights / weights.sum(dim=1, keepdim=True)
 
 
 def _facts(

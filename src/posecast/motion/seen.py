@@ -4,10 +4,14 @@ Everything is relative to the last seen pose and divided by the size of the seen
 side of the box around it in the last frames. Nothing that came later is looked at.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+T = TypeVar("T")
 
 BACK = (*range(1, 10), 11, 13, 16, 19, 23, 28, 34, 41, 50, 60, 75, 90)
 """How many frames back the seen motion is looked at: the last ten one by one, older ones ever more
@@ -70,6 +74,12 @@ def see(
         size_px=size.astype(np.float32),
         last_px=last.astype(np.float32),
     )
+
+
+def joined(parts: Sequence[T]) -> T:
+    """Dataclasses of arrays as one, the rows of each after those of the one before."""
+    columns = {name: [vars(part)[name] for part in parts] for name in vars(parts[0])}
+    return type(parts[0])(**{name: np.concatenate(each) for name, each in columns.items()})
 
 
 def fill_hidden(

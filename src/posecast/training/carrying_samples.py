@@ -18,8 +18,6 @@ from posecast.geometry import Crop
 from posecast.networks.carrying import PersonMask, person_masks
 from posecast.store.reading import Store, StoredClip
 
-NUM_PICTURES = 5
-"""The layers, and the true frame."""
 DISTANCE_STEPS = 50
 """A distance in radii is stored times this, in a byte."""
 FEWEST_JOINTS = 6

@@ -122,7 +122,8 @@ def next_gate(gate: Gate, fake_error: float, real_error: float, margin: float = 
     A discriminator with a loss below `margin` is too strong and rests; a generator that pushes a
     loss above 1 - `margin` is too strong and rests. The rule is sticky: who rests goes on resting
     until the other would rest too, and then both are trained again. `fake_error` is
-    `DiscriminatorLoss.fake`, `real_error` is `DiscriminatorLoss.real`, both after the updates.
+    `DiscriminatorLoss.drawn` and `.mismatched` together, `real_error` its `.real`, both after the
+    updates.
     """
     generator = gate.generator and max(fake_error, real_error) <= 1 - margin
     discriminator = gate.discriminator and min(fake_error, real_error) >= margin

@@ -10,7 +10,7 @@ from torch import Tensor
 from posecast.computing.recording import on_device
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh
-from posecast.motion.seen import RECENT
+from posecast.motion.seen import RECENT, joined
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_values import MotionInputs
 from posecast.training.motion_windows import (
@@ -53,16 +53,14 @@ def validation_windows(
             if len(ends):
                 parts.append(cut_windows(track, number, ends, starts, kinds, weigh))
         if parts:
-            sets[name] = find_others(MotionWindows.join(parts), base, apart)
+            sets[name] = find_others(joined(parts), base, apart)
     return sets
 
 
 def window_inputs(windows: MotionWindows) -> MotionInputs:
     """What the network reads of windows."""
-    names = MotionInputs.__dataclass_fields__
-    return MotionInputs(
-        **{name: torch.from_numpy(getattr(windows, name)).float() for name in names}
-    )
+    values = {name: vars(windows)[name] for name in MotionInputs.__dataclass_fields__}
+    return MotionInputs(**{name: torch.from_numpy(each).float() for name, each in values.items()})
 
 
 Forecast = Callable[[MotionInputs, Tensor], Float[Tensor, "b f j 2"]]

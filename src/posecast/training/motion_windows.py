@@ -6,7 +6,7 @@ A window never sees the future, nor, through the database of motion, its own tra
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from posecast.motion.basis import HORIZON, to_cosines
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh, own_past
-from posecast.motion.seen import RECENT, SeenMotion, see
+from posecast.motion.seen import RECENT, SeenMotion, joined, see
 from posecast.motion.tracks import MotionTrack, as_told
 from posecast.store.reading import StoredClip
 
@@ -63,14 +63,7 @@ class MotionWindows:
 
     def take(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"] | slice) -> "MotionWindows":
         """Some of the windows."""
-        return MotionWindows(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
-
-    @staticmethod
-    def join(parts: Sequence["MotionWindows"]) -> "MotionWindows":
-        """All windows of several sets."""
-        names = [each.name for each in fields(MotionWindows)]
-        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return MotionWindows(**joined)
+        return MotionWindows(**{name: value[rows] for name, value in vars(self).items()})
 
 
 def cut_windows(
@@ -82,10 +75,8 @@ def cut_windows(
     weigh: Weigh | None = None,
 ) -> MotionWindows:
     """Windows that see the frames `starts` to `ends` of a track; `others` is left empty."""
-    parts = []
-    for end, start, kind in zip(ends.tolist(), starts.tolist(), kinds.tolist(), strict=True):
-        parts.append(_window(track, number, end, start, kind, weigh))
-    return MotionWindows.join(parts)
+    places = zip(ends.tolist(), starts.tolist(), kinds.tolist(), strict=True)
+    return joined([_window(track, number, *place, weigh) for place in places])
 
 
 def _window(
@@ -146,13 +137,7 @@ def build_base(
                 seen.append(each)
                 futures.append(to_cosines(future))
                 sources.append(number)
-    both = SeenMotion(
-        **{
-            each.name: np.concatenate([getattr(part, each.name) for part in seen])
-            for each in fields(SeenMotion)
-        }
-    )
-    base = MotionBase.build(both, np.stack(futures), mirror, facts)
+    base = MotionBase.build(joined(seen), np.stack(futures), mirror, facts)
     return base, np.array(sources)
 
 
@@ -176,22 +161,16 @@ def _held_future(
 
 
 def find_others(
-    windows: MotionWindows,
-    base: MotionBase,
-    apart: Apart | None = None,
+    windows: MotionWindows, base: MotionBase, apart: Apart | None = None
 ) -> MotionWindows:
     """The windows with what their neighbours did."""
     cosines, facts = [], []
     for first in range(0, len(windows), _CHUNK):
         part = windows.take(np.s_[first : first + _CHUNK])
-        found = base.guess(_seen_again(part), None if apart is None else apart(part.track))
-        cosines.append(found[0].astype(np.float16))
-        facts.append(found[1])
-    values = vars(windows) | {
-        "others": np.concatenate(cosines),
-        "others_facts": np.concatenate(facts),
-    }
-    return MotionWindows(**values)
+        found = base.find(_seen_again(part), None if apart is None else apart(part.track))
+        cosines.append(found.mean.astype(np.float16))
+        facts.append(found.facts)
+    return replace(windows, others=np.concatenate(cosines), others_facts=np.concatenate(facts))
 
 
 def _seen_again(windows: MotionWindows) -> SeenMotion:
@@ -249,7 +228,7 @@ def choose_windows(
             parts = pool.map(work, list(enumerate(tracks)), chunksize=4)
     else:
         parts = [work(each) for each in enumerate(tracks)]
-    return MotionWindows.join([part for part in parts if part is not None])
+    return joined([part for part in parts if part is not None])
 
 
 def _windows_of(
@@ -267,7 +246,7 @@ def _windows_of(
         if fits.any():
             chosen = (ends[fits], starts[fits], kinds[fits])
             parts.append(cut_windows(again, number, *chosen, weigh))
-    return MotionWindows.join(parts) if parts else None
+    return joined(parts) if parts else None
 
 
 Places = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " n"]]

@@ -10,7 +10,7 @@ with, so learning rate and number of steps are then tensors on the GPU.
 # pyright: reportPrivateImportUsage=false
 # ruff: noqa: SLF001
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -79,9 +79,8 @@ class TFRMSProp(Optimizer):
         super().__init__(params, {"lr": lr, "decay": decay, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         """Move all parameters that have a gradient."""
-        loss = _evaluate(closure)
         for group in self.param_groups:
             params, grads = _with_gradients(group)
             if not params:
@@ -93,7 +92,6 @@ class TFRMSProp(Optimizer):
             torch._foreach_sqrt_(roots)
             torch._foreach_div_(roots, -group["lr"])
             torch._foreach_addcdiv_(params, grads, roots)
-        return loss
 
     def _slot(self, param: Tensor) -> Tensor:
         state = self.state[param]
@@ -119,9 +117,8 @@ class TFAdam(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "steps_taken": 0})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:
         """Move all parameters that have a gradient."""
-        loss = _evaluate(closure)
         for group in self.param_groups:
             group["steps_taken"] += 1
             params, grads = _with_gradients(group)
@@ -136,7 +133,6 @@ class TFAdam(Optimizer):
             torch._foreach_add_(roots, group["eps"])
             torch._foreach_div_(roots, -_corrected_rate(group))
             torch._foreach_addcdiv_(params, means, roots)
-        return loss
 
     def _slots(self, param: Tensor) -> tuple[Tensor, Tensor]:
         state = self.state[param]
@@ -155,10 +151,3 @@ def _corrected_rate(group: dict[str, Any]) -> float | Tensor:
 def _with_gradients(group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
     params = [param for param in group["params"] if param.grad is not None]
     return params, [param.grad for param in params]
-
-
-def _evaluate(closure: Callable[[], Tensor] | None) -> Tensor | None:
-    if closure is None:
-        return None
-    with torch.enable_grad():
-        return closure()
