@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
+from torch import nn
 
 from posecast.networks.alexnet import BVLC_SHAPES, BvlcAlexNet
 from posecast.villegas2017.hourglass2017 import Hourglass2017
@@ -19,14 +20,23 @@ def golden_alexnet(numbers: dict[str, np.ndarray]) -> BvlcAlexNet:
     layers = alexnet_layers(int(numbers["alexnet_seed"]))
     arrays = (array for name in BVLC_SHAPES for array in layers[name])
     assert _sha256(arrays) == str(numbers["alexnet_sha256"])
-    return BvlcAlexNet(layers, channel_order="rgb")
+    network = BvlcAlexNet(layers)
+    turn_round(network.conv1)
+    return network
 
 
 def golden_hourglass(numbers: dict[str, np.ndarray], layer: int = 3) -> Hourglass2017:
     """Hourglass with the weights behind a file of reference numbers; reads pictures as given."""
     arrays = hourglass_arrays(int(numbers["hourglass_seed"]))
     assert _sha256(arrays) == str(numbers["hourglass_sha256"])
-    return Hourglass2017(arrays, layer=layer, channel_order="rgb")
+    network = Hourglass2017(arrays, layer=layer)
+    turn_round(network.stem)
+    return network
+
+
+def turn_round(first: nn.Conv2d) -> None:
+    """The kernel as it is in the file: for pictures in blue, green and red."""
+    first.weight.data = first.weight.data.flip(1)
 
 
 @lru_cache(maxsize=2)

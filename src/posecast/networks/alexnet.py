@@ -11,7 +11,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -52,8 +52,7 @@ class BvlcAlexNet(nn.Module):
     """The Caffe AlexNet as the 2017 code runs it (TensorFlow SAME padding, 2017 conventions).
 
     `layers` maps conv1..conv5 to (kernel (kh, kw, in, out), bias). The file's first kernel reads
-    BGR; with channel_order "bgr" it is turned round once here, so that RGB pictures go in. "rgb"
-    leaves it as it is, for pictures that already come in the file's order.
+    BGR; it is turned round once here, so that RGB pictures go in.
     """
 
     conv1: nn.Conv2d
@@ -62,17 +61,13 @@ class BvlcAlexNet(nn.Module):
     conv4: nn.Conv2d
     conv5: nn.Conv2d
 
-    def __init__(
-        self,
-        layers: Mapping[str, Sequence[np.ndarray]],
-        channel_order: Literal["bgr", "rgb"] = "bgr",
-    ) -> None:
+    def __init__(self, layers: Mapping[str, Sequence[np.ndarray]]) -> None:
         super().__init__()
         _check_bvlc(layers)
         for name in BVLC_SHAPES:
             kernel, bias = (torch.from_numpy(np.array(x, np.float32)) for x in layers[name])
             kernel = kernel.permute(3, 2, 0, 1)  # (out, in, kh, kw)
-            if (name, channel_order) == ("conv1", "bgr"):
+            if name == "conv1":
                 kernel = kernel.flip(1)
             groups = 2 if name in ("conv2", "conv4", "conv5") else 1
             setattr(self, name, _frozen_conv(kernel, bias, groups=groups))
@@ -133,21 +128,17 @@ AlexNet = BvlcAlexNet | TorchvisionAlexNet
 
 
 def load_alexnet(path: str | Path) -> AlexNet:
-    """Read either kind of file, told apart by its first bytes; PosecastError: neither."""
+    """Read either kind of file, told apart by its first bytes; PosecastError: neither.
+
+    `bvlc_alexnet.npy` is a pickled dict of layer name -> [kernel, bias]: only arrays, dicts, lists
+    and bytes are unpickled, anything else in it is a PosecastError.
+    """
     with _explained(path, "cannot be read"), Path(path).open("rb") as file:
         is_npy = file.read(6) == b"\x93NUMPY"
-    return load_bvlc_alexnet(path) if is_npy else load_torchvision_alexnet(path)
-
-
-def load_bvlc_alexnet(
-    path: str | Path, channel_order: Literal["bgr", "rgb"] = "bgr"
-) -> BvlcAlexNet:
-    """Read `bvlc_alexnet.npy`: a pickled dict of layer name -> [kernel, bias].
-
-    Only arrays, dicts, lists and bytes are unpickled; anything else in the file is a PosecastError.
-    """
+    if not is_npy:
+        return load_torchvision_alexnet(path)
     with _explained(path, "is not a bvlc_alexnet.npy"), Path(path).open("rb") as file:
-        return BvlcAlexNet(_read_pickled_npy(file), channel_order)
+        return BvlcAlexNet(_read_pickled_npy(file))
 
 
 def load_torchvision_alexnet(path: str | Path) -> TorchvisionAlexNet:

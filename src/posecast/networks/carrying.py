@@ -36,6 +36,7 @@ from posecast.carrying.composing import (
 )
 from posecast.carrying.layers import COARSE
 from posecast.media.grey_levels import to_network
+from posecast.networks.compositing import warp
 from posecast.skeletons import Skeleton
 
 NUM_LAYERS = 4
@@ -270,17 +271,8 @@ def _moved(
     pictures: Float[Tensor, "b 3 h w"], flow: Float[Tensor, "b 2 d d"]
 ) -> Float[Tensor, "b 3 h w"]:
     """Pixels fetched from where the flow points."""
-    height, width = pictures.shape[-2:]
-    flow = functional.interpolate(flow, (height, width), mode="bilinear") * FLOW_UNIT
-    rows, columns = (
-        (torch.arange(n, device=flow.device, dtype=flow.dtype) + 0.5) * (2 / n) - 1
-        for n in (height, width)
-    )
-    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-    grid = grid + flow.permute(0, 2, 3, 1)
-    return functional.grid_sample(
-        pictures, grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    flow = functional.interpolate(flow, pictures.shape[-2:], mode="bilinear") * FLOW_UNIT
+    return warp(pictures, flow)
 
 
 def _smoothed(values: Float[Tensor, "b n h w"]) -> Float[Tensor, "b n h w"]:

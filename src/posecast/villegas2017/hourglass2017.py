@@ -8,7 +8,7 @@ instead of nearest up-sampling, TensorFlow's SAME padding.
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,29 +33,22 @@ WHERE_TO_GET = (
 class Hourglass2017(nn.Module):
     """Features of a picture as a pose network sees it; frozen.
 
-    `arrays` are the weight files' arrays in order. The 2017 code showed the network BGR pictures;
-    with channel_order "bgr" RGB pictures have the same effect (the first kernel is turned round
-    once). "rgb" leaves the kernel as it is: for pictures in BGR, or to show the network RGB, which
-    its weights were trained on (deviations.md 29).
+    `arrays` are the weight files' arrays in order. The 2017 code showed the network BGR pictures,
+    though its weights were trained on RGB (deviations.md 29): the first kernel is turned round
+    once, so that RGB pictures have the same effect.
 
     `layer` 0..3 chooses the level that `forward` returns (8, 16, 32 or 64 pixels wide); levels
     further out are then not computed.
     """
 
-    def __init__(
-        self,
-        arrays: Iterable[np.ndarray],
-        layer: int = 3,
-        channel_order: Literal["bgr", "rgb"] = "bgr",
-    ) -> None:
+    def __init__(self, arrays: Iterable[np.ndarray], layer: int = 3) -> None:
         if layer not in range(4):
             raise PosecastError(f"hourglass layer {layer} does not exist; choose 0, 1, 2 or 3")
         super().__init__()
         self.layer = layer
         weights = _Weights(arrays)
         self.stem = weights.conv(3, 64, stride=2, normed=True)
-        if channel_order == "bgr":
-            self.stem.weight.data = self.stem.weight.data.flip(1)
+        self.stem.weight.data = self.stem.weight.data.flip(1)
         self.stem_norm = weights.norm(64)
         self.residual1 = _Residual(weights, 64, 128)
         self.residuals = nn.Sequential(
@@ -84,14 +77,12 @@ class Hourglass2017(nn.Module):
         return self.hourglass(self.residuals(gpu_layers.halve(x)), last)
 
 
-def load_hourglass2017(
-    folder: str | Path, layer: int = 3, channel_order: Literal["bgr", "rgb"] = "bgr"
-) -> Hourglass2017:
+def load_hourglass2017(folder: str | Path, layer: int = 3) -> Hourglass2017:
     """Read `hourglass_weights_1.npy` ... `_414.npy` of a folder.
 
     PosecastError names the first file that is missing, unreadable or of the wrong shape.
     """
-    return Hourglass2017(_read_files(Path(folder)), layer, channel_order)
+    return Hourglass2017(_read_files(Path(folder)), layer)
 
 
 def _read_files(folder: Path) -> Iterator[np.ndarray]:
