@@ -2,8 +2,8 @@
 
 A batch is a pure function of (seed, step), so a stopped run goes on from its step number alone.
 Clips come in shuffled passes over all of them, one pass after the other: batch `step` holds the
-places step * batch_size ... of that endless list. Of several processes, process `rank` of
-`num_ranks` gets every num_ranks-th row, and together they hold the batch of a single process.
+places step * batch_size ... of that endless list. Of several processes each takes its `share` of
+the rows, and together they hold the batch of a single process.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,10 @@ Start = Literal["first", "middle"] | int
 
 _ORDER, _CHOICE = 0, 1
 """Independent streams of random numbers: the order of clips, and the choices inside them."""
+
+
+WHOLE = slice(None)
+"""The share of a batch that a single process takes."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,7 @@ class PoseWindowSampler:
         clips: Sequence[StoredClip],
         config: PoseWindows,
         batch_size: int,
-        rank: int = 0,
-        num_ranks: int = 1,
+        share: slice = WHOLE,
     ) -> None:
         self._poses = _Poses.of(clips)
         norm = np.where(self._poses.visible[..., None], crop_to_norm(self._poses.joints_crop), 0)
@@ -101,7 +104,7 @@ class PoseWindowSampler:
             torch.from_numpy(norm.astype(np.float32)), torch.from_numpy(self._poses.visible)
         )
         self.config = config
-        self._stream = _ClipStream(len(clips), batch_size, rank, num_ranks)
+        self._batch_size, self._share = batch_size, share
 
     def choose(self, seed: int, step: int) -> WindowChoice:
         """The windows of batch number `step`.
@@ -109,10 +112,10 @@ class PoseWindowSampler:
         A window starts at any frame from which stride * length frames follow; shorter clips
         start at frame 0 (deviations.md 3).
         """
-        clips, rng = self._stream.draw(seed, step)
+        clips, rng = _drawn_clips(len(self._poses.lengths), self._batch_size, seed, step)
         span = self.config.stride * self.config.length
         starts = rng.integers(0, np.maximum(self._poses.lengths[clips] - span, 0) + 1)
-        clips, starts = self._stream.share(clips), self._stream.share(starts)
+        clips, starts = clips[self._share], starts[self._share]
         frames = starts[:, None] + self.config.stride * np.arange(self.config.length)
         exists = frames < self._poses.lengths[clips, None]
         if self.config.short_clips == "repeat":
@@ -134,8 +137,7 @@ class ImagePairSampler:
         clips: Sequence[StoredClip],
         config: ImagePairs,
         batch_size: int,
-        rank: int = 0,
-        num_ranks: int = 1,
+        share: slice = WHOLE,
     ) -> None:
         missing = [clip.clip_id for clip in clips if not clip.has_frames]
         if missing:
@@ -147,16 +149,15 @@ class ImagePairSampler:
         self._clips = list(clips)
         self._poses = _Poses.of(clips)
         self._hw = np.array([clip.crop.hw for clip in clips], np.float32)
-        self._config = config
-        self._stream = _ClipStream(len(clips), batch_size, rank, num_ranks)
+        self._config, self._batch_size, self._share = config, batch_size, share
 
     def batch(self, seed: int, step: int) -> ImageBatch:
         """Batch number `step`; coordinates of invisible joints are 0 (the crop's corner)."""
-        clips, rng = self._stream.draw(seed, step)
+        clips, rng = _drawn_clips(len(self._clips), self._batch_size, seed, step)
         gaps = rng.integers(1, self._config.max_gap + 1, len(clips))
         gaps, num_starts = fit_gaps(self._poses.lengths[clips], gaps)
         sources = rng.integers(0, num_starts)
-        clips, sources, gaps = (self._stream.share(rows) for rows in (clips, sources, gaps))
+        clips, sources, gaps = (rows[self._share] for rows in (clips, sources, gaps))
         pairs = np.stack([sources, sources + gaps], axis=1)
         joints, visible = (torch.from_numpy(rows) for rows in self._poses.at(clips, pairs))
         read = [
@@ -326,31 +327,15 @@ class _Poses:
         return self.offsets[clips, None] + inside
 
 
-class _ClipStream:
-    """Which clips are in a batch: shuffled passes over all clips, one after the other."""
-
-    def __init__(self, num_clips: int, batch_size: int, rank: int, num_ranks: int) -> None:
-        if batch_size < 1 or batch_size % num_ranks:
-            raise PosecastError(
-                f"batch of {batch_size} cannot be shared equally by {num_ranks} processes: "
-                f"choose a batch size that is a multiple of {num_ranks}"
-            )
-        self._num_clips = num_clips
-        self._batch_size = batch_size
-        self._rank = rank
-        self._num_ranks = num_ranks
-
-    def draw(self, seed: int, step: int) -> tuple[Int[np.ndarray, " b"], np.random.Generator]:
-        """Clip numbers of the whole batch, and the generator for what is chosen inside them."""
-        places = step * self._batch_size + np.arange(self._batch_size)
-        passes, inside = np.divmod(places, self._num_clips)
-        orders = [
-            np.random.default_rng((seed, _ORDER, number)).permutation(self._num_clips)
-            for number in range(passes[0], passes[-1] + 1)
-        ]
-        clips = np.stack(orders)[passes - passes[0], inside]
-        return clips, np.random.default_rng((seed, _CHOICE, step))
-
-    def share(self, rows: np.ndarray) -> np.ndarray:
-        """The rows of this process."""
-        return rows[self._rank :: self._num_ranks]
+def _drawn_clips(
+    num_clips: int, batch_size: int, seed: int, step: int
+) -> tuple[Int[np.ndarray, " b"], np.random.Generator]:
+    """Clip numbers of the whole batch, and the generator for what is chosen inside them."""
+    places = step * batch_size + np.arange(batch_size)
+    passes, inside = np.divmod(places, num_clips)
+    orders = [
+        np.random.default_rng((seed, _ORDER, number)).permutation(num_clips)
+        for number in range(passes[0], passes[-1] + 1)
+    ]
+    clips = np.stack(orders)[passes - passes[0], inside]
+    return clips, np.random.default_rng((seed, _CHOICE, step))

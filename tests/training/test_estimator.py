@@ -35,6 +35,7 @@ from posecast.training.estimator_data import (
     vary,
 )
 from posecast.training.progress import DivergedError
+from posecast.windows import WHOLE
 
 SIZE = 32
 NO_CHANGE = FrameAugmentation(
@@ -263,15 +264,15 @@ def test_batches_are_functions_of_the_step_and_processes_share_them(store_path):
     store = Store.open(store_path)
     clips = store.select(ClipSelection())
 
-    def batch(rank=0, num_ranks=1, step=3):
-        data = estimator_batches(store, clips, 8, 5, rank, num_ranks)
+    def batch(share=WHOLE, step=3):
+        data = estimator_batches(store, clips, 8, 5, share)
         return data(step).vary(FrameAugmentation(), PENN_ACTION)
 
     whole = batch()
     assert whole.images.shape == (8, 3, SIZE, SIZE)
     assert torch.equal(whole.images, batch().images)
     assert not torch.equal(whole.images, batch(step=4).images)
-    halves = [batch(rank, 2) for rank in range(2)]
+    halves = [batch(slice(rank, None, 2)) for rank in range(2)]
     for name in ("images", "joints_crop", "visible"):
         # Rows are the four sources, then the four targets; each process has every second pair.
         parts = [getattr(half, name).chunk(2) for half in halves]

@@ -63,7 +63,7 @@ def test_processes_vary_their_rows_of_the_same_batch():
     whole = PoseAugmenter(config, PENN_ACTION, 6)(batch, 3, 4)
     for rank in range(2):
         share = PoseBatch(batch.joints_norm[rank::2], batch.visible[rank::2], 4)
-        varied = PoseAugmenter(config, PENN_ACTION, 6, rank, 2)(share, 3, 4)
+        varied = PoseAugmenter(config, PENN_ACTION, 6, slice(rank, None, 2))(share, 3, 4)
         torch.testing.assert_close(varied.joints_norm, whole.joints_norm[rank::2])
         assert torch.equal(varied.visible, whole.visible[rank::2])
 

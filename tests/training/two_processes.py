@@ -17,6 +17,7 @@ from posecast.computing.processes import join_batch_moments
 from posecast.computing.recording import on_device
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.store.reading import Store
+from posecast.training.beginning import share_of
 from posecast.training.image import ImageTraining, train_image, train_iteration
 from posecast.training.image_steps import FeatureNetworks, ImagePairTensors, image_tensors
 from posecast.windows import ImagePairSampler
@@ -34,8 +35,8 @@ def main(store_path: Path, out: Path, num_devices: int, device: Device) -> None:
     fabric = ComputeConfig(device, num_devices=num_devices).launch()
     store = Store.open(store_path)
     config = TINY.but(gating="off", feature_weight=1.0, pose_feature_weight=1.0)
-    share = {"rank": fabric.global_rank, "num_ranks": fabric.world_size}
-    sampler = ImagePairSampler(store, store.clips, config.pairs, config.fit.batch_size, **share)
+    size = config.fit.batch_size
+    sampler = ImagePairSampler(store, store.clips, config.pairs, size, share_of(fabric, size))
     networks = FeatureNetworks(
         BvlcAlexNet(alexnet_layers(1)).double().to(fabric.device),
         _normalised_by_batch().double().to(fabric.device),

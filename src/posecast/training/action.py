@@ -31,6 +31,7 @@ from posecast.training.beginning import (
     check_store_skeleton,
     choose_clips,
     long_enough,
+    share_of,
 )
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 
@@ -162,7 +163,7 @@ def _train(
 
     validation = Validation(score, "validation_log_likelihood") if clips.validation else None
     fabric = config.run_on.launch()
-    batches = functools.partial(stretches, slice(fabric.global_rank, None, fabric.world_size))
+    batches = functools.partial(stretches, share_of(fabric, config.fit.batch_size))
     with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
         network = KINDS[config.KIND].network(config.model)
         return fit(Descent(network, _step, session), batches, validation, session)

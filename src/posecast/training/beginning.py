@@ -134,6 +134,17 @@ def check_store_size(store: Store, size: int) -> None:
         )
 
 
+def share_of(fabric: Fabric, size: int) -> slice:
+    """Rows of a batch that this process takes; PosecastError unless each can take as many."""
+    count = fabric.world_size
+    if size % count:
+        raise PosecastError(
+            f"a batch of {size} cannot be shared equally by {count} processes: choose a batch size "
+            f"that is a multiple of {count}"
+        )
+    return slice(fabric.global_rank, None, count)
+
+
 @contextlib.contextmanager
 def begin(
     config: TrainingConfig,
@@ -161,12 +172,6 @@ def begin(
             f"{run_path}; or start over with --fresh"
         )
     initial = None if goes_on else _initial_weights(config)
-    size, count = config.fit.batch_size, fabric.world_size
-    if size % count:
-        raise PosecastError(
-            f"a batch of {size} cannot be shared equally by {count} processes: choose a batch size "
-            f"that is a multiple of {count}"
-        )
     data = training_data(store, *clips, actions, earlier=config.fit.init_from)
     with training_run(
         run_path,

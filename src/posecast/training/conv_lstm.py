@@ -59,7 +59,7 @@ def train_conv_lstm(
         return conv_lstm_step(network, to_network(frames), config.num_past)
 
     fabric = config.run_on.launch()
-    share = slice(fabric.global_rank, None, fabric.world_size)
+    share = beginning.share_of(fabric, config.fit.batch_size)
     batches = functools.partial(_stretches, store, clips.train, config, share)
     score = functools.partial(_score, store, shown, config)
     validation = Validation(score, "validation_skill") if shown else None

@@ -74,8 +74,9 @@ def train_estimator(
         mean_pose = held_out.score_mean_pose(clips.train)
         validation = Validation(held_out.score, "validation_pck_0.1", reference=mean_pose)
     fabric = config.run_on.launch()
-    share = (config.fit.batch_size, config.fit.seed, fabric.global_rank, fabric.world_size)
-    batches = estimator_data.estimator_batches(store, clips.train, *share)
+    size = config.fit.batch_size
+    share = beginning.share_of(fabric, size // 2)
+    batches = estimator_data.estimator_batches(store, clips.train, size, config.fit.seed, share)
 
     def step(
         network: nn.Module, frames: estimator_data.FramesToVary

@@ -22,7 +22,7 @@ from posecast.media.grey_levels import to_network
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.windows import ImagePairs, ImagePairSampler
+from posecast.windows import WHOLE, ImagePairs, ImagePairSampler
 
 _VARIATION = 3
 """Stream of random numbers beside those of `windows` and `pose_augmentation`."""
@@ -67,12 +67,11 @@ def estimator_batches(
     clips: Sequence[StoredClip],
     batch_size: int,
     seed: int,
-    rank: int = 0,
-    num_ranks: int = 1,
+    share: slice = WHOLE,
 ) -> "Callable[[int], FramesToVary]":
-    """This process's share of batches, by number, on the CPU; one of n frames holds n / 2 clips."""
-    num_pairs, share = batch_size // 2, slice(rank, None, num_ranks)
-    pairs = ImagePairSampler(store, clips, ImagePairs(), num_pairs, rank, num_ranks)
+    """Batches by number, on the CPU; one of n frames holds n / 2 clips, `share` of them here."""
+    num_pairs = batch_size // 2
+    pairs = ImagePairSampler(store, clips, ImagePairs(), num_pairs, share)
 
     def batch(number: int) -> FramesToVary:
         rng = np.random.default_rng((seed, _VARIATION, number))

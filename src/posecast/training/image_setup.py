@@ -21,7 +21,7 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import FrameTrainingConfig
+from posecast.training.beginning import FrameTrainingConfig, share_of
 from posecast.training.fitting import FitConfig
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
@@ -129,8 +129,8 @@ def pair_batches(
     seed: int | None = None,
 ) -> Callable[[int], ImageBatch]:
     """Pairs of frames of these clips, this process's share of each batch."""
-    share = (config.fit.batch_size, fabric.global_rank, fabric.world_size)
-    sampler = ImagePairSampler(store, clips, config.pairs, *share)
+    size = config.fit.batch_size
+    sampler = ImagePairSampler(store, clips, config.pairs, size, share_of(fabric, size))
     return functools.partial(sampler.batch, config.fit.seed if seed is None else seed)
 
 

@@ -132,7 +132,8 @@ class PoseBatches:
         cls, config: PoseTrainingConfig, store: Store, clips: list[StoredClip], fabric: Fabric
     ) -> "PoseBatches":
         """Of these clips."""
-        share = (config.fit.batch_size, fabric.global_rank, fabric.world_size)
+        size = config.fit.batch_size
+        share = (size, beginning.share_of(fabric, size))
         return cls(
             PoseWindowSampler(clips, config.windows, *share),
             PoseAugmenter(config.augmentation, store.skeleton, *share),

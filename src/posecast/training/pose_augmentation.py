@@ -4,7 +4,7 @@ All draws of a batch come from (seed, step), and of several processes each takes
 whole batch's draws, so that resuming and sharing change nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from posecast.clips import PoseBatch
 from posecast.geometry import swap_sides
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import Skeleton
+from posecast.windows import WHOLE
 
 _AUGMENTATION = 2
 """Stream of random numbers beside the two of `windows`."""
@@ -63,8 +64,8 @@ class PoseAugmenter:
     skeleton: Skeleton
     batch_size: int
     """Rows of the whole batch, over all processes."""
-    rank: int = 0
-    num_ranks: int = 1
+    share: slice = field(default_factory=lambda: WHOLE)
+    """Those of this process."""
 
     def __call__(self, batch: PoseBatch, seed: int, step: int) -> PoseBatch:
         """The varied batch number `step`; invisible joints stay at 0."""
@@ -103,7 +104,7 @@ class PoseAugmenter:
 
     def _rows(self, drawn: np.ndarray) -> Tensor:
         """This process's rows of what was drawn for the whole batch."""
-        return torch.from_numpy(drawn[self.rank :: self.num_ranks])
+        return torch.from_numpy(drawn[self.share])
 
     def _matrices(self, rng: np.random.Generator) -> Float[np.ndarray, "b 2 2"]:
         scales = np.exp(self.config.scale * rng.standard_normal(self.batch_size))
