@@ -72,18 +72,3 @@ def test_state_survives_saving(optimizer_class, tmp_path):
     optimizer.load_state_dict(saved["optimizer"])
     descend(resumed, optimizer)
     assert torch.equal(straight, resumed)
-
-
-@pytest.mark.parametrize("optimizer_class", [TFRMSProp, TFAdam])
-def test_closure_gives_the_loss(optimizer_class):
-    w = weights(3.0)
-    optimizer = optimizer_class([w], lr=0.01)
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = w.square().sum()
-        loss.backward()
-        return loss
-
-    assert optimizer.step(closure).item() == 9
-    assert w.item() < 3
