@@ -141,7 +141,7 @@ def test_the_whole_chain_of_graphs_draws_as_posecast_does(exported: Path) -> Non
     )
     known = run_chain(exported, "draw", known | {"numbers": np.array([0, 30, 63])})
     view = View.of(seen.image_hw, 0)
-    drawn = list(future_frames(replace(own, seen=seen, forecast=forecast), view, PENN_ACTION))
+    drawn = list(future_frames(replace(own, seen=seen, forecast=forecast), view))
     for number, found in zip((0, 30, 63), known["whole_frames"], strict=True):
         assert psnr(found, drawn[number]) > 36, "dB; it draws 256 pixels where posecast draws 408"
     assert psnr(seen.pictures[-1], drawn[30]) < 30, "and that is not for want of movement"

@@ -128,7 +128,7 @@ def test_a_page_where_the_video_ends(video):
     poses, config = KeypointFile(video.with_suffix(".csv")), OwnVideoConfig(futures=2, steps=7)
     forecaster, page = Forecaster(Forked()), video.with_name("page.html")
     result = forecast_video(video, forecaster, poses, None, config)
-    write_forecast_page(video, result, page, PENN_ACTION, "it <ends>")
+    write_forecast_page(video, result, page, "it <ends>")
     text = page.read_text()
     assert "it &lt;ends&gt;" in text
     assert 'data-frames="22"' in text  # the last 15 of the seen, and 7 to come

@@ -186,7 +186,7 @@ def test_the_video_goes_on_in_its_own_size(forecaster, tmp_path):
     config = OwnVideoConfig(steps=5)
     result = forecast_video(video, forecaster, RED, tmp_path / "out.mp4", config)
     frames = np.stack(list(videos.read_video(video)))
-    futures = np.stack(list(future_frames(result, View.of((120, 200), 0), PENN_ACTION)))
+    futures = np.stack(list(future_frames(result, View.of((120, 200), 0))))
     crop = result.forecast.crop
     inside = (slice(None), slice(crop.y1, crop.y2), slice(crop.x1, crop.x2))
     still = np.stack([frames[-1]] * 5)

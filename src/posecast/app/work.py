@@ -173,7 +173,7 @@ class Workshop:
             except NothingToCompareError as error:
                 why = self.words(str(error))
         page = out.with_suffix(".html")
-        write_forecast_page(taken.path, result, page, self.forecaster.skeleton, why)
+        write_forecast_page(taken.path, result, page, why)
         return Done(page, (*result.files, page), _told(result.summary(), why))
 
     def _from_s(self, taken: Taken, from_s: float) -> float | None:

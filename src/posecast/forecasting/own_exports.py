@@ -28,17 +28,14 @@ Write = Callable[[Path], None]
 """Fills a temporary file."""
 
 
-def pose_writer(
-    kind: Export, name: str, result: OwnForecast, skeleton: Skeleton, sample: int = 0
-) -> Write:
+def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -> Write:
     """What fills a file of the seen poses and one of the futures; `name` is what it will be."""
-    joints, visible = _track(result, sample)
+    poses, hw = (*_track(result, sample), result.skeleton), result.seen.image_hw
     if kind == "csv":
-        return lambda path: write_table(path, joints, visible, skeleton, result.repeats)
+        return lambda path: write_table(path, *poses, result.repeats)
     if kind == "coco":
-        hw = result.seen.image_hw
-        return lambda path: write_coco(path, joints, visible, skeleton, hw, every=result.repeats)
-    return lambda path: write_trc(path, joints, visible, skeleton, result.fps, name=name)
+        return lambda path: write_coco(path, *poses, hw, every=result.repeats)
+    return lambda path: write_trc(path, *poses, result.fps, name=name)
 
 
 def _track(
@@ -63,11 +60,7 @@ def load_rerun() -> Any:
     return rerun
 
 
-def rerun_writer(
-    result: OwnForecast,
-    skeleton: Skeleton,
-    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
-) -> Write:
+def rerun_writer(result: OwnForecast, pictures: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Write:
     """What fills a recording: `pictures` of the seen and the forecast frames, poses on them, on
     the timelines `frame` and `seconds`. The poses of further futures are beside the likeliest."""
     rerun = load_rerun()
@@ -85,7 +78,9 @@ def rerun_writer(
             for number, (joints, visible) in enumerate(shown, start=1):
                 name = "video/pose" if number == 1 else f"video/future {number}"
                 colour = PREDICTED if frame >= num_seen else SEEN
-                for part, drawn in _pose(rerun, joints[frame], visible[frame], skeleton, colour):
+                for part, drawn in _pose(
+                    rerun, joints[frame], visible[frame], result.skeleton, colour
+                ):
                     recording.log(f"{name}/{part}", drawn)
         recording.flush()
         recording.disconnect()

@@ -28,7 +28,6 @@ from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.videos import gif_writer, mp4_writer
 from posecast.records.files import refuse_to_replace
-from posecast.skeletons import Skeleton
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
@@ -56,21 +55,18 @@ def forecast_files(
     result: OwnForecast,
     out: Path,
     config: OwnVideoConfig,
-    skeleton: Skeleton,
     stages: Stages,
 ) -> dict[Path, Write]:
     """What is written beside OUT, and OUT last: where it is, all is."""
-    arrays = arrays_writer(result, skeleton, config.keep_frames)
+    arrays = arrays_writer(result, config.keep_frames)
     files: dict[Path, Write] = {out.with_suffix(".npz"): arrays}
     if result.people is not None:
-        people = Image.fromarray(draw_people(result.people, skeleton))
+        people = Image.fromarray(draw_people(result.people, result.skeleton))
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
-    files |= _pose_files(result, out, config, skeleton)
+    files |= _pose_files(result, out, config)
     if config.rrd:
-        files[out.with_suffix(".rrd")] = rerun_writer(
-            result, skeleton, _all_pictures(video, result, skeleton, stages)
-        )
-    movies = _movies(video, result, out, config, skeleton)
+        files[out.with_suffix(".rrd")] = rerun_writer(result, _all_pictures(video, result, stages))
+    movies = _movies(video, result, out, config)
     fps = result.fps if config.panels else result.shown_fps
     heard = None if config.panels else video
     return files | {
@@ -79,9 +75,7 @@ def forecast_files(
     }
 
 
-def _pose_files(
-    result: OwnForecast, out: Path, config: OwnVideoConfig, skeleton: Skeleton
-) -> dict[Path, Write]:
+def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[Path, Write]:
     """NAME.csv and so on, of several futures NAME-1.csv, NAME-2.csv ..."""
     count = len(result.forecast.weights)
     files = {}
@@ -89,25 +83,21 @@ def _pose_files(
         for sample in range(count):
             number = f"-{sample + 1}" if count > 1 else ""
             path = out.with_name(f"{out.stem}{number}{ENDINGS[kind]}")
-            files[path] = pose_writer(kind, path.name, result, skeleton, sample)
+            files[path] = pose_writer(kind, path.name, result, sample)
     return files
 
 
 def _all_pictures(
-    video: Path | FrameFolder, result: OwnForecast, skeleton: Skeleton, stages: Stages
+    video: Path | FrameFolder, result: OwnForecast, stages: Stages
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Every frame of the video up to the last seen one, at `fps`, then the likeliest future."""
     seen = read_pictures(video, tuple(range(result.past_frames[-1] + 1)), result.fps)
     yield from stages.each("reading", seen)
-    yield from future_frames(result, View.of(result.seen.image_hw, 0), skeleton)
+    yield from future_frames(result, View.of(result.seen.image_hw, 0))
 
 
 def _movies(
-    video: Path | FrameFolder,
-    result: OwnForecast,
-    out: Path,
-    config: OwnVideoConfig,
-    skeleton: Skeleton,
+    video: Path | FrameFolder, result: OwnForecast, out: Path, config: OwnVideoConfig
 ) -> dict[Path, Iterator[UInt8[np.ndarray, "h w 3"]]]:
     """Pictures of each video that is written."""
 
@@ -115,17 +105,17 @@ def _movies(
     view = View.of(hw, config.view_height)
     if config.panels:
         pictures = read_pictures(video, result.past_frames, result.fps)
-        return {out: with_poses(pictures, result, view, skeleton)}
+        return {out: with_poses(pictures, result, view)}
     if config.separate and count > 1:
         paths = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
         return {
-            path: video_goes_on(seen_frames(video, result), result, view, skeleton, sample)
+            path: video_goes_on(seen_frames(video, result), result, view, sample)
             for sample, path in enumerate(paths)
         }
     if count > 1:
         view = View.of_grid(hw, config.view_height, count)
-        return {out: futures_side_by_side(seen_frames(video, result), result, view, skeleton)}
-    return {out: video_goes_on(seen_frames(video, result), result, view, skeleton)}
+        return {out: futures_side_by_side(seen_frames(video, result), result, view)}
+    return {out: video_goes_on(seen_frames(video, result), result, view)}
 
 
 def _movie_writer(

@@ -24,7 +24,6 @@ from posecast.media.pictures import (
     side_by_side,
 )
 from posecast.media.videos import VideoSource, read_video
-from posecast.skeletons import Skeleton
 
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""
@@ -138,17 +137,16 @@ def video_goes_on(
     seen: Iterable[UInt8[np.ndarray, "h w 3"]],
     result: OwnForecast,
     view: View,
-    skeleton: Skeleton,
     sample: int = 0,
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The video up to the last seen frame and one of its futures, at the video's rate."""
     yield from (view.resize(picture) for picture in seen)
-    for picture in future_frames(result, view, skeleton, sample):
+    for picture in future_frames(result, view, sample):
         yield from itertools.repeat(picture, result.repeats)
 
 
 def futures_side_by_side(
-    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View, skeleton: Skeleton
+    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """As `video_goes_on`, all futures in a grid, each with its probability; green borders: seen,
     red: forecast."""
@@ -158,7 +156,7 @@ def futures_side_by_side(
         shown = panel(view.resize(picture), SEEN, "seen", strip)
         yield contact_sheet([shown] * len(weights), columns)
     texts = [f"future {n}: {100 * weight:.0f} %" for n, weight in enumerate(weights, start=1)]
-    futures = (future_frames(result, view, skeleton, sample) for sample in range(len(weights)))
+    futures = (future_frames(result, view, sample) for sample in range(len(weights)))
     for pictures in zip(*futures, strict=True):
         labelled = zip(pictures, texts, strict=True)
         panels = [panel(picture, PREDICTED, text, strip) for picture, text in labelled]
@@ -170,14 +168,14 @@ def _columns(count: int) -> int:
 
 
 def future_frames(
-    result: OwnForecast, view: View, skeleton: Skeleton, sample: int = 0
+    result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Whole frames of one future; without an image model its poses on the last seen frame."""
     forecast, last = result.forecast, result.seen.pictures[-1]
     picture, crop = view.resize(last), _scaled_crop(forecast.crop, view.scale)
     if forecast.frames is None:
         for joints, visible in zip(forecast.joints_px[sample], forecast.visible, strict=True):
-            yield draw_pose(picture, joints * view.scale, visible, skeleton)
+            yield draw_pose(picture, joints * view.scale, visible, result.skeleton)
         return
     still = cut_crop(last, forecast.crop, forecast.frames.shape[2], "area")
     for patch in forecast.frames[sample]:
@@ -185,21 +183,19 @@ def future_frames(
 
 
 def with_poses(
-    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
-    result: OwnForecast,
-    view: View,
-    skeleton: Skeleton,
+    pictures: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View
 ) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """Seen frames, then those of the likeliest future, each with its pose beside it."""
     seen, forecast = result.seen, result.forecast
+    shape = (forecast.crop, result.skeleton, view.hw[0])
     for picture, joints, visible in zip(pictures, seen.joints_px, seen.visible, strict=True):
         shown = view.resize(picture)
-        pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
+        pose = pose_in_crop(joints, visible, *shape)
         yield side_by_side([panel(shown, SEEN, "seen"), panel(pose, SEEN, "pose seen")])
-    futures = future_frames(result, view, skeleton)
+    futures = future_frames(result, view)
     frames = zip(futures, forecast.joints_px[0], forecast.visible, strict=True)
     for number, (picture, joints, visible) in enumerate(frames, start=1):
-        pose = pose_in_crop(joints, visible, forecast.crop, skeleton, view.hw[0])
+        pose = pose_in_crop(joints, visible, *shape)
         panels = (picture, f"forecast +{number}"), (pose, f"pose +{number}")
         yield side_by_side([panel(each, PREDICTED, text) for each, text in panels])
 

@@ -41,6 +41,7 @@ class OwnForecast:
 
     seen: SeenVideo
     forecast: Forecast
+    skeleton: Skeleton
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
     fps: float
@@ -120,17 +121,15 @@ class OwnForecast:
         }
 
 
-def arrays_writer(
-    result: OwnForecast, skeleton: Skeleton, keep_frames: bool = False
-) -> Callable[[Path], None]:
+def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Callable[[Path], None]:
     """What fills an .npz file with `ARRAYS`, and with drawn frames if asked for."""
-    arrays, frames = _arrays(result, skeleton), result.forecast.frames
+    arrays, frames = _arrays(result), result.forecast.frames
     if keep_frames and frames is not None:
         arrays["predicted_frames"] = frames
     return lambda path: save_arrays(path, arrays)
 
 
-def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
+def _arrays(result: OwnForecast) -> dict[str, np.ndarray]:
     forecast = result.forecast
     ahead = np.arange(1, len(forecast.visible) + 1)
     values = (
@@ -143,6 +142,6 @@ def _arrays(result: OwnForecast, skeleton: Skeleton) -> dict[str, np.ndarray]:
         (result.past_frames[-1] + ahead) / result.fps,
         np.array(dataclasses.astuple(forecast.crop)),
         np.array(result.seen.image_hw),
-        np.array(skeleton.joints),
+        np.array(result.skeleton.joints),
     )
     return dict(zip(ARRAYS, values, strict=True))

@@ -17,7 +17,6 @@ from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, PoseSou
 from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints import KeypointTrack, keypoints_in_video
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
-from posecast.skeletons import Skeleton
 
 _ROOM = 0.1
 """Room around the last seen joints, as a share of their extent."""
@@ -52,13 +51,14 @@ def find_truth(
     video: VideoSource,
     source: PoseSource,
     result: OwnForecast,
-    skeleton: Skeleton,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Truth:
     """At most as many poses as were forecast; NothingToCompareError where no joint that was
     seen is in them."""
-    look = _read if isinstance(source, KeypointFile) else _estimate
-    truth = look(video, source, result, skeleton, on_frame)  # pyright: ignore[reportArgumentType]
+    if isinstance(source, KeypointFile):
+        truth = _read(video, source, result)
+    else:
+        truth = _estimate(video, source, result, on_frame)
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
         raise NothingToCompareError(
             f"{video}: nothing to compare with: the person is not found after second "
@@ -78,7 +78,6 @@ def _estimate(
     video: VideoSource,
     source: EstimatedPoses,
     result: OwnForecast,
-    skeleton: Skeleton,
     on_frame: Callable[[], None],
 ) -> Truth:
     """Followed from the last seen frame on, where the person is known to be."""
@@ -97,16 +96,10 @@ def _last_box(result: OwnForecast) -> Box:
     return x, y, width, height
 
 
-def _read(
-    video: VideoSource,
-    source: KeypointFile,
-    result: OwnForecast,
-    skeleton: Skeleton,
-    on_frame: Callable[[], None],
-) -> Truth:
+def _read(video: VideoSource, source: KeypointFile, result: OwnForecast) -> Truth:
     timeline = read_timeline(video)
     frames = np.array(nearest_frames(timeline.seconds, result.fps))
-    files = (source.path, timeline, skeleton, source.options)
+    files = (source.path, timeline, result.skeleton, source.options)
     tracks = [keypoints_in_video(*files, source.person)]
     tracks += [keypoints_in_video(*files, n) for n in range(1, tracks[0].num_people + 1)]
     past = frames[list(result.past_frames)]

@@ -76,6 +76,7 @@ def forecast_video(
     result = OwnForecast(
         seen=seen,
         forecast=forecast,
+        skeleton=forecaster.skeleton,
         past_frames=frames,
         fps=config.fps,
         shown_fps=shown_fps,
@@ -87,7 +88,7 @@ def forecast_video(
     if out is None:
         return result
     with stages.stage("writing"):
-        files = forecast_files(video, result, out, config, forecaster.skeleton, stages)
+        files = forecast_files(video, result, out, config, stages)
         write_together(files)
     return replace(result, files=tuple(files))
 

@@ -20,7 +20,6 @@ from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, pose_in_crop
 from posecast.media.videos import VideoSource
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
-from posecast.skeletons import Skeleton
 
 _SIDE_PX = 256
 _SEEN_FRAMES = 15
@@ -42,7 +41,7 @@ class ComparedPictures:
 
 
 def compare_pictures(
-    video: VideoSource, result: OwnForecast, truth: Truth | None, skeleton: Skeleton
+    video: VideoSource, result: OwnForecast, truth: Truth | None
 ) -> ComparedPictures:
     """Whole frames stream through and are measured; small ones are kept.
 
@@ -51,7 +50,7 @@ def compare_pictures(
     seen, crop, last = result.seen, result.forecast.crop, result.seen.pictures[-1]
     past = [_cut(each, crop) for each in seen.pictures[-_SEEN_FRAMES:]]
     poses = zip(seen.joints_px[-len(past) :], seen.visible[-len(past) :], strict=True)
-    poses = [pose_in_crop(*pose, crop, skeleton, _SIDE_PX) for pose in poses]
+    poses = [pose_in_crop(*pose, crop, result.skeleton, _SIDE_PX) for pose in poses]
     frames, count = result.forecast.frames, len(result.forecast.joints_px)
     num_drawn = 0 if frames is None else len(frames)
     panels = {
@@ -61,9 +60,7 @@ def compare_pictures(
     }
     psnr: tuple[list[float], list[float]] = ([], [])
     view = View.of(seen.image_hw, 0)
-    drawn = zip(
-        *(future_frames(result, view, skeleton, n) for n in range(max(num_drawn, 1))), strict=True
-    )
+    drawn = zip(*(future_frames(result, view, n) for n in range(max(num_drawn, 1))), strict=True)
     came = itertools.repeat(None) if truth is None else true_pictures(video, result)
     for number, (true, made) in enumerate(zip(came, drawn, strict=False)):  # it may end before
         if true is not None:
@@ -73,7 +70,7 @@ def compare_pictures(
         for future, picture in zip(panels["forecast"], made, strict=False):
             future.append(_cut(picture, crop))
         for sample, future in enumerate(panels["pose"]):
-            future.append(_pose(result, truth, sample, number, skeleton))
+            future.append(_pose(result, truth, sample, number))
     kept = {name: [np.stack(each) for each in made] for name, made in panels.items() if made}
     return ComparedPictures(kept, len(past), psnr if num_drawn and truth is not None else None)
 
@@ -90,7 +87,7 @@ def _cut(picture: UInt8[np.ndarray, "h w 3"], crop: Crop) -> UInt8[np.ndarray, "
 
 
 def _pose(
-    result: OwnForecast, truth: Truth | None, sample: int, number: int, skeleton: Skeleton
+    result: OwnForecast, truth: Truth | None, sample: int, number: int
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The forecast pose over the true one."""
     crop, forecast = result.forecast.crop, result.forecast
@@ -98,7 +95,7 @@ def _pose(
     came = said[0], np.zeros_like(said[1])
     if truth is not None and number < len(truth.visible):
         came = px_to_crop(truth.joints_px[number], crop) * _SIDE_PX, truth.visible[number]
-    return pose_over_faint(said, came, skeleton, (_SIDE_PX, _SIDE_PX))
+    return pose_over_faint(said, came, result.skeleton, (_SIDE_PX, _SIDE_PX))
 
 
 def movie_of(pictures: ComparedPictures) -> Iterator[UInt8[np.ndarray, "h w 3"]]:

@@ -30,7 +30,6 @@ from posecast.report.headline import text_lines
 from posecast.report.metric_names import MetricStyle
 from posecast.report.rendering import render
 from posecast.report.tables import Cell, Table, horizons_of
-from posecast.skeletons import Skeleton
 
 _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
@@ -85,9 +84,9 @@ def compare_forecast(
     """As `compare_video`, of a forecast that was made already, with this `config`."""
     rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
     with stages.stage("comparing", len(result.forecast.visible)):
-        truth = find_truth(video, poses, result, forecaster.skeleton, stages.advance)
+        truth = find_truth(video, poses, result, stages.advance)
         errors = compare_poses(forecaster, rates, result, truth)
-        pictures = compare_pictures(video, result, truth, forecaster.skeleton)
+        pictures = compare_pictures(video, result, truth)
     psnr = None if pictures.psnr is None else np.array(pictures.psnr)
     comparison = Comparison(rates.video, *errors, psnr)
     figures = _figures(comparison)
@@ -110,12 +109,10 @@ def compare_forecast(
     return "\n\n".join([_where(result), *tables, comparison.verdict()])
 
 
-def write_forecast_page(
-    video: VideoSource, result: OwnForecast, out: Path, skeleton: Skeleton, why: str
-) -> None:
+def write_forecast_page(video: VideoSource, result: OwnForecast, out: Path, why: str) -> None:
     """A page of one file to look at a forecast with, where there is nothing to compare it with;
     `why` says so."""
-    pictures = compare_pictures(video, result, None, skeleton)
+    pictures = compare_pictures(video, result, None)
     page = render(
         "comparison.html",
         title=f"{Path(str(video)).name}: forecast",
