@@ -194,6 +194,14 @@ def crop_of_joints(
     return seen_crop(np.concatenate([low, high], axis=1), image_hw)
 
 
+def sides_of(
+    joints_px: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"]
+) -> list[float]:
+    """Longer side of the box around the visible joints, of each frame that shows any."""
+    poses = zip(joints_px, visible, strict=True)
+    return [float(np.ptp(joints[shown], axis=0).max()) for joints, shown in poses if shown.any()]
+
+
 def cut_crop(
     image: UInt8[np.ndarray, "h w 3"], crop: Crop, size: int, resize: Resize = "linear"
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:

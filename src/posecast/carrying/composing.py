@@ -54,7 +54,10 @@ def composed(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The layers, each as much as it shows, with `FrameChanges.fitted` near what is `moving`."""
     if changes is None:
-        return _rounded(_weighted(pictures, shares))
+        total = np.zeros(pictures[0].shape, np.float32)
+        for picture, share in zip(pictures, shares, strict=True):
+            _add(total, picture, share)
+        return _rounded(total)
     acts = np.clip((REACH - moving) / FADING, 0, 1)
     before, after = _shown(shares, changes.logits)
     after = [acts * share for share in after]
@@ -84,13 +87,6 @@ def _shown(shares: Planes, logits: Planes) -> tuple[list[np.ndarray], list[np.nd
 def _to_one(shares: Planes) -> list[Float[np.ndarray, "h w"]]:
     whole = 1 / reduce(np.add, shares)
     return [share * whole for share in shares]
-
-
-def _weighted(pictures: Pictures, weights: Planes) -> Float[np.ndarray, "h w 3"]:
-    total = np.zeros(pictures[0].shape, np.float32)
-    for picture, weight in zip(pictures, weights, strict=True):
-        _add(total, picture, weight)
-    return total
 
 
 def _add(total: Float[np.ndarray, "h w 3"], picture: np.ndarray, weight: np.ndarray) -> None:

@@ -144,7 +144,9 @@ class SeenPixels:
         part = slice(top, top + height), slice(left, left + width)
         columns = np.arange(left, left + width, dtype=np.float32) + box[1].start
         rows = np.arange(top, top + height, dtype=np.float32)[:, None] + box[0].start
-        picture[part] = remapped(last, x[part] + columns, y[part] + rows)
+        places = x[part] + columns, y[part] + rows
+        how, border = cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
+        picture[part] = cv2.remap(last, *places, how, borderMode=border)
         return picture
 
 
@@ -203,11 +205,3 @@ def native(transforms: Float[np.ndarray, "*n 2 3"], scale: float) -> Float[np.nd
     shift = (transforms[..., :2] @ np.full((2, 1), offset))[..., 0] - offset
     moved = (transforms[..., 2] + shift) / scale
     return np.concatenate([transforms[..., :2], moved[..., None]], axis=-1)
-
-
-def remapped(
-    picture: np.ndarray, x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"]
-) -> np.ndarray:
-    """The picture's values at places between pixels, where (0, 0) is the first one's centre."""
-    how = cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_LINEAR
-    return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)

@@ -186,7 +186,10 @@ class CarriedPerson:
         distances = part_distances(pose, COARSE, self._size)
         owners, claims, transforms, covers = self._carried(pose, sources, distances)
         camera = STILL if self._pace is STILL else camera_ahead(self._pace, t + 1)
-        near = np.minimum(distances, self._last_distances(camera))
+        last = self._distances[-1]
+        if camera is not STILL:
+            last = np.stack([warped(each, camera) for each in last])
+        near = np.minimum(distances, last)
         # A part moved if it did so both before and after smoothing.
         moved = _movement(pose, self._poses[-1], camera)
         moved = np.minimum(moved, _movement(self._wanted_raw[t], self._last_raw, camera))
@@ -272,10 +275,6 @@ class CarriedPerson:
             x, y = _moved(transform, self._x[box], self._y[box])
             cover *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
         return cover
-
-    def _last_distances(self, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n c c"]:
-        last = self._distances[-1]
-        return last if camera is STILL else np.stack([warped(each, camera) for each in last])
 
     def _flow(
         self,

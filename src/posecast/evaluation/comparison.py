@@ -17,7 +17,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import Truth
-from posecast.geometry import Crop
+from posecast.geometry import Crop, sides_of
 from posecast.metrics.image import psnr
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances
 
@@ -72,7 +72,8 @@ class Comparison:
         mine, still = (float(np.nanmean(x)) for x in (self.pooled.forecast, self.pooled.still))
         known = np.flatnonzero(np.isfinite(self.pooled.still))
         length_s, reach_s = (int(known[-1]) + 1) / self.fps, self.reach / self.fps
-        moments = _count(self.pooled.num_moments, "moment")
+        count = self.pooled.num_moments
+        moments = f"{count} moment" + ("" if count == 1 else "s")
         facts = f"{mine:.1f} % of the person's size off, standing still {still:.1f} %, {moments}"
         if still < _STILL:
             return f"the person hardly moves ({facts}), so this video cannot tell"
@@ -99,10 +100,6 @@ class Comparison:
         more = float((known[0] - known[1]).mean())
         nearer = "nearer to" if more >= 0 else "farther from"
         return f"; the frames shown are {abs(more):.1f} dB {nearer} the truth than the last frame"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def _running_mean(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
@@ -155,7 +152,8 @@ def errors_of_futures(result: OwnForecast, truth: Truth) -> list[Float[np.ndarra
 def _sums(seen: SeenVideo, forecast: PoseForecast, truth: Truth, sample: int = 0) -> _Sums:
     num_true, steps = len(truth.visible), len(forecast.visible)
     counted = counted_joints(seen.visible, truth.visible)
-    size = _person_px(seen)
+    recent = seen.last(_SIZE_FRAMES)
+    size = max(*sides_of(recent.joints_px, recent.visible), 1.0)
     still = LastPose().forecast_poses([seen], num_true)[0]
     rows = []
     for predicted in (forecast.joints_px[sample, :num_true], still.joints_px[0]):
@@ -163,17 +161,6 @@ def _sums(seen: SeenVideo, forecast: PoseForecast, truth: Truth, sample: int = 0
         rows.append(distance_sums(distances, counted)[0])
     rows.append(counted.sum(axis=1))
     return np.pad(np.array(rows, float), ((0, 0), (0, steps - num_true)))
-
-
-def _person_px(seen: SeenVideo) -> float:
-    """Longer side of the box around the joints, the largest of the last seen frames."""
-    recent = range(max(len(seen) - _SIZE_FRAMES, 0), len(seen))
-    sides = [
-        np.ptp(seen.joints_px[t][seen.visible[t]], axis=0).max()
-        for t in recent
-        if seen.visible[t].any()
-    ]
-    return max(float(max(sides)), 1.0)
 
 
 def _errors(sums: Sequence[_Sums]) -> PoseErrors:

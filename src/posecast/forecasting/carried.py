@@ -173,14 +173,10 @@ def _upright(frames: UInt8[np.ndarray, "n s s 3"], crop: Crop) -> UInt8[np.ndarr
     )
 
 
-def _planes(layers: Layers) -> UInt8[np.ndarray, "12 c c"]:
-    return np.stack([plane for picture in layers.pictures for plane in cv2.split(picture)])
-
-
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:
     """What the refinement looks at."""
     values = (
-        np.stack([_planes(each) for each in layers]),
+        np.stack([[p for each in one.pictures for p in cv2.split(each)] for one in layers]),
         np.stack([each.shares for each in layers]),
         np.stack([each.distance[None] for each in layers]),
         np.stack([each.holes[None] for each in layers]),

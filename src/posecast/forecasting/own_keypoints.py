@@ -19,6 +19,7 @@ from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_poses import OwnVideoConfig, choose_frames
+from posecast.geometry import sides_of
 from posecast.keypoints import KeypointOptions
 from posecast.keypoints.names import own_side_name, to_skeleton
 from posecast.keypoints.reading import PointTrack, read_points
@@ -156,8 +157,7 @@ def _seen(track: PointTrack, skeleton: Skeleton, fps: float) -> tuple[SeenVideo,
     if not visible.any():
         raise PosecastError(f"not one joint of skeleton {skeleton.name} is seen in the keypoints")
     low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)
-    recent = np.flatnonzero(visible.any(axis=1))[-_SIZE_FRAMES:]
-    size = max(float(np.ptp(joints[t][visible[t]], axis=0).max()) for t in recent) or 1.0
+    size = max(sides_of(joints, visible)[-_SIZE_FRAMES:]) or 1.0
     unit, origin = size / _BODY_PX, low - 2 * size
     width, height = np.ceil((high - low + 4 * size) / unit).astype(int).tolist()
     pixels = np.where(visible[..., None], (joints - origin) / unit, 0.0)

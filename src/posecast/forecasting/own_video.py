@@ -23,6 +23,7 @@ from posecast.forecasting.own_poses import (
 )
 from posecast.forecasting.own_result import OwnForecast, Sureness
 from posecast.forecasting.protocols import MOST_PICTURES
+from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.videos import VideoSource, probe_video
 from posecast.records.files import write_together
@@ -122,9 +123,8 @@ def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps:
     radii = forecaster.radii_px(seen, rates)
     if radii is None:
         return ()
-    poses = zip(seen.joints_px, seen.visible, strict=True)
-    sides = [np.ptp(joints[shown], axis=0).max() for joints, shown in poses if shown.any()]
-    shares = radii[1].mean(axis=1) / max(float(np.median(sides)), 1.0)
+    size = max(float(np.median(sides_of(seen.joints_px, seen.visible))), 1.0)
+    shares = radii[1].mean(axis=1) / size
     last = min(steps / rates.video, len(shares) / rates.model)
     return tuple(
         (at, float(shares[round(at * rates.model) - 1])) for at in _TOLD_AT_S if at <= last

@@ -93,7 +93,8 @@ def push(
             shutil.copyfile(path, Path(folder) / file)
         text = read_text(card) if card else _card(str(source), name, loaded.facts)
         (Path(folder) / CARD).write_text(text, encoding="utf-8")
-        hashes = {file: _sha256(Path(folder) / file) for file in (*files, CARD)}
+        written = {file: (Path(folder) / file).read_bytes() for file in (*files, CARD)}
+        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in written.items()}
         manifest = {"format_version": MANIFEST_VERSION, "kind": loaded.facts.kind, "files": hashes}
         (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         with _speaking(name):
@@ -112,10 +113,6 @@ def _check_loads(fetched: Pulled) -> None:
         )
     if isinstance(load_network(fetched.weights).network, MotionResidual):
         MotionBase.load(fetched.weights.with_name(BASE_FILE))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _card(source: str, name: str, facts: WeightsFacts) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.errors import PosecastError
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_below_one
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
@@ -40,8 +40,7 @@ class GroupTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_at_least(2, self, "hold_out_every")
-        if not 0 <= self.more_share < 1:
-            raise PosecastError(f"more_share is {self.more_share}; it must be from 0 to below 1")
+        check_below_one(self, "more_share")
 
 
 class ClipSource(NamedTuple):

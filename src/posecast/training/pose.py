@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.clips import PoseBatch
@@ -89,8 +88,11 @@ def train_pose(
         last_pose = {f"last_pose_{k}": value for k, value in held_out.score_last_pose().items()}
         validation = Validation(held_out.score, "validation_ratio", True, last_pose)
     fabric = config.run_on.launch()
-    batches = PoseBatches.of(config, store, clips.train, fabric)
-    poses = on_device(batches.sampler.poses, fabric.device)
+    share = (config.fit.batch_size, beginning.share_of(fabric, config.fit.batch_size))
+    sampler = PoseWindowSampler(clips.train, config.windows, *share)
+    augmenter = PoseAugmenter(config.augmentation, store.skeleton, *share)
+    batches = PoseBatches(sampler, augmenter, config.fit.seed)
+    poses = on_device(sampler.poses, fabric.device)
 
     def step(network: nn.Module, drawn: DrawnWindows) -> tuple[Tensor, dict[str, Tensor]]:
         return pose_step(network, batches.cut(drawn, poses), config.loss)
@@ -126,19 +128,6 @@ class PoseBatches:
     sampler: PoseWindowSampler
     augmenter: PoseAugmenter
     seed: int
-
-    @classmethod
-    def of(
-        cls, config: PoseTrainingConfig, store: Store, clips: list[StoredClip], fabric: Fabric
-    ) -> "PoseBatches":
-        """Of these clips."""
-        size = config.fit.batch_size
-        share = (size, beginning.share_of(fabric, size))
-        return cls(
-            PoseWindowSampler(clips, config.windows, *share),
-            PoseAugmenter(config.augmentation, store.skeleton, *share),
-            config.fit.seed,
-        )
 
     def __call__(self, number: int) -> DrawnWindows:
         """Batch number `number`, on the CPU."""

@@ -78,14 +78,15 @@ class PoseAugmenter:
             return None
         rng = np.random.default_rng((seed, _AUGMENTATION, step))
         mirrored = self._rows(rng.random(self.batch_size) < 0.5)
-        matrices, shifts = self._rows(self._matrices(rng)), self._rows(self._shifts(rng))
+        matrices = self._rows(self._matrices(rng))
+        shifts = config.shift * rng.standard_normal((self.batch_size, 1, 1, 2), dtype=np.float32)
         shape, noise, kept = (self.batch_size, num_past, self.skeleton.num_joints), None, None
         if config.noise:
             drawn = rng.standard_normal((*shape, 2), dtype=np.float32)
             noise = self._rows(np.float32(config.noise) * drawn)
         if config.hide:
             kept = self._rows(rng.random(shape) >= config.hide)
-        return PoseDraws(mirrored & config.mirror, matrices, shifts, noise, kept)
+        return PoseDraws(mirrored & config.mirror, matrices, self._rows(shifts), noise, kept)
 
     def vary(self, batch: PoseBatch, draws: PoseDraws | None) -> PoseBatch:
         """A batch as it was drawn, on the device that holds both."""
@@ -111,9 +112,6 @@ class PoseAugmenter:
         angles = np.radians(self.config.rotation_degrees) * rng.standard_normal(self.batch_size)
         cos, sin = scales * np.cos(angles), scales * np.sin(angles)
         return np.array([[cos, -sin], [sin, cos]], np.float32).transpose(2, 0, 1)
-
-    def _shifts(self, rng: np.random.Generator) -> Float[np.ndarray, "b 1 1 2"]:
-        return self.config.shift * rng.standard_normal((self.batch_size, 1, 1, 2), dtype=np.float32)
 
 
 def _mirror_rows(

@@ -13,7 +13,7 @@ still read the checkpoint:
 """
 
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -181,15 +181,11 @@ def generator(variables: Mapping[str, np.ndarray]) -> Generator:
         ),
     }
     for prefix, (levels, modules) in parts.items():
-        layers = _convolutions(modules)
+        layers = [each for each in modules if isinstance(each, nn.Conv2d | nn.ConvTranspose2d)]
         for level, layer in zip(levels, layers, strict=True):
             name = f"GEN/{prefix}{level}"
             _fill_convolution(variables, name, layer, transposed=prefix == "dec_deconv")
     return network
-
-
-def _convolutions(modules: Iterable[nn.Module]) -> list[nn.Conv2d | nn.ConvTranspose2d]:
-    return [module for module in modules if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
 
 
 def _fill_convolution(
