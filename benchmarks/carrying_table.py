@@ -125,10 +125,8 @@ def cut(
     frames: Frames, joints: Float[np.ndarray, "f j 2"], visible: Bool[np.ndarray, "f j"]
 ) -> CutClip:
     """The square around all joints, with what was seen outside of the video marked."""
-    low, high = joints[visible].min(0), joints[visible].max(0)
-    side = max(round(float((high - low).max()) * 1.2), 32)
-    x, y = np.round((low + high - side) / 2).astype(int).tolist()
-    crop = Crop(x, y, x + side, y + side)
+    crop = square_around(joints[visible], 32)
+    x, y, side = crop.x1, crop.y1, crop.width
     white = np.full((*frames.shape[1:3], 3), 255, np.uint8)
     framed = cv2.copyMakeBorder(white, side, side, side, side, cv2.BORDER_CONSTANT)
     shifted = Crop(x + side, y + side, x + 2 * side, y + 2 * side)
@@ -136,6 +134,14 @@ def cut(
     pictures = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
     placed = (px_to_crop(joints, crop) * SIZE).astype(np.float32)
     return CutClip(pictures, placed, visible, inside, side / SIZE)
+
+
+def square_around(points: Float[np.ndarray, "n 2"], least: int) -> Crop:
+    """Of so many pixels at least, with 10 % of room on each side."""
+    low, high = points.min(0), points.max(0)
+    side = max(round(1.2 * float((high - low).max())), least)
+    x, y = np.round((low + high - side) / 2).astype(int).tolist()
+    return Crop(x, y, x + side, y + side)
 
 
 class Judge:
@@ -166,10 +172,7 @@ class Judge:
     @torch.inference_mode()
     def look(self, frame: np.ndarray, joints: np.ndarray, visible: np.ndarray) -> torch.Tensor:
         """Mean features of the square around the joints."""
-        low, high = joints[visible].min(0), joints[visible].max(0)
-        side = max(round(1.2 * float((high - low).max())), 16)
-        x, y = np.round((low + high - side) / 2).astype(int).tolist()
-        picture = cut_crop(frame, Crop(x, y, x + side, y + side), 192)
+        picture = cut_crop(frame, square_around(joints[visible], 16), 192)
         images = to_network(torch.from_numpy(picture)[None])
         padded = torch.nn.functional.pad(images, (0, 1, 0, 1))
         features = torch.nn.functional.relu6(self._stem(padded))
@@ -241,12 +244,8 @@ class Table:
     def _measure(self, name: str, frames: Frames, clip: CutClip, wanted: Poses, group: str) -> None:
         size = body_size(clip.joints, clip.visible, PENN_ACTION)
         poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
-        nearest = np.stack(
-            [
-                part_distances(poses[t], SIZE, size).min(0)
-                for t in range(SEEN - 1, SEEN + len(frames))
-            ]
-        )
+        shown = range(SEEN - 1, SEEN + len(frames))
+        nearest = np.stack([part_distances(poses[t], SIZE, size).min(0) for t in shown])
         still = clip.inside & (nearest.min(axis=0) > 3.2)
         for ahead in (k for k in HORIZONS if k <= len(frames)):
             true, frame = clip.frames[SEEN - 1 + ahead], frames[ahead - 1]
@@ -311,11 +310,8 @@ def main(
             means = [np.mean(values) for values in means if values]
             shown.append(f"{np.mean(means):.3f}" if means else "")
         last = table.rows[ahead, "last frame"]
-        better = [
-            ours["PSNR"] > theirs["PSNR"]
-            for group, rows in by_group.items()
-            for ours, theirs in zip(rows, last[group], strict=True)
-        ]
+        pairs = [zip(rows, last[group], strict=True) for group, rows in by_group.items()]
+        better = [ours["PSNR"] > theirs["PSNR"] for each in pairs for ours, theirs in each]
         share = f"{100 * np.mean(better):.0f}"
         print(
             f"| {ahead} | {name:32} | {len(better)} | {' | '.join(shown)} | {share} |", flush=True

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.motion_pack import unpack
-from benchmarks.motion_stacked import Fit, Many, Variant, captured
+from benchmarks.motion_stacked import Fit, Many, Variant
+from posecast.computing.recording import recorded
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.records.configs import config_to_dict
@@ -110,8 +111,7 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     many = Many(variants, actions, [(len(variants), batches)], fit, device)
     torch.set_float32_matmul_precision("high")  # not before: distances of neighbours need it all
     torch.manual_seed(0)
-    one_step = many.step if asked.eager else captured(many.step)
-    note("first steps made")
+    one_step = recorded(many.step, "off" if asked.eager else "auto", device)
     out.mkdir(parents=True, exist_ok=True)
     run(Record(many, sets, out), one_step, asked, note, lambda: time.monotonic() - began)
 
@@ -128,11 +128,8 @@ class Record:
 
     def look(self, turn: int, step: int, seconds: float, everybody: bool) -> str:
         """Validate the seeds, or everybody; write what there is."""
-        rows = [
-            row
-            for row, variant in enumerate(self.many.variants)
-            if everybody or variant.name.split()[0] in DESIGNS
-        ]
+        kinds = [variant.name.split()[0] for variant in self.many.variants]
+        rows = [row for row, kind in enumerate(kinds) if everybody or kind in DESIGNS]
         found = self.many.validate(self.sets, rows)
         scores = {name: mean_share(each)["validation_ratio"] for name, each in found.items()}
         for design in DESIGNS:
@@ -207,32 +204,37 @@ def run(
         note(f"turn {turn} step {step}, all: {record.look(turn, step, clock(), True)}")
 
 
-def main() -> None:
-    """Train what the command line asks for."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    flags.add_argument("folder", type=Path)
-    flags.add_argument("out", type=Path)
-    numbers = {
-        "seconds": 200.0,
-        "spare": 5.0,
-        "every": 20.0,
-        "rate": 2e-3,
-        "together": 0.75,
-        "batch_size": 512,
-        "rounds_clip": 6,
-        "rounds_video": 3,
-        "workers": 12,
-        "variants": len(VARIANTS),
-        "part": 1,
-        "at_once": 20,
-    }
+def asked_for(flags: argparse.ArgumentParser, **numbers: float) -> argparse.Namespace:
+    """FOLDER, OUT, numbers with their usual values, and where and how to compute."""
+    for name in ("folder", "out"):
+        flags.add_argument(name, type=Path)
     for name, value in numbers.items():
         flags.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     flags.add_argument("--device", default="cuda")
+    flags.add_argument("--eager", action="store_true")
+    return flags.parse_args()
+
+
+def main() -> None:
+    """Train what the command line asks for."""
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--turns", type=float, nargs="+", default=[1.0, 2.5])
     flags.add_argument("--regrets", type=float, nargs="*", default=[])
-    flags.add_argument("--eager", action="store_true")
-    asked = flags.parse_args()
+    asked = asked_for(
+        flags,
+        seconds=200.0,
+        spare=5.0,
+        every=20.0,
+        rate=2e-3,
+        together=0.75,
+        batch_size=512,
+        rounds_clip=6,
+        rounds_video=3,
+        workers=12,
+        variants=len(VARIANTS),
+        part=1,
+        at_once=20,
+    )
     train(asked.folder, asked.out, asked)
 
 

@@ -16,16 +16,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from benchmarks.motion_many import advance, keep_seeds
+from benchmarks.motion_many import advance, asked_for, keep_seeds
 from benchmarks.motion_pack import unpack
-from benchmarks.motion_stacked import Fit, Many, Variant, captured
+from benchmarks.motion_stacked import Fit, Many, Variant
+from posecast.computing.recording import recorded
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import joined
@@ -220,27 +220,21 @@ def scores_of(many: Many, data: Data) -> dict[str, dict[str, list[list[float]]]]
 def main() -> None:
     """Compare designs, train the best anew."""
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    flags.add_argument("folder", type=Path)
-    flags.add_argument("out", type=Path)
-    numbers = {
-        "seconds": 150.0,
-        "comparing": 0.6,
-        "rate": 2e-3,
-        "together": 0.75,
-        "batch_size": 512,
-        "rounds": 4,
-        "workers": 12,
-        "folds": 3,
-        "best": 2,
-        "part": 1,
-        "designs": len(DESIGNS),
-        "at_once": 20,
-    }
-    for name, value in numbers.items():
-        flags.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    flags.add_argument("--device", default="cuda")
-    flags.add_argument("--eager", action="store_true")
-    asked = flags.parse_args()
+    asked = asked_for(
+        flags,
+        seconds=150.0,
+        comparing=0.6,
+        rate=2e-3,
+        together=0.75,
+        batch_size=512,
+        rounds=4,
+        workers=12,
+        folds=3,
+        best=2,
+        part=1,
+        designs=len(DESIGNS),
+        at_once=20,
+    )
     began = time.monotonic()
     compare(asked, lambda: time.monotonic() - began)
 
@@ -262,14 +256,14 @@ def compare(asked: argparse.Namespace, clock: Callable[[], float]) -> None:
         torch.manual_seed(0)
         draws = data.draws(variants, fit, device)
         many = Many(tuple(variants), data.actions, draws, fit, device)
-        return many, many.step if asked.eager else captured(many.step)
+        return many, recorded(many.step, "off" if asked.eager else "auto", device)
 
     def keep(name: str, value: object) -> None:
         found[name] = value
         (asked.out / "penn.json").write_text(json.dumps(found))
 
     many, one_step = stacked(on_folds(DESIGNS[: asked.designs], asked.folds))
-    note(f"{len(many.variants)} networks, first steps made")
+    note(f"{len(many.variants)} networks")
     until = clock() + asked.comparing * (asked.seconds - clock())
     steps = train(many, one_step, asked, until, clock)
     shares = scores_of(many, data)
@@ -288,14 +282,11 @@ def compare(asked: argparse.Namespace, clock: Callable[[], float]) -> None:
     steps = train(many, one_step, asked, asked.seconds - 2, clock, steps * FOLDS / (FOLDS - 1))
     keep_seeds(many, range(SEEDS), asked.out, {"design": order[0], "clips": "training clips"})
     shares = many.validate({"clips": data.validation}, list(range(len(best))))
-    keep(
-        "best",
-        {"steps": steps, "shares": {n: v["clips"].round(4).tolist() for n, v in shares.items()}},
-    )
-    note(
-        f"{steps} steps, validation clips: "
-        + ", ".join(f"{n} {v['clips'].mean():.4f}" for n, v in shares.items())
-    )
+    of_clips = {name: each["clips"] for name, each in shares.items()}
+    rounded = {name: each.round(4).tolist() for name, each in of_clips.items()}
+    keep("best", {"steps": steps, "shares": rounded})
+    said = ", ".join(f"{name} {each.mean():.4f}" for name, each in of_clips.items())
+    note(f"{steps} steps, validation clips: {said}")
 
 
 if __name__ == "__main__":

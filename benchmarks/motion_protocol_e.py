@@ -21,6 +21,7 @@ from posecast.evaluation.penn_benchmark import (
     penn_pose_scores,
     percent,
 )
+from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.store.reading import ClipSelection, Store
@@ -47,8 +48,7 @@ def main() -> None:
     asked = flags.parse_args()
     clips = Store.open(asked.store).select(ClipSelection("validation"))
     clips = [clip for clip in clips if clip.num_frames > NUM_TARGETS + 1]
-    shares = np.full(len(clips), 1 / len(clips))
-    draws = np.random.default_rng(0).multinomial(len(clips), shares, _DRAWS)
+    draws = bootstrap(len(clips), _DRAWS, seed=0)
     methods: dict[str, PoseForecaster] = {"last pose": LastPose()}
     options = ForecasterOptions(lively=False)
     runs = (*asked.other, asked.run)
@@ -59,10 +59,8 @@ def main() -> None:
         print("|---" * (NUM_TARGETS + 1) + "|")
         protocol = PennPoseProtocol("E", seen)
         still_hits, counts = penn_pose_scores(methods["last pose"], clips, protocol)
-        still, still_drawn = (
-            percent(still_hits.sum(axis=0), counts.sum(axis=0)),
-            percent(draws @ still_hits, draws @ counts),
-        )
+        still = percent(still_hits.sum(axis=0), counts.sum(axis=0))
+        still_drawn = percent(draws @ still_hits, draws @ counts)
         for name, forecaster in methods.items():
             hits, _ = penn_pose_scores(forecaster, clips, protocol)
             value = percent(hits.sum(axis=0), counts.sum(axis=0))

@@ -45,10 +45,8 @@ def main() -> None:
         raise SystemExit(f"{asked.run} is no run of the motion network")
     for seen in SEEN:
         chosen = video_windows(asked.tracks, seen)[:: asked.every]
-        within, counted = (
-            np.stack(each)
-            for each in zip(*[(is_within(forecaster, w), w.counted) for w in chosen], strict=True)
-        )
+        within = np.stack([is_within(forecaster, each) for each in chosen])
+        counted = np.stack([each.counted for each in chosen])
         shares = (within & counted).sum((0, 2)) / counted.sum((0, 2))
         found = "  ".join(f"k = {k}: {shares[k - 1]:.3f}" for k in AHEAD)
         print(f"{seen or 'all'} seen, {len(chosen)} windows:  {found}", flush=True)

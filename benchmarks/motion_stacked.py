@@ -1,6 +1,6 @@
-"""Many motion networks trained side by side as stacked weights, one step one CUDA graph."""
+"""Many motion networks trained side by side as stacked weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -238,22 +238,3 @@ def mixed(batch: MotionBatch, strength: Tensor) -> MotionBatch:
     return replace(
         batch, inputs=MotionInputs(**inputs), future=future, future_visible=shown, scale=scale
     )
-
-
-def captured(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """The step as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        losses = step()
-
-    def replay() -> Tensor:
-        graph.replay()
-        return losses
-
-    return replay

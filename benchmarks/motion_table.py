@@ -103,10 +103,9 @@ def constant_velocity(windows: Sequence[Window]) -> list[Poses]:
     """Joints go on as in the last four frames."""
     ahead = np.arange(1, HORIZON + 1)[:, None, None]
     moved = [filled(each)[-1] - filled(each)[-4:][0] for each in windows]
-    return [
-        last(each) + ahead * step / max(min(3, len(each.seen.joints_px) - 1), 1)
-        for each, step in zip(windows, moved, strict=True)
-    ]
+    apart = [max(min(3, len(each.seen) - 1), 1) for each in windows]
+    rows = zip(windows, moved, apart, strict=True)
+    return [last(each) + ahead * step / frames for each, step, frames in rows]
 
 
 def from_own_past(windows: Sequence[Window]) -> list[Poses]:
@@ -196,14 +195,13 @@ class Sums:
 
     @classmethod
     def of(cls, windows: Sequence[Window], futures: Sequence[Poses]) -> "Sums":
-        distance = np.stack(
-            [
-                np.linalg.norm(future - each.future_px, axis=-1) / each.side_px
-                for each, future in zip(windows, futures, strict=True)
-            ]
-        )
+        pairs = zip(windows, futures, strict=True)
+        off = [
+            np.linalg.norm(made - each.future_px, axis=-1) / each.side_px for each, made in pairs
+        ]
+        distance = np.stack(off)
         shown = np.stack([each.counted for each in windows])
-        sums = ((np.ones_like(distance)), distance, distance < 0.1, distance < 0.05)
+        sums = (np.ones_like(distance), distance, distance < 0.1, distance < 0.05)
         return cls(*((each * shown).sum(axis=2) for each in sums))
 
 
@@ -212,10 +210,8 @@ def shares(
 ) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
     """Ratio of two sums over all windows, and the half-width of its interval over groups."""
     number = np.unique(groups, return_inverse=True)[1]
-    totals = [
-        np.stack([part[number == g].sum(0) for g in range(number.max() + 1)])
-        for part in (mine, other)
-    ]
+    rows = [number == g for g in range(number.max() + 1)]
+    totals = [np.stack([part[row].sum(0) for row in rows]) for part in (mine, other)]
     rng = np.random.default_rng(0)
     draws = rng.multinomial(len(totals[0]), np.full(len(totals[0]), 1 / len(totals[0])), 1000)
     drawn = (draws @ totals[0]) / np.maximum(draws @ totals[1], 1e-9)
@@ -293,16 +289,11 @@ def compare(
     forecaster: MotionForecaster,
 ) -> dict[str, object]:
     """Print the table of one set, and give its numbers."""
-    groups = (
-        [each.group for each in windows]
-        if "videos" in name
-        else [str(n) for n in range(len(windows))]
-    )
+    groups = [each.group if "videos" in name else str(n) for n, each in enumerate(windows)]
     still = Sums.of(windows, last_pose(windows))
     counts = [int((still.count[:, k - 1] > 0).sum()) for k in KS]
-    print(
-        f"\n## {name}: {len(windows)} windows\n\n| | " + " | ".join(f"k = {k}" for k in KS) + " |"
-    )
+    head = " | ".join(f"k = {k}" for k in KS)
+    print(f"\n## {name}: {len(windows)} windows\n\n| | {head} |")
     print("|---" * (len(KS) + 1) + "|\n| windows | " + " | ".join(map(str, counts)) + " |")
     table: dict[str, object] = {"windows": counts}
     shown = [each.counted for each in windows]

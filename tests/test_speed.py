@@ -84,7 +84,7 @@ def test_results_survive_the_file_and_are_shown(results: Results, tmp_path) -> N
 
 def test_comparison_says_how_many_times(tmp_path, capsys) -> None:
     rates = Ceilings({"fp32": 1e12}, {"fp32": 2e12}, 1e9)
-    row = Row("draw", "fp32", Timing(2.0, 2.0, 2.0, 1), "clip", flop=10**12).with_floor(0.5)
+    row = Row("draw", "fp32", Timing(2.0, 2.0, 2.0, 1), "clip", flop=10**12, floor_s=0.5)
     first = Results("a", 2, rates, (row,), {"fp32": 2**30}, (0.0, 0.0))
     faster = dataclasses.replace(row, timing=Timing(1.0, 1.0, 1.0, 1))
     second = dataclasses.replace(first, rows=(faster,), device="b")

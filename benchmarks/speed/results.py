@@ -1,6 +1,5 @@
 """Results of a benchmark: rows, as JSON, as text, and one beside the other."""
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +33,6 @@ class Row:
     def share(self) -> float:
         """Share of the ceiling that is reached, from 0 to 1."""
         return self.floor_s / self.timing.seconds
-
-    def with_floor(self, floor_s: float) -> "Row":
-        """The same row with its seconds at the ceiling."""
-        return dataclasses.replace(self, floor_s=floor_s)
 
     @property
     def key(self) -> str:

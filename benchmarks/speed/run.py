@@ -5,6 +5,7 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -83,8 +84,7 @@ def run_bench(config: BenchConfig) -> Results:
     peak = {}
     if config.memory:
         for precision in config.precisions:
-            job = work.image_training_memory(sizes, precision)
-            peak[precision] = peak_memory_of(job, device)
+            peak[precision] = peak_memory_of(partial(work.twice, sizes, precision), device)
     return Results(
         device=_device_name(device),
         num_threads=torch.get_num_threads(),
@@ -140,7 +140,7 @@ def _timed(plan: _Plan, config: BenchConfig, device: torch.device) -> Row:
 
 def _with_floor(row: Row, ceilings: Ceilings) -> Row:
     floor = row.moved / ceilings.copy if row.moved else row.flop / ceilings.flops(row.precision)
-    return row.with_floor(floor)
+    return replace(row, floor_s=floor)
 
 
 def _device_name(device: torch.device) -> str:

@@ -166,12 +166,8 @@ def image_training(sizes: Sizes, precision: str, device: torch.device) -> Callab
     return functools.partial(image_iteration(sizes, precision, device), batch)
 
 
-def image_training_memory(sizes: Sizes, precision: str) -> Callable[[], object]:
+def twice(sizes: Sizes, precision: str) -> None:
     """Two iterations on the CPU, networks built inside: for measuring memory elsewhere."""
-    return functools.partial(_twice, sizes, precision)
-
-
-def _twice(sizes: Sizes, precision: str) -> None:
     work = image_training(sizes, precision, torch.device("cpu"))
     work()
     work()

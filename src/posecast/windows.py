@@ -160,10 +160,8 @@ class ImagePairSampler:
         clips, sources, gaps = (rows[self._share] for rows in (clips, sources, gaps))
         pairs = np.stack([sources, sources + gaps], axis=1)
         joints, visible = (torch.from_numpy(rows) for rows in self._poses.at(clips, pairs))
-        read = [
-            self._store.read_frames(self._clips[clip], pair)
-            for clip, pair in zip(clips, pairs, strict=True)
-        ]
+        rows = zip(clips, pairs, strict=True)
+        read = [self._store.read_frames(self._clips[clip], pair) for clip, pair in rows]
         images = torch.from_numpy(np.stack(read))
         return ImageBatch(
             source_images=images[:, :-1],

@@ -134,12 +134,8 @@ def _choose(
 
 def _ranked(summary: Summary, method: str, metric: str) -> list[tuple[str, float]]:
     """Clips with their score, the best first."""
-    scores = summary.clip_means(method, metric)
-    pairs = [
-        (clip, float(score))
-        for clip, score in zip(summary.clips, scores, strict=True)
-        if np.isfinite(score)
-    ]
+    scores = summary.clip_means(method, metric).tolist()
+    pairs = [pair for pair in zip(summary.clips, scores, strict=True) if np.isfinite(pair[1])]
     return sorted(pairs, key=lambda pair: -pair[1] if metric == "psnr" else pair[1])
 
 

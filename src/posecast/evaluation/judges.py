@@ -74,11 +74,8 @@ class NetworkFiles:
 def load_networks(files: NetworkFiles) -> MetricNetworks:
     """Read what is named; PosecastError where a file is missing or another thing."""
     frame_metrics = {} if files.alexnet_file is None else {"lpips": load_lpips(files.alexnet_file)}
-    named = {
-        name: str(Path(path).resolve())
-        for name, path in vars(files).items()
-        if isinstance(path, str | Path)
-    }
+    given = [(name, path) for name, path in vars(files).items() if isinstance(path, str | Path)]
+    named: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in given}
     extractor = files.video_extractor and load_extractor(files.video_extractor)
     recipe = VideoRecipe(files.video_frames, files.video_size)
     if extractor is not None:

@@ -117,10 +117,8 @@ def _predict(
     # In variant E nothing counts where nothing was seen; the last place stands in.
     predicted = np.repeat(past[:, -1:], NUM_TARGETS, axis=1)
     rows = np.flatnonzero(past_visible.any(axis=(1, 2)))
-    seen = [
-        SeenVideo(past[row], past_visible[row], clip.fps, clip.image_hw, crop=clip.crop)
-        for row in rows
-    ]
+    facts = (clip.fps, clip.image_hw, None, clip.crop)
+    seen = [SeenVideo(past[row], past_visible[row], *facts) for row in rows]
     if seen:
         forecasts = predictor.forecast_poses(seen, NUM_TARGETS * step)
         predicted[rows] = np.stack([each.joints_px[0, step - 1 :: step] for each in forecasts])

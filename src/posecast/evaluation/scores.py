@@ -61,13 +61,8 @@ def frame_curves(
         "ssim": ssim(predicted, true),
         **{name: metric(predicted, true) for name, metric in extra.items()},
     }
-    coordinates = crop_coordinates(true)
-    frames = np.arange(1, len(true) + 1)
-    ones = np.ones(len(true))
-    return [
-        Curve(method, metric, frames, each.astype(float), ones, coordinates)
-        for metric, each in values.items()
-    ]
+    frames, rest = np.arange(1, len(true) + 1), (np.ones(len(true)), crop_coordinates(true))
+    return [Curve(method, name, frames, each.astype(float), *rest) for name, each in values.items()]
 
 
 def curves_of_samples(
@@ -86,11 +81,8 @@ def curves_of_samples(
     """
     if samples == 1:
         return futures[0]
-    shown = [
-        replace(curve, sample=number)
-        for number, curves in enumerate(futures, start=1)
-        for curve in curves
-    ]
+    numbered = enumerate(futures, start=1)
+    shown = [replace(curve, sample=number) for number, curves in numbered for curve in curves]
     judged = [next(c for c in curves if c.metric == judged_by) for curves in futures]
     means = [(c.values * c.weights).sum() / max(c.weights.sum(), 1) for c in judged]
     best = int(np.argmax(means) if higher_is_better else np.argmin(means))

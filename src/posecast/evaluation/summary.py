@@ -119,10 +119,8 @@ class Summary:
 
     def by_action(self) -> dict[str, list[int]]:
         """Places in `clips` of each action's clips."""
-        return {
-            name: [place for place, action in enumerate(self.actions) if action == name]
-            for name in sorted(set(self.actions))
-        }
+        actions = np.array(self.actions)
+        return {name: np.flatnonzero(actions == name).tolist() for name in sorted({*self.actions})}
 
     def by_movement(self, num_groups: int = 10) -> list[list[int]]:
         """Places in `clips`, in groups of equal size from those whose joints move least to most.
@@ -187,10 +185,8 @@ def summarise_rows(rows: Iterable[Row], num_draws: int = 1000, seed: int = 0) ->
     methods = dict.fromkeys(method for method, _ in found if method != TRUTH)
     metrics = dict.fromkeys(metric for method, metric in found if method != TRUTH)
     measured = {key: _arrange(entries, len(clips)) for key, entries in found.items()}
-    return Summary(
-        *(tuple(clips), tuple(clips.values()), tuple(methods), tuple(metrics)),
-        *(num_draws, seed, measured, totals),
-    )
+    names = (tuple(clips), tuple(clips.values()), tuple(methods), tuple(metrics))
+    return Summary(*names, num_draws, seed, measured, totals)
 
 
 def _arrange(entries: list[tuple[int, int, float, float]], num_clips: int) -> _Measured:

@@ -161,16 +161,8 @@ def _upright(frames: UInt8[np.ndarray, "n s s 3"], crop: Crop) -> UInt8[np.ndarr
     side = frames.shape[1]
     width, height = _sides(crop, side)
     room = (0, side - height, 0, side - width)
-    return np.stack(
-        [
-            cv2.copyMakeBorder(
-                cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA),
-                *room,
-                cv2.BORDER_REPLICATE,
-            )
-            for each in frames
-        ]
-    )
+    shrunk = [cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA) for each in frames]
+    return np.stack([cv2.copyMakeBorder(each, *room, cv2.BORDER_REPLICATE) for each in shrunk])
 
 
 def _as_tensors(layers: Sequence[Layers], device: torch.device) -> LayerBatch:

@@ -87,14 +87,11 @@ class Forecaster:
         """As `PoseForecaster`, many clips in batches; PosecastError without a pose model."""
         if self.poses is None:
             raise PosecastError("no pose model: give a pose run to forecast poses")
-        batches = [
-            seen[first : first + CLIPS_PER_BATCH] for first in range(0, len(seen), CLIPS_PER_BATCH)
-        ]
-        return [
-            forecast
-            for batch in batches
-            for forecast in self.poses.forecast_poses(batch, steps, samples)
-        ]
+        forecasts = []
+        for first in range(0, len(seen), CLIPS_PER_BATCH):
+            batch = seen[first : first + CLIPS_PER_BATCH]
+            forecasts += self.poses.forecast_poses(batch, steps, samples)
+        return forecasts
 
     def draw(
         self,

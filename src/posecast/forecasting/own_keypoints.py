@@ -167,11 +167,8 @@ def _seen(track: PointTrack, skeleton: Skeleton, fps: float) -> tuple[SeenVideo,
 def _joints_of(past: PointTrack, seen: SeenVideo, skeleton: Skeleton) -> dict[int, int]:
     """Points that are joints of the pose model and were seen -> those joints."""
     names = [own_side_name(joint, skeleton) for joint in skeleton.joints]
-    return {
-        place: names.index(name)
-        for place, name in enumerate(past.names)
-        if name in names and seen.visible[:, names.index(name)].any()
-    }
+    joints = {place: names.index(name) for place, name in enumerate(past.names) if name in names}
+    return {place: joint for place, joint in joints.items() if seen.visible[:, joint].any()}
 
 
 def _carried(past: PointTrack, seen: SeenVideo, skeleton: Skeleton) -> tuple[str, ...]:

@@ -201,10 +201,8 @@ def _as_bytes(
     visible: Bool[np.ndarray, "n j"],
     size: float,
 ) -> Samples:
-    pictures = [
-        np.concatenate([*each.pictures, frame], axis=-1)
-        for each, frame in zip(layers, true, strict=True)
-    ]
+    pairs = zip(layers, true, strict=True)
+    pictures = [np.concatenate([*each.pictures, frame], axis=-1) for each, frame in pairs]
     marks = [
         np.stack([each.distance.clip(0, _FARTHEST) * DISTANCE_STEPS, each.holes * 255, inside], -1)
         for each in layers
@@ -247,13 +245,8 @@ class View:
         linear = self.linear @ np.diag([crop.width / width, crop.height / height])
         shift = self.linear @ np.array([crop.x1, crop.y1]) + self.shift
         matrix = np.column_stack([linear, shift + linear @ np.full(2, 0.5) - 0.5])
-        side = (COARSE, COARSE)
-        return np.stack(
-            [
-                cv2.warpAffine(each, matrix, side, borderMode=cv2.BORDER_REPLICATE)
-                for each in pictures
-            ]
-        )
+        side, border = (COARSE, COARSE), cv2.BORDER_REPLICATE
+        return np.stack([cv2.warpAffine(p, matrix, side, borderMode=border) for p in pictures])
 
     def place(
         self, clip: StoredClip, numbers: Int[np.ndarray, " n"]

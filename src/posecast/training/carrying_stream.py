@@ -52,13 +52,9 @@ class CarryingBatch:
         pictures = samples.pictures.float() / 127.5 - 1
         marks = samples.marks.float() / 255
         shares = samples.shares.float()
-        split = 3 * NUM_LAYERS
-        layers = LayerBatch(
-            pictures[:, :split],
-            shares / shares.sum(dim=1, keepdim=True).clamp(min=1),
-            marks[:, :1] * (255 / DISTANCE_STEPS),
-            marks[:, 1:2],
-        )
+        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
+        split, distance = 3 * NUM_LAYERS, marks[:, :1] * (255 / DISTANCE_STEPS)
+        layers = LayerBatch(pictures[:, :split], shares, distance, marks[:, 1:2])
         true = pictures[:, split:]
         size = samples.size[:, None, None]
         return cls(layers, true, marks[:, 2:], samples.joints, samples.visible, size)
@@ -67,10 +63,8 @@ class CarryingBatch:
         """Pairs in other light and colours, half of them with channels permuted, half mirrored."""
         look = Look.drawn(rng, len(self.true) // 2, self.true.device, repeated=2)
         kept = self.layers
-        layers = LayerBatch(
-            look.changed(kept.pictures),
-            *map(look.mirrored, (kept.shares, kept.distance, kept.holes)),
-        )
+        rest = map(look.mirrored, (kept.shares, kept.distance, kept.holes))
+        layers = LayerBatch(look.changed(kept.pictures), *rest)
         poses = look.poses(self.joints, self.visible, skeleton)
         true, shown = look.changed(self.true), look.mirrored(self.inside)
         return CarryingBatch(layers, true, shown, *poses, self.size)

@@ -101,12 +101,8 @@ class ImageTraining:
         parts = [*generator.parts_to_compile(), discriminator]
         compile_parts(parts, config.run_on.compile)
         recordable = is_recorded(config.run_on.compile, device)
-        return cls(
-            generator,
-            discriminator,
-            build_optimizer(generator, config.fit, recordable),
-            build_optimizer(discriminator, config.fit, recordable),
-        )
+        networks = (generator, discriminator)
+        return cls(*networks, *(build_optimizer(n, config.fit, recordable) for n in networks))
 
     def state_dict(self) -> dict[str, Any]:
         """Nested dicts of tensors and plain values."""

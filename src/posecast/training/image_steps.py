@@ -41,13 +41,8 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
         sigma_px,
         channels_last=True,
     )
-    source_heatmaps, target_heatmaps = heatmaps.chunk(2)
-    return ImagePairTensors(
-        to_network(batch.source_images[:, -1]),
-        to_network(batch.target_images),
-        source_heatmaps,
-        target_heatmaps,
-    )
+    pictures = (to_network(batch.source_images[:, -1]), to_network(batch.target_images))
+    return ImagePairTensors(*pictures, *heatmaps.chunk(2))
 
 
 class FeatureNetworks(NamedTuple):

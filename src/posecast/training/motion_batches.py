@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from posecast.computing.recording import on_device
 from posecast.motion import own_past
 from posecast.motion.seen import BACK, RECENT
 from posecast.motion.tracks import MotionTrack
@@ -148,10 +149,8 @@ class MotionBatches:
         device: torch.device | None = None,
     ) -> None:
         self._device = device or torch.device("cpu")
-        self._values = {
-            each.name: torch.from_numpy(getattr(windows, each.name)).to(self._device)
-            for each in fields(windows)
-        }
+        values = {name: torch.from_numpy(value) for name, value in vars(windows).items()}
+        self._values = on_device(values, self._device)
         self._action = torch.from_numpy(tracks.action[windows.track]).to(self._device)
         self._mirror = torch.tensor(mirror, device=self._device)
         self._nothing = torch.tensor(own_past.NO_FACTS, device=self._device)

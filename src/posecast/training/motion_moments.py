@@ -5,7 +5,7 @@ learns to weigh these, before the motion network and apart from it: minutes on o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -114,11 +114,8 @@ def moment_examples(tracks: Sequence[MotionTrack], seed: int) -> MomentExamples:
             if not track.is_clip and end % 2:
                 seen = int(np.exp(rng.uniform(np.log(FEWEST_FRAMES), np.log(_LONGEST))))
                 found.append(_example(track, end, max(end + 1 - seen, 0), 1, number))
-    stacked = {
-        each.name: torch.from_numpy(np.stack([one[each.name] for one in found]))
-        for each in fields(MomentExamples)
-    }
-    return MomentExamples(**stacked)
+    columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
+    return MomentExamples(**{name: torch.from_numpy(each) for name, each in columns.items()})
 
 
 def what_came(

@@ -261,13 +261,10 @@ def _places_in_clip(length: int, choice: WindowChoice, rng: np.random.Generator)
     ends = rng.choice(usable, min(choice.others, usable), replace=False)
     seen = rng.choice([1, 2, 4, 7, 10, 10, 10, 16, 26], len(ends))
     starts = np.where(rng.random(len(ends)) < choice.whole, 0, np.maximum(ends + 1 - seen, 0))
-    kinds = [np.full(choice.first, KIND_FIRST), np.full(len(ends), KIND_CLIP)]
-    first = (RECENT - 1 + later, np.where(from_start, 0, later))
-    return (
-        np.concatenate([first[0], ends]),
-        np.concatenate([first[1], starts]),
-        np.concatenate(kinds),
-    )
+    first = (RECENT - 1 + later, np.where(from_start, 0, later), np.full(choice.first, KIND_FIRST))
+    anywhere = (ends, starts, np.full(len(ends), KIND_CLIP))
+    ends, starts, kinds = map(np.concatenate, zip(first, anywhere, strict=True))
+    return ends, starts, kinds
 
 
 def _places_in_video(length: int, choice: WindowChoice, rng: np.random.Generator) -> Places:

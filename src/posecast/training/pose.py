@@ -180,10 +180,8 @@ class PoseValidation:
             for start in sorted(set(starts.tolist())):
                 cut.append(seen_and_future(clip, config.num_past, num_future, start, config.stride))
                 owners.append(clip)
-        joints = [
-            px_to_crop(np.concatenate([w.past.joints_px, w.future_joints_px]), w.past.shown)
-            for w in cut
-        ]
+        joints = [np.concatenate([w.past.joints_px, w.future_joints_px]) for w in cut]
+        joints = [px_to_crop(each, w.past.shown) for each, w in zip(joints, cut, strict=True)]
         visible = [np.concatenate([w.past.visible, w.future_visible]) for w in cut]
         return cls(tuple(owners), np.stack(joints), np.stack(visible), config.num_past)
 
