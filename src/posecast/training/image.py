@@ -102,7 +102,8 @@ class ImageTraining:
         compile_parts(parts, config.run_on.compile)
         recordable = is_recorded(config.run_on.compile, device)
         networks = (generator, discriminator)
-        return cls(*networks, *(build_optimizer(n, config.fit, recordable) for n in networks))
+        first, second = (build_optimizer(each, config.fit, recordable) for each in networks)
+        return cls(*networks, first, second)
 
     def state_dict(self) -> dict[str, Any]:
         """Nested dicts of tensors and plain values."""
