@@ -159,7 +159,11 @@ class ImagePairSampler:
         sources = rng.integers(0, num_starts)
         clips, sources, gaps = (rows[self._share] for rows in (clips, sources, gaps))
         pairs = np.stack([sources, sources + gaps], axis=1)
-        joints, visible = (torch.from_numpy(rows) for rows in self._poses.at(clips, pairs))
+        places, both = (
+            self._poses.rows(clips, pairs),
+            (self._poses.joints_crop, self._poses.visible),
+        )
+        joints, visible = (torch.from_numpy(each[places]) for each in both)
         rows = zip(clips, pairs, strict=True)
         read = [self._store.read_frames(self._clips[clip], pair) for clip, pair in rows]
         images = torch.from_numpy(np.stack(read))
@@ -309,13 +313,6 @@ class _Poses:
         lengths = np.array([clip.num_frames for clip in clips])
         offsets = np.cumsum(lengths) - lengths
         return cls(np.where(visible[..., None], joints, np.float32(0)), visible, offsets, lengths)
-
-    def at(
-        self, clips: Int[np.ndarray, " b"], frames: Int[np.ndarray, "b t"]
-    ) -> tuple[Float[np.ndarray, "b t j 2"], Bool[np.ndarray, "b t j"]]:
-        """Joints and visibility at frames of clips."""
-        rows = self.rows(clips, frames)
-        return self.joints_crop[rows], self.visible[rows]
 
     def rows(
         self, clips: Int[np.ndarray, " b"], frames: Int[np.ndarray, "b t"]

@@ -155,11 +155,9 @@ def _sums(seen: SeenVideo, forecast: PoseForecast, truth: Truth, sample: int = 0
     recent = seen.last(_SIZE_FRAMES)
     size = max(*sides_of(recent.joints_px, recent.visible), 1.0)
     still = LastPose().forecast_poses([seen], num_true)[0]
-    rows = []
-    for predicted in (forecast.joints_px[sample, :num_true], still.joints_px[0]):
-        distances = 100 * joint_distances(predicted, truth.joints_px, size)
-        rows.append(distance_sums(distances, counted)[0])
-    rows.append(counted.sum(axis=1))
+    both = (forecast.joints_px[sample, :num_true], still.joints_px[0])
+    distances = [100 * joint_distances(each, truth.joints_px, size) for each in both]
+    rows = [*(distance_sums(each, counted)[0] for each in distances), counted.sum(axis=1)]
     return np.pad(np.array(rows, float), ((0, 0), (0, steps - num_true)))
 
 

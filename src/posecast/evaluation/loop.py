@@ -186,9 +186,7 @@ def _facts(
 ) -> dict[str, Any]:
     """What makes the table what it is: a folder holds one set of these only."""
     return {
-        "methods": [
-            {"name": method.name, "kind": method.kind, **method.origin} for method in methods
-        ],
+        "methods": [{"name": each.name, "kind": each.kind, **each.origin} for each in methods],
         "config": config_to_dict(config),
         "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
         "metric_networks": networks.facts,

@@ -114,9 +114,8 @@ def baseline_methods(names: Sequence[str], train_clips: Sequence[StoredClip] = (
 
 def _baseline(name: str, train_clips: Sequence[StoredClip]) -> Method:
     if name in FRAME_BASELINES:
-        return Method(
-            name, frames=baselines.LastFrame() if name == "last frame" else baselines.OpticalFlow()
-        )
+        frames = baselines.LastFrame() if name == "last frame" else baselines.OpticalFlow()
+        return Method(name, frames=frames)
     if name == "last pose":
         return Method(name, poses=baselines.LastPose())
     if name == "constant velocity":
@@ -133,9 +132,7 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     settings = forecast_files.read_settings(path)
     described = [settings.get(key) for key in ("pose_run", "image_run")]
     runs = tuple(Path(run["path"]) for run in described if run)
-    present = tuple(
-        run for run in runs if is_name(run) or run.is_file() or (run / "config.json").is_file()
-    )
+    present = tuple(r for r in runs if is_name(r) or r.is_file() or (r / "config.json").is_file())
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
     return Method(name, kind, stored=Path(path), runs=present, origin=origin)

@@ -195,11 +195,9 @@ def _estimate(
     device: torch.device,
 ) -> tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]:
     """Joints as shares of the crop, and confidences."""
-    joints, confidence = [], []
+    found = []
     for part in images.split(_BATCH):
         maps = hourglass.estimate_heatmaps(network, to_network(part.to(device)), skeleton.mirror)
-        for results, decoded in zip(
-            (joints, confidence), hourglass.decode_joint_maps(maps), strict=True
-        ):
-            results.append(decoded.cpu().numpy())
-    return np.concatenate(joints), np.concatenate(confidence)
+        found.append(hourglass.decode_joint_maps(maps))
+    joints, confidence = (torch.cat(each).cpu().numpy() for each in zip(*found, strict=True))
+    return joints, confidence

@@ -76,14 +76,10 @@ def draw_samples(
     drawn = _draw(generator, batch, skeleton, sigma_px)
     source, target = batch.source_images[:, -1].cpu().numpy(), batch.target_images.cpu().numpy()
     size = source.shape[1]
-    poses = [
-        (joints.cpu().numpy() * size, visible.cpu().numpy())
-        for joints, visible in (
-            (batch.source_joints_crop[:, -1], batch.source_visible[:, -1]),
-            (batch.target_joints_crop, batch.target_visible),
-        )
-    ]
-    (from_joints, from_visible), (to_joints, to_visible) = poses
+    joints = (batch.source_joints_crop[:, -1], batch.target_joints_crop)
+    visible = (batch.source_visible[:, -1], batch.target_visible)
+    from_joints, to_joints = (each.cpu().numpy() * size for each in joints)
+    from_visible, to_visible = (each.cpu().numpy() for each in visible)
     pictures = []
     for k in range(min(len(drawn), SAMPLE_ROWS)):
         seen = draw_pose(source[k], from_joints[k], from_visible[k], skeleton)

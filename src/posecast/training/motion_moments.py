@@ -149,8 +149,7 @@ def _example(
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
     def padded(values: np.ndarray) -> np.ndarray:
-        lacking = np.zeros((_MOST - len(values), *values.shape[1:]), values.dtype)
-        return np.concatenate([values, lacking])
+        return np.pad(values, [(0, _MOST - len(values)), *[(0, 0)] * (values.ndim - 1)])
 
     return {
         "facts": padded(facts).astype(np.float16),
