@@ -26,14 +26,7 @@ from posecast.villegas2017 import hourglass2017
 
 REPEATS = 8
 CPU = torch.device("cpu")
-WITHOUT = (
-    "nothing",
-    "kept memory",
-    "doubled in place",
-    "relu bits",
-    "channels last",
-    "rounding",
-)
+WITHOUT = ("nothing", "kept memory", "doubled in place", "relu bits", "channels last", "rounding")
 FRAMES_AT_ONCE = ("4", "8", "16", "64")
 
 

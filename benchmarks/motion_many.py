@@ -164,11 +164,7 @@ def keep_seeds(many: Many, rows: Sequence[int], out: Path, made: dict[str, objec
 
 
 def advance(
-    many: Many,
-    asked: argparse.Namespace,
-    one_step: Callable[[], Tensor],
-    step: int,
-    done: float,
+    many: Many, asked: argparse.Namespace, one_step: Callable[[], Tensor], step: int, done: float
 ) -> int:
     """Some steps more, `done` of the training behind them; the steps made in all."""
     warm = min(1.0, (step + 1) / 300)

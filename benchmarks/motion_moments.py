@@ -24,13 +24,7 @@ from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import KNOTS, MomentWeights
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
-from posecast.training.motion_moments import (
-    AHEAD,
-    chances,
-    fit_moments,
-    moment_examples,
-    what_came,
-)
+from posecast.training.motion_moments import AHEAD, chances, fit_moments, moment_examples, what_came
 
 STEPS, FOLDS = 1500, 4
 

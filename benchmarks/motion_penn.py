@@ -85,10 +85,7 @@ DIETS = {
     "paper": Diet(preferred=8.0),
     "videos": Diet(first=0.4, videos=0.2),
 }
-_TRUSTING = {
-    "trust": Diet(unknown=0.3),
-    "shipped": Diet(first=0.28, videos=0.42, unknown=0.3),
-}
+_TRUSTING = {"trust": Diet(unknown=0.3), "shipped": Diet(first=0.28, videos=0.42, unknown=0.3)}
 _BOLD = ("cautious",)
 _PLAIN = Variant("bold", without=_BOLD, diet="plain")
 DESIGNS = (

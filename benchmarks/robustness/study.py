@@ -295,10 +295,7 @@ def _numbers(summary: Summary, method: str, metric: str) -> Iterator[tuple[objec
 
 
 def _facts(
-    methods: Sequence[Method],
-    store: Store,
-    config: RobustnessConfig,
-    command: str,
+    methods: Sequence[Method], store: Store, config: RobustnessConfig, command: str
 ) -> dict[str, object]:
     return {
         "command": command,

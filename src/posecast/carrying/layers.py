@@ -230,10 +230,7 @@ class CarriedPerson:
         return frame
 
     def _carried(
-        self,
-        pose: Pose,
-        sources: Int[np.ndarray, "n"],
-        distances: Float[np.ndarray, "n c c"],
+        self, pose: Pose, sources: Int[np.ndarray, "n"], distances: Float[np.ndarray, "n c c"]
     ) -> tuple[
         UInt8[np.ndarray, "2 c c"],
         Float[np.ndarray, "n c c"],

@@ -39,10 +39,7 @@ class CarriedDrawer:
     """It draws any size: a store's own, or the pixels of an own video (`LARGEST`)."""
 
     def __init__(
-        self,
-        network: CarryingNetwork,
-        skeleton: Skeleton,
-        options: ForecasterOptions | None = None,
+        self, network: CarryingNetwork, skeleton: Skeleton, options: ForecasterOptions | None = None
     ) -> None:
         options = options or ForecasterOptions()
         self.skeleton = skeleton

@@ -134,10 +134,7 @@ def seen_frames(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.nd
 
 
 def video_goes_on(
-    seen: Iterable[UInt8[np.ndarray, "h w 3"]],
-    result: OwnForecast,
-    view: View,
-    sample: int = 0,
+    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The video up to the last seen frame and one of its futures, at the video's rate."""
     yield from (view.resize(picture) for picture in seen)

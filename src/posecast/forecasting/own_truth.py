@@ -75,10 +75,7 @@ def true_pictures(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.
 
 
 def _estimate(
-    video: VideoSource,
-    source: EstimatedPoses,
-    result: OwnForecast,
-    on_frame: Callable[[], None],
+    video: VideoSource, source: EstimatedPoses, result: OwnForecast, on_frame: Callable[[], None]
 ) -> Truth:
     """Followed from the last seen frame on, where the person is known to be."""
     last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)

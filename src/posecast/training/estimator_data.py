@@ -63,11 +63,7 @@ class EstimatorBatch:
 
 
 def estimator_batches(
-    store: Store,
-    clips: Sequence[StoredClip],
-    batch_size: int,
-    seed: int,
-    share: slice = WHOLE,
+    store: Store, clips: Sequence[StoredClip], batch_size: int, seed: int, share: slice = WHOLE
 ) -> "Callable[[int], FramesToVary]":
     """Batches by number, on the CPU; one of n frames holds n / 2 clips, `share` of them here."""
     num_pairs = batch_size // 2

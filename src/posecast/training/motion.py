@@ -28,12 +28,7 @@ from posecast.networks.motion_values import MotionInputs
 from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import (
-    TrainingConfig,
-    begin,
-    check_store_skeleton,
-    choose_clips,
-)
+from posecast.training.beginning import TrainingConfig, begin, check_store_skeleton, choose_clips
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 from posecast.training.motion_batches import (
     BatchPlan,
@@ -45,11 +40,7 @@ from posecast.training.motion_batches import (
 )
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_moments import learn_moments, long_enough
-from posecast.training.motion_validation import (
-    mean_share,
-    shares_of_last_pose,
-    validation_windows,
-)
+from posecast.training.motion_validation import mean_share, shares_of_last_pose, validation_windows
 from posecast.training.motion_windows import (
     WindowChoice,
     build_base,
