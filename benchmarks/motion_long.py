@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from benchmarks.motion_table import Window, clip_windows, filled
+from benchmarks.motion_table import Window, clip_windows, filled, limb_lengths
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.basis import HORIZON
-from posecast.motion.bones import limb_lengths
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store
 

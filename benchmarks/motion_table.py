@@ -27,14 +27,13 @@ from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.forecasting.protocols import TrainedPoseForecaster
 from posecast.motion.basis import HORIZON, from_cosines
-from posecast.motion.bones import limb_lengths
 from posecast.motion.own_past import own_past
 from posecast.motion.seen import RECENT, fill_hidden, see
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_residual import QUANTILES, MotionResidual, MotionResidualConfig
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.weights import WeightsFacts, read_facts, read_tensors
-from posecast.skeletons import PENN_ACTION
+from posecast.skeletons import PENN_ACTION, Skeleton
 from posecast.store.reading import ClipSelection, Store
 from posecast.training.motion_windows import clip_track
 
@@ -218,6 +217,18 @@ def shares(
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     ratio = totals[0].sum(0) / np.maximum(totals[1].sum(0), 1e-9)
     return ratio, (high - low) / 2
+
+
+def limb_lengths(
+    joints: Float[np.ndarray, "*t j 2"], skeleton: Skeleton
+) -> Float[np.ndarray, "*t l"]:
+    """Length of every limb, in the order of the skeleton."""
+    lengths = []
+    for limb in skeleton.limbs:
+        first, second = ([skeleton.index(name) for name in end] for end in limb)
+        ends = (joints[..., first, :].mean(axis=-2), joints[..., second, :].mean(axis=-2))
+        lengths.append(np.linalg.norm(ends[1] - ends[0], axis=-1))
+    return np.stack(lengths, axis=-1)
 
 
 def limb_spread(poses: Sequence[Poses], shown: Sequence[np.ndarray]) -> float:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.motion_table import limb_lengths
 from motion.moving_people import MIRROR, people, swinging
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
-from posecast.motion.bones import IN_FORCE_FRAMES, SLACK, hold_limbs, limb_lengths
+from posecast.motion.bones import IN_FORCE_FRAMES, SLACK, hold_limbs
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION
 from posecast.training.motion_windows import build_base

@@ -30,37 +30,22 @@ def hold_limbs(
     """
     held = future_px.copy()
     for limb in skeleton.limbs:
-        ends = [[skeleton.index(name) for name in end] for end in limb]
-        if len(ends[1]) > 1:
+        parents, (child, *more) = ([skeleton.index(name) for name in end] for end in limb)
+        seen = past_visible[:, parents].all(axis=1) & past_visible[:, child]
+        if more or not seen.any():
             continue
-        seen = past_visible[:, ends[0]].all(axis=1) & past_visible[:, ends[1][0]]
-        if not seen.any():
-            continue
-        child = ends[1][0]
-        lengths = np.sort(_lengths(past_px[seen], ends[0], child))
+        lengths = np.sort(np.linalg.norm(_from_parents(past_px[seen], parents, child), axis=-1))
         longest = SLACK * lengths[KEPT_TENTHS * (len(lengths) - 1) // 10]
-        vector = future_px[..., child, :] - future_px[..., ends[0], :].mean(axis=-2)
+        vector = _from_parents(future_px, parents, child)
         length = np.linalg.norm(vector, axis=-1, keepdims=True)
         vector = vector * np.minimum(1, longest / np.maximum(length, 1e-9))
-        held[..., child, :] = held[..., ends[0], :].mean(axis=-2) + vector
+        held[..., child, :] = held[..., parents, :].mean(axis=-2) + vector
     ahead = rate * np.arange(1, future_px.shape[-3] + 1)
     yet = np.exp(-ahead / IN_FORCE_FRAMES).astype(held.dtype)[:, None, None]
     return held + yet * (future_px - held)
 
 
-def limb_lengths(
-    joints: Float[np.ndarray, "*t j 2"], skeleton: Skeleton
-) -> Float[np.ndarray, "*t l"]:
-    """Length of every limb, in the order of the skeleton."""
-    lengths = []
-    for limb in skeleton.limbs:
-        first, second = ([skeleton.index(name) for name in end] for end in limb)
-        ends = (joints[..., first, :].mean(axis=-2), joints[..., second, :].mean(axis=-2))
-        lengths.append(np.linalg.norm(ends[1] - ends[0], axis=-1))
-    return np.stack(lengths, axis=-1)
-
-
-def _lengths(
-    joints: Float[np.ndarray, "t j 2"], parents: list[int], child: int
-) -> Float[np.ndarray, " t"]:
-    return np.linalg.norm(joints[:, child] - joints[:, parents].mean(axis=1), axis=-1)
+def _from_parents(
+    joints: Float[np.ndarray, "*t j 2"], parents: list[int], child: int
+) -> Float[np.ndarray, "*t 2"]:
+    return joints[..., child, :] - joints[..., parents, :].mean(axis=-2)
