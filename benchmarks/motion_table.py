@@ -224,8 +224,7 @@ def limb_lengths(
 ) -> Float[np.ndarray, "*t l"]:
     """Length of every limb, in the order of the skeleton."""
     lengths = []
-    for limb in skeleton.limbs:
-        first, second = ([skeleton.index(name) for name in end] for end in limb)
+    for first, second in skeleton.limb_joints:
         ends = (joints[..., first, :].mean(axis=-2), joints[..., second, :].mean(axis=-2))
         lengths.append(np.linalg.norm(ends[1] - ends[0], axis=-1))
     return np.stack(lengths, axis=-1)

@@ -112,12 +112,11 @@ def _structure(
         return identity, identity > 0
     weights = torch.zeros(skeleton.num_heatmaps, skeleton.num_joints)
     needed = torch.zeros(skeleton.num_heatmaps, skeleton.num_joints, dtype=torch.bool)
-    for limb, ends in enumerate(skeleton.limbs):
+    for limb, ends in enumerate(skeleton.limb_joints):
         for point in range(LIMB_POINTS):
             along = point / (LIMB_POINTS - 1)
             for end, share in zip(ends, (1 - along, along), strict=True):
-                indices = [skeleton.index(joint) for joint in end]
                 channel = LIMB_POINTS * limb + point
-                weights[channel, indices] += share / len(end)
-                needed[channel, indices] |= share > 0
+                weights[channel, end] += share / len(end)
+                needed[channel, end] |= share > 0
     return weights.to(device), needed.to(device)

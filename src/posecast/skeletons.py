@@ -54,6 +54,11 @@ class Skeleton:
         return self.joints.index(joint)
 
     @property
+    def limb_joints(self) -> list[list[list[int]]]:
+        """Of each limb both ends, as positions of their joints in the arrays."""
+        return [[[self.index(name) for name in end] for end in limb] for limb in self.limbs]
+
+    @property
     def mirror(self) -> tuple[int, ...]:
         """For each joint, the index of its mirror image (itself on the midline)."""
         return tuple(self.joints.index(other_side(name)) for name in self.joints)

@@ -63,9 +63,9 @@ class Appearance:
 def _place_weights(skeleton: Skeleton) -> Float[np.ndarray, "n j"]:
     """What each joint counts for each place."""
     places = []
-    for limb in skeleton.limbs:
+    for limb in skeleton.limb_joints:
         ends = np.zeros((2, skeleton.num_joints))
         for end, joints in zip(ends, limb, strict=True):
-            end[[skeleton.index(joint) for joint in joints]] = 1 / len(joints)
+            end[joints] = 1 / len(joints)
         places += [(1 - share) * ends[0] + share * ends[1] for share in _ALONG]
     return np.array(places)

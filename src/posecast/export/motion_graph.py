@@ -177,8 +177,7 @@ def _hold_limbs(
 ) -> Float[Tensor, "b t j 2"]:
     """As `bones.hold_limbs`."""
     joints = list(future.unbind(dim=2))
-    for limb in skeleton.limbs:
-        parents, ends = ([skeleton.index(name) for name in end] for end in limb)
+    for parents, ends in skeleton.limb_joints:
         if len(ends) > 1:
             continue
         shown = visible[:, :, [*parents, *ends]].all(dim=2)

@@ -106,7 +106,6 @@ def _pose(
     names = [name for name, seen in zip(skeleton.joints, visible, strict=True) if seen]
     points = rerun.Points2D(joints[visible], colors=colour, labels=names, show_labels=False)
     yield "joints", points
-    ends = [[[skeleton.index(name) for name in end] for end in limb] for limb in skeleton.limbs]
-    whole = [(a, b) for a, b in ends if visible[a].all() and visible[b].all()]
+    whole = [(a, b) for a, b in skeleton.limb_joints if visible[a].all() and visible[b].all()]
     strips = [[joints[a].mean(axis=0), joints[b].mean(axis=0)] for a, b in whole]
     yield "limbs", rerun.LineStrips2D(np.array(strips).reshape(-1, 2, 2), colors=colour)

@@ -187,12 +187,9 @@ def _future(
 ) -> PointTrack:
     """Joints as forecast, other points carried, in the file's units."""
     (unit, origin), shown = scale, past.confidence > 0
-    limbs = [
-        ([skeleton.index(name) for name in a], [skeleton.index(name) for name in b])
-        for a, b in skeleton.limbs
-    ]
     places = (past.points - origin) / unit
-    result = carry(places, shown, seen.joints_px, seen.visible, future_px, limbs)
+    poses = (seen.joints_px, seen.visible, future_px, skeleton.limb_joints)
+    result = carry(places, shown, *poses)
     known = np.any(shown, axis=0)
     for place, joint in _joints_of(past, seen, skeleton).items():
         result[:, place], known[place] = future_px[:, joint], True

@@ -29,8 +29,7 @@ def hold_limbs(
     one of these poses to the next.
     """
     held = future_px.copy()
-    for limb in skeleton.limbs:
-        parents, (child, *more) = ([skeleton.index(name) for name in end] for end in limb)
+    for parents, (child, *more) in skeleton.limb_joints:
         seen = past_visible[:, parents].all(axis=1) & past_visible[:, child]
         if more or not seen.any():
             continue

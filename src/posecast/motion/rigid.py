@@ -13,7 +13,7 @@ _SHORTEST = 0.2
 """A limb seen so short, as a share of its longest, points towards the camera: it does not turn."""
 _LAST_RESORT = 1e6
 
-Limb = tuple[Sequence[int], Sequence[int]]
+Limb = Sequence[Sequence[int]]
 """Joints whose mean is one end, and those of the other."""
 _Ride = tuple[Complex[np.ndarray, " u"], Complex[np.ndarray, " u"], Bool[np.ndarray, " t"], float]
 """Origin and direction of a limb over past and future, when it was seen, and what it costs."""
