@@ -28,6 +28,7 @@ from posecast.training.carrying_samples import (
     disturbed,
 )
 from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig
+from posecast.training.groups import ClipSource
 
 TINY = CarryingTrainingConfig(
     model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
@@ -44,9 +45,9 @@ def store_path(tmp_path_factory):
 
 def maker(store_path, **changes) -> MixedMaker:
     store = Store.open(store_path)
-    clips = tuple(clip for clip in store.clips if clip.action == "b")
+    clips = [clip for clip in store.clips if clip.action == "b"]
     windows = WindowConfig(**{"targets": 4, **changes})
-    one = SampleMaker(store, clips, np.full(2, 0.5), None, windows, seed=0)
+    one = SampleMaker(ClipSource.of(store, clips), None, windows, seed=0)
     return MixedMaker((one,), (1.0,), 0)
 
 
@@ -74,7 +75,7 @@ def test_what_lies_outside_of_the_video_does_not_count():
 
 def test_samples_are_of_the_wanted_frames(store_path):
     one = maker(store_path).makers[0]
-    clip = one.clips[0]
+    clip = one.source.clips[0]
     samples = one.window(clip, np.arange(10), np.array([13, 20]), None)
     assert samples is not None
     true = samples.pictures[..., 12:]
@@ -132,8 +133,9 @@ def test_layers_and_truth_change_alike():
 
 def test_pairs_of_photos_fill_a_group(store_path):
     one = maker(store_path, targets=6).makers[0]
-    clips = tuple(clip for clip in one.store.clips if clip.action == "c")
-    samples = replace(one, clips=clips, chances=np.ones(1))(0)
+    store = one.source.store
+    clips = [clip for clip in store.clips if clip.action == "c"]
+    samples = replace(one, source=ClipSource.of(store, clips))(0)
     assert len(samples.size) == 6
     assert np.array_equal(samples.pictures[0], samples.pictures[1])
     assert not np.array_equal(samples.pictures[1], samples.pictures[2])

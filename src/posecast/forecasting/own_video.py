@@ -75,12 +75,7 @@ def forecast_video(
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
     notes = (rates.describe(), found.note, tell_of_people(found.people, out))
     result = OwnForecast(
-        seen=seen,
-        forecast=forecast,
-        skeleton=forecaster.skeleton,
-        past_frames=frames,
-        fps=config.fps,
-        shown_fps=shown_fps,
+        *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
         note="\n".join(note for note in notes if note),
         sureness=sureness,

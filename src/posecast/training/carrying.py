@@ -134,7 +134,7 @@ def train_carrying(
 def _maker(
     config: CarryingTrainingConfig, source: ClipSource, mask: PersonMask | None
 ) -> SampleMaker:
-    return SampleMaker(*source, mask, config.windows, config.fit.seed)
+    return SampleMaker(source, mask, config.windows, config.fit.seed)
 
 
 def carrying_step(
@@ -173,13 +173,13 @@ def draw(network: nn.Module, batch: CarryingBatch, skeleton: Skeleton) -> Float[
 def _validation(maker: SampleMaker, device: torch.device) -> Validation:
     """Frames of held-out clips, each seen from its beginning, in their true poses."""
     samples: list[tuple[str, StoredSamples]] = []
-    for clip in maker.clips:
+    for clip in maker.source.clips:
         wanted = np.array([ahead for ahead in _JUDGED if _SEEN - 1 + ahead < clip.num_frames])
         made = maker.window(clip, np.arange(_SEEN), _SEEN - 1 + wanted, None)
         if made is not None:
             samples.append((clip.action, StoredSamples.of(made, device)))
-    check_judged(samples, maker.store, maker.clips)
-    skeleton = maker.store.skeleton
+    check_judged(samples, maker.source)
+    skeleton = maker.source.store.skeleton
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         rows = []

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import nn
 
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.geometry import Crop
 from posecast.networks.carrying import PersonMask, person_masks
-from posecast.store.reading import Store, StoredClip
+from posecast.store.reading import StoredClip
+from posecast.training.groups import ClipSource
 
 DISTANCE_STEPS = 50
 """A distance in radii is stored times this, in a byte."""
@@ -63,12 +63,9 @@ class Samples:
 class SampleMaker:
     """Number -> samples of one window. Can be pickled."""
 
-    store: Store
-    clips: tuple[StoredClip, ...]
-    chances: Float[np.ndarray, " c"]
-    """How likely each clip is; they sum to 1."""
-    mask: nn.Module | None
-    """`PersonMask`, on the CPU."""
+    source: ClipSource
+    mask: PersonMask | None
+    """On the CPU."""
     config: WindowConfig
     seed: int
 
@@ -77,13 +74,13 @@ class SampleMaker:
         made: list[Samples] = []
         for attempt in range(100):
             rng = np.random.default_rng([self.seed, number, attempt])
-            clip = self.clips[int(rng.choice(len(self.clips), p=self.chances))]
+            clip = self.source.drawn(rng)
             samples = self.window(clip, *self._times(clip, rng), rng)
             if samples is not None:
                 made.append(samples)
             if sum(len(each.size) for each in made) >= self.config.targets:
                 return _joined(made, self.config.targets)
-        raise RuntimeError(f"no usable window in 100 draws from {len(self.clips)} clips")
+        raise RuntimeError(f"no usable window in 100 draws from {len(self.source.clips)} clips")
 
     def _times(
         self, clip: StoredClip, rng: np.random.Generator
@@ -121,12 +118,12 @@ class SampleMaker:
             return None
         between = np.arange(past[-1] + 1, wanted.max() + 1)
         span = between if len(between) else np.unique(wanted)
-        view = View.around(clip, numbers)
+        view, store = View.around(clip, numbers), self.source.store
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
-        frames = view.cut(clip.crop, self.store.read_frames(clip, numbers))
+        frames = view.cut(clip.crop, store.read_frames(clip, numbers))
         seen_joints, seen_visible = view.place(clip, past)
-        size = body_size(seen_joints, seen_visible, self.store.skeleton)
+        size = body_size(seen_joints, seen_visible, store.skeleton)
         if size < 1:
             return None
         joints, visible = view.place(clip, span)
@@ -136,7 +133,7 @@ class SampleMaker:
             frames[: len(past)],
             np.concatenate([seen_joints, joints]),
             np.concatenate([seen_visible, visible]),
-            self.store.skeleton,
+            store.skeleton,
             self._masks(frames[: len(past)], seen_joints, seen_visible),
         )
         places = np.searchsorted(span, wanted)
@@ -152,9 +149,9 @@ class SampleMaker:
     ) -> Float[np.ndarray, "t c c"] | None:
         if self.mask is None:
             return None
-        assert isinstance(self.mask, PersonMask)
+        poses = (joints / COARSE, visible, self.source.store.skeleton)
         with torch.autocast("cpu", torch.bfloat16):
-            return person_masks(self.mask, frames, joints / COARSE, visible, self.store.skeleton)
+            return person_masks(self.mask, frames, *poses)
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,7 +146,7 @@ class SampleStream:
         self, maker: MixedMaker, config: StreamConfig, fit: FitConfig, device: torch.device
     ) -> None:
         one = maker.makers[0]
-        self._skeleton, self._group = one.store.skeleton, one.config.targets
+        self._skeleton, self._group = one.source.store.skeleton, one.config.targets
         self._config, self._fit, self._device = config, fit, device
         windows = -(-config.samples // self._group)
         self._room = windows * self._group

@@ -58,6 +58,10 @@ class ClipSource(NamedTuple):
         chances = np.array([counts[clip.action] ** -0.5 for clip in clips])
         return cls(store, tuple(clips), chances / chances.sum() if len(clips) else chances)
 
+    def drawn(self, rng: np.random.Generator) -> StoredClip:
+        """Any of them."""
+        return self.clips[int(rng.choice(len(self.clips), p=self.chances))]
+
 
 def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> ChosenClips:
     """Clips of some groups, to train on, and those of the others that have so many frames."""
@@ -113,11 +117,11 @@ def mean_over_groups(rows: Sequence[tuple[str, Float[Tensor, " n"]]]) -> list[fl
     return means.mean(dim=0).tolist()
 
 
-def check_judged(samples: Sequence[object], store: Store, clips: Sequence[StoredClip]) -> None:
+def check_judged(samples: Sequence[object], source: ClipSource) -> None:
     """PosecastError where held-out clips gave no sample to judge by."""
     if not samples:
         raise PosecastError(
-            f"in none of {len(clips)} held-out clips of {store.path} "
-            f"({clips[0].clip_id}, ...) is enough of a person seen to judge by: hold out others "
-            "(--hold-out-every), or do not choose the best weights: --validate-every 0"
+            f"in none of {len(source.clips)} held-out clips of {source.store.path} "
+            f"({source.clips[0].clip_id}, ...) is enough of a person seen to judge by: hold out "
+            "others (--hold-out-every), or do not choose the best weights: --validate-every 0"
         )

@@ -152,7 +152,7 @@ def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
         frames: list[Frame] = [frame for frame in made if frame is not None]
         if frames:
             by_clip.append((clip.action, OutlineBatch.of(frames)))
-    check_judged(by_clip, maker.source.store, maker.source.clips)
+    check_judged(by_clip, maker.source)
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         rows = []

@@ -80,15 +80,14 @@ class OutlineMaker:
     def drawn(self, rng: np.random.Generator) -> Frame:
         """Any frame, in a view that at times holds the person's way through the clip, its pose as
         an estimator or a forecaster errs."""
-        clips = self.source.clips
         for _ in range(100):
-            clip = clips[int(rng.choice(len(clips), p=self.source.chances))]
+            clip = self.source.drawn(rng)
             number = int(rng.integers(clip.num_frames))
             others = rng.integers(0, clip.num_frames, rng.choice([0, 3, 30]))
             made = self.frame(clip, number, np.append(others, number), rng)
             if made is not None:
                 return made
-        raise RuntimeError(f"no usable frame in 100 draws from {len(clips)} clips")
+        raise RuntimeError(f"no usable frame in 100 draws from {len(self.source.clips)} clips")
 
     def frame(
         self,
