@@ -20,8 +20,8 @@ Batches = Callable[[int], Any]
 _AHEAD = 3
 
 
-def prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
-    """The batches of these numbers, in order."""
+def prepared(batches: Batches, numbers: range, workers: int, ahead: int = 2) -> Iterable[Any]:
+    """The batches of these numbers, in order; each worker makes so many `ahead`."""
     if workers == 0 or not numbers:
         return map(batches, numbers)
     loader = DataLoader(
@@ -29,6 +29,7 @@ def prepared(batches: Batches, numbers: range, workers: int) -> Iterable[Any]:
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
+        prefetch_factor=ahead,
         multiprocessing_context="spawn",
         worker_init_fn=_begin_work,
     )

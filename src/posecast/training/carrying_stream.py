@@ -19,6 +19,9 @@ from posecast.skeletons import Skeleton
 from posecast.training.carrying_samples import DISTANCE_STEPS, MixedMaker, Samples
 from posecast.training.fitting import FitConfig
 
+_AHEAD = 8
+"""Windows that each process makes ahead: some take long."""
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -150,7 +153,7 @@ class SampleStream:
         self._config, self._fit, self._device = config, fit, device
         windows = -(-config.samples // self._group)
         self._room = windows * self._group
-        self._coming = iter(prepared(maker, range(windows), config.makers))
+        self._coming = iter(prepared(maker, range(windows), config.makers, _AHEAD))
         self._stored: StoredSamples | None = None
         self._count = 0
 
