@@ -9,7 +9,7 @@ from torch import nn
 
 from posecast.errors import PosecastError
 from posecast.networks.discriminator import Discriminator, DiscriminatorConfig
-from posecast.villegas2017.conversion import _convolutions, _fill, _fill_convolution, _variable
+from posecast.villegas2017.conversion import _fill, _fill_convolution, _variable
 
 
 def discriminator(variables: Mapping[str, np.ndarray]) -> Discriminator:
@@ -28,7 +28,7 @@ def discriminator(variables: Mapping[str, np.ndarray]) -> Discriminator:
         )
     config = DiscriminatorConfig(kernel.shape[2] - 3, width, 16 * side)
     network = Discriminator(config).to(torch.from_numpy(kernel).dtype)
-    for level, layer in enumerate(_convolutions(network.modules())):
+    for level, layer in enumerate(network.convolutions):
         _fill_convolution(variables, f"DIS/dis_h{level}_conv", layer, transposed=False)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for level, norm in enumerate(norms, start=1):
