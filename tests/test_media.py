@@ -222,6 +222,15 @@ def test_gif_comes_back(tmp_path):
         assert np.abs(np.asarray(gif.convert("RGB")).astype(int) - frames[5]).max() <= 8
 
 
+@pytest.mark.parametrize("fps", [12.0, 15.0, 24.0, 30.0])
+def test_the_rate_of_a_gif_is_that_of_all_its_frames(tmp_path, fps):
+    videos.write_gif(tmp_path / "a.gif", numbered(24), fps)  # 15: 70, 60, 70, 70, 60, ... ms
+    assert videos.probe_video(tmp_path / "a.gif").fps == pytest.approx(
+        fps, rel=5e-3
+    )  # delays are hundredths
+    assert len(list(videos.read_video(tmp_path / "a.gif", fps))) == 24
+
+
 @pytest.mark.parametrize("write", [videos.write_mp4, videos.write_gif])
 def test_nothing_to_write(tmp_path, write):
     with pytest.raises(ValueError, match="no frames"):

@@ -211,7 +211,7 @@ def test_a_failed_write_is_said_and_leaves_nothing(forecaster, tmp_path, monkeyp
         raise videos.FFmpegError(-28, "No space left on device")
 
     monkeypatch.setattr(videos, "_even", breaks)
-    with pytest.raises(ValueError, match=r"cannot write .*out\.mp4: No space left"):
+    with pytest.raises(ValueError, match=r"cannot write .*out\.mp4: No space left.*; free some"):
         forecast_video(video, forecaster, source, tmp_path / "out.mp4", CONFIG)
     assert {path.name for path in tmp_path.iterdir()} == before
     monkeypatch.undo()

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,6 +20,7 @@ from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.protocols import MOST_PICTURES, Needs
+from posecast.forecasting.shots import Shots
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import (
     VideoSource,
@@ -122,6 +123,8 @@ class FoundPoses:
     """Several people, where an estimator found them."""
     pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
     """The last frames that an estimator looked at, MOST_PICTURES; none of large ones."""
+    shots: tuple[int, ...] = ()
+    """For each frame the first one of its shot, where an estimator looked for cuts."""
 
 
 def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
@@ -173,10 +176,13 @@ def _estimate_poses(
     fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
     kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
     frames = itertools.chain((first.pop() for _ in range(len(first))), frames)
+    shots = Shots()
     found = follow(
-        _keeping(kept, stages.each("reading", frames)),
+        shots.watch(_keeping(kept, stages.each("reading", frames))),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
     )
+    if from_s is None:
+        found.visible[len(found.visible) - shots.num_faded(config.fps) :] = False
     if not np.any(found.visible):
         raise PosecastError(
             f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
@@ -193,7 +199,14 @@ def _estimate_poses(
         trimmed=False,
     )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
-    return FoundPoses(seen, tuple(lost), people=found.people, pictures=tuple(kept))
+    starts = shots.starts(found.joints_px, found.visible, config.fps)
+    return FoundPoses(
+        seen,
+        tuple(lost),
+        people=found.people,
+        pictures=tuple(kept),
+        shots=(*[0] * skipped, *(first + skipped if first else 0 for first in starts)),
+    )
 
 
 def _keeping(kept: deque[T], items: Iterable[T]) -> Iterator[T]:
@@ -260,12 +273,13 @@ def choose_frames(
     config: OwnVideoConfig,
     name: str,
     from_s: float | None = None,
+    shots: Sequence[int] = (),
 ) -> tuple[int, ...]:
     """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
 
     All frames of the stretch, which may be shorter where the pose model takes fewer; of one that
-    looks further back than it needs, as many before those as are of use to it. PosecastError says
-    what is missing.
+    looks further back than it needs, as many before those as are of use to it. None from before
+    the shot (`FoundPoses.shots`) of the last one. PosecastError says what is missing.
     """
     num_frames, span = len(seen), rates.span(needs.num_past)
     looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
@@ -283,9 +297,12 @@ def choose_frames(
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
     lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, least - 2, -1)
     for last in lasts:
-        frames = np.arange(last + 1) if is_short else last + 1 - span + looked_at
-        if well[last] and well[frames].mean() >= config.well_seen_frames:
-            return tuple(range(max(last + 1 - rates.span(needs.max_past), 0), last + 1))
+        first = shots[last] if shots else 0
+        is_whole = last + 1 - first >= span
+        frames = last + 1 - span + looked_at if is_whole else np.arange(first, last + 1)
+        takes = is_whole or not needs.is_strict
+        if takes and well[last] and well[frames].mean() >= config.well_seen_frames:
+            return tuple(range(max(last + 1 - rates.span(needs.max_past), first), last + 1))
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames

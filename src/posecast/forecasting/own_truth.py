@@ -15,6 +15,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, follow
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
+from posecast.forecasting.shots import Shots
 from posecast.keypoints import KeypointTrack, keypoints_in_video
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 
@@ -77,11 +78,13 @@ def true_pictures(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.
 def _estimate(
     video: VideoSource, source: EstimatedPoses, result: OwnForecast, on_frame: Callable[[], None]
 ) -> Truth:
-    """Followed from the last seen frame on, where the person is known to be."""
+    """Followed from the last seen frame on, where the person is known to be, up to a cut."""
     last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)
     frames = itertools.islice(last, 1 + len(result.forecast.visible))
-    found = follow(frames, source.estimator, source.follow, _last_box(result), on_frame)
-    return Truth(found.joints_px[1:], found.visible[1:])
+    shots, options = Shots(), (source.estimator, source.follow, _last_box(result), on_frame)
+    found = follow(shots.watch(frames), *options)
+    same_shot = np.array(shots.starts(found.joints_px, found.visible, result.fps)) == 0
+    return Truth(found.joints_px[1:], (found.visible & same_shot[:, None])[1:])
 
 
 def _last_box(result: OwnForecast) -> Box:

@@ -1,6 +1,7 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def forecast_video(
     config = replace(config, fps=rates.video)
     with stages.stage("finding", round(facts.duration_s * rates.video)):
         found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
-    frames = choose_frames(found.seen, forecaster.needs, rates, config, str(video), from_s)
+    given = (found.seen, forecaster.needs, rates, config, str(video), from_s)
+    frames = choose_frames(*given, found.shots)
     with stages.stage("reading"):
         seen, found = _with_pictures(video, found, frames, config.fps)
     with stages.stage("forecasting"):
@@ -73,11 +75,10 @@ def forecast_video(
         sureness = _sureness(forecaster, seen, rates, config.steps)
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
-    notes = (rates.describe(), found.note, tell_of_people(found.people, out))
     result = OwnForecast(
         *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(note for note in notes if note),
+        note="\n".join(filter(None, (rates.describe(), *_notes(found, frames, out)))),
         sureness=sureness,
         people=found.people,
     )
@@ -87,6 +88,19 @@ def forecast_video(
         files = forecast_files(video, result, out, config, stages)
         write_together(files)
     return replace(result, files=tuple(files))
+
+
+def _notes(found: FoundPoses, frames: tuple[int, ...], out: Path | None) -> Iterator[str]:
+    """What was guessed, what of the video was not seen, and whom one can choose; a line each."""
+    fps, end = found.seen.fps, len(found.seen)
+    yield found.note
+    if found.shots and found.shots[frames[-1]]:
+        cut = found.shots[frames[-1]] / fps
+        yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
+    if frames[-1] + 1 < end:
+        last = f"{frames[-1] / fps:.2f} s on the person is not seen well"
+        yield f"the video goes on to {end / fps:.2f} s, but from {last}"
+    yield tell_of_people(found.people, out)
 
 
 def video_source(

@@ -27,7 +27,7 @@ from PIL import Image
 from posecast.errors import PosecastError
 from posecast.media.frame_folders import FrameFolder, read_picture
 from posecast.media.shown import Look, Orientation, place_in, show
-from posecast.records.files import WriteError, write_safely
+from posecast.records.files import write_safely
 
 T = TypeVar("T")
 VideoSource = str | Path | FrameFolder
@@ -150,7 +150,8 @@ def probe_video(path: VideoSource) -> VideoInfo:
         if frame is None:
             raise PosecastError(f"{path}: the video has no frames")
         look = _look(frame, stream)
-        rate = stream.average_rate or stream.guessed_rate
+        # A GIF's average is that of its first frames alone.
+        rate = (container.format.name != "gif" and stream.average_rate) or stream.guessed_rate
         if not rate:
             raise PosecastError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
         seconds = _stream_seconds(container, stream)
@@ -330,7 +331,7 @@ def mp4_writer(
         try:
             _encode(partial_path, first, frames, fps, crf)
         except FFmpegError as error:
-            raise WriteError(f"cannot write {path}: {error.strerror}") from error
+            raise OSError(error.errno, error.strerror) from error  # as the system says it
 
     return write
 
