@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -338,3 +339,20 @@ def test_public_names_are_told_to_type_checkers():
         for alias in node.names
     }
     assert imported == {(name, f"posecast.{home}") for name, home in posecast._HOMES.items()}
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_help_breaks_where_the_terminal_ends_alone(capsys, monkeypatch, columns):
+    """Not where lines of the source do."""
+    monkeypatch.setenv("COLUMNS", columns)
+    _, out, _ = run(capsys, "forecast", "--help")
+    about, _, options = out.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", " ").partition("Examples:")
+    assert max(map(len, about.splitlines())) <= int(columns)
+    lines = options.splitlines()
+    first = next(n for n, line in enumerate(lines) if "Poses of another" in line)
+    left = lines[first].index("Poses")
+    column = [line[left:].rstrip() for line in lines]
+    room = max(len(text) for text, line in zip(column, lines, strict=True) if line[:left].isspace())
+    last = next(n for n, line in enumerate(lines) if "--out PATH" in line)
+    for line, after in itertools.pairwise(column[first:last]):
+        assert len(f"{line} {after.split()[0]}") > room

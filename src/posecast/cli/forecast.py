@@ -57,14 +57,17 @@ class ForecastVideo:
       posecast forecast my.mp4 --pose-run runs/pose --image-run runs/image
     """
 
-    videos: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="VIDEO")] = ()
+    videos: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="VIDEO", help_behavior_hint=""),
+    ] = ()
     """Video files of any kind, or folders of frames."""
     sample: bool = False
     """Forecast the video of a real person that ships with posecast, to see what it does."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
     """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
     image_run: Path = Path(DEFAULT_DRAWER)
-    """Run of 'posecast train image', or shipped weights by name."""
+    """Run of 'posecast train image' or 'train carrying', or shipped weights by name."""
     frames: bool = True
     """Draw frames, or forecast the poses alone."""
     estimator_run: Path = Path(DEFAULT_ESTIMATOR)

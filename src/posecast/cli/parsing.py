@@ -4,20 +4,24 @@ import dataclasses
 import inspect
 import json
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 import tyro
+from docstring_parser import parse_from_object
 
 from posecast.computing.devices import Device, Share
 from posecast.errors import PosecastError, did_you_mean
 
 T = TypeVar("T")
+_WIDEST = 100
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,37 @@ def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
     """
     if _only_asking.get():
         raise _AskedFor(kind)  # pyright: ignore[reportArgumentType]
+    if {"-h", "--help"} & {*words}:
+        _join_lines_of_help(kind)
     return tyro.cli(
         kind,
         args=list(words),
         prog=program,
-        # tyro joins the lines of a paragraph, except lines that are indented.
-        description=textwrap.indent(inspect.getdoc(kind) or "", "  "),
+        description=_described(kind),
         # Flags come in pairs (--mp4, --no-mp4): a lone --no-mp4 beside what --mp4 does confuses.
         config=(tyro.conf.DisallowNone,),
     )
+
+
+def _described(kind: Any) -> str:
+    """The docstring in lines of the terminal's width; tyro leaves lines that are indented alone."""
+    width = min(shutil.get_terminal_size().columns, _WIDEST) - 2
+    parts = (inspect.getdoc(kind) or "").split("\n\n")
+    filled = [each if "\n  " in each else textwrap.fill(each, width) for each in parts]
+    return textwrap.indent("\n\n".join(filled), "  ")
+
+
+def _join_lines_of_help(kind: Any) -> None:
+    """Give tyro each field's docstring in one line: it keeps breaks of the source, which then stand
+    in the middle of what it wraps."""
+    for cls in filter(is_dataclass, inspect.getmro(kind)):
+        texts = {each.arg_name: each.description for each in parse_from_object(cls).params}
+        for each in fields(cls):
+            if text := texts.get(each.name):
+                each.metadata = MappingProxyType({**each.metadata, "help": " ".join(text.split())})
+    for hint in get_type_hints(kind).values():
+        if is_dataclass(hint):
+            _join_lines_of_help(hint)
 
 
 def with_config(kind: type[T], config: object, help_text: str) -> type[T]:
@@ -106,7 +132,8 @@ def split_preset(
         raise _AskedFor(tuple(presets))
     names = ", ".join(presets)
     if words and words[0] in ("-h", "--help"):
-        rows = [f"  {name.ljust(12)}  {notes[name]}" for name in presets]
+        width = max(map(len, presets))
+        rows = [f"  {name.ljust(width)}  {notes[name]}" for name in presets]
         print(f"usage: {program} PRESET --store STORE --run RUN [--SETTING VALUE ...]\n")
         print("Presets:", *rows, sep="\n")
         print(f"\n'{program} PRESET --help' lists all settings and their values in that preset.")

@@ -70,9 +70,9 @@ class Predict:
     out: Path
     """Folder for the forecasts."""
     pose_run: Path | None = None
-    """Run of 'posecast train pose'."""
+    """Run of 'posecast train pose' or 'train motion', or shipped weights by name."""
     image_run: Path | None = None
-    """Run of 'posecast train image'."""
+    """Run of 'posecast train image' or 'train carrying', or shipped weights by name."""
     config: Flat[PredictionConfig] = PredictionConfig()
     how: Flat[OverClips] = OverClips()
 

@@ -47,9 +47,11 @@ class MethodChoice:
     """What to evaluate side by side."""
 
     pose_run: tuple[Path, ...] = ()
-    """Runs of 'posecast train pose'; several are compared, each under its folder's name."""
+    """Runs of 'posecast train pose' or 'train motion', or shipped weights by name; several
+    are compared, each under its folder's name."""
     image_run: Path | None = None
-    """Run of 'posecast train image': draws the poses, and true future poses as the oracle."""
+    """Run of 'posecast train image' or 'train carrying', or shipped weights by name: draws
+    the poses, and true future poses as the oracle."""
     conv_lstm_run: Path | None = None
     """Run of 'posecast train conv-lstm', a trained pixel baseline."""
     forecasts: tuple[Path, ...] = ()
