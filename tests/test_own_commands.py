@@ -126,7 +126,7 @@ def test_of_several_people_a_numbered_picture_is_written(capsys, here, runs, mon
     words = ("forecast", "two.mp4", *models(runs), "--person", "2")
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
-    assert "2 people found, number 2 followed: see two-forecast-people.png; --person N" in out
+    assert "2 people found, number 2 followed: two-forecast-people.png has a number" in out
     assert read_picture("two-forecast-people.png").shape == (120, 200, 3)
     with np.load("two-forecast.npz") as arrays:
         assert arrays["past_joints_px"][..., 0].max() < 70  # the one who stands

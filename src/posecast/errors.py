@@ -9,7 +9,12 @@ class PosecastError(ValueError):
 
     The message says what was wrong, what was got and expected, and how to mend it. The command
     line prints it without a traceback; any other error is a bug and shows where it happened.
+    `flags` of the command line that help end the message; `text` is what others show.
     """
+
+    def __init__(self, text: str, flags: str = "") -> None:
+        super().__init__(text + flags)
+        self.text = text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -61,15 +61,8 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert done.text.splitlines()[-1].startswith("Verdict: ")
     ended = workshop.forecast(taken, Asked(2.0, futures=1, ahead_s=0.5), nothing_shown)
     assert "nothing to compare the forecast with" in ended.page.read_text()
-    told = workshop.words(f"{taken.path}: lost; see {done.page.with_name('x.png')}")
+    told = workshop.names(f"{taken.path}: lost; see {done.page.with_name('x.png')}")
     assert told == "walk.mp4: lost; see x.png"
-    flags = "two people (1 is chosen): see x.png; --person N or --box chooses\nfew (--well, --seen)"
-    assert workshop.words(flags) == "two people (1 is chosen): see x.png\nfew"
-    nobody = (
-        "nobody; say where with --box x,y,w,h, or --poses. It was fed BGR: if not, say --pixels"
-    )
-    assert workshop.words(nobody) == "nobody. It was fed BGR"
-    assert workshop.words("two (--person); frames 0 to 9; with --first 5") == "two; frames 0 to 9"
     workshop.clear(taken)
     assert list(workshop.root.iterdir()) == []
 
@@ -292,7 +285,7 @@ def test_one_of_two_people_is_chosen_and_stays_chosen(app, tmp_path):
         moment.press("Tab")
         page.get_by_text("looking").first.wait_for()
         start(page)  # waits until that look is over
-        wait_said(page, "number 2 followed: see two-forecast-people.png")
+        wait_said(page, "number 2 followed: two-forecast-people.png")
         assert page.get_by_label("2", exact=True).is_checked()
 
 
@@ -339,5 +332,20 @@ def test_new_work_begins_before_stopped_work_has_noticed(tmp_path):
     second = sessions.begin(request)
     assert first.is_set()
     assert not second.is_set()
-    sessions.stop(request)
+    assert sessions.stop(request)
     assert second.is_set()
+    assert not sessions.stop(request)  # nothing is left to stop
+
+
+def test_work_that_is_over_cannot_be_stopped(tmp_path):
+    gr = pytest.importorskip("gradio")
+    from posecast.app.page import _Sessions
+
+    workshop, request = a_workshop(tmp_path / "root"), gr.Request(session_hash="somebody")
+    sessions, taken = _Sessions(workshop), workshop.take(a_video(tmp_path / "walk.mp4"))
+    stopped, begun = sessions.begin(request), sessions.begin(request)
+    sessions.end(request, taken, stopped)
+    assert sessions.stop(request)  # what was begun meanwhile goes on
+    assert begun.is_set()
+    sessions.end(request, taken, sessions.begin(request))
+    assert not sessions.stop(request)

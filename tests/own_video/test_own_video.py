@@ -299,6 +299,7 @@ def fails(forecaster, video, message, config=CONFIG, poses=None, **more):
     with pytest.raises(ValueError, match=message) as caught:
         forecast_video(video, forecaster, poses or RED, out, config, **more)
     assert not out.exists()
+    assert "--" not in caught.value.text  # as the app tells it
     return str(caught.value)
 
 

@@ -2,6 +2,8 @@
 
 import html
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +76,19 @@ class _Sessions:
         self._stops[_name(request)] = threading.Event()
         return self._stops[_name(request)]
 
-    def end(self, request: gr.Request, taken: Taken) -> None:
+    def end(self, request: gr.Request, taken: Taken, stop: threading.Event) -> None:
         """The work on a video is over; where its page was closed meanwhile it is removed."""
+        if self._stops.get(_name(request)) is stop:
+            del self._stops[_name(request)]
         if self.taken(request) is not taken:
             self._workshop.clear(taken)
 
-    def stop(self, request: gr.Request) -> None:
-        if stop := self._stops.pop(_name(request), None):
+    def stop(self, request: gr.Request) -> bool:
+        """Whether there was anything to stop."""
+        stop = self._stops.pop(_name(request), None)
+        if stop is not None:
             stop.set()
+        return stop is not None
 
 
 def _name(request: gr.Request) -> str:
@@ -193,11 +200,10 @@ class _Page:
         if taken is None:
             return [None, gr.skip(), _FIRST]
         try:
-            picture, count = self._workshop.look(taken, from_s, self._show(request, progress))
+            with self._working(request, taken, progress) as show:
+                picture, count = self._workshop.look(taken, from_s, show)
         except PosecastError as error:
             return [None, gr.skip(), self._problem(error)]
-        finally:
-            self._sessions.end(request, taken)
         text = {0: "nobody in these frames; who comes later is looked for", 1: "one person found"}
         choices = gr.skip()
         if self._sessions.counts_anew(request, count):
@@ -219,23 +225,23 @@ class _Page:
             return [_FIRST, "", gr.Files(visible=False)]
         asked = Asked(float(from_s), int(person or 1), int(futures), float(ahead_s))
         try:
-            done = self._workshop.forecast(taken, asked, self._show(request, progress))
-            page = _framed(done.page)
+            with self._working(request, taken, progress) as show:
+                done = self._workshop.forecast(taken, asked, show)
+                page = _framed(done.page)
         except PosecastError as error:
             return [self._problem(error), "", gr.Files(visible=False)]
-        finally:
-            self._sessions.end(request, taken)
         files = [str(path) for path in done.files]
         return [done.text, page, gr.Files(files, visible=True)]
 
     def _problem(self, error: PosecastError) -> str:
         """The message of the command line, also where one looks on a small screen."""
-        text = self._workshop.words(str(error))
+        text = self._workshop.names(error.text)
         gr.Warning(html.escape(text))
         return text
 
-    def _show(self, request: gr.Request, progress: gr.Progress) -> Show:
-        """Tells the page of a stage, and ends the work where somebody asked for that."""
+    @contextmanager
+    def _working(self, request: gr.Request, taken: Taken, progress: gr.Progress) -> Iterator[Show]:
+        """What tells the page of a stage, and ends the work where somebody asked for that."""
         stop = self._sessions.begin(request)
 
         def show(name: str, done: int, total: int) -> None:
@@ -243,11 +249,13 @@ class _Page:
                 raise PosecastError(_STOPPED)
             progress((done, total) if total else 0.0, desc=name)
 
-        return show
+        try:
+            yield show
+        finally:
+            self._sessions.end(request, taken, stop)
 
-    def _ask_to_stop(self, request: gr.Request) -> str:
-        self._sessions.stop(request)
-        return _STOPPED
+    def _ask_to_stop(self, request: gr.Request) -> Any:
+        return _STOPPED if self._sessions.stop(request) else gr.skip()
 
     def _leave(self, request: gr.Request) -> None:
         """The page was closed: nothing of it stays."""

@@ -162,7 +162,7 @@ class Workshop:
         given = (taken.path, self.forecaster, replace(self.source, person=asked.person))
         out, from_s = folder / f"{taken.path.stem}-forecast.mp4", self._from_s(taken, asked.from_s)
         result = forecast_video(*given, out, config, from_s, stages)
-        result = replace(result, note=self.words(result.note))
+        result = replace(result, note=self.names(result.note))
         why = "The video ends here: there is nothing to compare the forecast with."
         if from_s is not None:
             compared = folder / f"{taken.path.stem}-compare.mp4"
@@ -171,7 +171,7 @@ class Workshop:
                 page = compared.with_suffix(".html")
                 return Done(page, (*result.files, compared, page), _told(result.summary(), text))
             except NothingToCompareError as error:
-                why = self.words(str(error))
+                why = self.names(error.text)
         page = out.with_suffix(".html")
         write_forecast_page(taken.path, result, page, why)
         return Done(page, (*result.files, page), _told(result.summary(), why))
@@ -180,11 +180,9 @@ class Workshop:
         """None where that is the end of the video."""
         return from_s if from_s < taken.seconds - 0.5 / taken.fps else None
 
-    def words(self, text: str) -> str:
-        """A message as the command line gives it to somebody who stands beside the video, less
-        the advice on flags that the page does not have."""
-        text = re.sub(rf"{re.escape(str(self.root))}/video-[^/]+/(\w+-[^/]+/)?", "", text)
-        return re.sub(r" ?[;:(] ?([^;:(\n]* )?--(?!max-)[a-z].*?(?=[;.] |$)", "", text, flags=re.M)
+    def names(self, text: str) -> str:
+        """A message with the names of files alone, as somebody reads it who stands beside them."""
+        return re.sub(rf"{re.escape(str(self.root))}/video-[^/]+/(\w+-[^/]+/)?", "", text)
 
     def clear(self, taken: Taken) -> None:
         """Remove a video and all that was made of it."""

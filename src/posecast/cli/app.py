@@ -45,6 +45,7 @@ def app(words: list[str], program: str) -> int:
             print(EXPOSED.format(address=address), file=sys.stderr)
         print(f"posecast app: {address} (Ctrl-C ends it)", flush=True)
 
+    print("posecast app: loading (some seconds)", file=sys.stderr, flush=True)
     # So that an end from outside clears away what the app holds, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

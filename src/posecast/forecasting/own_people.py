@@ -36,4 +36,4 @@ def tell_of_people(people: People | None, out: Path | None) -> str:
     if people is None:
         return ""
     text = f"{len(people.poses)} people found, number {people.followed} followed"
-    return text if out is None else f"{text}: see {people_path(out)}; --person N or --box chooses"
+    return text if out is None else f"{text}: {people_path(out)} has a number to choose each by"

@@ -185,9 +185,9 @@ def _estimate_poses(
         found.visible[len(found.visible) - shots.num_faded(config.fps) :] = False
     if not np.any(found.visible):
         raise PosecastError(
-            f"{video}: no person found in {len(found.joints_px)} frames; say where one is in the "
-            "first frame with --box x,y,w,h, or give poses of another program with --poses"
-            f"{doubt_of_pixels(source.estimator)}"
+            f"{video}: no person found in {len(found.joints_px)} frames",
+            "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
+            f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
@@ -309,6 +309,6 @@ def choose_frames(
     raise PosecastError(
         f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
         f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
-        f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many "
-        "(--well-seen-joints, --well-seen-frames)"
+        f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many",
+        " (--well-seen-joints, --well-seen-frames)",
     )

@@ -63,7 +63,8 @@ def find_truth(
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
         raise NothingToCompareError(
             f"{video}: nothing to compare with: the person is not found after second "
-            f"{(result.past_frames[-1] + 1) / result.fps:.2f}; give an earlier --from"
+            f"{(result.past_frames[-1] + 1) / result.fps:.2f}",
+            "; give an earlier --from",
         )
     return truth
 
