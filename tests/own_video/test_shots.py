@@ -87,7 +87,7 @@ FADE = (0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
 def test_what_comes_after_a_cut_is_no_truth(tmp_path):
     video = write_video(tmp_path / "cut.mp4", wide(8) + near(8))
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
-    truth = find_truth(video, RED, result, PENN_ACTION)
+    truth = find_truth(video, RED, result)
     assert truth.visible.any(axis=1).tolist() == [True] * 4 + [False] * 4
 
 
