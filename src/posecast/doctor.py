@@ -26,7 +26,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.media.videos import read_video
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, SHIPPED, shipped_file
-from posecast.records.versions import code_versions
+from posecast.records.versions import code_versions, version_of
 from posecast.sample import SAMPLE
 
 _ENCODERS = {"libx264": "MP4", "aac": "sound"}
@@ -88,15 +88,8 @@ def _extras() -> dict[str, dict[str, str]]:
     for line in importlib.metadata.requires("posecast") or ():
         named = re.match(r"([\w.-]+)[^;]*;.*extra == ['\"](\w+)['\"]", line)
         if named and named[2] != "dev":
-            found[named[2]][named[1]] = _version(named[1])
+            found[named[2]][named[1]] = version_of(named[1])
     return dict(found)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 def _encoder(name: str) -> str:

@@ -59,7 +59,7 @@ def test_what_is_pushed_is_pulled_and_used_by_its_name(hub, run, monkeypatch):
     assert pulled.kind == "pose"
     assert sorted(path.name for path in pulled.folder.iterdir()) == sorted(hub.files["anna/walks"])
     hub.asked.clear()
-    monkeypatch.setattr(hub_module, "_hub", None)  # from here on without a network
+    monkeypatch.setattr(hub_module, "load_extra", None)  # from here on without a network
     before, after = (load_network(each, PoseLSTM).network for each in (run, NAME))
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -2,15 +2,12 @@
 
 import signal
 import sys
-from dataclasses import dataclass, field
-from typing import Annotated
-
-import tyro
+from dataclasses import dataclass
 
 from posecast.app.serving import EXPOSED, is_local, serve_app
 from posecast.app.work import Limits
 from posecast.cli.parsing import parse
-from posecast.computing.devices import ForecasterOptions
+from posecast.computing.devices import Flat, ForecasterOptions
 
 
 @dataclass(frozen=True)
@@ -30,10 +27,8 @@ class App:
     the app, without a password, and what they send is not encrypted on its way."""
     port: int = 7860
     """Port to listen on; 0 takes a free one."""
-    limits: Annotated[Limits, tyro.conf.arg(name="")] = field(default_factory=Limits)
-    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
-        default_factory=ForecasterOptions
-    )
+    limits: Flat[Limits] = Limits()
+    options: Flat[ForecasterOptions] = ForecasterOptions()
 
 
 def app(words: list[str], program: str) -> int:

@@ -1,12 +1,10 @@
 """`posecast export onnx`: the networks for programs without PyTorch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.devices import Flat
 from posecast.export.writing import OnnxSources, export_onnx
 
 
@@ -26,7 +24,7 @@ class ExportOnnx:
 
     out: Path = Path("onnx")
     """Folder for the files."""
-    sources: Annotated[OnnxSources, tyro.conf.arg(name="")] = field(default_factory=OnnxSources)
+    sources: Flat[OnnxSources] = OnnxSources()
 
 
 def export_as_onnx(words: list[str], program: str) -> int:

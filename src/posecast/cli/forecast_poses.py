@@ -1,13 +1,13 @@
 """`posecast forecast-poses`: keypoints alone, without pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
-from posecast.computing.devices import ForecasterOptions
+from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints, future_paths
@@ -53,9 +53,7 @@ class ForecastPoses:
     min_confidence: float = -1.0
     """Points at least so sure count as seen, 1 being quite sure; over 1 it is percent where the
     file's are. -1: what is usual for the format."""
-    options: Annotated[ForecasterOptions, tyro.conf.arg(name="")] = field(
-        default_factory=ForecasterOptions
-    )
+    options: Flat[ForecasterOptions] = ForecasterOptions()
 
 
 def forecast_poses(words: list[str], program: str) -> int:

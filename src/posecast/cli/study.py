@@ -1,12 +1,12 @@
 """`posecast study make` and `posecast study read`: people say which forecast they prefer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
 from posecast.cli.parsing import parse
+from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.report.study import StudyConfig, make_study
 from posecast.report.study_answers import read_study
@@ -30,7 +30,7 @@ class Make:
     """Folders of 'posecast evaluate'."""
     out: Path
     """Folder for the study."""
-    config: Annotated[StudyConfig, tyro.conf.arg(name="")] = field(default_factory=StudyConfig)
+    config: Flat[StudyConfig] = StudyConfig()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ MediaPipe Tasks (.task) and ONNX (.onnx) are extras that are imported only here,
 for: pip install 'posecast[estimators]'.
 """
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
@@ -14,6 +12,7 @@ from posecast.estimation.mediapipe_files import MediaPipeEstimator, open_landmar
 from posecast.estimation.onnx_files import OnnxEstimator
 from posecast.pretrained import DEFAULT_ESTIMATOR, is_shipped
 from posecast.pretrained.pulled import is_hub_name
+from posecast.records.versions import load_extra
 from posecast.skeletons import Skeleton
 
 
@@ -36,23 +35,13 @@ def load_pose_estimator(
     if suffix == ".safetensors":
         return PoseEstimator.load(source, options, skeleton)
     if suffix == ".task":
-        detect = open_landmarker(_extra("mediapipe"), path)
+        detect = open_landmarker(load_extra("mediapipe", "estimators"), path)
         return MediaPipeEstimator(detect, skeleton, options.min_confidence)
     if suffix == ".onnx":
-        session = _extra("onnxruntime").InferenceSession(
-            str(path), providers=["CPUExecutionProvider"]
-        )
+        onnxruntime = load_extra("onnxruntime", "estimators")
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         return OnnxEstimator(session, skeleton, options.min_confidence, options.pixels)
     raise PosecastError(
         f"{path}: expected shipped weights ({DEFAULT_ESTIMATOR}), the folder of a 'posecast train "
         "estimator' run, or a .safetensors, MediaPipe .task or .onnx file"
     )
-
-
-def _extra(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise PosecastError(
-            f"{module} is not installed ({error}): pip install 'posecast[estimators]'"
-        ) from error

@@ -30,6 +30,7 @@ from posecast.pretrained.pulled import (
     repository_of,
 )
 from posecast.records.files import PARTIAL, make_folder, read_text, writing
+from posecast.records.versions import load_extra
 from posecast.records.weights import WeightsFacts, read_facts
 
 _WEIGHTS = "weights.safetensors"
@@ -48,7 +49,7 @@ def pull(name: str, revision: str | None = None, api: Any = None) -> Pulled:
             pushes, damaged, of a newer posecast, or of a kind that it does not know.
     """
     repository, kept = repository_of(name), folder_of(name)
-    api = api or _hub().HfApi()
+    api = api or load_extra("huggingface_hub", "hub").HfApi()
     make_folder(kept.parent)
     with tempfile.TemporaryDirectory(dir=kept.parent, suffix=PARTIAL) as folder:
         new = Path(folder) / "new"
@@ -82,7 +83,7 @@ def push(
     """
     repository, weights = repository_of(name), resolve(source)
     loaded = load_network(weights)
-    api = api or _hub().HfApi()
+    api = api or load_extra("huggingface_hub", "hub").HfApi()
     with tempfile.TemporaryDirectory(suffix=PARTIAL) as folder:
         files = {_WEIGHTS: weights}
         if isinstance(loaded.network, MotionResidual):
@@ -131,15 +132,6 @@ def _card(source: str, name: str, facts: WeightsFacts) -> str:
     lines = "\n".join(f"- {what}: {value}" for what, value in rows.items())
     use = f"`posecast models pull {name}`, then `{name}` wherever posecast takes weights."
     return f"{head}# {name.removeprefix(PREFIX)}\n\n{use}\n\n{lines}\n"
-
-
-def _hub() -> Any:
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise PosecastError(
-            f"huggingface_hub is not installed ({error}): pip install 'posecast[hub]'"
-        ) from error
 
 
 @contextmanager

@@ -4,12 +4,12 @@ Each is NAME.safetensors, which says all of itself in its metadata, beside NAME.
 it does and does not do, where it comes from, its licence.
 """
 
-import difflib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, did_you_mean
 
 _FOLDER = Path(__file__).parent
 
@@ -74,12 +74,7 @@ SHIPPED = {
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
             "e7d290e10855e18f4f33ce06e61cc2b15945a29a5de8ec684fc7c1a513e09246",
-            (
-                (
-                    "motion-base.safetensors",
-                    "8cde4dc9c6b28dd14a44c0b9105a007373020b15f00d120c877176d7f5c9076a",
-                ),
-            ),
+            ((_BASE, "8cde4dc9c6b28dd14a44c0b9105a007373020b15f00d120c877176d7f5c9076a"),),
         ),
     )
 }
@@ -94,11 +89,8 @@ def shipped(name: str) -> Shipped:
     """The weights of a name; PosecastError, with the nearest name, where there are none."""
     if name in SHIPPED:
         return SHIPPED[name]
-    near = difflib.get_close_matches(name, SHIPPED, n=1, cutoff=0.0)
-    raise PosecastError(
-        f"no shipped weights are called {name!r}; did you mean {near[0]!r}? "
-        f"Known: {', '.join(SHIPPED)}"
-    )
+    hint = did_you_mean(name, SHIPPED)
+    raise PosecastError(f"no shipped weights are called {name!r}{hint} Known: {', '.join(SHIPPED)}")
 
 
 def shipped_file(name: str) -> Path:
@@ -106,14 +98,17 @@ def shipped_file(name: str) -> Path:
 
     PosecastError: no such name, or the file is missing or not what was released.
     """
-    wanted = shipped(name)
-    for path, sha256 in wanted.files.items():
+    check_hashes(shipped(name).files, "install posecast again")
+    return shipped(name).path
+
+
+def check_hashes(hashes: Mapping[Path, str], mend: str) -> None:
+    """PosecastError where a file is missing or of another SHA-256; `mend` says what to do then."""
+    for path, sha256 in hashes.items():
         if not path.is_file():
-            raise PosecastError(f"{path} is missing: install posecast again")
+            raise PosecastError(f"{path} is missing: {mend}")
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != sha256:
             raise PosecastError(
-                f"{path} is damaged (SHA-256 {found[:12]}..., expected "
-                f"{sha256[:12]}...): install posecast again"
+                f"{path} is damaged (SHA-256 {found[:12]}..., expected {sha256[:12]}...): {mend}"
             )
-    return wanted.path

@@ -4,7 +4,6 @@ Each is a folder with posecast.json, which lists its files and their hashes, the
 is kept is used without a network, and looked at again each time, as shipped weights are.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from posecast.errors import PosecastError
+from posecast.pretrained import check_hashes
 
 PREFIX = "hf:"
 MANIFEST = "posecast.json"
@@ -37,16 +37,8 @@ class Pulled:
 
     def check(self) -> None:
         """PosecastError where a file is missing or not what the manifest says."""
-        for name, sha256 in self.hashes.items():
-            path = self.folder / name
-            if not path.is_file():
-                raise PosecastError(f"{path} is missing: pull the model again")
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-            if found != sha256:
-                raise PosecastError(
-                    f"{path} is damaged (SHA-256 {found[:12]}..., expected {sha256[:12]}...): pull "
-                    "the model again"
-                )
+        files = {self.folder / name: sha256 for name, sha256 in self.hashes.items()}
+        check_hashes(files, "pull the model again")
 
 
 def is_hub_name(source: str | Path) -> bool:

@@ -1,5 +1,5 @@
-"""Format versions of what is stored, so that what is too new is refused with the reason; and which
-code and libraries are at work, for run folders and result tables."""
+"""Format versions of what is stored, so that what is too new is refused with the reason; which code
+and libraries are at work, for run folders and result tables; and libraries that may be absent."""
 
 import functools
 import importlib.metadata
@@ -37,11 +37,11 @@ LIBRARIES = ("torch", "lightning-fabric", "torchmetrics", "numpy", "opencv-pytho
 def code_versions() -> dict[str, str]:
     """Name -> version of posecast, its git commit (where it is a checkout), python, libraries."""
     return {
-        "posecast": _version("posecast"),
+        "posecast": version_of("posecast"),
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{name: _version(name) for name in LIBRARIES},
+        **{name: version_of(name) for name in LIBRARIES},
     }
 
 
@@ -50,11 +50,22 @@ def with_current(entries: list[dict[str, str]]) -> list[dict[str, str]]:
     return entries if entries[-1:] == [code_versions()] else [*entries, code_versions()]
 
 
-def _version(name: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package; "absent" where it is not installed."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+def load_extra(module: str, extra: str) -> Any:
+    """A module of an extra of posecast; PosecastError where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise PosecastError(
+            f"{module} is not installed ({error}): pip install 'posecast[{extra}]'"
+        ) from error
 
 
 def _git_commit() -> str:
