@@ -15,7 +15,7 @@ from pathlib import Path
 from posecast.computing.devices import ForecasterOptions
 from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions
-from posecast.export.running import OnnxChain, load_onnx
+from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
@@ -49,12 +49,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     options = ForecasterOptions(device="cpu")
-    chain: OnnxChain = load_onnx(asked.folder)
     torch_stages = stages_of(
         Forecaster.load(DEFAULT_FORECASTER, DEFAULT_DRAWER, options),
         PoseEstimator.pretrained(options=EstimatorOptions(device="cpu")),
     )
-    onnx_stages = stages_of(chain.forecaster, chain.estimator)
+    onnx_stages = stages_of(*load_onnx(asked.folder))
     print("| stage | PyTorch | onnxruntime |\n|---|---|---|")
     for name, run_torch in torch_stages.items():
         seconds: tuple[list[float], list[float]] = ([], [])

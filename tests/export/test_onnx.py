@@ -27,6 +27,7 @@ from posecast.forecasting.own_video import forecast_video
 from posecast.media.videos import read_video, write_mp4
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
+from posecast.records.versions import load_extra
 from posecast.sample import SAMPLE
 from posecast.skeletons import PENN_ACTION
 
@@ -70,11 +71,10 @@ def test_the_description_is_true(exported: Path) -> None:
 def test_the_whole_chain_agrees_with_torch(exported: Path) -> None:
     forecaster = Forecaster.load(DEFAULT_FORECASTER, DEFAULT_DRAWER, CPU)
     estimator = PoseEstimator.pretrained(options=EstimatorOptions(device="cpu"))
-    chain = load_onnx(exported)
     config = OwnVideoConfig(steps=4, futures=2)
     first, second = (
         forecast_video(SAMPLE, used, EstimatedPoses(finder), config=config, from_s=1.0)
-        for used, finder in ((forecaster, estimator), (chain.forecaster, chain.estimator))
+        for used, finder in ((forecaster, estimator), load_onnx(exported))
     )
     size = np.ptp(first.seen.joints_px[-1], axis=0).max()
     assert first.past_frames == second.past_frames
@@ -221,7 +221,7 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PosecastError, match="'posecast onnx 9'; expected 'posecast onnx 2'"):
         load_onnx(tmp_path)
     with pytest.raises(PosecastError, match=r"nosuch is not installed .*posecast\[onnx\]"):
-        writing.extra("nosuch")
+        load_extra("nosuch", "onnx")
 
 
 def test_an_odd_side_is_refused() -> None:

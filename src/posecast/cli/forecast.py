@@ -220,8 +220,8 @@ def _load_onnx(
                 f"--{name.replace('_', '-')} is for --backend torch; with onnx, give it to "
                 "'posecast export onnx'"
             )
-    chain = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
-    return chain.forecaster, _source(asked, chain.forecaster, box, chain.estimator)
+    loaded = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
+    return loaded[0], _source(asked, loaded[0], box, loaded[1])
 
 
 def _least(asked: ForecastVideo) -> float:

@@ -5,10 +5,8 @@ are fixed.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from inspect import signature
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +15,16 @@ from torch import Tensor, nn
 
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
-from posecast.clips import SeenVideo
-from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import PoseEstimator
 from posecast.export.carrying_graph import LayersGraph, LookGraph, to_side
 from posecast.export.frame_graphs import BeginGraph, CutGraph, PasteGraph, PlaceGraph
-from posecast.forecasting.carried import CarriedDrawer
 from posecast.geometry import Crop, cut_crop
 from posecast.keypoints.names import joint_sources
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.media.videos import read_video
 from posecast.motion.seen import RECENT
-from posecast.networks.carrying import CarryingNetwork, Changes, LayerBatch, refined
+from posecast.networks.carrying import NUM_LAYERS, CarryingNetwork, Changes, LayerBatch, refined
 from posecast.networks.hourglass import Hourglass
 from posecast.networks.movenet import MoveNet
 from posecast.sample import SAMPLE
@@ -49,24 +44,20 @@ _AXES = {
     "frame": ("height", "width"),
     "last_frame": ("height", "width"),
     "last_frames": (_PAST, "height", "width"),
-    "last_joints_px": (_PAST,),
-    "last_visible": (_PAST,),
-    "seen_pictures": (_PAST,),
-    "seen_joints_crop": (_PAST,),
-    "seen_visible": (_PAST,),
-    "smooth_past": (_PAST,),
-    "mask_logits": (_PAST,),
-    "members": (_PAST,),
-    "numbers": (_BATCH,),
-    "fine_pictures": (_BATCH,),
-    "shares": (_BATCH,),
-    "distance": (_BATCH,),
-    "moving": (_BATCH,),
-    "holes": (_BATCH,),
-    "logits": (_BATCH,),
-    "drawn": (_BATCH,),
-    "flow": (_BATCH,),
-    "frames": (_BATCH,),
+    **dict.fromkeys(
+        (
+            *("last_joints_px", "last_visible", "seen_pictures", "seen_joints_crop"),
+            *("seen_visible", "smooth_past", "mask_logits", "members"),
+        ),
+        (_PAST,),
+    ),
+    **dict.fromkeys(
+        (
+            *("numbers", "fine_pictures", "shares", "distance", "moving", "holes"),
+            *("logits", "drawn", "flow", "frames"),
+        ),
+        (_BATCH,),
+    ),
 }
 """Names of the first axes of values, which may take any size; the others are fixed."""
 _SAID: dict[str, tuple[tuple[str, ...], str]] = {
@@ -106,7 +97,30 @@ _SAID: dict[str, tuple[tuple[str, ...], str]] = {
         "layers and what is changed of them to squares of the future frames, RGB bytes.",
     ),
     "paste": (("whole_frames",), "these to whole frames of the video, RGB bytes."),
+    "estimator": (
+        ("joints_crop", "confidence"),
+        "RGB bytes to joints (x, y), shares of the picture from 0 to 1, and confidences from 0 to "
+        "1. It is meant for one person in the middle of each picture, with some room around.",
+    ),
+    "maps": (
+        ("maps",),
+        "joints as shares of the square crop, and the body's size (the longer of torso and the "
+        "parts of a leg, posecast.carrying.body_parts.body_size) likewise, to maps of the body's "
+        "parts, 0 to 1; input 'maps' of mask and refinement.",
+    ),
+    "mask": (
+        ("mask_logits",),
+        f"seen pictures, RGB from -1 to 1, channels first, the person's crop at {COARSE} x "
+        f"{COARSE}, and maps of their poses, to logits of the person's mask.",
+    ),
+    "refinement": (
+        tuple(each.name for each in fields(Changes)),
+        f"layers of future frames (posecast.networks.carrying.LayerBatch, made by posecast."
+        f"carrying.layers; pictures from -1 to 1) at {COARSE} x {COARSE} and maps of the poses to "
+        "what posecast.carrying.composing changes of them, at whatever size they have.",
+    ),
 }
+"""What each graph says, and what it does, in which units and ranges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,35 +214,39 @@ class ComposeGraph(nn.Module):
 
 def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> Graph:
     """Of a network that finds joints, as the estimator that was made of it uses it."""
-    side = estimator.size
     frames = itertools.islice(read_video(SAMPLE), 2)  # of nobody a network may say anything
-    squares = [cut_crop(each, Crop(140, 0, 500, 360), side, "area") for each in frames]
-    pictures = torch.from_numpy(np.stack(squares))
-    return Graph(
-        EstimatorGraph(network, estimator).eval(),
-        {"pictures": pictures},
-        {"pictures": ("batch", str(side), str(side), "3")},
-        ("joints_crop", "confidence"),
-        "RGB bytes to joints (x, y), shares of the picture from 0 to 1, and confidences from 0 to "
-        "1. It is meant for one person in the middle of each picture, with some room around.",
-    )
+    squares = [cut_crop(each, Crop(140, 0, 500, 360), estimator.size, "area") for each in frames]
+    pictures = {"pictures": torch.from_numpy(np.stack(squares))}
+    return _of_batch("estimator", EstimatorGraph(network, estimator), pictures)
 
 
 def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Graph]:
     """Of the networks of a carried drawer; none where nothing was learned."""
-    drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
-    seen = _example(skeleton)
-    shown: dict[str, tuple[Any, ...]] = {}
-    learned = {"mask": network.mask, "refinement": network.refinement}
-    hooks = [
-        part.register_forward_pre_hook(_keep(shown, name))
-        for name, part in learned.items()
-        if part is not None
-    ]
-    drawer.draw_frames(seen, seen.joints_px[-2:] + 4, seen.visible[-2:])
-    for hook in hooks:
-        hook.remove()
-    return {**_maps(skeleton, shown), **_mask(network, shown), **_refinement(network, shown)}
+    if network.mask is None and network.refinement is None:
+        return {}
+    poses = {
+        "joints_crop": torch.rand(2, skeleton.num_joints, 2),
+        "visible": torch.ones(2, skeleton.num_joints, dtype=torch.bool),
+        "body_size": torch.full((2, 1, 1), 0.3),
+    }
+    graphs = {"maps": _of_batch("maps", MapsGraph(skeleton), poses)}
+    maps = {"maps": graphs["maps"].function(*poses.values())}
+    pictures = 2 * torch.rand(2, 3 * NUM_LAYERS, COARSE, COARSE) - 1
+    if network.mask is not None:
+        seen = {"pictures": pictures[:, :3].contiguous(), **maps}
+        graphs["mask"] = _of_batch("mask", network.mask, seen)
+    if network.refinement is not None:
+        shares = torch.rand(2, NUM_LAYERS, COARSE, COARSE).softmax(1)
+        layers = LayerBatch(pictures, shares, *torch.rand(2, 2, 1, COARSE, COARSE).unbind())
+        inputs = {**vars(layers), **maps}
+        graphs["refinement"] = _of_batch("refinement", RefinementGraph(network.refinement), inputs)
+    return graphs
+
+
+def _of_batch(name: str, module: nn.Module, inputs: dict[str, Tensor]) -> Graph:
+    """A graph whose inputs' first axis alone may take any size."""
+    axes = {key: (_BATCH, *map(str, value.shape[1:])) for key, value in inputs.items()}
+    return Graph(module.eval(), inputs, axes, *_SAID[name])
 
 
 def chain_graphs(
@@ -251,7 +269,7 @@ def chain_graphs(
     }
     graphs, known = {}, _whole_example(skeleton)
     for name in (name for names in CHAIN.values() for name in names):
-        graph = networks.get(name) or _between(modules[name], *_SAID[name], known)
+        graph = networks.get(name) or _between(name, modules[name], known)
         with torch.no_grad():
             said = graph.function(*(known[each] for each in graph.inputs))
         known |= zip(graph.outputs, said if isinstance(said, tuple) else (said,), strict=True)
@@ -259,15 +277,13 @@ def chain_graphs(
     return graphs
 
 
-def _between(
-    module: nn.Module, outputs: tuple[str, ...], note: str, known: dict[str, Tensor]
-) -> Graph:
-    inputs = {name: known[name] for name in list(signature(module.forward).parameters)}
+def _between(name: str, module: nn.Module, known: dict[str, Tensor]) -> Graph:
+    inputs = {each: known[each] for each in signature(module.forward).parameters}
     axes = {}
-    for name, value in inputs.items():
-        free = _AXES.get(name, ())
-        axes[name] = (*free, *map(str, value.shape[len(free) :]))
-    return Graph(module.eval(), inputs, axes, outputs, note, decides=True)
+    for each, value in inputs.items():
+        free = _AXES.get(each, ())
+        axes[each] = (*free, *map(str, value.shape[len(free) :]))
+    return Graph(module.eval(), inputs, axes, *_SAID[name], decides=True)
 
 
 def _whole_example(skeleton: Skeleton) -> dict[str, Tensor]:
@@ -286,74 +302,3 @@ def _whole_example(skeleton: Skeleton) -> dict[str, Tensor]:
         "last_visible": seen[0, :5],
         "numbers": torch.tensor([0, 1]),
     }
-
-
-def _maps(skeleton: Skeleton, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
-    if not shown:
-        return {}
-    joints = str(skeleton.num_joints)
-    inputs = {
-        "joints_crop": torch.rand(2, skeleton.num_joints, 2),
-        "visible": torch.ones(2, skeleton.num_joints, dtype=torch.bool),
-        "body_size": torch.full((2, 1, 1), 0.3),
-    }
-    axes = {
-        "joints_crop": ("batch", joints, "2"),
-        "visible": ("batch", joints),
-        "body_size": ("batch", "1", "1"),
-    }
-    note = (
-        "joints as shares of the square crop, and the body's size (the longer of torso and the "
-        "parts of a leg, posecast.carrying.body_parts.body_size) likewise, to maps of the body's "
-        "parts, 0 to 1; input 'maps' of mask and refinement."
-    )
-    return {"maps": Graph(MapsGraph(skeleton).eval(), inputs, axes, ("maps",), note)}
-
-
-def _mask(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
-    if network.mask is None:
-        return {}
-    inputs: dict[str, Tensor] = dict(zip(("pictures", "maps"), shown["mask"], strict=True))
-    axes = {name: ("batch", *map(str, value.shape[1:])) for name, value in inputs.items()}
-    note = (
-        f"seen pictures, RGB from -1 to 1, channels first, the person's crop at {COARSE} x "
-        f"{COARSE}, and maps of their poses, to logits of the person's mask."
-    )
-    return {"mask": Graph(network.mask, inputs, axes, ("mask_logits",), note)}
-
-
-def _refinement(network: CarryingNetwork, shown: dict[str, tuple[Any, ...]]) -> dict[str, Graph]:
-    if network.refinement is None:
-        return {}
-    layers, maps = shown["refinement"]
-    inputs = {each.name: getattr(layers, each.name) for each in fields(LayerBatch)}
-    inputs["maps"] = maps
-    axes = {name: ("batch", *map(str, value.shape[1:])) for name, value in inputs.items()}
-    note = (
-        f"layers of future frames (posecast.networks.carrying.LayerBatch, made by posecast."
-        f"carrying.layers; pictures from -1 to 1) at {COARSE} x {COARSE} and maps of the poses to "
-        "what posecast.carrying.composing changes of them, at whatever size they have."
-    )
-    outputs = tuple(each.name for each in fields(Changes))
-    return {
-        "refinement": Graph(RefinementGraph(network.refinement).eval(), inputs, axes, outputs, note)
-    }
-
-
-def _keep(
-    shown: dict[str, tuple[Any, ...]], name: str
-) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-    """What notes the arguments of a network's call."""
-
-    def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-        shown[name] = inputs
-
-    return hook
-
-
-def _example(skeleton: Skeleton) -> SeenVideo:
-    """Some frames of somebody, larger than the size that the networks work at."""
-    rng, side = np.random.default_rng(0), 3 * COARSE
-    joints = rng.uniform(0.25 * side, 0.75 * side, (3, skeleton.num_joints, 2))
-    frames = rng.integers(0, 256, (3, side, side, 3), np.uint8)
-    return SeenVideo(joints, np.ones(joints.shape[:2], bool), 30.0, (side, side), frames)

@@ -5,7 +5,7 @@ with a Forecaster it does with this one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -107,21 +107,13 @@ class _ExportedCarrying(CarryingNetwork):
         self.refinement = None if refinement is None else _ExportedRefinement(refinement)
 
 
-@dataclass(frozen=True, eq=False)
-class OnnxChain:
-    """Everything that a forecast of a video needs."""
-
-    forecaster: Forecaster
-    estimator: OnnxFinder
-
-
 def load_onnx(
     folder: str | Path,
     draws: bool = True,
     min_confidence: float | None = None,
     lively: bool = True,
-) -> OnnxChain:
-    """Read a folder of 'posecast export onnx'.
+) -> tuple[Forecaster, OnnxFinder]:
+    """Read a folder of 'posecast export onnx': all that a forecast of a video needs.
 
     Args:
         folder: what was exported.
@@ -148,10 +140,7 @@ def load_onnx(
         drawer = CarriedDrawer(network, skeleton, ForecasterOptions(device="cpu"))
     least = facts["min_confidence"] if min_confidence is None else min_confidence
     forecaster = OnnxMotionForecaster(graphs["forecaster"], base, skeleton, lively)
-    return OnnxChain(
-        Forecaster(forecaster, drawer),
-        OnnxFinder(graphs["estimator"], skeleton, least),
-    )
+    return Forecaster(forecaster, drawer), OnnxFinder(graphs["estimator"], skeleton, least)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

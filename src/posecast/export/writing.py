@@ -1,9 +1,4 @@
-"""The networks of a forecast as a folder of ONNX files, and a JSON file that says how to use them.
-
-FORMAT                what the JSON file calls itself
-MANIFEST              its name
-export_onnx(...)      write the folder
-"""
+"""The networks of a forecast as a folder of ONNX files, and JSON that says how to use them."""
 
 import contextlib
 import importlib
@@ -20,7 +15,6 @@ import torch
 from torch import Tensor
 
 from posecast import __version__
-from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
 from posecast.export.motion_graph import MotionGraph
 from posecast.export.network_graphs import (
@@ -41,11 +35,13 @@ from posecast.networks.kinds import LoadedNetwork, load_network
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
-from posecast.records.files import write_together
+from posecast.records.files import Write, filled_with, write_together
+from posecast.records.versions import load_extra
 from posecast.skeletons import SKELETONS, Skeleton
 
 FORMAT = "posecast onnx 2"
 MANIFEST = "posecast-onnx.json"
+"""The JSON file, and what it calls itself."""
 _BATCH = "batch"
 _AGREE = 1e-3
 _SMALL = 1024  # numbers that are not worth a conversion
@@ -90,7 +86,7 @@ def export_onnx(out: str | Path, sources: OnnxSources | None = None) -> list[Pat
     """
     sources = sources or OnnxSources()
     for module in ("onnx", "onnxruntime", "onnxscript"):
-        extra(module)
+        load_extra(module, "onnx")
     motion = load_network(sources.pose_run, MotionResidual)
     skeleton = SKELETONS[motion.network.config.skeleton]
     graphs = {"estimator": _estimator(sources, skeleton), "forecaster": _forecaster(motion)}
@@ -100,23 +96,14 @@ def export_onnx(out: str | Path, sources: OnnxSources | None = None) -> list[Pat
         least = EstimatorOptions().min_confidence
         graphs = chain_graphs(graphs, skeleton, sources.side, least)
     programs = {f"{name}.onnx": _exported(name, graph) for name, graph in graphs.items()}
+    contents = {name: program.model_proto.SerializeToString() for name, program in programs.items()}
     manifest = _manifest(sources, skeleton, graphs, programs)
-    text = json.dumps(manifest, indent=2) + "\n"
-    writers = {Path(out) / name: _writer(program) for name, program in programs.items()}
-    writers[Path(out) / BASE_FILE] = MotionBase.load(motion.path.with_name(BASE_FILE)).save
-    writers[Path(out) / MANIFEST] = lambda path: _write_text(path, text)
+    contents[MANIFEST] = json.dumps(manifest, indent=2).encode() + b"\n"
+    base = MotionBase.load(motion.path.with_name(BASE_FILE))
+    writers: dict[Path, Write] = {Path(out) / BASE_FILE: base.save}
+    writers |= {Path(out) / name: filled_with(each) for name, each in contents.items()}
     write_together(writers)
     return list(writers)
-
-
-def extra(module: str) -> Any:
-    """A module of the extra; PosecastError where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise PosecastError(
-            f"{module} is not installed ({error}): pip install 'posecast[onnx]'"
-        ) from error
 
 
 def _estimator(sources: OnnxSources, skeleton: Skeleton) -> Graph:
@@ -232,7 +219,8 @@ def _check(name: str, graph: Graph, model: bytes) -> None:
 
 def session(model: bytes | str) -> Any:
     """An onnxruntime session on the processor."""
-    return extra("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
+    onnxruntime = load_extra("onnxruntime", "onnx")
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 
 def run(session: Any, inputs: dict[str, Tensor]) -> list[np.ndarray]:
@@ -277,14 +265,6 @@ def _manifest(
 def _described(value: Any) -> dict[str, Any]:
     shape = [size if isinstance(size, int) else str(size.value) for size in value.shape]
     return {"name": value.name, "type": value.dtype.name.lower(), "shape": shape}
-
-
-def _writer(program: Any):
-    return lambda path: path.write_bytes(program.model_proto.SerializeToString())
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -152,9 +152,14 @@ def read_text(path: Path) -> str:
         raise FileError(f"cannot read {path}: {error}") from error
 
 
+def filled_with(content: bytes) -> Write:
+    """What fills a file with this, for `write_safely` and `write_together`."""
+    return lambda partial: partial.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a text file as a whole; the same bytes on every system."""
-    write_safely(path, lambda partial: partial.write_bytes(text.encode()))
+    write_safely(path, filled_with(text.encode()))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.records.configs import config_from_dict, config_to_dict
-from posecast.records.files import read_json, write_safely
+from posecast.records.files import filled_with, read_json, write_safely
 from posecast.records.versions import FormatVersionError, check_format_version
 
 FORMAT_VERSION = 1
@@ -86,7 +86,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], facts: WeightsFacts
     metadata = {n: v if isinstance(v, str) else json.dumps(v) for n, v in entries.items()}
     # The library's own files are the owner's alone to read.
     content = safetensors.torch.save(whole, metadata)
-    write_safely(path, lambda partial: partial.write_bytes(content))
+    write_safely(path, filled_with(content))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from posecast.datasets.drawn import clips
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import DRAWN_SETTINGS, PennAction
 from posecast.records.configs import claim_folder
-from posecast.records.files import write_safely
+from posecast.records.files import filled_with, write_safely
 
 _DEFAULT_NUM_CLIPS = 96
 _JPEG_QUALITY = 90
@@ -85,8 +85,7 @@ class _WriteClip:
         if folder.is_dir():  # left by a run that was stopped before the labels were written
             shutil.rmtree(folder)
         write_safely(folder, lambda partial: _fill_folder(partial, clip))
-        path = self.root / "labels" / f"{clip_id}.mat"
-        write_safely(path, lambda partial: partial.write_bytes(labels))
+        write_safely(self.root / "labels" / f"{clip_id}.mat", filled_with(labels))
 
 
 def _fill_folder(folder: Path, clip: clips.DrawnClip) -> None:
