@@ -1,7 +1,7 @@
 """Line charts as inline SVG: they follow the page's colours, print sharply and need no script."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,19 +14,24 @@ WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 48, 20, 12, 52
 NUM_LINE_STYLES = 8
 """Colours and dashes of the page's style sheet."""
+_KEY = (
+    '<svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
+    '<path class="line s{}" d="M1 4H27"/></svg>'
+)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve with its band; NaN leaves a gap."""
+    """One curve; NaN leaves a gap."""
 
     name: str
     style: int
     """Which colour and dash, from 0."""
     x: tuple[float, ...]
     y: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    """Of a band around it, as `high`; () for none."""
+    high: tuple[float, ...] = ()
     future: int = 0
     """Which of several futures of one method, from 1; 0: the method has no others in the chart."""
 
@@ -48,7 +53,7 @@ def line_chart(
     x_label: str,
     description: str,
     cursor: bool = False,
-) -> str:
+) -> Markup:
     """An SVG element with bands, lines, y axis of round numbers, and two rows of x labels.
 
     `ticks` are x, label, and a note below it (the number of clips). `description` is for readers
@@ -60,7 +65,7 @@ def line_chart(
     parts += [_band(scale, line) for line in lines]
     parts += [_curve(scale, line) for line in lines]
     parts += [_cursor(scale)] if cursor else []
-    return (
+    return Markup(
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(title)}. {escape(description)}">{"".join(parts)}</svg>'
     )
@@ -138,9 +143,9 @@ def _points(scale: _Scale, xs: Sequence[float], ys: Sequence[float]) -> list[str
 
 def _band(scale: _Scale, line: Line) -> str:
     known = np.isfinite(line.low) & np.isfinite(line.high)
-    xs = np.array(line.x)[known].tolist()
-    if not xs:
+    if not known.any():
         return ""
+    xs = np.array(line.x)[known].tolist()
     low = _points(scale, xs, np.array(line.low)[known].tolist())
     high = _points(scale, xs, np.array(line.high)[known].tolist())
     return (
@@ -170,9 +175,6 @@ def _cursor(scale: _Scale) -> str:
     )
 
 
-def legend_key(style: int) -> str:
-    """A short piece of the line, for a legend."""
-    return (
-        '<svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
-        f'<path class="line s{style % NUM_LINE_STYLES}" d="M1 4H27"/></svg>'
-    )
+def legend_of(styles: Mapping[str, int]) -> tuple[tuple[str, Markup], ...]:
+    """Names of lines, each with a short piece of its line."""
+    return tuple((name, Markup(_KEY.format(n % NUM_LINE_STYLES))) for name, n in styles.items())

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from posecast.evaluation.examples import ExampleFacts
 from posecast.evaluation.table import read_table
-from posecast.report.charts import Line, legend_key, line_chart
+from posecast.report.charts import Line, legend_of, line_chart
 from posecast.report.metric_names import style_of
 from posecast.report.tables import horizons_of
 
@@ -46,10 +46,8 @@ def error_chart(facts: ExampleFacts, curves: Curves, methods: Sequence[str]) -> 
     lines = []
     for (method, sample), (frames, values) in shown.items():
         y = tuple(style.scale * value for value in values)
-        nothing = (float("nan"),) * len(y)
         future = sample if several and method == facts.method else 0
-        number = methods.index(method)
-        lines.append(Line(method, number, tuple(frames), y, nothing, nothing, future))
+        lines.append(Line(method, methods.index(method), tuple(frames), y, future=future))
     last = max(line.x[-1] for line in lines)
     ticks = [(float(k), f"+{k}", "") for k in horizons_of(round(last))]
     title = f"{style.heading} over time"
@@ -57,6 +55,5 @@ def error_chart(facts: ExampleFacts, curves: Curves, methods: Sequence[str]) -> 
         *(lines, ticks, title, "frames after the last seen one"),
         *(f"{style.direction}; the upright line is the frame shown", True),
     )
-    names = dict.fromkeys(line.name for line in lines)
-    legend = tuple((name, Markup(legend_key(methods.index(name)))) for name in names)
-    return ErrorChart(f"{title}, {style.direction}", Markup(svg), legend)
+    legend = legend_of({line.name: line.style for line in lines})
+    return ErrorChart(f"{title}, {style.direction}", svg, legend)

@@ -4,11 +4,11 @@ Writes a video (truth, forecast and pose side by side) and a page of one file wi
 the errors over time and a verdict.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from markupsafe import Markup
 
 from posecast import __version__
 from posecast.computing.stages import Stages
@@ -22,12 +22,13 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import find_truth, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video, video_source
 from posecast.media.videos import VideoSource, mp4_writer, probe_video
-from posecast.records.files import write_text, write_together
-from posecast.report.charts import Figure, Line, legend_key, line_chart
+from posecast.records.files import filled_with, write_text, write_together
+from posecast.report.charts import Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.compared_pictures import compare_pictures, movie_of, player_of
 from posecast.report.headline import text_lines
 from posecast.report.metric_names import MetricStyle
+from posecast.report.players import Player
 from posecast.report.rendering import render
 from posecast.report.tables import Cell, Table, horizons_of
 
@@ -91,20 +92,12 @@ def compare_forecast(
     comparison = Comparison(rates.video, *errors, psnr)
     figures = _figures(comparison)
     error = _error_chart(errors_of_futures(result, truth), comparison.shown.still)
-    page = render(
-        "comparison.html",
-        title=f"{Path(str(video)).name}: forecast and what came",
-        verdict=comparison.verdict(),
-        player=player_of(pictures, rates.video, "Side by side", _where(result), error),
-        legend=[(_FORECAST, Markup(legend_key(0))), ("nothing moves", Markup(legend_key(1)))],
-        numbers=figures[0].table,
-        figures=figures[1:],  # the player has the first
-        notes=[*result.warnings(), *result.chances()],
-        version=__version__,
-    )
+    player = player_of(pictures, rates.video, "Side by side", _where(result), error)
+    title = f"{Path(str(video)).name}: forecast and what came"
+    page = _page(title, comparison.verdict(), player, result, figures)
     with stages.stage("writing"):
         movie = mp4_writer(out, movie_of(pictures), rates.video)
-        write_together({out.with_suffix(".html"): lambda path: _fill(path, page), out: movie})
+        write_together({out.with_suffix(".html"): filled_with(page.encode()), out: movie})
     tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
     return "\n\n".join([_where(result), *tables, comparison.verdict()])
 
@@ -113,18 +106,25 @@ def write_forecast_page(video: VideoSource, result: OwnForecast, out: Path, why:
     """A page of one file to look at a forecast with, where there is nothing to compare it with;
     `why` says so."""
     pictures = compare_pictures(video, result, None)
-    page = render(
+    player = player_of(pictures, result.fps, "Forecast", _where(result), None)
+    write_text(out, _page(f"{Path(str(video)).name}: forecast", why, player, result))
+
+
+def _page(
+    title: str, verdict: str, player: Player, result: OwnForecast, figures: Sequence[Figure] = ()
+) -> str:
+    """The player has the chart of the first of the figures."""
+    return render(
         "comparison.html",
-        title=f"{Path(str(video)).name}: forecast",
-        verdict=why,
-        player=player_of(pictures, result.fps, "Forecast", _where(result), None),
-        legend=[],
-        numbers=None,
-        figures=[],
+        title=title,
+        verdict=verdict,
+        player=player,
+        legend=legend_of({_FORECAST: 0, "nothing moves": 1}),
+        numbers=figures[0].table if figures else None,
+        figures=figures[1:],
         notes=[*result.warnings(), *result.chances()],
         version=__version__,
     )
-    write_text(out, page)
 
 
 def _error_chart(
@@ -133,25 +133,24 @@ def _error_chart(
     """The moment that is shown: each future, and that the last pose stays."""
     known = np.flatnonzero(np.isfinite(still))
     length = int(known[-1]) + 1
-    x, none = tuple(float(n) for n in range(1, length + 1)), (np.nan,) * length
     lines = [
-        Line(_FORECAST, 0, x, tuple(y[:length].tolist()), none, none, n if len(futures) > 1 else 0)
+        _line(_FORECAST, 0, y[:length], n if len(futures) > 1 else 0)
         for n, y in enumerate(futures, start=1)
     ]
-    lines.append(Line(_STILL[_DISTANCE], 1, x, tuple(still[:length].tolist()), none, none))
+    lines.append(_line(_STILL[_DISTANCE], 1, still[:length]))
     ticks = [(float(frame), f"+{frame}", "") for frame in horizons_of(length)]
     title = f"{_DISTANCE.title.capitalize()}, {_DISTANCE.unit}, {_DISTANCE.direction}"
     svg = line_chart(
         *(lines, ticks, title, "frames after the last seen one"),
         *("the upright line is the frame shown", True),
     )
-    names = (_FORECAST, _STILL[_DISTANCE])
-    legend = tuple((name, Markup(legend_key(n))) for n, name in enumerate(names))
-    return ErrorChart(title, Markup(svg), legend)
+    return ErrorChart(title, svg, legend_of({_FORECAST: 0, _STILL[_DISTANCE]: 1}))
 
 
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _line(name: str, style: int, y: Float[np.ndarray, " t"], future: int = 0) -> Line:
+    """Over the frames from 1 on."""
+    x = tuple(float(n) for n in range(1, len(y) + 1))
+    return Line(name, style, x, tuple(y.tolist()), future=future)
 
 
 def _where(result: OwnForecast) -> str:
@@ -186,9 +185,8 @@ def _figure(
     known = np.flatnonzero(np.isfinite(curves[1]))
     length = int(known[-1]) + 1 if len(known) else 1
     names, frames = (_FORECAST, _STILL[style]), horizons_of(length)
-    x, none = tuple(float(n) for n in range(1, length + 1)), (np.nan,) * length
     lines = [
-        Line(name, number, x, tuple(np.where(np.isinf(y), np.nan, y)[:length].tolist()), none, none)
+        _line(name, number, np.where(np.isinf(y), np.nan, y)[:length])
         for number, (name, y) in enumerate(zip(names, curves, strict=True))
     ]
     ticks = [(float(frame), f"+{frame}", f"{frame / fps:.2f}") for frame in frames]
@@ -202,4 +200,4 @@ def _figure(
     ]
     columns = ("", *(f"+{frame}" for frame in frames))
     table = Table(f"{title} ({style.direction})", columns, tuple(rows))
-    return Figure(f"{title}; {style.direction}", meaning, Markup(svg), table)
+    return Figure(f"{title}; {style.direction}", meaning, svg, table)

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from posecast.evaluation.examples import read_examples, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, read_json, write_json, write_text
 from posecast.report import tables
-from posecast.report.charts import Figure, Line, legend_key, line_chart
+from posecast.report.charts import Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
 from posecast.report.headline import verdicts
 from posecast.report.metric_names import MetricStyle, style_of
@@ -45,29 +43,6 @@ class ReportConfig:
     """Of those samples."""
 
 
-@dataclass(frozen=True)
-class _Chapter:
-    """One evaluation."""
-
-    anchor: str
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...]
-    legend: tuple[tuple[str, Markup], ...]
-    verdicts: tuple[str, ...]
-    """How much better than standing still, a sentence for each forecast."""
-    headline: tuple[tables.Table, ...]
-    figures: tuple[Figure, ...]
-    whole: tables.Table | None
-    actions: tuple[tables.Table, ...]
-    movement: tuple[Figure, ...]
-    players: tuple[Player, ...]
-    players_from: str
-    """Which clips those are the best and worst of."""
-    command: str
-    links: tuple[tuple[str, str], ...]
-
-
 def write_report(
     evaluations: str | Path | Sequence[str | Path],
     out_path: str | Path,
@@ -86,7 +61,8 @@ def write_report(
     return out_path / "index.html"
 
 
-def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _Chapter:
+def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> dict[str, Any]:
+    """What `template.html` reads of one evaluation."""
     if not (path / "evaluation.json").is_file():
         raise FileError(f"{path} is no evaluation: make one with 'posecast evaluate'")
     facts = read_record(path)
@@ -94,30 +70,26 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> _
         raise FileError(f"{path} is not finished: the command that began it goes on where it was")
     summary = summarise(path, config.num_draws, config.seed)
     metrics = tables.curve_metrics(summary)
-    players = _players(path, facts, summary.methods, out_path / FILES, number)
     main = _main_metrics(metrics)
     whole = tables.whole_metrics(summary)
-    return _Chapter(
-        anchor=f"evaluation-{number}",
-        title=_title(facts, summary),
-        facts=_facts(facts, summary),
-        warnings=_warnings(facts),
-        legend=tuple((name, Markup(legend_key(n))) for n, name in enumerate(summary.methods)),
-        verdicts=verdicts(summary, _forecasts(facts)),
-        headline=tuple(tables.headline_tables(summary, main)),
-        figures=tuple(_figure(summary, metric) for metric in metrics),
-        whole=tables.whole_table(summary, whole) if whole else None,
-        actions=tuple(tables.action_table(summary, metric) for metric in main)
-        if len(set(summary.actions)) > 1
-        else (),
-        movement=tuple(_movement_figure(summary, metric) for metric in main)
-        if len(summary.clips) >= 4
-        else (),
-        players=players,
-        players_from=_players_from(path, summary, with_frames="psnr" in metrics),
-        command=facts.get("command", ""),
-        links=_write_files(facts, summary, metrics, out_path / FILES, number),
-    )
+    has_actions, moves = len(set(summary.actions)) > 1, len(summary.clips) >= 4
+    return {
+        "anchor": f"evaluation-{number}",
+        "title": _title(facts, summary),
+        "facts": _facts(facts, summary),
+        "warnings": _warnings(facts),
+        "legend": legend_of({name: n for n, name in enumerate(summary.methods)}),
+        "verdicts": verdicts(summary, _forecasts(facts)),
+        "headline": tables.headline_tables(summary, main),
+        "figures": [_figure(summary, metric) for metric in metrics],
+        "whole": tables.whole_table(summary, whole) if whole else None,
+        "actions": [tables.action_table(summary, metric) for metric in main if has_actions],
+        "movement": [_movement_figure(summary, metric) for metric in main if moves],
+        "players": _players(path, facts, summary.methods, out_path / FILES, number),
+        "players_from": _players_from(path, summary, with_frames="psnr" in metrics),
+        "command": facts.get("command", ""),
+        "links": _write_files(facts, summary, metrics, out_path / FILES, number),
+    }
 
 
 def _main_metrics(metrics: Sequence[str]) -> list[str]:
@@ -241,7 +213,7 @@ def _with_chart(
 ) -> Figure:
     described = f"{style.direction}; the table below has the numbers"
     svg = line_chart(lines, ticks, f"{style.heading} {over}", x_label, described)
-    return Figure(f"{style.heading}, {style.direction}", style.meaning, Markup(svg), table)
+    return Figure(f"{style.heading}, {style.direction}", style.meaning, svg, table)
 
 
 # --- files ----------------------------------------------------------------------------------------
