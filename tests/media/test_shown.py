@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
+from posecast.errors import PosecastError
 from posecast.keypoints import keypoints_in_video, stored_joints, write_table
 from posecast.keypoints.writing import write_coco
 from posecast.media import videos
-from posecast.media.frame_folders import FrameFolder, write_picture
+from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 from posecast.media.shown import Orientation, place_in, to_shown, to_stored
 from posecast.skeletons import PENN_ACTION
 
@@ -224,3 +225,12 @@ def test_colours_are_numbers_as_players_take_them(tmp_path, hw, matrix, share):
     for path in (tmp_path / "a.mp4", tmp_path / "b.mkv"):
         shown = next(videos.read_video(path)).mean(axis=(0, 1))
         assert np.abs(shown - [0, 200, 0]).max() < 4, path
+
+
+def test_a_picture_that_is_far_too_large_is_refused(tmp_path, monkeypatch):
+    write_picture(tmp_path / "1.png", np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 16)
+    with pytest.raises(PosecastError, match=r"1\.png: truncated or not a picture"):
+        read_picture(tmp_path / "1.png")
+    with pytest.raises(PosecastError, match=r"1\.png: truncated or not a picture"):
+        list(FrameFolder(tmp_path).sizes())

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
 from posecast.errors import PosecastError
+from posecast.media.frame_folders import read_picture
 from posecast.records.files import entries, read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
@@ -215,12 +215,9 @@ def _disagreement(folder: Path, files: list[Path], num_frames: int) -> str:
 
 def _read_frame(path: Path, image_hw: tuple[int, int], clip_id: str) -> UInt8[np.ndarray, "h w 3"]:
     try:
-        with Image.open(path) as picture:
-            frame = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ClipError(
-            clip_id, f"cannot read {path}: {error or type(error).__name__}; fetch the clip again"
-        ) from error
+        frame = read_picture(path)
+    except PosecastError as error:
+        raise ClipError(clip_id, f"cannot read {error}; fetch the clip again") from error
     found = frame.shape[:2]
     _check(
         found == image_hw,

@@ -4,6 +4,7 @@ place of a video file."""
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from posecast.records.files import entries, write_safely
 PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
-def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write a PNG, or a JPEG of quality 95, as the suffix says.
+def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"], quality: int = 95) -> None:
+    """Write a PNG, or a JPEG of that quality, as the suffix says.
 
     PosecastError: another suffix.
     """
@@ -27,7 +28,7 @@ def write_picture(path: str | Path, picture: UInt8[np.ndarray, "h w 3"]) -> None
     if kind is None:
         raise PosecastError(f"{path}: pictures are written as {', '.join(PICTURE_FORMATS)}")
     image = Image.fromarray(picture)
-    write_safely(path, lambda partial: image.save(partial, format=kind, quality=95))
+    write_safely(path, lambda partial: image.save(partial, format=kind, quality=quality))
 
 
 def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -38,15 +39,22 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     path = Path(path)
     if not path.is_file():
         raise PosecastError(f"{path}: no such picture file")
+    with _opened(path) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I"):  # 16 bits, which Pillow's own way cuts off at 255
+            grey = np.asarray(upright).clip(0, 65535)
+            shift = 8 if upright.mode != "I" or grey.max() > 255 else 0  # "I": 32, any range
+            return np.repeat((grey >> shift).astype(np.uint8)[..., None], 3, axis=-1)
+        return np.array(upright.convert("RGB"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture to be read in the block; whatever Pillow fails with is a PosecastError."""
     try:
         with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I"):  # 16 bits, which Pillow's own way cuts off at 255
-                grey = np.asarray(upright).clip(0, 65535)
-                shift = 8 if upright.mode != "I" or grey.max() > 255 else 0  # "I": 32, any range
-                return np.repeat((grey >> shift).astype(np.uint8)[..., None], 3, axis=-1)
-            return np.array(upright.convert("RGB"))
-    except OSError as error:
+            yield picture
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PosecastError(f"{path}: truncated or not a picture ({error})") from error
 
 
@@ -89,12 +97,10 @@ class FrameFolder:
     def sizes(self) -> Iterator[tuple[int, int]]:
         """Height and width of each picture, upright, without reading its pixels."""
         for file in self.pictures():
-            try:
-                with Image.open(file) as picture:
-                    turned = picture.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
-                    yield picture.size if turned else (picture.height, picture.width)
-            except OSError as error:
-                raise PosecastError(f"{file}: truncated or not a picture ({error})") from error
+            with _opened(file) as picture:
+                turned = picture.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+                hw = picture.size if turned else (picture.height, picture.width)
+            yield hw
 
     def read(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """The pictures, RGB, upright, each in its own size."""

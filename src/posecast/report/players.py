@@ -7,18 +7,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
 
 from posecast.evaluation.examples import Example
 from posecast.evaluation.summary import PAPER_HORIZONS
+from posecast.media.frame_folders import write_picture
 from posecast.media.pictures import add_caption, contact_sheet, draw_pose, pose_on_plain
-from posecast.records.files import write_safely
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.metric_names import style_of
 from posecast.skeletons import Skeleton
 
 COLUMNS = 10
 """Frames in a row of a panel's grid."""
+QUALITY = 88
+"""Of JPEGs to look at."""
 _LEAST_SIDE = 160
 """Small frames are enlarged to this for poses to be seen."""
 _GHOST_STRENGTH = 0.35
@@ -82,7 +83,7 @@ def write_player(
     first = [each for each in panels if each.title in ("truth", facts.method)]
     num_past = len(example.past_visible)
     sheet = _strip(movies, num_past)
-    write_jpeg(folder / f"{name}-strip.jpg", sheet)
+    write_picture(folder / f"{name}-strip.jpg", sheet, QUALITY)
     style = style_of(facts.metric)
     rank = {"median": "middle"}.get(facts.rank, facts.rank).capitalize()
     score = f"{style.text(facts.score)} {style.unit}".strip()
@@ -107,7 +108,7 @@ def _write_panel(
     for number, frames in enumerate(futures, start=1):
         files.append(f"{name}.jpg" if number == 1 else f"{name}-future-{number}.jpg")
         grid, rows = grid_of(frames)
-        write_jpeg(folder / files[-1], grid)
+        write_picture(folder / files[-1], grid, QUALITY)
     length, height, width = futures[0].shape[:3]
     paths = tuple(f"{folder.name}/{file}" for file in files)
     return Panel(title, paths, length, rows, (height, width), title == "truth")
@@ -212,12 +213,6 @@ def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> tuple[UInt8[np.ndarray, "h2
         for first in range(0, len(padded), COLUMNS)
     ]
     return np.concatenate(rows), num_rows
-
-
-def write_jpeg(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """At a quality that can be looked at."""
-    image = Image.fromarray(picture)
-    write_safely(path, lambda partial: image.save(partial, format="JPEG", quality=88))
 
 
 def _strip(movies: Movies, num_past: int) -> UInt8[np.ndarray, "sheet_h sheet_w 3"]:

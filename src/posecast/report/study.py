@@ -24,8 +24,9 @@ from posecast.evaluation.examples import (
 )
 from posecast.evaluation.record import read_record
 from posecast.evaluation.setup import distinct_names
+from posecast.media.frame_folders import write_picture
 from posecast.records.files import FileError, write_text
-from posecast.report.players import enlarged, grid_of, pose_pictures, write_jpeg
+from posecast.report.players import QUALITY, enlarged, grid_of, pose_pictures
 from posecast.report.rendering import render
 from posecast.report.study_files import SPOILT, TRUTH, StudyKey, StudyPair, write_key
 from posecast.skeletons import SKELETONS, Skeleton
@@ -253,7 +254,7 @@ def _write_pairs(
         files = {}
         for name, movie in movies.items():
             files[name] = f"{next(tokens)}.jpg"
-            write_jpeg(folder / files[name], grid_of(movie)[0])
+            write_picture(folder / files[name], grid_of(movie)[0], QUALITY)
         length, height, width = movies["left"].shape[:3]
         facts = {"pair": next(tokens), "past": len(example.past_visible), "frames": length}
         facts |= {"fps": example.facts.fps, "height": height, "width": width}
