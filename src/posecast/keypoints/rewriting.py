@@ -17,7 +17,7 @@ import numpy as np
 
 from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError
 from posecast.keypoints.reading import PointTrack
-from posecast.keypoints.writing import trc_text
+from posecast.keypoints.writing import coco_annotation, trc_text
 from posecast.records.files import make_folder, partial_path, write_text, writing
 
 _FOUND = 0.99
@@ -121,30 +121,17 @@ def _coco(track: PointTrack) -> dict[str, Any]:
         name = _next_name(image.get("file_name", ""), last, frame)
         images.append({**image, "id": frame, "file_name": name})
         if rows[:, 2].any():
-            annotations.append(_annotation(frame, rows, track))
+            points, seen = _centres(rows)[:, :2], rows[:, 2] > 0
+            annotations.append(coco_annotation(frame, points, seen, **_named(track, "track_id")))
     categories = facts["categories"] or [
         {"id": 1, "name": "person", "keypoints": list(track.names), "skeleton": []}
     ]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _annotation(frame: int, rows: np.ndarray, track: PointTrack) -> dict[str, Any]:
-    points = _centres(rows)
-    seen = points[points[:, 2] > 0, :2]
-    low, size = seen.min(axis=0), np.ptp(seen, axis=0)
-    points[:, 2] = np.where(points[:, 2] > 0, 2, 0)
-    named = {"track_id": _whole(track.person)} if track.person else {}
-    return {
-        "id": frame + 1,
-        "image_id": frame,
-        "category_id": 1,
-        "iscrowd": 0,
-        "num_keypoints": len(seen),
-        "keypoints": points.ravel().tolist(),
-        "bbox": [*low.tolist(), *size.tolist()],
-        "area": float(size.prod()),
-        **named,
-    }
+def _named(track: PointTrack, key: str) -> dict[str, int | str]:
+    """The person's name, where the file names anybody."""
+    return {key: _whole(track.person)} if track.person else {}
 
 
 def _whole(person: str) -> int | str:
@@ -159,7 +146,7 @@ def _results(track: PointTrack) -> list[dict[str, Any]]:
             "category_id": 1,
             "keypoints": _centres(rows).ravel().tolist(),
             "score": _FOUND,
-            **({"idx": _whole(track.person)} if track.person else {}),
+            **_named(track, "idx"),
         }
         for frame, rows in _numbered(track)
         if rows[:, 2].any()
@@ -170,10 +157,8 @@ def _mmpose(track: PointTrack) -> Any:
     frames = []
     for frame, rows in _numbered(track):
         points = _centres(rows)
-        named = {"track_id": _whole(track.person)} if track.person else {}
-        scores = points[:, 2].tolist()
-        one = {"keypoints": points[:, :2].tolist(), "keypoint_scores": scores, **named}
-        frames.append({"frame_id": frame, "instances": [one]})
+        one = {"keypoints": points[:, :2].tolist(), "keypoint_scores": points[:, 2].tolist()}
+        frames.append({"frame_id": frame, "instances": [one | _named(track, "track_id")]})
     facts = _source(track).repeated
     return {**facts, "instance_info": frames} if facts else frames
 

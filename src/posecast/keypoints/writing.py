@@ -17,8 +17,8 @@ from posecast.keypoints.names import own_side_name
 from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
 
-_NOT_LABELLED, _VISIBLE = 0, 2
-"""COCO's flags of a keypoint."""
+_FLAGS = 2, 0
+"""COCO's of a keypoint: visible, not labelled."""
 _EMPTY = ("", "", "")
 _TRC_HEAD = (
     *("DataRate", "CameraRate", "NumFrames", "NumMarkers"),
@@ -47,28 +47,28 @@ def write_coco(
         {"id": number, "file_name": f"{number:012d}.jpg", "height": height, "width": width}
         for number in numbers
     ]
-    frames = zip(numbers, joints_px - HALF_PIXEL, visible, strict=True)
-    annotations = [_annotation(*frame) for frame in frames if frame[2].any()]
+    frames = zip(numbers, (joints_px - HALF_PIXEL).round(2), visible, strict=True)
+    annotations = [coco_annotation(*frame) for frame in frames if frame[2].any()]
     content = {"images": images, "annotations": annotations, "categories": [_category(skeleton)]}
     write_text(path, json.dumps(content) + "\n")
 
 
-def _annotation(
-    frame: int, joints: Float[np.ndarray, "j 2"], visible: Bool[np.ndarray, " j"]
+def coco_annotation(
+    frame: int, points: Float[np.ndarray, "k 2"], seen: Bool[np.ndarray, " k"], **facts: Any
 ) -> dict[str, Any]:
-    flags = np.where(visible, _VISIBLE, _NOT_LABELLED)
-    rows = np.column_stack([np.where(visible[:, None], joints.round(2), 0), flags])
-    low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)
-    size = high - low
+    """One person in one image, with further facts of it; points are centres of pixels from 0."""
+    rows = np.column_stack([np.where(seen[:, None], points, 0), np.where(seen, *_FLAGS)])
+    low, size = points[seen].min(axis=0), np.ptp(points[seen], axis=0).round(6)
     return {
         "id": frame + 1,
         "image_id": frame,
         "category_id": 1,
         "iscrowd": 0,
-        "num_keypoints": int(visible.sum()),
+        "num_keypoints": int(seen.sum()),
         "keypoints": rows.ravel().tolist(),
-        "bbox": [*low.round(2).tolist(), *size.round(2).tolist()],
-        "area": round(float(size.prod()), 2),
+        "bbox": [*low.tolist(), *size.tolist()],
+        "area": round(float(size.prod()), 6),
+        **facts,
     }
 
 
