@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from posecast.computing.devices import Device, Precision, RunOn
@@ -179,10 +179,3 @@ def _ask_movenet(network: MoveNet, images: Float[Tensor, "n 3 s s"], mirror: boo
     turned = torch.stack([1 - turned[..., 0], turned[..., 1]], dim=-1)
     share = (sure / (sure + sure_turned).clamp(min=1e-6))[..., None]
     return turned + share * (straight - turned), (sure + sure_turned) / 2
-
-
-def seen_joints(
-    confidence: Float[np.ndarray, "n j"], min_confidence: float
-) -> Bool[np.ndarray, "n j"]:
-    """Confidence to visibility."""
-    return confidence >= min_confidence

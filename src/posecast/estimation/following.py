@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.estimation.estimator import JointFinder, seen_joints
+from posecast.estimation.estimator import JointFinder
 from posecast.estimation.finding import SAME, distinct, find_people, look_closely
 from posecast.estimation.looking import Pose, distance, look
 from posecast.estimation.tracks import Track, TrackOptions
@@ -114,7 +114,7 @@ def follow(
     for t, pose in enumerate(poses):
         if pose is not None:
             joints[t], confidence[t] = pose.joints_px, pose.confidence
-    seen = seen_joints(confidence, estimator.min_confidence)
+    seen = confidence >= estimator.min_confidence
     return Followed(joints, confidence, seen, image_hw, follower.people)
 
 

@@ -1,7 +1,7 @@
 """Poses by an estimator for the videos of a folder, which `datasets.videos` reads beside them; and
 for the clips of a store, beside their labels, and what they are worth.
 
-STORE/estimates.npz    the poses, see `store`
+STORE/estimates.npz    the poses, see `store.reading`
 STORE/estimates.json   which run and settings made them
 """
 
@@ -11,19 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from posecast.computing.stages import tracked
 from posecast.datasets.videos import poses_path, video_files
 from posecast.errors import PosecastError
-from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator, seen_joints
+from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
 from posecast.estimation.following import FollowOptions, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
-from posecast.geometry import crop_to_px
+from posecast.geometry import Crop, crop_to_px, cut_crop
 from posecast.keypoints import stored_joints, write_table
 from posecast.media.videos import read_timeline, read_video
 from posecast.networks.kinds import facts_of, place_of
@@ -131,7 +130,7 @@ def estimate_store(
     shown = tracked(clips, "estimating")
     sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in shown}
     least = estimator.min_confidence
-    estimates = {name: (joints, seen_joints(c, least)) for name, (joints, c) in sure.items()}
+    estimates = {name: (joints, c >= least) for name, (joints, c) in sure.items()}
     others = {name: poses for name, poses in kept.items() if name not in estimates}
     store.write_estimates(others | estimates)
     write_json(store.path / _FACTS, facts | {"versions": code_versions()})
@@ -172,18 +171,13 @@ def _estimate(store: Store, clip: StoredClip, estimator: JointFinder) -> _Sure:
     joints, confidence = [], []
     for first in range(0, clip.num_frames, 32):
         frames = store.read_frames(clip, slice(first, first + 32))
-        results = estimator.estimate(_resized(frames, estimator.size))
+        whole = Crop(0, 0, store.size, store.size)
+        pictures = [cut_crop(each, whole, estimator.size, "area") for each in frames]
+        results = estimator.estimate(np.stack(pictures))
         for found, each in zip((joints, confidence), results, strict=True):
             found.append(each)
     pixels = crop_to_px(np.concatenate(joints).astype(float), clip.crop)
     return pixels, np.concatenate(confidence).astype(float)
-
-
-def _resized(frames: UInt8[np.ndarray, "n h w 3"], size: int) -> UInt8[np.ndarray, "n s s 3"]:
-    if frames.shape[1] == size:
-        return frames
-    how = cv2.INTER_AREA if frames.shape[1] > size else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])
 
 
 def _facts(

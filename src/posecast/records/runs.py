@@ -60,7 +60,7 @@ class Run:
 
     path: Path
     kind: str
-    """What was trained: "pose", "image" or "estimator"."""
+    """What was trained, such as "pose"."""
     config_dict: dict[str, Any]
     """The complete configuration, as `configs.config_from_dict` takes it."""
     data: TrainingData | None = None

@@ -1,6 +1,6 @@
 """The files of a prepared store: names, formats, and reading them with checks.
 
-`store` reads a finished store with these, `store_writer` makes one.
+`reading` reads a finished store with these, `writing` makes one.
 """
 
 import itertools

@@ -8,7 +8,7 @@
     STORE/estimates.npz    optional: estimated poses, laid out as poses.npz
     STORE/masks/ID.npy     optional: uint8 (t, size, size), how much of each pixel the person covers
 
-`store_writer` writes it. Nothing is kept open between reads, so a store can be copied into worker
+`writing` writes it. Nothing is kept open between reads, so a store can be copied into worker
 processes, and thousands of clips cost no file descriptors.
 """
 

@@ -1,6 +1,6 @@
 """One drawn clip: who, where, how, seen by which camera.
 
-The settings and their clips; `synthetic` writes them to disk.
+The settings and their clips; `people` writes them to disk.
 """
 
 from collections.abc import Iterator

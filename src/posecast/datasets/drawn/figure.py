@@ -18,6 +18,11 @@ UPPER_ARM, FOREARM, FIST = 0.172, 0.150, 0.045
 HIP_HALF, SHOULDER_HALF, NECK_TO_HEAD = 0.058, 0.108, 0.115
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length 1; of no length where they have none."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A moving body in the picture, before the camera moves; axes in `POINTS` order."""

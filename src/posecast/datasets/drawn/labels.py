@@ -130,17 +130,13 @@ def _with_extras(
             joints[:, PENN_ACTION.index(f"{side}_{part}")]
             for part in ("knee", "ankle", "elbow", "wrist")
         )
-        down = _unit(ankle - knee)
+        down = figure.unit(ankle - knee)
         ahead = np.stack([down[:, 1], -down[:, 0]], axis=-1) * sideways[:, None]
         sole = 0.04 + 0.025 * frontal.clip(0)[:, None]
         extras[f"{side}_toe"] = ankle + unit * (sole * down + 0.085 * ahead)
-        extras[f"{side}_fist"] = wrist + 0.045 * unit * _unit(wrist - elbow)
+        extras[f"{side}_fist"] = wrist + 0.045 * unit * figure.unit(wrist - elbow)
     added = [extras[name] for name in figure.POINTS[PENN_ACTION.num_joints :]]
     return np.concatenate([joints, np.stack(added, axis=1)], axis=1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-6)
 
 
 def _depth(
@@ -177,10 +173,10 @@ def _head_axes(
     joints: np.ndarray, frontal: np.ndarray, sideways: np.ndarray
 ) -> Float[np.ndarray, "t 3 3"]:
     shoulders = [PENN_ACTION.index(f"{side}_shoulder") for side in ("left", "right")]
-    up = _unit(joints[:, PENN_ACTION.index("head")] - joints[:, shoulders].mean(axis=1))
+    up = figure.unit(joints[:, PENN_ACTION.index("head")] - joints[:, shoulders].mean(axis=1))
     zero = np.zeros(len(up))
     up = np.stack([up[:, 0], -up[:, 1], zero], axis=-1)
     ahead = np.stack([up[:, 1], -up[:, 0], zero], axis=-1)
     front = sideways[:, None] * ahead - frontal[:, None] * np.array([0.0, 0.0, 1.0])
-    front = _unit(front)
+    front = figure.unit(front)
     return np.stack([np.cross(up, front), up, front], axis=1)

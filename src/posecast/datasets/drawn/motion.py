@@ -131,7 +131,7 @@ def _pose(tracks: dict[str, np.ndarray], proportions: np.ndarray) -> _Body3D:
     nod = np.radians(gaze[:, 1])
     look_turn = chest_turn[:, 0] + (gaze[:, 0] - chest_turn[:, 0]).clip(-75, 75)
     front = _turned(np.stack([0 * nod, np.sin(nod), np.cos(nod)], axis=-1), look_turn)
-    up = _unit(0.55 * _turned(spine, turn) + 0.45 * np.array([0, 1, 0]) - 0.25 * front)
+    up = figure.unit(0.55 * _turned(spine, turn) + 0.45 * np.array([0, 1, 0]) - 0.25 * front)
     points = {"head": neck + figure.NECK_TO_HEAD * up}
     for side, name in ((1, "right"), (-1, "left")):
         shoulder = neck + _shoulder_offset(
@@ -151,9 +151,9 @@ def _pose(tracks: dict[str, np.ndarray], proportions: np.ndarray) -> _Body3D:
         toe = np.stack([0 * lift + side * 0.03, -0.03 - 0.5 * lift, 0.1 - 0.3 * lift], axis=-1)
         points |= {f"{name}_shoulder": shoulder, f"{name}_elbow": elbow, f"{name}_wrist": wrist}
         points |= {f"{name}_hip": hip, f"{name}_knee": knee, f"{name}_ankle": ankle}
-        points[f"{name}_fist"] = wrist + figure.FIST * _unit(wrist - elbow)
+        points[f"{name}_fist"] = wrist + figure.FIST * figure.unit(wrist - elbow)
         points[f"{name}_toe"] = ankle + _turned(toe, turn)
-    front = _unit(front - up * (front * up).sum(-1, keepdims=True))
+    front = figure.unit(front - up * (front * up).sum(-1, keepdims=True))
     axes = np.stack([np.cross(up, front), up, front], axis=1)
     # Penn Action's `left` is the person's right: on the viewer's left when seen from the front.
     stacked = np.stack([points[other_side(name)] for name in figure.POINTS], axis=1)
@@ -170,10 +170,6 @@ def _shoulder_offset(
     return _turned(local, turn)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9)
-
-
 def _two_bones(
     root: np.ndarray, tip: np.ndarray, first: float, second: float, pole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +181,7 @@ def _two_bones(
     length = length.clip(abs(first - second) + 0.06, 0.995 * (first + second))
     along = (first**2 - second**2 + length**2) / (2 * length)
     height = np.sqrt((first**2 - along**2).clip(0))
-    bend = _unit(pole - axis * (pole * axis).sum(-1, keepdims=True))
+    bend = figure.unit(pole - axis * (pole * axis).sum(-1, keepdims=True))
     return root + along * axis + height * bend, root + length * axis
 
 
@@ -196,11 +192,11 @@ def _tool_points(
     right = body.points[:, figure.POINTS.index("left_fist")]
     left = body.points[:, figure.POINTS.index("right_fist")]
     chest_turn = tracks["turn"] + tracks["twist"]
-    points_to = _turned(_unit(tracks["tool"]), chest_turn)
+    points_to = _turned(figure.unit(tracks["tool"]), chest_turn)
     if action.tool == "ball":
         return _ball_path(right, tracks["phase"], action.release)[:, None]
     if action.tool == "barbell":
-        middle, axis = (left + right) / 2, _unit(right - left)
+        middle, axis = (left + right) / 2, figure.unit(right - left)
         return np.stack([middle - 0.6 * axis, middle + 0.6 * axis], axis=1)
     if action.tool == "rope":
         return _rope(left, right, tracks["phase"])
