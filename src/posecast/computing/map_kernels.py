@@ -189,15 +189,7 @@ def _normalise_response(
 
 @compiled
 def _response_back(
-    x,
-    divisor,
-    above,
-    gradient,
-    count,
-    channels,
-    alpha,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
+    x, divisor, above, gradient, count, channels, alpha, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
     rows, columns, inside = tile_of(count, channels, ROWS, COLUMNS)
     shared = tl.zeros((ROWS, COLUMNS), tl.float32)

@@ -24,9 +24,7 @@ class Stages:
     """A clock that runs for one stage at a time: a stage inside of another one stops that."""
 
     def __init__(
-        self,
-        show: Show = lambda name, done, total: None,
-        before: Mapping[str, float] | None = None,
+        self, show: Show = lambda name, done, total: None, before: Mapping[str, float] | None = None
     ) -> None:
         """`before` are seconds of what is over already."""
         self.seconds = dict(before or {})

@@ -75,9 +75,7 @@ def _fill_hidden(
 
 
 def _see(
-    filled: Float[Tensor, "b p j 2"],
-    visible: Bool[Tensor, "b p j"],
-    last_seen: Int[Tensor, "b j"],
+    filled: Float[Tensor, "b p j 2"], visible: Bool[Tensor, "b p j"], last_seen: Int[Tensor, "b j"]
 ) -> tuple[dict[str, Tensor], Float[Tensor, " b"], Float[Tensor, "b j 2"]]:
     """As `seen.see`: what of `MotionInputs` it says, the bodies' sizes and the last poses."""
     count, device = filled.shape[1], filled.device

@@ -108,10 +108,7 @@ class _ExportedCarrying(CarryingNetwork):
 
 
 def load_onnx(
-    folder: str | Path,
-    draws: bool = True,
-    min_confidence: float | None = None,
-    lively: bool = True,
+    folder: str | Path, draws: bool = True, min_confidence: float | None = None, lively: bool = True
 ) -> tuple[Forecaster, OnnxFinder]:
     """Read a folder of 'posecast export onnx': all that a forecast of a video needs.
 

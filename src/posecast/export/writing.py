@@ -119,10 +119,7 @@ def _forecaster(loaded: LoadedNetwork[MotionResidual]) -> Graph:
     return Graph(
         MotionGraph(loaded.network, base).eval(),
         {"past_joints_px": joints, "past_visible": torch.ones(joints.shape[:3], dtype=torch.bool)},
-        {
-            "past_joints_px": (_BATCH, "past", count, "2"),
-            "past_visible": (_BATCH, "past", count),
-        },
+        {"past_joints_px": (_BATCH, "past", count, "2"), "past_visible": (_BATCH, "past", count)},
         ("future_joints_px", "moved", "radius_px"),
         "Seen joints (x, y) in pixels of any picture, hidden ones ignored, to future ones; moved: "
         "their displacements from the last seen pose in body sizes, before limbs are kept from "

@@ -223,11 +223,7 @@ def _check(task: _Task, rng: np.random.Generator) -> _Task:
 
 
 def _can_show(
-    clip: str,
-    a: _Contestant,
-    b: _Contestant,
-    opened: Sequence[_Evaluation],
-    config: StudyConfig,
+    clip: str, a: _Contestant, b: _Contestant, opened: Sequence[_Evaluation], config: StudyConfig
 ) -> bool:
     for each in (a, b):
         example = opened[each.evaluation].examples.get(clip)
