@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from posecast.estimation import model_files
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.mediapipe_files import MediaPipeEstimator
 from posecast.estimation.model_files import load_pose_estimator
@@ -222,7 +221,7 @@ def test_the_libraries_are_asked_as_they_document(tmp_path, monkeypatch):
             ImageFormat=SimpleNamespace(SRGB=1),
         ),
     }
-    monkeypatch.setattr(model_files.importlib, "import_module", modules.__getitem__)
+    monkeypatch.setattr("importlib.import_module", modules.__getitem__)
     for name in ("pose.onnx", "pose.task"):
         (tmp_path / name).write_bytes(b"a model")
     check(load_pose_estimator(tmp_path / "pose.onnx", PENN_ACTION), 0.02)
@@ -239,7 +238,7 @@ def test_a_missing_extra_or_file_says_what_to_do(tmp_path, monkeypatch):
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(model_files.importlib, "import_module", absent)
+    monkeypatch.setattr("importlib.import_module", absent)
     for name in ("pose.onnx", "pose.task", "pose.txt"):
         (tmp_path / name).write_bytes(b"a model")
     for name in ("pose.onnx", "pose.task"):
