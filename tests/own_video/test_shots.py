@@ -60,7 +60,8 @@ def test_a_shot_that_is_too_short_for_the_model():
 
 
 def test_titles_and_flashes_are_no_cuts(tmp_path):
-    titled, flashed = wide(14), wide(14)
+    slow = [frame_with((40 + t, 30, 24, 48), ground=200) for t in range(14)]
+    titled, flashed = slow, wide(14)
     for frame in titled[10:]:
         frame[80:] = 0
     flashed[10][:] = 0
