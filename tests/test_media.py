@@ -231,6 +231,15 @@ def test_the_rate_of_a_gif_is_that_of_all_its_frames(tmp_path, fps):
     assert len(list(videos.read_video(tmp_path / "a.gif", fps))) == 24
 
 
+@pytest.mark.parametrize("delays_ms", [[100, 100], [20, 30, 50, 70, 40, 110, 90, 30] * 3])
+def test_a_gif_whose_frames_have_no_common_rate_is_read_at_their_average(tmp_path, delays_ms):
+    frames = [Image.fromarray(frame) for frame in numbered(len(delays_ms))]
+    more = {"save_all": True, "append_images": frames[1:], "duration": delays_ms}
+    frames[0].save(tmp_path / "a.gif", **more)
+    fps = 1000 * len(delays_ms) / sum(delays_ms)
+    assert videos.probe_video(tmp_path / "a.gif").fps == pytest.approx(fps, rel=0.15)
+
+
 @pytest.mark.parametrize("write", [videos.write_mp4, videos.write_gif])
 def test_nothing_to_write(tmp_path, write):
     with pytest.raises(ValueError, match="no frames"):

@@ -146,12 +146,12 @@ def probe_video(path: VideoSource) -> VideoInfo:
         hw, count = next(source.sizes()), len(source.pictures())
         return VideoInfo(hw[1], hw[0], source.fps, count / source.fps, count, hw)
     with _opened(source) as (container, stream):
-        frame = next(container.decode(stream), None)
-        if frame is None:
+        if (frame := next(container.decode(stream), None)) is None:
             raise PosecastError(f"{path}: the video has no frames")
         look = _look(frame, stream)
-        # A GIF's average is that of its first frames alone.
-        rate = (container.format.name != "gif" and stream.average_rate) or stream.guessed_rate
+        # A GIF's average is that of its first frames alone; its guess is 100 where no rate fits.
+        fits = container.format.name == "gif" and stream.guessed_rate != 100
+        rate = (not fits and stream.average_rate) or stream.guessed_rate
         if not rate:
             raise PosecastError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
         seconds = _stream_seconds(container, stream)
