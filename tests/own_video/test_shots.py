@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from posecast.clips import SeenVideo
 from posecast.forecasting.forecaster import Forecaster
@@ -100,3 +101,16 @@ def test_a_camera_that_shakes_does_not_cut():
     nobody = np.zeros((30, 13, 2)), np.zeros((30, 13), bool)
     assert shots.starts(*nobody, 30.0) == [0] * 30
     assert shots.num_faded(30.0) == 0
+
+
+@pytest.mark.parametrize("held", [1, 2, 3, 4])
+def test_pictures_shown_several_times_are_no_cuts(held):
+    """Ten pictures a second in a file of 30, say, while the camera moves."""
+    ground = np.random.default_rng(0).integers(0, 255, (18, 100), np.uint8)
+    ground, times = ground.repeat(20, axis=0).repeat(20, axis=1), np.arange(60) // held * held
+    shots = Shots()
+    frames = (np.stack([ground[:, 10 * t : 10 * t + 640]] * 3, axis=-1) for t in times)
+    assert len(list(shots.watch(frames))) == 60
+    pose = np.random.default_rng(1).uniform(0, 100, (13, 2))
+    joints = pose - np.stack([10 * times, 0 * times], axis=-1)[:, None]
+    assert shots.starts(joints, np.ones((60, 13), bool), 30.0) == [0] * 60

@@ -17,7 +17,9 @@ _SMALL = (32, 18)
 _CHANGE, _SUDDEN = 12.0, 3.0
 """Mean difference of grey levels to the frame before that may be a cut; and how many times the
 usual one of the frames around."""
-_AROUND = 6
+_AROUND, _HELD = 6, 0.5
+"""Frames before and after; difference at most of a frame that shows the picture before once more:
+where most do, the usual difference is that of the others."""
 _LEAP = 0.06
 """Median movement of the joints from frame to frame in a cut, as a share of the person's size."""
 _FEWEST_JOINTS = 3
@@ -78,7 +80,12 @@ class Shots:
         if change < _CHANGE:
             return False
         around = range(max(number - _AROUND, 1), min(number + _AROUND + 1, len(self._small)))
-        return bool(change > _SUDDEN * np.median([self._differ(each - 1, each) for each in around]))
+        changes = {each: self._differ(each - 1, each) for each in around}
+        usual = np.median([*changes.values()])
+        if usual <= _HELD:
+            apart = [each for each in around if abs(each - number) > 1 and changes[each] > _HELD]
+            usual = np.median([changes[each] for each in apart] or [0])
+        return bool(change > _SUDDEN * usual)
 
 
 def _leaps(
