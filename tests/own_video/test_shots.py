@@ -79,7 +79,7 @@ def test_a_fade_is_not_forecast_from(tmp_path):
     ]
     result = forecast(tmp_path / "fade.mp4", wide(12) + rest)
     assert result.past_frames[-1] == 11
-    assert "goes on to 0.60 s, but from 0.37 s on" in result.note
+    assert "goes on to 0.60 s, but from 0.40 s on" in result.note
     assert forecast(tmp_path / "fade.mp4", wide(12) + rest, 13 / 30).past_frames[-1] == 12
 
 

@@ -98,7 +98,7 @@ def _notes(found: FoundPoses, frames: tuple[int, ...], out: Path | None) -> Iter
         cut = found.shots[frames[-1]] / fps
         yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
     if frames[-1] + 1 < end:
-        last = f"{frames[-1] / fps:.2f} s on the person is not seen well"
+        last = f"{(frames[-1] + 1) / fps:.2f} s on the person is not seen well"
         yield f"the video goes on to {end / fps:.2f} s, but from {last}"
     yield tell_of_people(found.people, out)
 
