@@ -159,11 +159,9 @@ class ImagePairSampler:
         sources = rng.integers(0, num_starts)
         clips, sources, gaps = (rows[self._share] for rows in (clips, sources, gaps))
         pairs = np.stack([sources, sources + gaps], axis=1)
-        places, both = (
-            self._poses.rows(clips, pairs),
-            (self._poses.joints_crop, self._poses.visible),
-        )
-        joints, visible = (torch.from_numpy(each[places]) for each in both)
+        places = self._poses.rows(clips, pairs)
+        joints = torch.from_numpy(self._poses.joints_crop[places])
+        visible = torch.from_numpy(self._poses.visible[places])
         rows = zip(clips, pairs, strict=True)
         read = [self._store.read_frames(self._clips[clip], pair) for clip, pair in rows]
         images = torch.from_numpy(np.stack(read))

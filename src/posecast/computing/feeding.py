@@ -1,5 +1,7 @@
 """Batches made ready before they are needed: by other processes, and on the device."""
 
+import atexit
+import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +53,16 @@ def _begin_work(worker: int) -> None:
     cv2.setNumThreads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Where an error leaves some: Python would wait for them forever, whose signal they ignore."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would raise an error of its own
+    for each in multiprocessing.active_children():
+        if each.daemon:
+            each.kill()
 
 
 def brought_ahead(batches: Iterable[T], device: torch.device) -> Iterator[T]:
