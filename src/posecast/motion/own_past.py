@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 
 from posecast.motion.basis import HORIZON
@@ -176,7 +177,9 @@ def _misfits(
     middle = features.mean(axis=0)  # else differences of what hardly moves drown in rounding
     features, latest = features - middle, latest - middle
     squares = (features**2).sum(axis=1)
-    distances = squares + (latest**2).sum(axis=1)[:, None] - 2 * latest @ features.T
+    # By torch: threads of numpy's products and those of the networks would wait for each other.
+    product = (torch.from_numpy(latest) @ torch.from_numpy(features).T).numpy()
+    distances = squares + (latest**2).sum(axis=1)[:, None] - 2 * product
     distances = np.maximum(distances, 0) / num_joints
     # Each becomes a sum of all before it, ever less of them.
     for before, row in pairwise(distances):
