@@ -3,10 +3,9 @@
     python -m benchmarks.motion_trust PACKED WEIGHTS OUT.safetensors
 
 PACKED is what `benchmarks.motion_pack` makes. Every group of people is of one of four folds, and
-for each fold a network is trained whose bold forecast never learns from it (the cautious one, too
-small to know anybody, does); what the four say of the people whom they do not know is all that
-trust is learned of. A training alone keeps a quarter of the groups and a seventh of the clips for
-that. WEIGHTS (a run, or what ships) weigh the moments of the own past.
+for each fold a network is trained without it; what the four say of the people whom they do not know
+is all that trust is learned of. A training alone keeps a quarter of the groups and a seventh of the
+clips for that. WEIGHTS (a run, or what ships) weigh the moments of the own past.
 OUT holds the head for `benchmarks.ship_motion --trust`. Half an hour on one core.
 """
 
@@ -53,7 +52,7 @@ REGRET = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Strangers:
-    """What networks say of windows of people whom their bold forecast does not know."""
+    """What networks say of windows of people whom they do not know."""
 
     read: Float[Tensor, "n f"]
     """What trust reads; its last column is whether the clip is cut to one action."""
@@ -76,10 +75,10 @@ def batches_of(
     unknown: Bool[np.ndarray, " tracks"],
     plan: BatchPlan,
 ) -> MotionBatches:
-    """Batches in which these people are unknown to the bold forecast, to the end."""
+    """Batches without these people."""
     facts = TrackFacts.of(tracks, actions_of(tracks), CONFIG.preferred_actions)
     facts = replace(facts, unknown=unknown)
-    mix = replace(CONFIG.mix, together=1.0)
+    mix = replace(CONFIG.mix, unknown=0.0, together=1.0)
     return MotionBatches(windows, facts, PENN_ACTION.mirror, mix, CONFIG.augmentation, plan)
 
 

@@ -196,6 +196,7 @@ from posecast.export.network_graphs import estimator_graph
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.skeletons import PENN_ACTION
 
+torch.manual_seed(0)  # of some, near-ties are decided otherwise after export
 network = Hourglass(HourglassConfig(stacks=1, width=16)).eval()
 estimator = PoseEstimator(network, PENN_ACTION, EstimatorOptions(device="cpu"))
 program = writing._exported("estimator", estimator_graph(network, estimator))

@@ -73,7 +73,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "e7d290e10855e18f4f33ce06e61cc2b15945a29a5de8ec684fc7c1a513e09246",
+            "f83737788d040cd110121eb547b7c21f026c8c770a2086c62478b88ddcd69a81",
             ((_BASE, "8cde4dc9c6b28dd14a44c0b9105a007373020b15f00d120c877176d7f5c9076a"),),
         ),
     )
