@@ -104,7 +104,7 @@ DESIGNS = (
     Variant("trust", diet="trust"),
     Variant("as shipped", diet="shipped"),
 )
-"""Compared on folds; names and numbers of seeds and folds are set by `_on_folds`."""
+"""Compared on folds; names and numbers of seeds and folds are set by `on_folds`."""
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ def test_of_several_people_a_numbered_picture_is_written(capsys, here, runs, mon
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
     assert "2 people found, number 2 followed: two-forecast-people.png has a number" in out
+    assert "another person: --person N, or --box" in out
     assert read_picture("two-forecast-people.png").shape == (120, 200, 3)
     with np.load("two-forecast.npz") as arrays:
         assert arrays["past_joints_px"][..., 0].max() < 70  # the one who stands

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from posecast.clips import SeenVideo
+from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, choose_frames
@@ -58,6 +59,16 @@ def test_a_shot_that_is_too_short_for_the_model():
         rates = FrameRates.of_video(30.0, needs)
         chosen = choose_frames(seen, needs, rates, CONFIG, "v", shots=(*[0] * 12, 12))
         assert chosen == frames
+
+
+def test_shots_that_are_all_too_short_for_the_model_are_said_to_be():
+    seen = SeenVideo(np.ones((12, 13, 2)), np.ones((12, 13), bool), 30.0, (120, 200))
+    needs = Needs(PENN_ACTION, num_past=8, max_past=8, is_strict=True)
+    rates = FrameRates.of_video(30.0, needs)
+    config = OwnVideoConfig(fps=30.0)
+    said = "longest shot, between two cuts, has 6 frames at 30 a second, the pose model needs 8"
+    with pytest.raises(PosecastError, match=said):
+        choose_frames(seen, needs, rates, config, "v", shots=(*[0] * 6, *[6] * 6))
 
 
 def test_titles_and_flashes_are_no_cuts(tmp_path):

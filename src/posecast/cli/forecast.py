@@ -268,7 +268,8 @@ def _attempt(
         raise
     except PosecastError as error:
         return _Outcome(video, stages, str(error))
-    text = f"{out}: {result.summary()}\n{_KNOWS}"
+    choose = "another person: --person N, or --box\n" if result.people else ""
+    text = f"{out}: {result.summary()}\n{choose}{_KNOWS}"
     return _Outcome(video, stages, "", text, result.facts())
 
 

@@ -224,6 +224,7 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
     """Of the networks of a carried drawer; none where nothing was learned."""
     if network.mask is None and network.refinement is None:
         return {}
+    torch.manual_seed(0)
     poses = {
         "joints_crop": torch.rand(2, skeleton.num_joints, 2),
         "visible": torch.ones(2, skeleton.num_joints, dtype=torch.bool),

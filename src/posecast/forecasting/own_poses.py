@@ -303,6 +303,12 @@ def choose_frames(
         takes = is_whole or not needs.is_strict
         if takes and well[last] and well[frames].mean() >= config.well_seen_frames:
             return tuple(range(max(last + 1 - rates.span(needs.max_past), first), last + 1))
+    longest = max(last + 1 - first for last, first in enumerate(shots)) if shots else num_frames
+    if longest < least:
+        raise PosecastError(
+            f"{name}: its longest shot, between two cuts, has {longest} frames at {config.fps:g} a "
+            f"second, the pose model needs {least}: give a longer shot, or another pose model"
+        )
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
