@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 
 from posecast.motion.basis import HORIZON, to_cosines
@@ -224,7 +225,8 @@ def choose_windows(
     """Windows of all tracks at several speeds; `others` is left empty."""
     work = partial(_windows_of, choice, seed, weigh)
     if workers:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        one_thread = (torch.set_num_threads, (1,))  # each has a core
+        with multiprocessing.get_context("spawn").Pool(workers, *one_thread) as pool:
             parts = pool.map(work, list(enumerate(tracks)), chunksize=4)
     else:
         parts = [work(each) for each in enumerate(tracks)]
