@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from posecast.computing.devices import ComputeConfig
@@ -18,7 +17,7 @@ from posecast.records.runs import Run, RunError
 from posecast.records.weights import read_tensors
 from posecast.store.reading import Store
 from posecast.training.action import with_actions
-from posecast.training.beginning import ChosenClips, begin, choose_clips, share_of
+from posecast.training.beginning import ChosenClips, begin, choose_clips
 from posecast.training.fitting import Descent, FitConfig, Validation, fit
 from posecast.training.pose import PoseTrainingConfig, train_pose
 from posecast.windows import PoseWindows
@@ -192,14 +191,6 @@ def test_clips_without_an_action_teach_no_classifier(store, tmp_path, caplog):
     assert [clip.clip_id for clip in kept.train + kept.validation] == ["a", "c", "e"]
     with pytest.raises(ValueError, match=r"two actions or more, got \['walk'\]"):
         with_actions(ChosenClips(clips[1:], []))
-
-
-def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch):
-    fabric = Fabric(accelerator="cpu", devices=1)
-    monkeypatch.setattr(Fabric, "world_size", 3)
-    with pytest.raises(ValueError, match=r"batch of 8 .* multiple of 3"):
-        share_of(fabric, 8)
-    assert share_of(fabric, 9) == slice(0, None, 3)
 
 
 def test_weights_without_a_checkpoint_are_not_overwritten(store, tmp_path):

@@ -134,15 +134,27 @@ def check_store_size(store: Store, size: int) -> None:
         )
 
 
-def share_of(fabric: Fabric, size: int) -> slice:
-    """Rows of a batch that this process takes; PosecastError unless each can take as many."""
+def share_of(fabric: Fabric, size: int, of_each: int = 1) -> slice:
+    """Rows of a batch that this process takes, each of so many samples of the `size` together;
+    PosecastError unless every process can take as many."""
     count = fabric.world_size
-    if size % count:
+    if size % (count * of_each):
         raise PosecastError(
             f"a batch of {size} cannot be shared equally by {count} processes: choose a batch size "
-            f"that is a multiple of {count}"
+            f"that is a multiple of {count * of_each}"
         )
     return slice(fabric.global_rank, None, count)
+
+
+def check_alone(compute: ComputeConfig) -> None:
+    """PosecastError where several processes are asked for a training that does not share batches:
+    each would learn all of every one."""
+    if compute.num_devices * compute.num_nodes > 1:
+        raise PosecastError(
+            f"num_devices is {compute.num_devices}, num_nodes {compute.num_nodes}: this training "
+            "does not share its batches among processes, and would be no sooner done; give "
+            "--num-devices 1 --num-nodes 1"
+        )
 
 
 @contextlib.contextmanager

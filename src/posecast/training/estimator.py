@@ -75,7 +75,7 @@ def train_estimator(
         validation = Validation(held_out.score, "validation_pck_0.1", reference=mean_pose)
     fabric = config.run_on.launch()
     size = config.fit.batch_size
-    share = beginning.share_of(fabric, size // 2)
+    share = beginning.share_of(fabric, size, of_each=2)
     batches = estimator_data.estimator_batches(store, clips.train, size, config.fit.seed, share)
 
     def step(

@@ -17,6 +17,7 @@ from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
     TrainingConfig,
+    check_alone,
     check_store_skeleton,
     long_enough,
 )
@@ -39,6 +40,7 @@ class GroupTrainingConfig(TrainingConfig):
     """Share of the samples that is made of them."""
 
     def __post_init__(self) -> None:
+        check_alone(self.run_on)
         check_at_least(2, self, "hold_out_every")
         check_below_one(self, "more_share")
 

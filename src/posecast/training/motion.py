@@ -28,7 +28,13 @@ from posecast.networks.motion_values import MotionInputs
 from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import TrainingConfig, begin, check_store_skeleton, choose_clips
+from posecast.training.beginning import (
+    TrainingConfig,
+    begin,
+    check_alone,
+    check_store_skeleton,
+    choose_clips,
+)
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
 from posecast.training.motion_batches import (
     BatchPlan,
@@ -83,6 +89,9 @@ class MotionTrainingConfig(TrainingConfig):
         validate_every=1000,
         checkpoint_every=1000,
     )
+
+    def __post_init__(self) -> None:
+        check_alone(self.run_on)
 
 
 def train_motion(
