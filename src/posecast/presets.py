@@ -37,7 +37,7 @@ NOTES: Mapping[str, str] = {
     "penn-action-best": "the forecaster that ships, under two hours on a core: see docs/motion.md",
     "penn-action-alone": "the forecaster on Penn Action's labels alone: see docs/motion.md",
     "own-videos": "on videos of one's own, as the refinement that ships: see docs/carrying.md",
-    "penn-action-plus": "beyond the paper, better on few steps: see docs/results.md",
+    "penn-action-plus": "beyond the paper, better on few steps: see docs/results-trained.md",
     "human36m": "the paper's settings for Human3.6M (every 4th frame, 32 joints)",
     "demo": "small networks for the built-in data set, minutes on two cores",
     "human36m-demo": "small networks for Human3.6M, minutes on two cores",
