@@ -11,10 +11,12 @@ import torch
 from carrying.scene import SKIN, picture, pose, wall
 from posecast.carrying.body_maps import NUM_MAPS
 from posecast.carrying.composing import composed
-from posecast.clips import SeenVideo
+from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
+from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.loading import load_frame_drawer
+from posecast.forecasting.own_pictures import paste
 from posecast.forecasting.protocols import FrameDrawer
 from posecast.geometry import Crop
 from posecast.media.grey_levels import to_bytes
@@ -77,7 +79,7 @@ def test_a_crop_that_is_no_square_is_carried_upright():
 
 def test_an_own_video_is_drawn_in_its_own_pixels():
     own = seen(size=300)
-    crop = drawer().crop_of(own)
+    crop = drawer().crop_of(own, own.joints_px[:1], ALL[:1])
     drawn = drawer().draw_frames(own, own.joints_px[:1], ALL[:1])
     assert drawn.shape == (1, crop.height, crop.width, 3)
     assert np.array_equal(drawn[0], own.cut(crop, crop.width)[-1])
@@ -88,12 +90,36 @@ def test_what_the_edge_of_the_picture_cuts_off_is_not_made_up():
     cut = pose() - (0, 24)
     frames = np.stack([picture(cut, wall())] * 4)
     own = SeenVideo(np.stack([cut] * 4), ALL, 30.0, (128, 128), frames)
-    crop = drawer().crop_of(own)
+    crop = drawer().crop_of(own, pose()[None], ALL[:1])
     drawn = drawer().draw_frames(own, pose()[None], ALL[:1])[0]
     whole = cv2.resize(drawn, (crop.width, crop.height))[-crop.y1 :, -crop.x1 :].astype(int)
     is_skin = np.abs(whole - SKIN).max(axis=-1) < 25
     assert is_skin[24:31, 60:68].mean() > 0.5  # what was seen of the head
     assert not is_skin[:16, 56:72].any()
+
+
+def test_who_goes_away_from_where_they_were_seen_is_drawn_there():
+    """Beyond the square around what was seen, in each of two futures and in one crop for both."""
+    room, start, shift = wall(512), np.array((180, 190), np.float32), 150
+
+    def shown(left, top):
+        frame = room.copy()
+        part = frame[top : top + 128, left : left + 128]
+        part[:] = picture(pose(), part.copy())
+        return frame
+
+    seen_joints = np.stack([pose() + start] * 4)
+    own = SeenVideo(seen_joints, ALL, 30.0, (512, 512), np.stack([shown(180, 190)] * 4))
+    futures = seen_joints[:1] + np.array([(-shift, 0), (0, shift)])[:, None, None]
+    ours = drawer()
+    forecast = Forecaster(None, ours).draw(own, PoseForecast.of(own, futures), drawn=2)
+    assert forecast.frames is not None
+    for (frame,), place in zip(forecast.frames, ((30, 190), (180, 340)), strict=True):
+        true = shown(*place).astype(int)
+        error = np.abs(paste(own.pictures[-1], frame, forecast.crop) - true).sum()
+        assert error < 0.35 * np.abs(own.pictures[-1] - true).sum()
+    away = ours.crop_of(own, futures + np.float32(1000), ALL[:1])
+    assert (away.x2, away.y2) == (512, 512)  # who leaves the picture needs no more than that
 
 
 def test_a_person_of_whom_no_torso_and_no_leg_was_seen_stays():
@@ -199,7 +225,7 @@ def test_weights_say_what_they_are(tmp_path):
     loaded = load_frame_drawer(path)
     own = seen(size=160)
     drawn = loaded.draw_frames(own, own.joints_px[:1], ALL[:1])
-    assert drawn.shape[1:] == (*loaded.crop_of(own).hw, 3)
+    assert drawn.shape[1:] == (*loaded.crop_of(own, own.joints_px[:1], ALL[:1]).hw, 3)
 
 
 def test_large_kernels_see_pixels_put_together_two_by_two():

@@ -44,10 +44,10 @@ class Grey:
 
     skeleton, size = PENN_ACTION, SIZE
 
-    def crop_of(self, seen):
+    def crop_of(self, seen, *poses):
         return seen.person_crop
 
-    def draw_frames(self, seen, joints_px, visible):
+    def draw_frames(self, seen, joints_px, visible, crop=None):
         assert len(seen.pictures) == len(seen)
         grey = joints_px[:, 0, 0].round().astype(np.uint8)
         return np.repeat(grey, SIZE * SIZE * 3).reshape(-1, SIZE, SIZE, 3)

@@ -180,6 +180,7 @@ def crop_of_joints(
     joints_px: Float[np.ndarray, "t j 2"],
     visible: Bool[np.ndarray, "t j"],
     image_hw: tuple[int, int],
+    scale: float = 1.5,
 ) -> Crop:
     """The crop of a video of one's own: `seen_crop` of boxes around the visible joints.
 
@@ -191,7 +192,7 @@ def crop_of_joints(
     hidden = ~visible[seen][..., None]
     low = np.where(hidden, np.inf, joints_px[seen]).min(axis=1)
     high = np.where(hidden, -np.inf, joints_px[seen]).max(axis=1)
-    return seen_crop(np.concatenate([low, high], axis=1), image_hw)
+    return seen_crop(np.concatenate([low, high], axis=1), image_hw, scale)
 
 
 def sides_of(

@@ -31,10 +31,10 @@ class Grey:
 
     skeleton, size = PENN_ACTION, 16
 
-    def crop_of(self, seen):
+    def crop_of(self, seen, *poses):
         return seen.person_crop
 
-    def draw_frames(self, seen, joints_px, visible):
+    def draw_frames(self, seen, joints_px, visible, crop=None):
         grey = joints_px[:, 0, 0].round().astype(np.uint8)
         return np.repeat(grey, 16 * 16 * 3).reshape(-1, 16, 16, 3)
 

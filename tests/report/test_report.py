@@ -195,10 +195,10 @@ class Shades:
 
     skeleton, size = PENN_ACTION, SIZE
 
-    def crop_of(self, seen):
+    def crop_of(self, seen, *poses):
         return seen.crop
 
-    def draw_frames(self, seen, joints_px, visible):
+    def draw_frames(self, seen, joints_px, visible, crop=None):
         grey = joints_px[:, 0, 0].astype(np.uint8)[:, None, None, None]
         return np.broadcast_to(grey, (len(joints_px), SIZE, SIZE, 3)).copy()
 

@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from posecast.carrying.layers import COARSE
 from posecast.export.body_graph import HUGE, places_of, size_of_body
+from posecast.forecasting.carried import ROOM
 from posecast.skeletons import Skeleton
 
 _ROOM = 1.5
-"""Side of a square in sides of the box around the joints."""
+"""Side of the estimator's square in sides of the box around the joints; the drawer's is `ROOM`."""
 _FEWEST = 3
 """Joints without which nobody is seen."""
 _SMALLEST_PX = 8.0
@@ -79,9 +80,11 @@ class BeginGraph(nn.Module):
         """Pictures and poses of the square, small ones, and the body's size."""
         height, width = last_frames.shape[1], last_frames.shape[2]
         hw = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)])
-        low, high = _box(last_joints_px, last_visible)
+        goes = torch.minimum(future_joints_px[0].clamp(min=0), hw)  # as `CarriedDrawer.crop_of`
+        known = last_visible.any(0).expand(goes.shape[0], -1)
+        low, high = _box(torch.cat([last_joints_px, goes]), torch.cat([last_visible, known]))
         need = (high - low).max().ceil().clamp(min=_SMALLEST_PX)
-        side = torch.maximum(torch.minimum((_ROOM * (high - low).max()).ceil(), hw.max()), need)
+        side = torch.maximum(torch.minimum((ROOM * (high - low).max()).ceil(), hw.max()), need)
         corner = ((low + high - side) / 2).round()
         room = hw - side  # as `geometry._moved_inside`
         corner = torch.minimum(torch.maximum(corner, room.clamp(max=0)), room.clamp(min=0))

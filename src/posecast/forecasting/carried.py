@@ -20,13 +20,16 @@ from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions
-from posecast.forecasting.protocols import MOST_PICTURES, crop_to_draw
-from posecast.geometry import Crop
+from posecast.forecasting.protocols import MOST_PICTURES, lately
+from posecast.geometry import Crop, crop_of_joints
 from posecast.networks.carrying import CarryingNetwork, LayerBatch, person_masks
 from posecast.skeletons import Skeleton
 
 LARGEST = 512
 """Own videos are drawn in their own pixels up to this side of the crop, scaled beyond it."""
+ROOM = 1.4
+"""Side of the crop of an own video, in longer sides of the box around all joints, seen and to come:
+heads, hands and feet go on beyond theirs, and the border blends into the picture."""
 TOGETHER = 8
 """Frames that a worker draws, and the refinement looks at together: how many cores there are is to
 change no pixel."""
@@ -50,9 +53,20 @@ class CarriedDrawer:
             half = self._network.refinement.bfloat16()  # once, not for each batch
             half.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def crop_of(self, seen: SeenVideo) -> Crop:
-        """As `FrameDrawer`: the person's crop."""
-        return crop_to_draw(seen)
+    def crop_of(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "*s t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+    ) -> Crop:
+        """As `FrameDrawer`: around where the person was lately, and goes within the picture."""
+        if seen.crop is not None:
+            return seen.crop
+        recent, (height, width) = lately(seen), seen.image_hw
+        goes = joints_px.clip(0, (width, height)).reshape(-1, *visible.shape[1:], 2)
+        shown = np.broadcast_to(visible, joints_px.shape[:-1]).reshape(goes.shape[:-1])
+        joints = np.concatenate([recent.joints_px, goes])
+        return crop_of_joints(joints, np.concatenate([recent.visible, shown]), seen.image_hw, ROOM)
 
     @torch.inference_mode()
     def draw_frames(
@@ -60,9 +74,10 @@ class CarriedDrawer:
         seen: SeenVideo,
         joints_px: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
+        crop: Crop | None = None,
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """As `FrameDrawer`, in as many pixels as the seen frames have, LARGEST at most."""
-        crop, own_video = self.crop_of(seen), seen.crop is None
+        crop, own_video = crop or self.crop_of(seen, joints_px, visible), seen.crop is None
         side = min(max(crop.hw), LARGEST) if own_video else seen.pictures.shape[1]
         seen = seen.last(min(MOST_PICTURES, len(seen.pictures)))
         frames = seen.cut(crop, side)

@@ -105,11 +105,12 @@ class Forecaster:
         values = (poses.joints_px, poses.visible, poses.weights, poses.fps)
         if self.drawer is None or seen.frames is None:
             return Forecast(*values, None, seen.person_crop)
-        frames = []
-        for joints in poses.joints_px[:drawn]:
-            frames.append(self.drawer.draw_frames(seen, joints, poses.visible))
+        frames, futures = [], poses.joints_px[:drawn]
+        crop = self.drawer.crop_of(seen, futures, poses.visible)
+        for joints in futures:
+            frames.append(self.drawer.draw_frames(seen, joints, poses.visible, crop))
             on_drawn()
-        return Forecast(*values, np.stack(frames), self.drawer.crop_of(seen))
+        return Forecast(*values, np.stack(frames), crop)
 
     def forecast(
         self, seen: SeenVideo, steps: int = 64, samples: int = 1, drawn: int = 1
@@ -167,7 +168,7 @@ class Forecaster:
             fps: frames a second of `frames` and of the forecast; None: the rate of the videos that
                 the pose model was trained on.
 
-        The crop is chosen by the seen frames alone; `Forecast.frames` show it, and
+        The crop is chosen by seen frames and forecast poses; `Forecast.frames` show it, and
         `Forecast.joints_px` are in pixels of the full pictures.
 
         Raises:

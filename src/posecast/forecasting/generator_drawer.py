@@ -17,7 +17,7 @@ from posecast.computing.compilation import compile_parts
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
-from posecast.forecasting.protocols import crop_to_draw
+from posecast.forecasting.protocols import lately
 from posecast.geometry import Crop, px_to_crop
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_bytes, to_network
@@ -66,9 +66,9 @@ class GeneratorDrawer:
         self._encode = recorded(self._encode_plainly, options.compile, self._device)
         self._draw = recorded(self._draw_plainly, options.compile, self._device)
 
-    def crop_of(self, seen: SeenVideo) -> Crop:
-        """As `FrameDrawer`: the person's crop."""
-        return crop_to_draw(seen)
+    def crop_of(self, seen: SeenVideo, *_: np.ndarray) -> Crop:
+        """As `FrameDrawer`: the seen person's crop, as in training."""
+        return lately(seen).person_crop
 
     @torch.inference_mode()
     def draw_frames(
@@ -76,10 +76,12 @@ class GeneratorDrawer:
         seen: SeenVideo,
         joints_px: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
+        crop: Crop | None = None,
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """As `FrameDrawer`."""
-        crop, last = self.crop_of(seen), seen.last(1)
-        map_hw = torch.tensor([self._map_hw(seen)], dtype=torch.float32, device=self._device)
+        crop, last = crop or self.crop_of(seen), seen.last(1)
+        map_hw = self._map_hw(crop, seen.crop is None)
+        map_hw = torch.tensor([map_hw], dtype=torch.float32, device=self._device)
         picture = torch.from_numpy(last.cut(crop, self.size)).to(self._device)
         source = self._encode(picture, *self._poses(last.joints_px, last.visible, crop), map_hw)
         poses = self._poses(joints_px, visible, crop)
@@ -87,14 +89,13 @@ class GeneratorDrawer:
         drawn = [self._draw(source, *part, map_hw) for part in parts]
         return torch.cat(drawn).cpu().numpy()
 
-    def _map_hw(self, seen: SeenVideo) -> tuple[int, int]:
+    def _map_hw(self, crop: Crop, own_video: bool) -> tuple[int, int]:
         """Height and width, in source pixels, of the crop that heat maps are drawn for.
 
         The clips of a prepared store count in their own pixels, as in 2017. A video of one's own is
         brought to the scale of the training crops, else blobs would shrink as resolution grows.
         """
-        crop = self.crop_of(seen)
-        if seen.crop is not None:
+        if not own_video:
             return crop.hw
         scale = self._crop_side_px / max(crop.hw)
         return round(crop.height * scale), round(crop.width * scale)

@@ -44,11 +44,11 @@ def same_rate(one: float, other: float) -> bool:
     return abs(one / other - 1) < _ALIKE
 
 
-def crop_to_draw(seen: SeenVideo) -> Crop:
-    """The person's crop by the frames that a drawer looks at: where they walked long ago is no
-    matter. PosecastError where no joint was ever visible."""
+def lately(seen: SeenVideo) -> SeenVideo:
+    """The frames that a drawer looks at, where the person walked long ago is no matter; all of them
+    where no joint is visible in those."""
     recent = seen.last(MOST_PICTURES)
-    return (recent if recent.visible.any() else seen).person_crop
+    return recent if recent.visible.any() else seen
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,14 @@ class FrameDrawer(Protocol):
         """Side of the frames that it draws, in pixels; None: that of the seen ones."""
         ...
 
-    def crop_of(self, seen: SeenVideo) -> Crop:
-        """The part of the source image that it draws; `seen.crop` where one was chosen."""
+    def crop_of(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "*s t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+    ) -> Crop:
+        """The part of the source image in which it draws these poses, of one or more futures;
+        `seen.crop` where one was chosen. PosecastError where no joint was ever visible."""
         ...
 
     def draw_frames(
@@ -152,9 +158,10 @@ class FrameDrawer(Protocol):
         seen: SeenVideo,
         joints_px: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
+        crop: Crop | None = None,
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """One frame a pose, showing `crop_of(seen)` in `size` x `size` pixels (where `size` is
-        None, in as many as the drawer likes); `seen` has frames. PosecastError: seen frames that
-        were cut or scaled otherwise.
+        """One frame a pose, showing the crop, that of `crop_of` by default, in `size` x `size`
+        pixels (where `size` is None, in as many as the drawer likes); `seen` has frames.
+        PosecastError: seen frames that were cut or scaled otherwise.
         """
         ...
