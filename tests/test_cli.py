@@ -128,8 +128,10 @@ def test_the_paper_is_in_the_presets():
     ("words", "message"),
     [
         (["predic"], "unknown command 'predic'; did you mean 'predict'?"),
-        (["prepare", "pen-action"], "did you mean 'prepare penn-action'?"),
-        (["train", "poses", "tiny"], "did you mean 'train pose'?"),
+        (["prepare", "pen-action"], "'prepare pen-action'; did you mean 'penn-action'?"),
+        (["prepare", "bananas"], "'prepare bananas'. Known: penn-action, "),
+        (["bananas"], "unknown command 'bananas'. Known: demo, "),
+        (["train", "poses", "tiny"], "did you mean 'pose'?"),
         (["train", "pose", "pen-action"], "unknown preset 'pen-action'; did you mean"),
         (["train", "pose"], "needs the name of a preset first: penn-action, "),
         (["train", "pose", "tiny", "--store", "s", "--run", "r", "--steps", "0"], "steps is 0"),

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from posecast.errors import did_you_mean
 from posecast.records.configs import (
     ConfigError,
     config_differences,
@@ -92,3 +93,18 @@ def test_differences_are_listed_by_dotted_name() -> None:
 def test_values_that_json_cannot_hold_are_refused() -> None:
     with pytest.raises(TypeError, match="cannot hold"):
         config_to_dict(replace(Layer(), kind=object()))
+
+
+@pytest.mark.parametrize(
+    ("word", "right"),
+    [("preset", "presets"), ("Walk", "walk"), ("wlak", "walk"), ("jumping", "jumping_jacks")],
+)
+def test_a_word_that_is_nearly_known_is_said_with_the_right_one(word, right):
+    known = ["walk", "jumping_jacks", "presets", "run"]
+    assert did_you_mean(word, known) == f"; did you mean {right!r}?"
+
+
+@pytest.mark.parametrize("word", ["baseball_pitch", "w", "train", "9999", ""])
+def test_nothing_is_guessed_for_a_word_that_is_far_from_all(word):
+    assert did_you_mean(word, ["walk", "jump", "presets"]) == "."
+    assert did_you_mean(word, []) == "."

@@ -202,7 +202,7 @@ def test_selections(store):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"clips": ("0006",)}, r"unknown clip '0006'; did you mean '000\d'\? \(5 clips"),
+        ({"clips": ("0006",)}, r"unknown clip '0006'; did you mean '000\d'\? Known: 0001, 0002, "),
         ({"actions": ("bowls",)}, "unknown action 'bowls'; did you mean 'bowl'"),
         ({"without": ("4",)}, "no clip '4'; did you mean '0004'"),
         ({"clips": ("0001",), "without": ("0001",)}, "also left out"),

@@ -18,6 +18,9 @@ class PosecastError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word, for the end of a message; "" where none is known."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """The known word that is nearly this one or begins so, for the end of a sentence; "." where
+    none does."""
+    word, names = word.lower(), {name.lower(): name for name in known}
+    begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    near = difflib.get_close_matches(word, names, n=1) or begun
+    return f"; did you mean {names[near[0]]!r}?" if near else "."

@@ -163,10 +163,10 @@ def _group(words: list[str]) -> int:
     if members and (len(words) == 1 or words[1] in ("-h", "--help")):
         print(_overview(members, f"posecast {words[0]}"))
         return 0 if len(words) > 1 else 2
-    wanted = " ".join(words[:2]) if members else words[0]
-    known = members or dict.fromkeys(name.split()[0] for name in COMMANDS)
-    hint = did_you_mean(wanted, known)
-    raise PosecastError(f"unknown command {wanted!r}{hint} Known: {', '.join(known)}")
+    asked = words[: 2 if members else 1]
+    known = dict.fromkeys(name.split()[len(asked) - 1] for name in members or COMMANDS)
+    hint = did_you_mean(asked[-1], known)
+    raise PosecastError(f"unknown command {' '.join(asked)!r}{hint} Known: {', '.join(known)}")
 
 
 def load_command(name: str) -> Run:
