@@ -39,25 +39,21 @@ CHAIN = {
 """Graphs in the order in which they are run: for each frame of a video, once, once where frames are
 drawn, and for any future frames. Each reads what has its inputs' names: what is given, or what the
 last one before it said."""
-_BATCH, _PAST = "batch", "past"
-_AXES = {
+_BATCH = "batch"
+_PAST_FIRST = (
+    *("last_joints_px", "last_visible", "seen_pictures", "seen_joints_crop"),
+    *("seen_visible", "smooth_past", "mask_logits", "members"),
+)
+_BATCH_FIRST = (
+    *("numbers", "fine_pictures", "shares", "distance", "moving", "holes"),
+    *("logits", "drawn", "flow", "frames"),
+)
+_FREE_AXES = {
     "frame": ("height", "width"),
     "last_frame": ("height", "width"),
-    "last_frames": (_PAST, "height", "width"),
-    **dict.fromkeys(
-        (
-            *("last_joints_px", "last_visible", "seen_pictures", "seen_joints_crop"),
-            *("seen_visible", "smooth_past", "mask_logits", "members"),
-        ),
-        (_PAST,),
-    ),
-    **dict.fromkeys(
-        (
-            *("numbers", "fine_pictures", "shares", "distance", "moving", "holes"),
-            *("logits", "drawn", "flow", "frames"),
-        ),
-        (_BATCH,),
-    ),
+    "last_frames": ("past", "height", "width"),
+    **dict.fromkeys(_PAST_FIRST, ("past",)),
+    **dict.fromkeys(_BATCH_FIRST, (_BATCH,)),
 }
 """Names of the first axes of values, which may take any size; the others are fixed."""
 _SAID: dict[str, tuple[tuple[str, ...], str]] = {
@@ -282,7 +278,7 @@ def _between(name: str, module: nn.Module, known: dict[str, Tensor]) -> Graph:
     inputs = {each: known[each] for each in signature(module.forward).parameters}
     axes = {}
     for each, value in inputs.items():
-        free = _AXES.get(each, ())
+        free = _FREE_AXES.get(each, ())
         axes[each] = (*free, *map(str, value.shape[len(free) :]))
     return Graph(module.eval(), inputs, axes, *_SAID[name], decides=True)
 
