@@ -8,9 +8,9 @@
 FOLDER holds clips/NAME.mp4, poses/NAME.csv (`posecast.keypoints.table`) and clips.csv with columns
 clip and group; every fifth group in sorted order is the validation. Or it is Penn Action's, and
 all clips that have frames are taken, each a group of its own. Or it is one video, whose poses
-MoveNet finds. Each clip is cut to the square around
-all of its joints and 10 % on each side, at 128 x 128; its first 10 frames are seen. What lies
-outside of the video is left out of every metric. Means are over groups of means over clips.
+MoveNet finds. Each clip is cut to the square around all of its joints and 10 % on each side, at
+128 x 128; its first 10 frames are seen. What lies outside of the video is left out of every metric.
+Means are over groups of means over clips.
 
 PSNR, SSIM    of the frame, SSIM in uniform windows of 7 pixels
 person        PSNR within 1.25 radii of the true limbs
@@ -23,7 +23,8 @@ shows         % of joints that MoveNet finds in the frame within 0.1 of the body
 other person  distance of the mean features (MoveNet's sixth block) of the person's square in the
               drawn and in the true frame, as a share of the latter's length, in %
 
---sheets writes a contact sheet of each clip: methods are rows, frames ahead are columns.
+--each adds a row for every clip below that of all. --sheets writes a contact sheet of each clip:
+methods are rows, frames ahead are columns.
 """
 
 import csv
@@ -59,6 +60,8 @@ from posecast.skeletons import PENN_ACTION
 
 SIZE, SEEN, HORIZONS = 128, 10, (1, 4, 8, 16, 32)
 Numbers = dict[str, float]
+ByGroup = dict[str, dict[str, Numbers]]
+"""Of each clip of each group."""
 Frames = UInt8[np.ndarray, "f s s 3"]
 Clip = tuple[str, str, Frames, Float[np.ndarray, "f j 2"], Bool[np.ndarray, "f j"]]
 """Name, group, whole frames, joints in their pixels, visibility."""
@@ -216,11 +219,9 @@ class Table:
         }
         self._forecaster = load_pose_forecaster(DEFAULT_FORECASTER) if poses == "forecast" else None
         self._judge = Judge() if poses == "forecast" else None
-        self.rows: dict[tuple[int, str], dict[str, list[Numbers]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self.rows: dict[tuple[int, str], ByGroup] = defaultdict(lambda: defaultdict(dict))
 
-    def add(self, clip: CutClip, group: str) -> dict[str, Frames]:
+    def add(self, clip: CutClip, group: str, clip_name: str) -> dict[str, Frames]:
         """Numbers of one clip, and the frames that they are of."""
         steps = min(max(HORIZONS) + 2, len(clip.frames) - SEEN)
         after = slice(SEEN, SEEN + steps)
@@ -238,10 +239,13 @@ class Table:
             mixed = (drawn[name].astype(int) + last + 1) // 2
             drawn[f"ghost of {name}"] = mixed.astype(np.uint8)
         for name, frames in drawn.items():
-            self._measure(name, frames, clip, wanted, group)
+            for ahead, numbers in self._measured(name, frames, clip, wanted):
+                self.rows[ahead, name][group][clip_name] = numbers
         return drawn
 
-    def _measure(self, name: str, frames: Frames, clip: CutClip, wanted: Poses, group: str) -> None:
+    def _measured(
+        self, name: str, frames: Frames, clip: CutClip, wanted: Poses
+    ) -> Iterator[tuple[int, Numbers]]:
         size = body_size(clip.joints, clip.visible, PENN_ACTION)
         poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
         shown = range(SEEN - 1, SEEN + len(frames))
@@ -261,7 +265,7 @@ class Table:
                 asked = (wanted[0][ahead - 1], wanted[1][ahead - 1] & seen)
             if self._judge is not None and not name.startswith("ghost"):
                 numbers |= self._judge.numbers(frame, asked, true, (joints, seen))
-            self.rows[ahead, name][group].append(numbers)
+            yield ahead, numbers
 
 
 def write_sheet(drawn: dict[str, Frames], path: Path) -> None:
@@ -285,6 +289,7 @@ def main(
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")],
     methods: tuple[str, ...] = ("carried",),
     poses: Literal["true", "forecast"] = "true",
+    each: bool = False,
     sheets: Path | None = None,
 ) -> None:
     """Print the table as Markdown.
@@ -293,29 +298,36 @@ def main(
         folder: clips, poses and clips.csv; or Penn Action; or a video.
         methods: shipped weights, run folders or weight files that draw frames, or "optical flow".
         poses: which ones are drawn: those that came, or those of the forecaster that ships.
+        each: a row for every clip too.
         sheets: folder for contact sheets.
     """
     table = Table(methods, poses)
     clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
     for name, group, *clip in (video_clip if folder.is_file() else clips)(folder):
-        drawn = table.add(cut(*clip), group)
+        drawn = table.add(cut(*clip), group, name)
         if sheets is not None:
             write_sheet(drawn, sheets / f"{name}.jpg")
     print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")
     print("|---" * (len(METRICS) + 4) + "|")
-    for (ahead, name), by_group in sorted(table.rows.items()):
-        shown = []
-        for metric in METRICS:
-            means = [[n[metric] for n in rows if metric in n] for rows in by_group.values()]
-            means = [np.mean(values) for values in means if values]
-            shown.append(f"{np.mean(means):.3f}" if means else "")
+    for (ahead, method), by_group in sorted(table.rows.items()):
         last = table.rows[ahead, "last frame"]
-        pairs = [zip(rows, last[group], strict=True) for group, rows in by_group.items()]
-        better = [ours["PSNR"] > theirs["PSNR"] for each in pairs for ours, theirs in each]
-        share = f"{100 * np.mean(better):.0f}"
-        print(
-            f"| {ahead} | {name:32} | {len(better)} | {' | '.join(shown)} | {share} |", flush=True
-        )
+        print(f"| {ahead} | {method:32} | {row(by_group, last)} |", flush=True)
+        singles = [(g, name, n) for g, rows in by_group.items() for name, n in rows.items()]
+        for group, name, numbers in singles if each else ():
+            alone = row({group: {name: numbers}}, last)
+            print(f"| {ahead} | {f'{method}: {name}':32} | {alone} |", flush=True)
+
+
+def row(by_group: ByGroup, last: ByGroup) -> str:
+    """Cells of some clips: how many they are, means, and the share that is better than the last."""
+    shown = []
+    for metric in METRICS:
+        groups = [[n[metric] for n in rows.values() if metric in n] for rows in by_group.values()]
+        means = [np.mean(values) for values in groups if values]
+        shown.append(f"{np.mean(means):.3f}" if means else "")
+    pairs = [(n, last[group][name]) for group, r in by_group.items() for name, n in r.items()]
+    better = [ours["PSNR"] > theirs["PSNR"] for ours, theirs in pairs]
+    return " | ".join([str(len(better)), *shown, f"{100 * np.mean(better):.0f}"])
 
 
 if __name__ == "__main__":
