@@ -10,13 +10,14 @@ With a third argument (`images`, `outputs` of the published graph) it says how f
 """
 
 import json
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
+from tyro.conf import Positional
 
 from posecast.media.grey_levels import to_network
 from posecast.networks.kinds import load_network
@@ -90,8 +91,16 @@ def to_state(weights: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return state
 
 
-def main(graph: Path, out: Path, golden: Path | None) -> None:
-    """Convert, and compare."""
+def main(
+    graph: Positional[Path], out: Positional[Path], golden: Positional[Path | None] = None
+) -> None:
+    """Convert, and compare.
+
+    Args:
+        graph: the .json file of the published graph; its .bin lies beside it.
+        out: the .safetensors file to write.
+        golden: .npz file of pictures and what the published graph says of them.
+    """
     state = to_state(read_graph_weights(graph))
     facts = WeightsFacts(kind="movenet", config=config_to_dict(MoveNetConfig()), skeleton="coco")
     write_weights(out, state, facts)
@@ -107,4 +116,4 @@ def main(graph: Path, out: Path, golden: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]), golden=Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    tyro.cli(main)

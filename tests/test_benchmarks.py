@@ -1,0 +1,29 @@
+"""Programs outside the package: each says what it does and which words it takes."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = sorted(
+    path.relative_to(ROOT)
+    for path in ROOT.glob("benchmarks/**/*.py")
+    if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_every_program_says_how_it_is_called(program, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(program), "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / program), run_name="__main__")
+    assert stop.value.code in (0, None)
+    said = capsys.readouterr().out
+    assert said.startswith("usage: ")
+    assert "--help" in said
+
+
+def test_there_are_programs():
+    assert len(PROGRAMS) > 20
