@@ -119,33 +119,63 @@ def own_past(
     """Continue a seen motion (at `basis.FPS`) as it went on before; `weigh` is of `HORIZON`."""
     if len(past_px) < FEWEST_FRAMES:
         return _nothing(past_px.shape[1], steps)
-    poses = fill_hidden(past_px[None], past_visible[None])[0][0]
-    size = float(np.median((poses.max(axis=1) - poses.min(axis=1)).max(axis=-1))) + 1e-6
-    poses = (poses / size).astype(np.float32)
-    last = len(poses) - 1
-    tried = np.arange(last - 2, max(last - TRIED_FRAMES, TRIED_FROM), -TRIED_EVERY)
-    ends = np.append(tried[::-1], last)
-    misfit = _misfits(poses, poses, ends)
-    moments = _best_moments(misfit, ends)
-    errors = np.take_along_axis(misfit, moments, axis=1)
-    counted = np.arange(errors.shape[1]) < ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP
-    weights = _weights(errors, counted)
-    moved = _continue(poses, ends[-1:], moments[-1:], np.arange(1, steps + 1))[0]
-    fit = _fit_facts(misfit[-1], moments[-1], weights[-1], moved)
+    found = Recalled.of(past_px, past_visible, steps)
+    moments, moved, size = found.moments[-1], found.moved, found.size_px
+    weights = _weights(found.errors, found.counted)
+    fit = _fit_facts(found.misfits[-1], moments, weights[-1], moved)
     few = np.s_[:-1, :TRIED_MOMENTS]
-    trial = _trial_facts(poses, ends[:-1], moments[few], weights[few])
-    some = weights[-1] > 0
+    trial = _trial_facts(found.poses, found.ends[:-1], found.moments[few], weights[few])
     facts = np.concatenate([fit, trial]).astype(np.float32)
     if weigh is None:
         likely = np.tensordot(weights[-1], moved, axes=1)
     else:
-        forth = (moments[-1], errors[-1], counted[-1], moved)
-        back = _turned(poses, ends[-1:], steps)
+        both = found.both_ways()
+        likely = np.einsum("nt,ntjc->tjc", weigh(both), both.moved)
+    some = weights[-1] > 0
+    return OwnPast(moved[some] * size, weights[-1][some], likely * size, moments[some], facts)
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A seen motion, and for some of its frames, the last one among them, the moments before."""
+
+    poses: Float[np.ndarray, "p j 2"]
+    size_px: float
+    ends: Int[np.ndarray, " e"]
+    misfits: Float[np.ndarray, "e p"]
+    moments: Int[np.ndarray, "e n"]
+    errors: Float[np.ndarray, "e n"]
+    """Misfits of the moments."""
+    counted: Bool[np.ndarray, "e n"]
+    moved: Float[np.ndarray, "n t j 2"]
+    """How it went on from the moments of the last one."""
+
+    @classmethod
+    def of(
+        cls,
+        past_px: Float[np.ndarray, "p j 2"],
+        past_visible: Bool[np.ndarray, "p j"],
+        steps: int = HORIZON,
+    ) -> "Recalled":
+        """Of `FEWEST_FRAMES` at least."""
+        poses = fill_hidden(past_px[None], past_visible[None])[0][0]
+        size = float(np.median((poses.max(axis=1) - poses.min(axis=1)).max(axis=-1))) + 1e-6
+        poses = (poses / size).astype(np.float32)
+        last = len(poses) - 1
+        tried = np.arange(last - 2, max(last - TRIED_FRAMES, TRIED_FROM), -TRIED_EVERY)
+        ends = np.append(tried[::-1], last)
+        misfits = _misfits(poses, poses, ends)
+        best = _best_moments(misfits, ends, NUM_MOMENTS)
+        moved = _continue(poses, ends[-1:], best[0][-1:], np.arange(1, steps + 1))[0]
+        return cls(poses, size, ends, misfits, *best, moved)
+
+    def both_ways(self) -> Moments:
+        """The moments before the last frame, and those of the motion played backwards."""
+        forth = (self.moments[-1], self.errors[-1], self.counted[-1], self.moved)
+        back = _turned(self.poses, self.ends[-1:], self.moved.shape[1])
         both = [np.concatenate(pair) for pair in zip(forth, back, strict=True)]
-        turned = np.arange(len(both[0])) >= len(moved)
-        shares = weigh(Moments(poses, size, turned, *both))
-        likely = np.einsum("nt,ntjc->tjc", shares, both[-1])
-    return OwnPast(moved[some] * size, weights[-1][some], likely * size, moments[-1][some], facts)
+        turned = np.arange(len(both[0])) >= len(self.moved)
+        return Moments(self.poses, self.size_px, turned, *both)
 
 
 def _turned(
@@ -154,14 +184,11 @@ def _turned(
     """Moments of the motion played backwards: frames, misfits, whether they count, and how it went
     on from them, to the beginning at most."""
     history = poses[::-1]
-    misfit = _misfits(poses, history, end)
-    moments = _best_moments(misfit, end)[:, :NUM_TURNED]
-    errors = np.take_along_axis(misfit, moments, axis=1)[0]
-    counted = np.arange(len(errors)) < end - SHORTEST_PERIOD + 1 - WARM_UP
+    best = _best_moments(_misfits(poses, history, end), end, NUM_TURNED)
     ahead = np.arange(1, steps + 1)
-    frames = np.minimum(moments[..., None] + ahead, end)
-    moved = _moved(history, poses[end], moments, frames, ahead)
-    return moments[0], errors, counted, moved[0]
+    frames = np.minimum(best[0][..., None] + ahead, end)
+    moved = _moved(history, poses[end], best[0], frames, ahead)
+    return best[0][0], best[1][0], best[2][0], moved[0]
 
 
 def _misfits(
@@ -200,15 +227,18 @@ def _features(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, "p d"]:
 
 
 def _best_moments(
-    misfit: Float[np.ndarray, "e p"], ends: Int[np.ndarray, " e"]
-) -> Int[np.ndarray, "e n"]:
-    """The moments that fit best, best first; those that come too early or late are last."""
+    misfit: Float[np.ndarray, "e p"], ends: Int[np.ndarray, " e"], most: int
+) -> tuple[Int[np.ndarray, "e n"], Float[np.ndarray, "e n"], Bool[np.ndarray, "e n"]]:
+    """The moments that fit best, best first, their misfits, and whether they are any: those that
+    come too early or late are last and do not count."""
     left = np.where(_usable(misfit.shape[1], ends), misfit, np.inf)
     count = min(NUM_MOMENTS, left.shape[1])
     best = np.argpartition(left, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(left, best, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    return np.minimum(best, ends[:, None] - SHORTEST_PERIOD)
+    best = np.take_along_axis(best, order[:, :most], axis=1)
+    best = np.minimum(best, ends[:, None] - SHORTEST_PERIOD)
+    counted = np.arange(best.shape[1]) < ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP
+    return best, np.take_along_axis(misfit, best, axis=1), counted
 
 
 def _usable(num_frames: int, ends: Int[np.ndarray, " e"]) -> Bool[np.ndarray, "e p"]:

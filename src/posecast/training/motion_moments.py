@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import FEWEST_FRAMES, NUM_MOMENTS, NUM_TURNED, Moments, own_past
+from posecast.motion.own_past import FEWEST_FRAMES, NUM_MOMENTS, NUM_TURNED, Recalled
 from posecast.motion.seen import RECENT, fill_hidden
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import KNOTS, MomentWeights, as_batch, moment_facts
@@ -130,14 +130,7 @@ def _example(
 ) -> dict[str, np.ndarray]:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     last, came, known = what_came(track, start, end)
-    asked: list[Moments] = []
-
-    def listen(found: Moments) -> np.ndarray:
-        asked.append(found)
-        return np.zeros((len(found.frames), HORIZON), np.float32)
-
-    own_past(past, shown, weigh=listen)
-    found = asked[0]
+    found = Recalled.of(past, shown).both_ways()
     facts = moment_facts(*as_batch(found))[0].numpy()
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
