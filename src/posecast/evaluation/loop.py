@@ -105,21 +105,20 @@ def evaluate(
     guard.check_test_clips(clips, config.final)
     trained_on = guard.check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
-    names = [method.name for method in methods]
+    unknown = guard.runs_without_record(runs)
     facts = _facts(methods, store, config, networks, trained_on)
-    facts |= {POSES_SEEN: poses_checksum(jobs), "without_record": guard.runs_without_record(runs)}
+    facts |= {POSES_SEEN: poses_checksum(jobs), "without_record": unknown}
+    evaluation = _Evaluation(methods, store, config, Judges(networks, out_path / "video_features"))
     with contextlib.ExitStack() as stack:
-        uses, table, report = {}, None, None
+        uses, table, num_clips = {}, None, 0
         if share.is_first:
             stack.enter_context(open_record(out_path, facts, command))
             looked = guard.own_runs(runs) if any(clip.split == "test" for clip in clips) else []
-            uses = record_test_use(looked, _use(out_path, names, len(clips)))
+            uses = record_test_use(looked, _use(out_path, evaluation.names, len(clips)))
             table = TableWriter(out_path / "rows.csv")
             table.absorb(_part_tables(out_path), broken=True)
         done = share.gather(table.done if table else set())[0]
         todo = share.of([job for job in jobs if job.clip.clip_id not in done])
-        judges = Judges(networks, out_path / "video_features")
-        evaluation = _Evaluation(methods, store, config, judges)
         own_part = out_path / f"rows.process-{share.rank}.csv"  # later put into the one table
         part = table if table and share.count == 1 else TableWriter(own_part)
         left_out |= evaluation.write_clips(todo, part)
@@ -127,19 +126,10 @@ def evaluate(
             left_out |= problems
         if table:
             table.absorb(_part_tables(out_path))
-            jobs = [job for job in jobs if job.clip.clip_id in table.done]
-            if not jobs:
-                raise PosecastError(
-                    f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
-                )
-            table.write(ALL_CLIPS, "", judges.of_all_clips(names, jobs))
-            write_examples(methods, store, jobs, out_path, config)
+            num_clips = evaluation.finish(jobs, table, left_out, out_path)
             close_record(out_path, left_out, uses)
-            unknown = tuple(guard.runs_without_record(runs))
-            report = EvaluationReport(out_path, len(jobs), left_out, uses, trained_on, unknown)
-    report = share.gather(report)[0]
-    assert report is not None
-    return report
+    mine = EvaluationReport(out_path, num_clips, left_out, uses, trained_on, tuple(unknown))
+    return share.gather(mine)[0]
 
 
 def _use(out_path: Path, names: list[str], num_clips: int) -> dict[str, Any]:
@@ -223,6 +213,10 @@ class _Evaluation:
     config: EvaluationConfig
     judges: Judges
 
+    @property
+    def names(self) -> list[str]:
+        return [method.name for method in self.methods]
+
     def write_clips(self, jobs: list[Job], table: TableWriter) -> dict[str, str]:
         """Add the rows of each clip; returns clips that could not be evaluated, and why."""
         left_out = {}
@@ -234,6 +228,20 @@ class _Evaluation:
                 continue
             table.write(job.clip.clip_id, job.clip.action, curves, job.truth.future_frames)
         return left_out
+
+    def finish(
+        self, jobs: list[Job], table: TableWriter, left_out: dict[str, str], out_path: Path
+    ) -> int:
+        """Add the numbers of all clips together, and the examples; returns how many clips those
+        are. PosecastError where it is none."""
+        jobs = [job for job in jobs if job.clip.clip_id in table.done]
+        if not jobs:
+            raise PosecastError(
+                f"not one clip was evaluated: {'; '.join(left_out.values())[:1000]}"
+            )
+        table.write(ALL_CLIPS, "", self.judges.of_all_clips(self.names, jobs))
+        write_examples(self.methods, self.store, jobs, out_path, self.config)
+        return len(jobs)
 
     def _forecast(self, jobs: list[Job]) -> Iterator[tuple[Job, list[PoseForecast | None]]]:
         """Each clip with the poses of each method, which are forecast for many clips at a time."""
