@@ -21,7 +21,8 @@ import scipy.io
 
 from posecast.datasets.drawn.human36m import drawn_film
 from posecast.datasets.human36m import FPS, Human36M
-from posecast.media.videos import read_video, write_mp4
+from posecast.media.videos import read_video
+from posecast.media.writing import write_mp4
 
 SHORT = 100
 CHILD = """

@@ -16,7 +16,8 @@ from statistics import median
 
 import cv2
 
-from posecast.media.videos import read_video, write_mp4
+from posecast.media.videos import read_video
+from posecast.media.writing import write_mp4
 from posecast.sample import SAMPLE
 
 HW, NUM_FRAMES, FPS = (720, 1280), 150, 30.0

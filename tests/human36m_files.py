@@ -7,7 +7,7 @@ import numpy as np
 import scipy.io
 from cdflib.cdfwrite import CDF
 
-from posecast.media.videos import write_mp4
+from posecast.media.writing import write_mp4
 from posecast.skeletons import HUMAN36M
 
 HEIGHT, WIDTH = 48, 64

@@ -9,7 +9,7 @@ import numpy as np
 from posecast.clips import PoseForecast
 from posecast.estimation.estimator import Joints
 from posecast.forecasting.protocols import Needs
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.skeletons import PENN_ACTION
 
 RED = (220, 20, 20)
@@ -99,7 +99,7 @@ def walking(num_frames: int = 12, hw=(120, 200)) -> list[np.ndarray]:
 
 
 def write_video(path: Path, frames, fps: float = 30.0) -> Path:
-    videos.write_mp4(path, frames, fps, crf=4)
+    writing.write_mp4(path, frames, fps, crf=4)
     return path
 
 

@@ -23,7 +23,7 @@ from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import write_table
-from posecast.media.videos import write_mp4
+from posecast.media.writing import write_mp4
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION

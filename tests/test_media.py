@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 
 
@@ -45,7 +45,7 @@ def write_video(path: Path, times: list[int], rotation: int | None = None) -> Pa
 
 def test_mp4_comes_back(tmp_path):
     frames = numbered(12)
-    videos.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
+    writing.write_mp4(tmp_path / "a.mp4", frames, fps=25.0)
     info = videos.probe_video(tmp_path / "a.mp4")
     assert info == videos.VideoInfo(64, 48, 25.0, info.duration_s, 12, (48, 64))
     assert info.duration_s == pytest.approx(0.48)
@@ -57,27 +57,27 @@ def test_mp4_comes_back(tmp_path):
 
 
 def test_every_nth_frame(tmp_path):
-    videos.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
+    writing.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
     assert numbers(videos.read_video(tmp_path / "a.mp4", every=5)) == [0, 5, 10]
     timed = videos.read_timed_frames(tmp_path / "a.mp4", every=5)
     assert [seconds for seconds, _ in timed] == pytest.approx([0, 0.2, 0.4], abs=1e-4)
 
 
 def test_time_stamps_of_a_fractional_rate(tmp_path):
-    videos.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
+    writing.write_mp4(tmp_path / "a.mp4", numbered(5), fps=12.5)
     times = [seconds for seconds, _ in videos.read_timed_frames(tmp_path / "a.mp4")]
     assert times == pytest.approx([0, 0.08, 0.16, 0.24, 0.32], abs=1e-4)
 
 
 def test_odd_sizes_gain_a_row_and_a_column(tmp_path):
-    videos.write_mp4(tmp_path / "a.mp4", numbered(2, hw=(47, 63)), fps=10.0)
+    writing.write_mp4(tmp_path / "a.mp4", numbered(2, hw=(47, 63)), fps=10.0)
     (first, _) = videos.read_video(tmp_path / "a.mp4")
     assert first.shape == (48, 64, 3)
 
 
 def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
     path = tmp_path / "a.mp4"
-    videos.write_mp4(path, numbered(2), fps=10.0)
+    writing.write_mp4(path, numbered(2), fps=10.0)
     before = path.read_bytes()
 
     def breaks():
@@ -85,7 +85,7 @@ def test_failed_writing_leaves_no_file_and_keeps_the_old_one(tmp_path):
         raise KeyError("on the way")
 
     with pytest.raises(KeyError):
-        videos.write_mp4(path, breaks(), fps=10.0)
+        writing.write_mp4(path, breaks(), fps=10.0)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -152,7 +152,7 @@ def test_resample_keeps_the_length():
 
 def test_bad_videos_say_what_they_are(tmp_path):
     good = tmp_path / "good.mp4"
-    videos.write_mp4(good, numbered(40), fps=10.0)
+    writing.write_mp4(good, numbered(40), fps=10.0)
     (tmp_path / "cut.mp4").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mp4").write_text("not a video")
@@ -198,22 +198,22 @@ def test_a_file_that_breaks_off_gives_its_frames_then_an_error(tmp_path, suffix)
 
 
 def test_gif_timing_is_in_hundredths_and_does_not_drift():
-    shown, durations = videos.gif_timing(64, fps=30.0)
+    shown, durations = writing.gif_timing(64, fps=30.0)
     assert shown == list(range(64))
     assert set(durations) == {30, 40}
     assert np.abs(np.cumsum(durations) - 1000 * np.arange(1, 65) / 30).max() <= 10
-    assert videos.gif_timing(3, fps=10.0) == ([0, 1, 2], [100, 100, 100])
+    assert writing.gif_timing(3, fps=10.0) == ([0, 1, 2], [100, 100, 100])
 
 
 def test_gif_faster_than_browsers_show_leaves_frames_out():
-    shown, durations = videos.gif_timing(100, fps=100.0)
+    shown, durations = writing.gif_timing(100, fps=100.0)
     assert shown == list(range(0, 100, 2))
     assert set(durations) == {20}
 
 
 def test_gif_comes_back(tmp_path):
     frames = numbered(6)
-    videos.write_gif(tmp_path / "a.gif", frames, fps=12.5)
+    writing.write_gif(tmp_path / "a.gif", frames, fps=12.5)
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 6
         assert gif.info["loop"] == 0
@@ -224,7 +224,7 @@ def test_gif_comes_back(tmp_path):
 
 @pytest.mark.parametrize("fps", [12.0, 15.0, 24.0, 30.0])
 def test_the_rate_of_a_gif_is_that_of_all_its_frames(tmp_path, fps):
-    videos.write_gif(tmp_path / "a.gif", numbered(24), fps)  # 15: 70, 60, 70, 70, 60, ... ms
+    writing.write_gif(tmp_path / "a.gif", numbered(24), fps)  # 15: 70, 60, 70, 70, 60, ... ms
     found = videos.probe_video(tmp_path / "a.gif").fps
     assert found == pytest.approx(fps, rel=5e-3)  # delays are hundredths
     assert len(list(videos.read_video(tmp_path / "a.gif", fps))) == 24
@@ -239,7 +239,7 @@ def test_a_gif_whose_frames_have_no_common_rate_is_read_at_their_average(tmp_pat
     assert videos.probe_video(tmp_path / "a.gif").fps == pytest.approx(fps, rel=0.15)
 
 
-@pytest.mark.parametrize("write", [videos.write_mp4, videos.write_gif])
+@pytest.mark.parametrize("write", [writing.write_mp4, writing.write_gif])
 def test_nothing_to_write(tmp_path, write):
     with pytest.raises(ValueError, match="no frames"):
         write(tmp_path / "a.out", [], 25.0)

@@ -15,7 +15,7 @@ import torch
 from made_runs import make_run
 from posecast.cli import main
 from posecast.keypoints import write_table
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.media.frame_folders import read_picture, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
@@ -66,7 +66,7 @@ def here(tmp_path, monkeypatch) -> Path:
     """An empty folder to be in, with one video and its poses."""
     monkeypatch.chdir(tmp_path)
     boxes = [(20 + 2 * t, 30, 24, 48) for t in range(12)]
-    videos.write_mp4("walk.mp4", [frame_with(box) for box in boxes], 30.0, crf=4)
+    writing.write_mp4("walk.mp4", [frame_with(box) for box in boxes], 30.0, crf=4)
     joints = np.stack([joints_of(box) for box in boxes])
     write_table(Path("walk.csv"), joints, np.ones((12, 13), bool), PENN_ACTION)
     return tmp_path
@@ -122,7 +122,7 @@ def test_of_several_people_a_numbered_picture_is_written(capsys, here, runs, mon
     frames = [frame_with((30, 30, 30, 60)) for _ in range(12)]
     for t, frame in enumerate(frames):
         frame[30:90, 130 + t : 160 + t] = RED
-    videos.write_mp4("two.mp4", frames, 30.0)
+    writing.write_mp4("two.mp4", frames, 30.0)
     words = ("forecast", "two.mp4", *models(runs), "--person", "2")
     status, out, err = run(capsys, *words)
     assert (status, err) == (0, "")
@@ -139,7 +139,7 @@ def test_many_videos_go_on_past_bad_ones(capsys, here, runs, monkeypatch):
     monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
     Path("empty.mp4").touch()
     Path("bad.mp4").write_bytes(Path("walk.mp4").read_bytes()[:900])
-    videos.write_mp4("nobody.mp4", [frame_with(None)] * 12, 30.0)
+    writing.write_mp4("nobody.mp4", [frame_with(None)] * 12, 30.0)
     names = ("bad.mp4", "walk.mp4", "empty.mp4", "nobody.mp4")
     status, out, err = run(capsys, "forecast", *names, *models(runs), "--out", "made")
     assert status == 1

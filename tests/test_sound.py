@@ -8,7 +8,8 @@ import pytest
 
 from odd_videos import put_cover_first
 from posecast.media.sound import add_sound
-from posecast.media.videos import read_video, write_mp4
+from posecast.media.videos import read_video
+from posecast.media.writing import write_mp4
 
 RATE, BLOCK = 48_000, 960
 

@@ -22,7 +22,7 @@ from posecast.app.serving import _port, is_local
 from posecast.app.work import Asked, Limits
 from posecast.cli import main
 from posecast.errors import PosecastError
-from posecast.media import videos
+from posecast.media import writing
 from posecast.sample import SAMPLE
 from red_people import RED, frame_with
 
@@ -31,7 +31,7 @@ TESTS = Path(__file__).parents[1]
 
 def a_video(path: Path, num_frames: int = 60) -> Path:
     frames = [frame_with((20 + 2 * t % 120, 30, 24, 48)) for t in range(num_frames)]
-    videos.write_mp4(path, frames, 30.0)
+    writing.write_mp4(path, frames, 30.0)
     return path
 
 
@@ -274,7 +274,7 @@ def test_one_of_two_people_is_chosen_and_stays_chosen(app, tmp_path):
         x = 130 + round(8 * np.sin(0.7 * t))
         frame[30:90, x : x + 30] = RED
         frames.append(frame)
-    videos.write_mp4(tmp_path / "two.mp4", frames, 30.0)
+    writing.write_mp4(tmp_path / "two.mp4", frames, 30.0)
     with browser() as chromium:
         page = open_page(chromium, app[0])
         give(page, tmp_path / "two.mp4")

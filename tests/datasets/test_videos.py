@@ -15,7 +15,8 @@ from posecast.errors import PosecastError
 from posecast.estimation.stored import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
-from posecast.media.videos import nearest_frames, write_mp4
+from posecast.media.videos import nearest_frames
+from posecast.media.writing import write_mp4
 from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import Store

@@ -24,7 +24,8 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_pictures import View, future_frames
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
-from posecast.media.videos import read_video, write_mp4
+from posecast.media.videos import read_video
+from posecast.media.writing import write_mp4
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
 from posecast.records.versions import load_extra

@@ -12,7 +12,7 @@ from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
 from posecast.errors import PosecastError
 from posecast.keypoints import keypoints_in_video, stored_joints, write_table
 from posecast.keypoints.writing import write_coco
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 from posecast.media.shown import Orientation, place_in, to_shown, to_stored
 from posecast.skeletons import PENN_ACTION
@@ -144,9 +144,9 @@ def test_every_name_is_read_and_written(tmp_path, monkeypatch, name):
         open(name, "wb").close()  # noqa: PTH123
     except OSError:
         pytest.skip("this file system takes no such name")
-    videos.write_mp4(name, [corners()] * 2, fps=10.0)
+    writing.write_mp4(name, [corners()] * 2, fps=10.0)
     assert len(list(videos.read_video(name))) == 2
-    videos.write_gif(name, [corners()] * 2, fps=10.0)
+    writing.write_gif(name, [corners()] * 2, fps=10.0)
     write_picture(f"{name[:200]}.png", corners())
     assert len(list(tmp_path.iterdir())) == 2  # and nothing half done
 
@@ -209,7 +209,7 @@ def test_colours_are_numbers_as_players_take_them(tmp_path, hw, matrix, share):
     is read of files that do not say."""
     green = np.zeros((*hw, 3), np.uint8)
     green[..., 1] = 200
-    videos.write_mp4(tmp_path / "a.mp4", [green] * 2, fps=30.0)
+    writing.write_mp4(tmp_path / "a.mp4", [green] * 2, fps=30.0)
     with av.open(str(tmp_path / "a.mp4")) as container:
         frame = next(container.decode(video=0))
     assert (frame.colorspace, frame.color_range) == (matrix, 1)

@@ -21,7 +21,7 @@ from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.report import comparison
 from posecast.report.comparison import compare_video, write_forecast_page
 from posecast.skeletons import PENN_ACTION
@@ -52,7 +52,7 @@ def walking(num_frames: int, step: float = STEP) -> list[np.ndarray]:
 @pytest.fixture
 def video(tmp_path) -> Path:
     """Two seconds of somebody who walks, with exact poses beside it."""
-    videos.write_mp4(tmp_path / "walk.mp4", walking(60), 30.0, crf=4)
+    writing.write_mp4(tmp_path / "walk.mp4", walking(60), 30.0, crf=4)
     joints = np.stack([joints_of(box_at(t)) for t in range(60)])
     write_table(tmp_path / "walk.csv", joints, np.ones((60, 13), bool), PENN_ACTION)
     return tmp_path / "walk.mp4"
@@ -189,7 +189,7 @@ def test_nothing_to_compare_with(video, tmp_path):
 def test_short_videos_leave_enough_to_see(tmp_path, num_frames, num_seen):
     """Half of it is truth, but the pose model sees its four frames."""
     video = tmp_path / "short.mp4"
-    videos.write_mp4(video, walking(num_frames), 30.0)
+    writing.write_mp4(video, walking(num_frames), 30.0)
     assert second_to_compare_from(video, 30.0, 64, 4) == pytest.approx(num_seen / 30)
     with pytest.raises(PosecastError, match="nothing to compare with: give a longer video"):
         second_to_compare_from(video, 30.0, 64, num_frames)

@@ -15,7 +15,7 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import read_keypoints
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with
 
@@ -36,7 +36,7 @@ class Drifts:
 
 def forecast(folder: Path, fps: float = 30.0, **changes) -> OwnForecast:
     frames = [frame_with((20 + 2 * t, 30, 24, 48)) for t in range(12)]
-    videos.write_mp4(folder / "walk.mp4", frames, fps, crf=4)
+    writing.write_mp4(folder / "walk.mp4", frames, fps, crf=4)
     config = dataclasses.replace(CONFIG, **changes)
     poses, out = EstimatedPoses(RedEstimator()), folder / "out.mp4"
     return forecast_video(folder / "walk.mp4", Forecaster(Drifts()), poses, out, config)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.evaluation.baselines import LastPose
@@ -60,8 +60,7 @@ class Comparison:
     def reach(self) -> int:
         """Frames up to which, all in all, the forecast is clearly nearer than standing still."""
         mine, still = (_running_mean(each) for each in (self.pooled.forecast, self.pooled.still))
-        better = np.flatnonzero(mine <= _BETTER * still)
-        return int(better[-1]) + 1 if len(better) else 0
+        return up_to_last(mine <= _BETTER * still)
 
     def verdict(self) -> str:
         """One sentence for people."""
@@ -70,8 +69,8 @@ class Comparison:
 
     def _of_poses(self) -> str:
         mine, still = (float(np.nanmean(x)) for x in (self.pooled.forecast, self.pooled.still))
-        known = np.flatnonzero(np.isfinite(self.pooled.still))
-        length_s, reach_s = (int(known[-1]) + 1) / self.fps, self.reach / self.fps
+        length_s = up_to_last(np.isfinite(self.pooled.still)) / self.fps
+        reach_s = self.reach / self.fps
         count = self.pooled.num_moments
         moments = f"{count} moment" + ("" if count == 1 else "s")
         facts = f"{mine:.1f} % of the person's size off, standing still {still:.1f} %, {moments}"
@@ -100,6 +99,11 @@ class Comparison:
         more = float((known[0] - known[1]).mean())
         nearer = "nearer to" if more >= 0 else "farther from"
         return f"; the frames shown are {abs(more):.1f} dB {nearer} the truth than the last frame"
+
+
+def up_to_last(marks: Bool[np.ndarray, " t"]) -> int:
+    """Frames up to the last that is marked; 0 where none is."""
+    return int(np.flatnonzero(marks)[-1]) + 1 if marks.any() else 0
 
 
 def _running_mean(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:

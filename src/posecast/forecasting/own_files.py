@@ -26,7 +26,7 @@ from posecast.forecasting.own_result import OwnForecast, arrays_writer
 from posecast.keypoints.reading import files_read
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
-from posecast.media.videos import gif_writer, mp4_writer
+from posecast.media.writing import gif_writer, mp4_writer
 from posecast.records.files import refuse_to_replace
 
 MOVIES = (".mp4", ".gif")

@@ -28,7 +28,7 @@ from posecast.forecasting.jobs import (
     read_video,
 )
 from posecast.forecasting.movies import forecast_movie
-from posecast.media.videos import write_gif, write_mp4
+from posecast.media.writing import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import check_at_least, claim_folder, config_to_dict
 from posecast.records.files import make_folder

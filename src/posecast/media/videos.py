@@ -1,8 +1,7 @@
-"""Reading of videos and folders of frames; writing of videos and GIFs.
+"""Reading of videos and folders of frames.
 
 Everything is uint8 RGB, `(h, w, 3)` a frame, as a player shows it (see `shown`). Frames stream: no
-function here holds a whole video unless it is given one. Files appear under their name only when
-they are whole.
+function here holds a whole video.
 """
 
 import itertools
@@ -10,7 +9,6 @@ import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,19 +20,17 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from posecast.errors import PosecastError
 from posecast.media.frame_folders import FrameFolder, read_picture
 from posecast.media.shown import Look, Orientation, place_in, show
-from posecast.records.files import write_safely
 
 T = TypeVar("T")
 VideoSource = str | Path | FrameFolder
 """A video file, or a folder of frames."""
 
-_BT601, _BT709, _UNSAID, _STUDIO = 6, 1, 2, 1
-"""How colours become numbers, and their range (ITU-T H.273)."""
+_BT601, _BT709, _UNSAID = 6, 1, 2
+"""How colours become numbers (ITU-T H.273)."""
 _NOT_A_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -79,10 +75,7 @@ class _Frame:
     read: Callable[[], UInt8[np.ndarray, "h w 3"]]
 
 
-# --- video in ---------------------------------------------------------------------------------
-
-
-def _address(path: Path) -> str:
+def address(path: Path) -> str:
     """What libav opens as this file, whatever is in its name ("take:2.mp4" is no protocol)."""
     return f"file:{path}"
 
@@ -93,7 +86,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise PosecastError(f"{path}: no such video file")
     try:
-        with av.open(_address(path)) as container:
+        with av.open(address(path)) as container:
             stream = moving_pictures(container)
             if stream is None:
                 raise PosecastError(f"{path}: no video stream (only audio or a cover, or cut off)")
@@ -195,11 +188,11 @@ def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, No
 
 def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
     said = frame.colorspace != _UNSAID
-    colours = None if said else _usual_colours(frame.width, frame.height)
+    colours = None if said else usual_colours(frame.width, frame.height)
     return frame.reformat(format="rgb24", src_colorspace=colours).to_ndarray()
 
 
-def _usual_colours(width: int, height: int) -> int:
+def usual_colours(width: int, height: int) -> int:
     """What players take colours to be where a file of this size does not say."""
     return _BT709 if width >= 1280 or height > 576 else _BT601
 
@@ -285,116 +278,3 @@ def read_video(
         raise PosecastError(f"fps must be positive, got {fps}")
     timed_frames = read_timed_frames(path, every)
     return (frame for _, frame in timed_frames) if fps is None else resample(timed_frames, fps)
-
-
-# --- video out --------------------------------------------------------------------------------
-
-
-def _peek(
-    frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, path: Path
-) -> tuple[UInt8[np.ndarray, "h w 3"], Iterator[UInt8[np.ndarray, "h w 3"]]]:
-    """The first frame, and all frames again."""
-    if not fps > 0:
-        raise PosecastError(f"{path}: fps must be positive, got {fps}")
-    iterator = iter(frames)
-    first = next(iterator, None)
-    if first is None:
-        raise PosecastError(f"{path}: no frames to write")
-    return first, itertools.chain([first], iterator)
-
-
-def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Repeat the last row or column where the size is odd: yuv420p needs even sizes."""
-    height, width = frame.shape[:2]
-    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def write_mp4(
-    path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
-) -> None:
-    """Write H.264 (yuv420p, plays everywhere); odd sizes gain a repeated row or column.
-
-    `crf` is x264's quality, 0 lossless to 51. Compute metrics on arrays, never on this file.
-    PosecastError: no frames, fps not positive, or the file cannot be written (WriteError).
-    """
-    path = Path(path)
-    write_safely(path, mp4_writer(path, frames, fps, crf))
-
-
-def mp4_writer(
-    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
-) -> Callable[[Path], None]:
-    """What fills a temporary file for `path`, as `write_mp4` does."""
-    first, frames = _peek(frames, fps, path)
-
-    def write(partial_path: Path) -> None:
-        try:
-            _encode(partial_path, first, frames, fps, crf)
-        except FFmpegError as error:
-            raise OSError(error.errno, error.strerror) from error  # as the system says it
-
-    return write
-
-
-def _encode(
-    path: Path,
-    first: UInt8[np.ndarray, "h w 3"],
-    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
-    fps: float,
-    crf: int,
-) -> None:
-    with av.open(_address(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = _even(first).shape[:2]
-        stream.pix_fmt = "yuv420p"
-        colours = _usual_colours(stream.width, stream.height)
-        stream.codec_context.colorspace = stream.codec_context.color_primaries = colours
-        stream.codec_context.color_trc, stream.codec_context.color_range = colours, _STUDIO
-        # Half of the usual preset's time for 1 dB at 41, and no larger files.
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
-        for frame in frames:
-            picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
-            picture = picture.reformat(format="yuv420p", dst_colorspace=colours)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-
-
-def gif_timing(num_frames: int, fps: float) -> tuple[list[int], list[int]]:
-    """Which frames a GIF shows and for how many milliseconds each.
-
-    GIF counts hundredths of a second, and browsers slow anything under two of them down to ten:
-    delays are multiples of 10 ms, at least 20 ms, and never drift from the true time by more
-    than 10 ms; above 50 fps frames are left out.
-    """
-    shown, starts = [0], [0]
-    for index in range(1, num_frames):
-        start = round(100 * index / fps)
-        if start - starts[-1] >= 2:
-            shown.append(index)
-            starts.append(start)
-    starts.append(max(round(100 * num_frames / fps), starts[-1] + 2))
-    return shown, [10 * (after - before) for before, after in itertools.pairwise(starts)]
-
-
-def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
-    """Write an endless GIF, 256 colours a frame; timing as `gif_timing`.
-
-    PosecastError: no frames, or fps not positive.
-    """
-    path = Path(path)
-    write_safely(path, gif_writer(path, frames, fps))
-
-
-def gif_writer(
-    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float
-) -> Callable[[Path], None]:
-    """What fills a temporary file for `path`, as `write_gif` does."""
-    _, frames = _peek(frames, fps, path)
-    pictures = [
-        Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        for frame in frames
-    ]
-    shown, durations = gif_timing(len(pictures), fps)
-    rest = [pictures[index] for index in shown[1:]]
-    options = {"save_all": True, "append_images": rest, "duration": durations, "loop": 0}
-    return lambda partial_path: pictures[0].save(partial_path, format="GIF", **options)

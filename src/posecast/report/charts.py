@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from jaxtyping import Num
 from markupsafe import Markup
 
 from posecast.report.tables import Table
 
 WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 48, 20, 12, 52
+_ABOUT, _APART = 5, 30
+"""Ticks of the y axis; distance between those of the x axis, at least."""
 NUM_LINE_STYLES = 8
 """Colours and dashes of the page's style sheet."""
 _KEY = (
@@ -19,19 +22,21 @@ _KEY = (
     '<path class="line s{}" d="M1 4H27"/></svg>'
 )
 
+Numbers = Sequence[float] | Num[np.ndarray, " n"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Line:
     """One curve; NaN leaves a gap."""
 
     name: str
     style: int
     """Which colour and dash, from 0."""
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    low: tuple[float, ...] = ()
+    x: Numbers
+    y: Numbers
+    low: Numbers = ()
     """Of a band around it, as `high`; () for none."""
-    high: tuple[float, ...] = ()
+    high: Numbers = ()
     future: int = 0
     """Which of several futures of one method, from 1; 0: the method has no others in the chart."""
 
@@ -84,7 +89,7 @@ class _Scale:
         xs = [x for line in lines for x in line.x]
         ys = [y for line in lines for row in (line.y, line.low, line.high) for y in row]
         ys = [y for y in ys if math.isfinite(y)] or [0.0]
-        return cls(min(xs), max(xs), round_ticks(min(ys), max(ys)))
+        return cls(float(min(xs)), float(max(xs)), round_ticks(min(ys), max(ys)))
 
     def x(self, value: float) -> float:
         span = (self.x_high - self.x_low) or 1.0
@@ -95,15 +100,15 @@ class _Scale:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
 
 
-def round_ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
+def round_ticks(low: float, high: float) -> tuple[float, ...]:
     """Round numbers, evenly spaced, from at or below `low` to at or above `high`.
 
     Starts at 0 where that costs little of the picture.
     """
     low = 0.0 if 0 < low < 0.25 * high else low
     span = (high - low) or max(abs(high), 1.0)
-    power = 10.0 ** math.floor(math.log10(span / about))
-    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each * about >= span)
+    power = 10.0 ** math.floor(math.log10(span / _ABOUT))
+    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each * _ABOUT >= span)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
     return tuple(float(round(step * number, 10)) for number in range(first, last + 1))
@@ -126,18 +131,16 @@ def _axis(scale: _Scale, ticks: Sequence[tuple[float, str, str]], x_label: str) 
     return "".join(parts)
 
 
-def _spaced(
-    scale: _Scale, ticks: Sequence[tuple[float, str, str]], apart: float = 30
-) -> list[tuple[float, str, str]]:
+def _spaced(scale: _Scale, ticks: Sequence[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
     """Ticks that do not run into one another; the last one always stays."""
     kept: list[tuple[float, str, str]] = []
     for tick in reversed(ticks):
-        if not kept or scale.x(kept[-1][0]) - scale.x(tick[0]) >= apart:
+        if not kept or scale.x(kept[-1][0]) - scale.x(tick[0]) >= _APART:
             kept.append(tick)
     return kept[::-1]
 
 
-def _points(scale: _Scale, xs: Sequence[float], ys: Sequence[float]) -> list[str]:
+def _points(scale: _Scale, xs: Numbers, ys: Numbers) -> list[str]:
     return [f"{scale.x(x):.1f} {scale.y(y):.1f}" for x, y in zip(xs, ys, strict=True)]
 
 
@@ -145,9 +148,8 @@ def _band(scale: _Scale, line: Line) -> str:
     known = np.isfinite(line.low) & np.isfinite(line.high)
     if not known.any():
         return ""
-    xs = np.array(line.x)[known].tolist()
-    low = _points(scale, xs, np.array(line.low)[known].tolist())
-    high = _points(scale, xs, np.array(line.high)[known].tolist())
+    xs, lows, highs = (np.array(each, float)[known] for each in (line.x, line.low, line.high))
+    low, high = _points(scale, xs, lows), _points(scale, xs, highs)
     return (
         f'<path class="band s{line.style % NUM_LINE_STYLES}" d="M{"L".join(high + low[::-1])}Z"/>'
     )
@@ -155,13 +157,12 @@ def _band(scale: _Scale, line: Line) -> str:
 
 def _curve(scale: _Scale, line: Line) -> str:
     known = np.isfinite(line.y)
-    xs, ys = np.array(line.x)[known].tolist(), np.array(line.y)[known].tolist()
-    if not xs:
+    if not known.any():
         return ""
-    points = _points(scale, xs, ys)
+    points = _points(scale, np.array(line.x, float)[known], np.array(line.y)[known])
     style = f"s{line.style % NUM_LINE_STYLES}"
     future = f' data-future="{line.future}"' if line.future else ""
-    if len(xs) == 1:
+    if len(points) == 1:
         return f'<path class="line dot {style}"{future} d="M{points[0]}h.1"/>'
     return f'<path class="line {style}"{future} d="M{"L".join(points)}"/>'
 

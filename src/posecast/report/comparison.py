@@ -13,7 +13,7 @@ from jaxtyping import Float
 from posecast import __version__
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
-from posecast.evaluation.comparison import Comparison, compare_poses, errors_of_futures
+from posecast.evaluation.comparison import Comparison, compare_poses, errors_of_futures, up_to_last
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_files import check_out
@@ -21,7 +21,8 @@ from posecast.forecasting.own_poses import OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import find_truth, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video, video_source
-from posecast.media.videos import VideoSource, mp4_writer, probe_video
+from posecast.media.videos import VideoSource, probe_video
+from posecast.media.writing import mp4_writer
 from posecast.records.files import filled_with, write_text, write_together
 from posecast.report.charts import Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import ErrorChart
@@ -131,8 +132,7 @@ def _error_chart(
     futures: list[Float[np.ndarray, " t"]], still: Float[np.ndarray, " t"]
 ) -> ErrorChart:
     """The moment that is shown: each future, and that the last pose stays."""
-    known = np.flatnonzero(np.isfinite(still))
-    length = int(known[-1]) + 1
+    length = up_to_last(np.isfinite(still))
     lines = [
         _line(_FORECAST, 0, y[:length], n if len(futures) > 1 else 0)
         for n, y in enumerate(futures, start=1)
@@ -149,8 +149,7 @@ def _error_chart(
 
 def _line(name: str, style: int, y: Float[np.ndarray, " t"], future: int = 0) -> Line:
     """Over the frames from 1 on."""
-    x = tuple(float(n) for n in range(1, len(y) + 1))
-    return Line(name, style, x, tuple(y.tolist()), future=future)
+    return Line(name, style, np.arange(1, len(y) + 1), y, future=future)
 
 
 def _where(result: OwnForecast) -> str:
@@ -182,8 +181,7 @@ def _figure(
     meaning: str,
 ) -> Figure:
     """A chart of the forecast beside the trivial one, and its table at a few horizons."""
-    known = np.flatnonzero(np.isfinite(curves[1]))
-    length = int(known[-1]) + 1 if len(known) else 1
+    length = max(up_to_last(np.isfinite(curves[1])), 1)
     names, frames = (_FORECAST, _STILL[style]), horizons_of(length)
     lines = [
         _line(name, number, np.where(np.isinf(y), np.nan, y)[:length])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from posecast.evaluation.examples import read_examples, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
@@ -167,11 +169,8 @@ def _figure(summary: Summary, metric: str) -> Figure:
     for number, name in enumerate(summary.methods):
         if summary.has(name, metric):
             curve = summary.curve(name, metric)
-            x = tuple(float(frame) for frame in curve.frames)
-            y, low, high = (
-                tuple((style.scale * row).tolist()) for row in (curve.values, curve.low, curve.high)
-            )
-            lines.append(Line(name, number, x, y, low, high))
+            y, low, high = (style.scale * row for row in (curve.values, curve.low, curve.high))
+            lines.append(Line(name, number, curve.frames, y, low, high))
     counts = tables.clips_by_frame(summary, metric)
     ticks = [
         (float(frame), f"+{frame}", str(counts.get(frame, 0)))
@@ -188,12 +187,9 @@ def _movement_figure(summary: Summary, metric: str) -> Figure:
     for number, name in enumerate(summary.methods):
         if summary.has(name, metric):
             points = [summary.overall(name, metric, group) for group in groups]
-            x = tuple(float(place) for place in range(1, len(groups) + 1))
             values = [[point.values[0], point.low[0], point.high[0]] for point in points]
-            y, low, high = (
-                tuple(float(style.scale * v) for v in row) for row in zip(*values, strict=True)
-            )
-            lines.append(Line(name, number, x, y, low, high))
+            y, low, high = style.scale * np.transpose(values)
+            lines.append(Line(name, number, np.arange(1, len(groups) + 1), y, low, high))
             rows.append((name, tuple(tables.Cell(style.text(point.values[0])) for point in points)))
     ticks = [(float(n), str(n), str(len(group))) for n, group in enumerate(groups, start=1)]
     columns = ("Method", *(str(n) for n in range(1, len(groups) + 1)))

@@ -27,7 +27,7 @@ from posecast.datasets.drawn.scenery import draw_scenery
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.human36m import FPS, Human36M
 from posecast.errors import PosecastError
-from posecast.media.videos import write_mp4
+from posecast.media.writing import write_mp4
 from posecast.records.configs import check_at_least, claim_folder
 from posecast.records.files import make_folder, write_safely
 from posecast.skeletons import HUMAN36M, PENN_ACTION, other_side
