@@ -1,6 +1,6 @@
 """Videos as strangers have them: turned, mirrored, oblong pixels, changing sizes, covers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -96,3 +96,32 @@ def _encoder(hw: tuple[int, int], fps: int) -> av.VideoCodecContext:
     encoder.bit_rate = 4_000_000
     encoder.options = {"lag-in-frames": "0", "deadline": "realtime"}
     return encoder
+
+
+def write_timed(
+    path: Path, frames: Sequence[np.ndarray], times: Iterable[int], rotation: int | None = None
+) -> Path:
+    """Frames at the given hundredths of a second, with a stored rotation."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=100)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "preset": "ultrafast"}
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for time, picture in zip(times, frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> None:
+    """A file of sound alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

@@ -22,18 +22,9 @@ from posecast.forecasting import forecast_files
 from posecast.pretrained import SHIPPED
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.runs import Run
+from typed import run
 
 TINY_CLIPS = ("--num-clips", "8", "--image-hw", "64", "64", "--num-frames", "16")
-
-
-def run(capsys, *words: str) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error; an exit out of the parser counts too."""
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        status = stop.code
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 def test_help_comes_without_the_heavy_libraries():

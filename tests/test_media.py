@@ -1,7 +1,6 @@
 """Video, GIF and picture files: what is written is read back, and bad files say what they are."""
 
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from odd_videos import write_sound, write_timed
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 
@@ -27,20 +27,7 @@ def numbers(frames) -> list[int]:
 
 
 def write_video(path: Path, times: list[int], rotation: int | None = None) -> Path:
-    """Frames shown at the given hundredths of a second."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=100)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.options = {"crf": "10"}
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
-        if rotation is not None:
-            stream.set_display_rotation(rotation)
-        for time, picture in zip(times, numbered(len(times)), strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 100)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return write_timed(path, numbered(len(times)), times, rotation)
 
 
 def test_mp4_comes_back(tmp_path):
@@ -167,15 +154,6 @@ def test_bad_videos_say_what_they_are(tmp_path):
         with pytest.raises(ValueError, match=problem) as caught:
             list(videos.read_video(tmp_path / name))
         assert name in str(caught.value)
-
-
-def write_sound(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

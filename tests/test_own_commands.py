@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from made_runs import make_run
-from posecast.cli import main
 from posecast.keypoints import write_table
 from posecast.media import videos, writing
 from posecast.media.frame_folders import read_picture, write_picture
@@ -28,17 +27,9 @@ from posecast.training.image_setup import load_feature_networks
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
 from red_people import RED, NearestEstimator, RedEstimator, frame_with, joints_of
+from typed import run
 
 SIZE = 16
-
-
-def run(capsys, *words: str) -> tuple[int, str, str]:
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        status = stop.code
-    said = capsys.readouterr()
-    return status, said.out, said.err
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Run folders: what is written survives, damaged files are passed over, other configs refused."""
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from made_runs import make_run
+from made_runs import Config, make_run
 from posecast.records import files, runs
 from posecast.records.files import WriteError
 from posecast.records.runs import Run, RunError
-
-
-@dataclass(frozen=True)
-class Adam:
-    lr: float = 0.1
-
-
-@dataclass(frozen=True)
-class Config:
-    steps: int = 10
-    optimizer: Adam = Adam()
 
 
 @pytest.fixture

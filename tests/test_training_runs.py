@@ -2,29 +2,17 @@
 
 import json
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from made_runs import make_run
+from made_runs import Adam, Config, make_run
 from posecast.records import locks
 from posecast.records.runs import Run, RunError
 from posecast.records.training_data import TrainingData, read_training_data
 from posecast.records.training_runs import training_run
-
-
-@dataclass(frozen=True)
-class Adam:
-    lr: float = 0.1
-
-
-@dataclass(frozen=True)
-class Config:
-    steps: int = 10
-    optimizer: Adam = Adam()
-
 
 DATA = TrainingData({"size": 128}, ("0001", "0002"), ("0003",), "abc")
 

@@ -150,10 +150,3 @@ def test_sizes_that_do_not_fit_are_named():
 def test_impossible_configurations(options, message):
     with pytest.raises(ValueError, match=message):
         PoseLSTMConfig(**options)
-
-
-def test_loss_divides_by_all_coordinates():
-    predicted = torch.zeros(1, 1, 4)
-    target = torch.tensor([[[2.0, float("nan"), 1.0, 7.0]]])  # x1 x2 y1 y2
-    mask = torch.tensor([[[True, False]]])
-    assert masked_pose_loss(predicted, target, mask).item() == pytest.approx((4 + 1) / 4)

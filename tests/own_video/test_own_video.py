@@ -1,14 +1,12 @@
 """A video of one's own to its forecast: nothing of the future seen, odd videos, bad ones."""
 
 import dataclasses
-from fractions import Fraction
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
 
+from odd_videos import write_sound, write_timed
 from posecast.clips import PoseForecast
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.stages import Stages
@@ -236,28 +234,11 @@ def test_several_futures_go_on_side_by_side_or_apart(forecaster, tmp_path):
 # --- odd videos -----------------------------------------------------------------------------------
 
 
-def write_odd(path: Path, frames, times, rotation: int | None = None) -> Path:
-    """Frames at the given hundredths of a second, with a stored rotation."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=100)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "preset": "ultrafast"}
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
-        if rotation is not None:
-            stream.set_display_rotation(rotation)
-        for time, picture in zip(times, frames, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 100)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
 def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
     """Stored lying down, with the rotation beside it: forecast as it is shown."""
     upright = [frame_with((40, 30 + t, 24, 48), hw=(200, 120)) for t in range(8)]
     lying = [np.ascontiguousarray(np.rot90(frame, -1)) for frame in upright]
-    video = write_odd(tmp_path / "a.mp4", lying, range(0, 24, 3), rotation=90)
+    video = write_timed(tmp_path / "a.mp4", lying, range(0, 24, 3), rotation=90)
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     out = tmp_path / "out.mp4"
     result = forecast_video(video, forecaster, RED, out, config)
@@ -269,7 +250,7 @@ def test_a_video_from_a_phone_held_upright(forecaster, tmp_path):
 def test_a_video_of_variable_frame_rate(forecaster, tmp_path):
     """Shown at 10 a second, with a pause of half a second in between."""
     times = [0, 10, 20, 30, 80, 90, 100, 110]
-    video = write_odd(tmp_path / "a.mp4", walking(8), times)
+    video = write_timed(tmp_path / "a.mp4", walking(8), times)
     config = dataclasses.replace(CONFIG, fps=10.0)
     result = forecast_video(video, forecaster, RED, None, config, from_s=0.8)
     assert result.past_frames == (4, 5, 6, 7)
@@ -282,7 +263,7 @@ def test_of_a_large_video_few_frames_are_held(forecaster, tmp_path, monkeypatch)
     """A frame of 3840 x 2160 has 25 MB; what was looked at is let go."""
     most = numbers_alive(monkeypatch)
     frame = frame_with((1200, 500, 500, 1100), (2160, 3840))
-    video = write_odd(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
+    video = write_timed(tmp_path / "a.mp4", [frame] * 5, range(0, 15, 3))
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     poses = dataclasses.replace(RED, box=(1190.0, 490.0, 520.0, 1120.0))
     result = forecast_video(video, forecaster, poses, tmp_path / "out.mp4", config)
@@ -317,18 +298,13 @@ def test_one_frame(forecaster, tmp_path):
 
 def test_sound_alone(forecaster, tmp_path):
     path = tmp_path / "sound.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    write_sound(path)
     fails(forecaster, path, "no video stream")
 
 
 def test_a_truncated_file_can_be_forecast_before_it_breaks_off(forecaster, tmp_path):
     whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
-    write_odd(whole, walking(30), range(0, 90, 3))
+    write_timed(whole, walking(30), range(0, 90, 3))
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     config = dataclasses.replace(CONFIG, fps=100 / 3)
     fails(forecaster, cut, "truncated", config)

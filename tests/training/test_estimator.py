@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from made_runs import same_weights, weights_of
 from posecast.geometry import Crop
 from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
-from posecast.networks.kinds import load_network, resolve
+from posecast.networks.kinds import load_network
 from posecast.records.runs import Run, RunError
-from posecast.records.weights import read_tensors
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -85,14 +85,6 @@ def store_path(tmp_path_factory) -> Path:
     return path
 
 
-def weights(run_path: Path) -> dict[str, torch.Tensor]:
-    return read_tensors(resolve(run_path, "last"))
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[name], b[name]) for name in a)
-
-
 def test_stop_and_resume_equals_straight_through(store_path, tmp_path, monkeypatch):
     straight = train_estimator(TINY, store_path, tmp_path / "straight")
     assert (straight.step, straight.ended) == (4, "all steps")
@@ -110,7 +102,7 @@ def test_stop_and_resume_equals_straight_through(store_path, tmp_path, monkeypat
     assert (stopped.step, stopped.ended) == (2, "stopped")
     resumed = train_estimator(TINY, store_path, tmp_path / "resumed")
     assert resumed == straight
-    assert same(weights(tmp_path / "straight"), weights(tmp_path / "resumed"))
+    assert same_weights(tmp_path / "straight", tmp_path / "resumed")
     records = [Run.open(tmp_path / name).read_metrics() for name in ("straight", "resumed")]
     assert records[0] == records[1]
 
@@ -235,8 +227,8 @@ def test_starts_from_another_run(store_path, tmp_path):
     first = tmp_path / "first"
     still = TINY.but(init_from=first, learning_rate=1e-12, weight_decay=0.0, steps=1, seed=7)
     train_estimator(still, store_path, tmp_path / "second")
-    expected = read_tensors(resolve(first, "best"))
-    found = weights(tmp_path / "second")
+    expected = weights_of(first, "best")
+    found = weights_of(tmp_path / "second")
     for name, _ in Hourglass(TINY.model).named_parameters():
         torch.testing.assert_close(found[name], expected[name], atol=1e-9, rtol=0)
     other = still.but(model=replace(TINY.model, width=12))

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from made_runs import same_weights, weights_of
 from posecast.computing.devices import ComputeConfig
-from posecast.networks.kinds import facts_of, resolve
+from posecast.networks.kinds import facts_of
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run, RunError
-from posecast.records.weights import read_tensors
 from posecast.store.reading import Store
 from posecast.training.action import with_actions
 from posecast.training.beginning import ChosenClips, begin, choose_clips
@@ -102,7 +102,7 @@ def test_averaged_weights_are_validated_and_kept(store, tmp_path):
         decay = min(0.25, steps / (steps + 9))
         average = decay * average + (1 - decay) * values[-1]
     assert network.number.item() == pytest.approx(values[-1])
-    kept = read_tensors(resolve(run.path, "last"))["number"].item()
+    kept = weights_of(run.path)["number"].item()
     assert kept == pytest.approx(average)
     assert kept != pytest.approx(values[-1])
     assert result.best_score == pytest.approx(average)
@@ -112,8 +112,7 @@ def test_averaged_weights_resume_exactly(store, tmp_path):
     straight = fit_number(tmp_path / "straight", store, average=0.9)[2]
     fit_number(tmp_path / "halves", store, average=0.9, steps=2)
     halves = fit_number(tmp_path / "halves", store, average=0.9)[2]
-    expected, got = (read_tensors(resolve(run.path, "last")) for run in (straight, halves))
-    assert torch.equal(expected["number"], got["number"])
+    assert same_weights(straight.path, halves.path)
 
 
 def test_the_lowest_score_can_be_the_best(store, tmp_path):
@@ -125,8 +124,7 @@ def test_the_lowest_score_can_be_the_best(store, tmp_path):
 def test_workers_prepare_the_same_batches(store, tmp_path):
     train_pose(TINY, store.path, tmp_path / "alone")
     train_pose(TINY.but(workers=2), store.path, tmp_path / "helped")
-    for name, weight in read_tensors(resolve(tmp_path / "alone", "last")).items():
-        assert torch.equal(weight, read_tensors(resolve(tmp_path / "helped", "last"))[name])
+    assert same_weights(tmp_path / "alone", tmp_path / "helped")
     records = [Run.open(tmp_path / name).read_metrics() for name in ("alone", "helped")]
     assert records[0] == records[1]
 
@@ -147,9 +145,9 @@ def test_a_pose_run_starts_from_the_weights_of_another(store, tmp_path):
     train_pose(still, store.path, tmp_path / "second")
     from_file = still.but(init_from=tmp_path / "first" / "weights-best.safetensors")
     train_pose(from_file, store.path, tmp_path / "third")
-    expected = read_tensors(resolve(tmp_path / "first"))
+    expected = weights_of(tmp_path / "first", "best")
     for name in ("second", "third"):
-        for key, weight in read_tensors(resolve(tmp_path / name, "last")).items():
+        for key, weight in weights_of(tmp_path / name).items():
             torch.testing.assert_close(weight, expected[key], atol=1e-9, rtol=0)
     other = still.but(model=PoseLSTMConfig(hidden=9, encoder=4))
     with pytest.raises(ValueError, match=r"init_from .* give the same --model settings"):

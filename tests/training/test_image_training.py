@@ -12,14 +12,13 @@ from drawn_squares import SIZE, TINY, write_squares
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from made_runs import make_run
+from made_runs import make_run, weights_of
 from posecast.losses import ImageLossWeights
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
-from posecast.networks.kinds import facts_of, resolve
+from posecast.networks.kinds import facts_of
 from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError
-from posecast.records.weights import read_tensors
 from posecast.store.reading import ClipSelection, Store
 from posecast.training import image, image_steps
 from posecast.training.image import (
@@ -258,8 +257,8 @@ def test_starts_from_another_run(store_path: Path, tmp_path: Path) -> None:
     first = _train(TINY, store_path, tmp_path / "first")
     still = TINY.but(init_from=first.path, learning_rate=1e-12, steps=1, seed=7)
     second = _train(still, store_path, tmp_path / "second")
-    expected = read_tensors(resolve(first.path))
-    for name, weight in read_tensors(resolve(second.path, "last")).items():
+    expected = weights_of(first.path, "best")
+    for name, weight in weights_of(second.path).items():
         torch.testing.assert_close(weight, expected[name], atol=1e-9, rtol=0)
     other = still.but(generator=replace(TINY.generator, width=6))
     with pytest.raises(ValueError, match=r"init_from .* give the same --generator settings"):
@@ -309,7 +308,7 @@ def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Pat
     config = TINY.but(pose_feature_weight=1.0, pose_features=estimator.path, steps=1)
     run = _train(config, store_path, tmp_path / "run")
     assert run.read_metrics()[0]["pose_feature_loss"] > 0
-    after = read_tensors(resolve(estimator.path))
+    after = weights_of(estimator.path, "best")
     assert all(torch.equal(after[name], value) for name, value in network.state_dict().items())
 
 

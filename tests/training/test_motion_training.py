@@ -12,6 +12,7 @@ from benchmarks.motion_mixing import learn_mixing
 from benchmarks.motion_pack import pack
 from benchmarks.ship_motion import main as ship
 from benchmarks.ship_motion import of_runs
+from made_runs import weights_of
 from motion.moving_people import people
 from posecast.clips import SeenVideo
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
@@ -20,9 +21,8 @@ from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
 from posecast.motion.neighbours import BASE_FILE, MotionBase
-from posecast.networks.kinds import facts_of, load_network, resolve
+from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.records.weights import read_tensors
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
@@ -77,10 +77,6 @@ def tracks_file(tmp_path_factory):
     return path
 
 
-def weights(run_path):
-    return read_tensors(resolve(run_path, "last"))
-
-
 def test_tracks_end_at_cuts_and_hide_what_is_not_sure(tracks_file):
     tracks = read_pose_tracks(tracks_file)
 
@@ -103,7 +99,7 @@ def test_the_same_seed_gives_the_same_weights(store_path, tracks_file, tmp_path)
     other = TINY.but(tracks=(tracks_file,), seed=1)
     train_motion(other, store_path, tmp_path / "other")
 
-    one, two, third = (weights(tmp_path / name) for name in ("one", "two", "other"))
+    one, two, third = (weights_of(tmp_path / name) for name in ("one", "two", "other"))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["members.0.read.weight"], third["members.0.read.weight"])
 
@@ -151,7 +147,8 @@ def test_weights_of_moments_are_learned_first_and_once(
     train_motion(config, store_path, tmp_path / "run")
     train_motion(config.but(init_from=tmp_path / "run"), store_path, tmp_path / "further")
 
-    first, straight, further = (weights(tmp_path / name) for name in ("run", "straight", "further"))
+    names = ("run", "straight", "further")
+    first, straight, further = (weights_of(tmp_path / name) for name in names)
     assert all(torch.equal(first[name], straight[name]) for name in straight)
     chosen = choose_clips(config, Store.open(store_path))
     learned = learn_moments(tracks_of(config, chosen.train), seed=0, steps=3).state_dict()
@@ -261,7 +258,7 @@ def test_who_starts_from_a_run_keeps_its_moments_or_that_it_has_none(
     train_motion(without.but(init_from=learned), store_path, tmp_path / "two")
 
     assert not facts_of(tmp_path / "one").config["learned_moments"]
-    kept, usual = weights(tmp_path / "two"), weights(learned)["moments.usual"]
+    kept, usual = weights_of(tmp_path / "two"), weights_of(learned)["moments.usual"]
     assert torch.equal(kept["moments.usual"], usual)
     assert train_motion(without.but(init_from=learned), store_path, tmp_path / "two").step == 2
 
@@ -275,7 +272,7 @@ def test_who_begins_afresh_keeps_nothing_of_the_run_that_was_there(
         train_motion(config.but(seed=seed), store_path, tmp_path / path)
     monkeypatch.setattr("posecast.training.motion.has_weights", lambda _: True)
     train_motion(config.but(seed=1), store_path, tmp_path / "run", fresh=True)
-    one, two = (weights(tmp_path / name)["moments.usual"] for name in ("other", "run"))
+    one, two = (weights_of(tmp_path / name)["moments.usual"] for name in ("other", "run"))
     assert torch.equal(one, two)
     train_motion(config.but(moment_steps=0), store_path, tmp_path / "run", fresh=True)
     assert not facts_of(tmp_path / "run").config["learned_moments"]

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import same_weights
 from posecast.clips import PoseBatch
 from posecast.geometry import Crop
 from posecast.losses import joint_distance_loss
-from posecast.networks.kinds import facts_of, resolve
+from posecast.networks.kinds import facts_of
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run, RunError
-from posecast.records.weights import read_tensors
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
@@ -76,14 +76,6 @@ def store_path(tmp_path_factory) -> Path:
     return path
 
 
-def weights(run_path: Path) -> dict[str, torch.Tensor]:
-    return read_tensors(resolve(run_path, "last"))
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[name], b[name]) for name in a)
-
-
 def stop_after(monkeypatch, steps: int) -> None:
     """SIGTERM during step number `steps`, counted from now."""
     calls = []
@@ -107,7 +99,7 @@ def test_stop_and_resume_equals_straight_through(config, store_path, tmp_path, m
     assert (stopped.step, stopped.ended) == (2, "stopped")
     resumed = train_pose(config, store_path, tmp_path / "resumed")
     assert resumed == straight
-    assert same(weights(tmp_path / "straight"), weights(tmp_path / "resumed"))
+    assert same_weights(tmp_path / "straight", tmp_path / "resumed")
     records = [Run.open(tmp_path / name).read_metrics() for name in ("straight", "resumed")]
     assert records[0] == records[1]
 
@@ -116,7 +108,7 @@ def test_more_steps_continue_a_finished_run(store_path, tmp_path):
     train_pose(TINY, store_path, tmp_path / "straight")
     train_pose(TINY.but(steps=2), store_path, tmp_path / "longer")
     train_pose(TINY, store_path, tmp_path / "longer")
-    assert same(weights(tmp_path / "straight"), weights(tmp_path / "longer"))
+    assert same_weights(tmp_path / "straight", tmp_path / "longer")
     again = train_pose(TINY, store_path, tmp_path / "longer")
     assert (again.step, again.ended) == (4, "all steps")
 
@@ -173,7 +165,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(store_path, tmp_path, monkeypat
     assert checkpoint["step"] == 2
     train_pose(config, store_path, tmp_path / "run")
     train_pose(config, store_path, tmp_path / "straight")
-    assert same(weights(tmp_path / "run"), weights(tmp_path / "straight"))
+    assert same_weights(tmp_path / "run", tmp_path / "straight")
 
 
 def test_training_learns_the_waves(store_path, tmp_path):

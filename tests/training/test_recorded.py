@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.speed.work import Sizes, write_random_store
+from made_runs import weights_of
 from posecast.computing.recording import PLAIN_CALLS
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.carrying import CarryingConfig
@@ -18,11 +19,9 @@ from posecast.networks.conv_lstm import ConvLSTMConfig
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import HourglassConfig
-from posecast.networks.kinds import resolve
 from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run
-from posecast.records.weights import read_tensors
 from posecast.store.files import masks_path
 from posecast.store.reading import Store
 from posecast.training import fitting, image
@@ -208,13 +207,9 @@ def test_numbers_kept_on_the_device_move_weights_alike(kind):
     assert _move(recordable, 2) == pytest.approx(_move(plain, 2), rel=1e-6)
 
 
-def _weights(path: Path) -> dict[str, torch.Tensor]:
-    return read_tensors(resolve(path, "last"))
-
-
 def _assert_close(one: Path, other: Path) -> None:
-    expected = _weights(other)
-    for name, weight in _weights(one).items():
+    expected = weights_of(other)
+    for name, weight in weights_of(one).items():
         torch.testing.assert_close(weight, expected[name], rtol=2e-3, atol=2e-4, msg=name)
     for ours, theirs in zip(
         Run.open(one).read_metrics(), Run.open(other).read_metrics(), strict=True
@@ -247,6 +242,6 @@ def test_replayed_and_plain_steps_go_on_with_each_other(kind, order, store_path,
     train(config.but(steps=2 * STEPS, compile="off"), store_path, tmp_path / "straight")
     for steps, how in zip((STEPS, 2 * STEPS), order, strict=True):
         train(config.but(steps=steps, compile=how), store_path, tmp_path / "turns")
-    for name, weight in _weights(tmp_path / "straight").items():
-        again = _weights(tmp_path / "turns")[name]
+    for name, weight in weights_of(tmp_path / "straight").items():
+        again = weights_of(tmp_path / "turns")[name]
         torch.testing.assert_close(weight, again, rtol=5e-3, atol=5e-4, msg=name)
