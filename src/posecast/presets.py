@@ -25,7 +25,8 @@ from posecast.training.estimator import EstimatorTrainingConfig
 from posecast.training.fitting import FitConfig
 from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.motion import MotionTrainingConfig
-from posecast.training.motion_batches import MotionAugmentation, MotionMix
+from posecast.training.motion_augmentation import MotionAugmentation
+from posecast.training.motion_batches import MotionMix
 from posecast.training.motion_windows import WindowChoice
 from posecast.training.outline import OutlineTrainingConfig
 from posecast.training.pose import PoseTrainingConfig

@@ -7,13 +7,8 @@ import torch
 from motion.moving_people import MIRROR, people
 from posecast.motion.basis import from_cosines
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.training.motion_batches import (
-    BatchPlan,
-    MotionAugmentation,
-    MotionBatches,
-    MotionMix,
-    TrackFacts,
-)
+from posecast.training.motion_augmentation import MotionAugmentation
+from posecast.training.motion_batches import BatchPlan, MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_windows import (
     FRAMES,
     WindowChoice,

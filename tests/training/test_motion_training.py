@@ -28,7 +28,7 @@ from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training.beginning import choose_clips
 from posecast.training.motion import MotionTrainingConfig, tracks_of, train_motion
-from posecast.training.motion_batches import MotionAugmentation
+from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_moments import learn_moments
 from posecast.training.motion_windows import WindowChoice
 

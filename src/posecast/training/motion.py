@@ -36,9 +36,9 @@ from posecast.training.beginning import (
     choose_clips,
 )
 from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
     BatchPlan,
-    MotionAugmentation,
     MotionBatch,
     MotionBatches,
     MotionMix,
