@@ -186,12 +186,12 @@ def gradient_energy(
 
 
 def local_dissimilarity(
-    predicted: Float[Tensor, "b c h w"], true: Float[Tensor, "b c h w"], window: int = 7
+    predicted: Float[Tensor, "b c h w"], true: Float[Tensor, "b c h w"]
 ) -> Float[Tensor, "b c h w"]:
-    """1 - SSIM at each pixel, of pictures in [-1, 1], in square windows cut off at the border."""
+    """1 - SSIM at each pixel, of pictures in [-1, 1], in windows of 7 x 7 cut off at the border."""
 
     def mean(values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return functional.avg_pool2d(values, window, 1, window // 2, count_include_pad=False)
+        return functional.avg_pool2d(values, 7, 1, 3, count_include_pad=False)
 
     mean_x, mean_y = mean(predicted), mean(true)
     variances = mean(predicted.square() + true.square()) - mean_x.square() - mean_y.square()

@@ -122,7 +122,7 @@ class Summary:
         actions = np.array(self.actions)
         return {name: np.flatnonzero(actions == name).tolist() for name in sorted({*self.actions})}
 
-    def by_movement(self, num_groups: int = 10) -> list[list[int]]:
+    def by_movement(self, num_groups: int) -> list[list[int]]:
         """Places in `clips`, in groups of equal size from those whose joints move least to most.
 
         The analysis of the paper's supplement, which splits test clips into tenths.

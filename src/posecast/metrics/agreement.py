@@ -46,14 +46,15 @@ def agreeing_share(units: Sequence[Sequence[str]]) -> float:
     return float(np.mean(shares)) if shares else math.nan
 
 
-def wilson_interval(share: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """The interval of a share among `count` independent votes, 95 % unless `z` is another.
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share among `count` independent votes.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference"
     (1927). (0, 1) for no votes.
     """
     if count == 0:
         return 0.0, 1.0
+    z = Z95
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / (1 + z**2 / count)
     return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -20,8 +20,8 @@ COLUMNS = 10
 """Frames in a row of a panel's grid."""
 QUALITY = 88
 """Of JPEGs to look at."""
-_LEAST_SIDE = 160
-"""Small frames are enlarged to this for poses to be seen."""
+_LEAST_SIDE, _POSE_SIDE = 160, 192
+"""Small frames are enlarged to this for poses to be seen; poses without frames are so large."""
 _GHOST_STRENGTH = 0.35
 
 
@@ -143,26 +143,25 @@ def _is_worth_a_panel(method: str, example: Example) -> bool:
 
 def _side(example: Example) -> tuple[int, int]:
     """Height and width of pose panels: those of the frames, or the crop's shape."""
+    height, width = example.facts.crop_hw
+    factor = _POSE_SIDE / max(height, width)
     if example.past_frames is not None:
         height, width = example.past_frames.shape[1:3]
-    else:
-        height, width = example.facts.crop_hw
-    factor = max(1.0, _LEAST_SIDE / max(height, width))
-    factor = min(factor, 2.0) if example.past_frames is not None else 192 / max(height, width)
+        factor = _enlargement(example.past_frames)
     return round(height * factor), round(width * factor)
+
+
+def _enlargement(frames: UInt8[np.ndarray, "t h w 3"]) -> float:
+    return min(max(_LEAST_SIDE / max(frames.shape[1:3]), 1.0), 2.0)
 
 
 def enlarged(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2 3"]:
     """Small frames at twice their size, so that the browser has less to smear."""
-    if max(frames.shape[1:3]) >= _LEAST_SIDE:
+    factor = _enlargement(frames)
+    if factor == 1:
         return frames
-    factor = min(2.0, _LEAST_SIDE / max(frames.shape[1:3]))
-    return np.stack(
-        [
-            cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-            for frame in frames
-        ]
-    )
+    options = {"fx": factor, "fy": factor, "interpolation": cv2.INTER_CUBIC}
+    return np.stack([cv2.resize(frame, None, **options) for frame in frames])
 
 
 def pose_pictures(

@@ -59,7 +59,8 @@ class StudyResult:
         """Lines for people."""
         rows = [_row(each) for each in self.preferences]
         width = max(len(name) for name, _ in rows)
-        lines = [f"{len(self.raters)} raters, {sum(_votes(self.preferences))} choices"]
+        count = sum(each.num_votes for each in self.preferences if each.action == ALL_ACTIONS)
+        lines = [f"{len(self.raters)} raters, {count} choices"]
         lines += [f"  left out: {rater}: {why}" for rater, why in self.left_out.items()]
         lines += ["", "share of choices for the first (95 % interval; clips, choices)"]
         lines += [f"  {name:{width}}  {text}" for name, text in rows]
@@ -151,10 +152,6 @@ def _preference(
     return Preference(
         *(method, other, action, len(votes), count, rate), *wilson_interval(rate, len(votes))
     )
-
-
-def _votes(preferences: Iterable[Preference]) -> list[int]:
-    return [each.num_votes for each in preferences if each.action == ALL_ACTIONS]
 
 
 def _row(each: Preference) -> tuple[str, str]:

@@ -28,7 +28,7 @@ FRAMES = tuple(
 
 FARTHEST = 30.0  # body sizes; beyond lie errors of estimators
 _FEWEST_AHEAD = 2
-_CHUNK = 512
+_CHUNK, _EVERY_VIDEO = 512, 12
 
 KIND_FIRST, KIND_CLIP, KIND_VIDEO = 0, 1, 2
 """The first frames of a clip, any others of it, frames of a video."""
@@ -120,16 +120,12 @@ def _half(lengths: Float[np.ndarray, "*n j 2"]) -> Float[np.ndarray, "*n j 2"]:
 
 
 def build_base(
-    tracks: Sequence[MotionTrack],
-    mirror: Sequence[int],
-    facts: dict[str, str],
-    every_clip: int = 3,
-    every_video: int = 12,
+    tracks: Sequence[MotionTrack], mirror: Sequence[int], facts: dict[str, str], every_clip: int = 3
 ) -> tuple[MotionBase, Int[np.ndarray, " n"]]:
     """A database of every n-th moment of the tracks, and the track that each entry is from."""
     seen, futures, sources = [], [], []
     for number, track in enumerate(tracks):
-        step, ahead = (every_clip, 10) if track.is_clip else (every_video, HORIZON)
+        step, ahead = (every_clip, 10) if track.is_clip else (_EVERY_VIDEO, HORIZON)
         for end in range(RECENT - 1, len(track) - ahead, step):
             frames = slice(end + 1 - RECENT, end + 1)
             each = see(track.joints_px[None, frames], track.visible[None, frames])

@@ -189,7 +189,7 @@ class DrawnSet:
 
 
 def draw_missing(
-    draw: ClipTask, wanted: list[str], kept: list[str], workers: int, console: Console | None
+    draw: ClipTask, wanted: list[str], kept: list[str], workers: int, console: Console | None = None
 ) -> DrawnSet:
     """Draw the clips wanted that were not kept; 0 workers means one per CPU core."""
     missing = [clip_id for clip_id in wanted if clip_id not in set(kept)]

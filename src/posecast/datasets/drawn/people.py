@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import scipy.io
-from rich.console import Console
 
 from posecast.datasets.drawn import clips
 from posecast.datasets.matlab import read_matlab
@@ -31,7 +30,7 @@ _MAT_HEADER = b"MATLAB 5.0 MAT-file, drawn by posecast".ljust(116)
 
 
 def write_penn_layout(
-    config: clips.SyntheticConfig, root: Path, workers: int = 1, console: Console | None = None
+    config: clips.SyntheticConfig, root: Path, workers: int = 1
 ) -> clips.DrawnSet:
     """Write the set to `root`; what a stopped run has finished is kept.
 
@@ -47,7 +46,7 @@ def write_penn_layout(
     with_frames = [clip_id for clip_id in wanted if (root / "frames" / clip_id).is_dir()]
     # The label file is written last.
     kept = [name for name in with_frames if (root / "labels" / f"{name}.mat").is_file()]
-    return clips.draw_missing(_WriteClip(config, root), wanted, kept, workers, console)
+    return clips.draw_missing(_WriteClip(config, root), wanted, kept, workers)
 
 
 def clip_ids(config: clips.SyntheticConfig) -> list[str]:

@@ -92,13 +92,11 @@ def _converging(
         line(ground, ends + 0.5, _rgb(colour), max(1, round(thickness)), 0.75)
 
 
-def _box(
-    picture: np.ndarray, box: tuple[float | int, ...], colour: Colour, opacity: float = 1.0
-) -> None:
+def _box(picture: np.ndarray, box: tuple[float | int, ...], colour: Colour) -> None:
     """x, y, width, height in pixels."""
     x, y, width, height = (round(float(value)) for value in box)
     region = picture[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
-    region += (_rgb(colour) - region) * np.float32(opacity)
+    region += _rgb(colour) - region  # as drawn sets have it, to the bit
 
 
 def _sky(wall: np.ndarray, rng: np.random.Generator) -> None:
