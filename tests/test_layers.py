@@ -1,6 +1,7 @@
 """The rules of the house, read from the source itself: who imports whom, sizes, habits."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -148,3 +149,53 @@ def test_tests_are_ascii_and_uniquely_named(path):
     assert path.read_text(encoding="utf-8").isascii()
     namesakes = list(Path(__file__).parent.rglob(path.name))
     assert namesakes == [path], "pytest tells test files apart by their names"
+
+
+# What the app never runs, or before its page is shown: messages may name flags there.
+NOT_THE_APPS = (
+    *("keypoints", "datasets", "networks", "store", "training", "evaluation", "villegas2017"),
+    *("records/runs", "records/training_runs", "records/versions"),
+    *("computing/devices", "computing/clip_workers"),
+    *("estimation/onnx_files", "estimation/stored"),
+    *("forecasting/jobs", "forecasting/prediction"),
+    *("forecasting/own_exports", "forecasting/own_keypoints"),
+)
+
+
+def behind_the_app() -> set[Path]:
+    """Files that the app imports, and those that these import."""
+    found, names = set(), ["posecast.app.work", "posecast.app.page"]
+    while names:
+        at = SOURCE.parent.joinpath(*names.pop().split("."))
+        path = at / "__init__.py" if at.is_dir() else at.with_suffix(".py")
+        if path.is_file() and path not in found:
+            found.add(path)
+            for node in ast.walk(tree(path)):
+                if isinstance(node, ast.ImportFrom):
+                    names += [f"{node.module}", *(f"{node.module}.{a.name}" for a in node.names)]
+    return {path for path in found if not name_of(path).startswith(NOT_THE_APPS)}
+
+
+def docstring(owner: ast.AST) -> list[ast.AST]:
+    """Texts that stand alone, under what they describe."""
+    body = getattr(owner, "body", None)
+    alone = [each for each in body if isinstance(each, ast.Expr)] if isinstance(body, list) else []
+    return [each.value for each in alone if isinstance(each.value, ast.Constant)]
+
+
+def test_messages_that_the_app_can_show_name_no_flags():
+    """Those of the command line are an error's second text, which the app leaves out."""
+    files = behind_the_app()
+    assert {"forecasting/own_truth.py", "app/page.py"} < set(map(name_of, files))
+    wrong = []
+    for path in files:
+        nodes = list(ast.walk(tree(path)))
+        hidden = [each for node in nodes for each in docstring(node)]
+        for node in nodes:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
+                hidden += [each for flags in node.args[1:] for each in ast.walk(flags)]
+        shown = [n for n in nodes if isinstance(n, ast.Constant) and n not in hidden]
+        wrong += [
+            (name_of(path), n.value) for n in shown if re.search(r"(?<!\S)\(?--[a-z]", f"{n.value}")
+        ]
+    assert not wrong

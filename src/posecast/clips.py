@@ -200,7 +200,8 @@ class SeenVideo:
         if self.crop != crop or frames.shape[1:3] != (size, size):
             raise PosecastError(
                 f"seen frames are {frames.shape[1:3]} and show {self.crop}, the image model "
-                f"draws {(size, size)} of {crop}: prepare the store with --size {size}"
+                f"draws {(size, size)} of {crop}: prepare the store at its size",
+                f" (--size {size})",
             )
         return frames
 

@@ -79,7 +79,7 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     assert result.seen.trimmed is False
     first, rate = result.summary().splitlines()
     assert first == "seen from 0.27 to 0.37 s, 5 frames (0.17 s) forecast"
-    assert rate.endswith("30 poses a second assumed (--fps)")
+    assert rate.endswith("30 poses a second assumed (the rate asked for, else 30)")
     for joints, t in zip(result.seen.joints_px, result.past_frames, strict=True):
         assert np.abs(joints - joints_of(box_at(t))).max() < 4
     with np.load(out.with_suffix(".npz")) as arrays:

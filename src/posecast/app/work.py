@@ -126,14 +126,13 @@ class Workshop:
         if path.stat().st_size > limits.max_mb * 1e6:
             raise PosecastError(
                 f"{path}: {path.stat().st_size / 1e6:.0f} MB, at most {limits.max_mb} are taken: "
-                "cut it, or start the app with --max-mb"
+                "cut it"
             )
         info = probe_video(path)
         seconds = max(info.duration_s, info.num_frames / info.fps)
         if seconds > limits.max_seconds:
             raise PosecastError(
-                f"{path}: lasts {seconds:.0f} s, at most {limits.max_seconds:g} are taken: cut it, "
-                "or start the app with --max-seconds"
+                f"{path}: lasts {seconds:.0f} s, at most {limits.max_seconds:g} are taken: cut it"
             )
         rates = FrameRates.of_video(info.fps, self.forecaster.needs)
         steps, least = round(_AHEAD_S * rates.video), rates.span(self.forecaster.needs.num_past)

@@ -48,5 +48,5 @@ def is_recorded(how: Compile, device: torch.device) -> bool:
     """
     on_gpu = device.type == "cuda"
     if how == "cuda-graphs" and not on_gpu:
-        raise PosecastError("CUDA graphs need a CUDA device; use --compile on, or off")
+        raise PosecastError("CUDA graphs need a CUDA device", "; use --compile on, or off")
     return on_gpu and how != "off" and num_processes() == 1

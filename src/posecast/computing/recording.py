@@ -119,7 +119,6 @@ class _Recorded:
             with cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
                 output = self._function(*own)
         except RuntimeError as error:
-            raise PosecastError(
-                f"this work cannot be recorded on the GPU ({error}); give --compile off"
-            ) from error
+            problem = f"this work cannot be recorded on the GPU ({error})"
+            raise PosecastError(problem, "; give --compile off") from error
         return _Recording(graph, tensors_in(own), output)

@@ -68,7 +68,7 @@ class FrameRates:
         if self.assumed:
             return (
                 f"the pose model does not say at what rate it was trained: {self.model:g} poses a "
-                "second assumed (--fps)"
+                f"second assumed (the rate asked for, else {USUAL_FPS:g})"
             )
         if self.video == self.model:
             return ""

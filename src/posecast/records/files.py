@@ -101,7 +101,7 @@ def refuse_to_replace(read: Path, written: Iterable[Path], what: str) -> None:
     for path in written:
         with contextlib.suppress(OSError):  # where one is not there, they differ
             if path.samefile(read):
-                raise PosecastError(f"{path} is {what}: give another name with --out")
+                raise PosecastError(f"{path} is {what}", ": give another name with --out")
 
 
 def make_folder(path: Path) -> None:
