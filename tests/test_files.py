@@ -88,6 +88,14 @@ def test_what_killed_processes_left_is_cleared_away(tmp_path: Path, name: str) -
     assert set(tmp_path.iterdir()) == {file, at_work, another}
 
 
+def test_a_folder_is_searched_for_leftovers_once(tmp_path: Path, monkeypatch) -> None:
+    searched, glob = [], Path.glob
+    monkeypatch.setattr(Path, "glob", lambda *call: searched.append(call) or glob(*call))
+    for number in range(3):
+        write_text(tmp_path / f"{number}.txt", "whole")
+    assert len(searched) == 1
+
+
 POSES = ("--pose-run", "POSE", "--steps", "3", "--clips.split", "validation")
 
 

@@ -16,7 +16,7 @@ from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.examples import read_examples
 from posecast.evaluation.judges import MetricNetworks
 from posecast.evaluation.loop import evaluate
-from posecast.evaluation.methods import Method, baseline_methods, stored_method
+from posecast.evaluation.methods import Method, baseline_methods, stored_frames, stored_method
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import MethodChoice, load_methods
 from posecast.evaluation.summary import summarise
@@ -92,6 +92,10 @@ def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypat
     for metric in ("distance", "psnr", "ssim"):
         ours, theirs = (values(tmp_path / "out", name, metric) for name in ("stored", "forecast"))
         assert ours == pytest.approx(theirs, rel=1e-4)
+    clip = tmp_path / "forecasts" / "clips" / "c0"
+    frames = stored_frames(tmp_path / "forecasts", "c0", 1)
+    (clip / "joints.npz").unlink()  # which are not read again where frames are
+    assert np.array_equal(stored_frames(tmp_path / "forecasts", "c0", 1), frames)
     for other in (
         EvaluationConfig(num_past=3, steps=6),
         EvaluationConfig(num_past=4, steps=6, stride=2),

@@ -225,7 +225,7 @@ def stored_poses(path: Path, clip_id: str, samples: int) -> PoseForecast:
 def stored_frames(path: Path, clip_id: str, drawn: int) -> UInt8[np.ndarray, "n t h w 3"] | None:
     """Frames of a clip among forecasts on disk, None where only poses were forecast."""
     folder = path / "clips" / clip_id
-    if forecast_files.read_forecast(folder).facts.frames == "none":
+    if forecast_files.read_facts(folder).frames == "none":
         return None
     return forecast_files.read_frames(folder)[:drawn]
 

@@ -155,7 +155,7 @@ def finish_forecasts(out_path: str | Path, left_out: Mapping[str, str]) -> list[
     for partial in (out_path / "clips").glob(".*.part"):
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     folders = [path for path in entries(out_path / "clips") if path.is_dir()]
-    facts = [_read_facts(folder) for folder in folders]
+    facts = [read_facts(folder) for folder in folders]
     write_lines(out_path / "index.jsonl", [config_to_dict(entry) for entry in facts])
     lines = [{"clip_id": clip_id, "problem": why} for clip_id, why in sorted(left_out.items())]
     write_lines(out_path / "left_out.jsonl", lines)
@@ -190,6 +190,11 @@ def read_settings(out_path: str | Path) -> dict[str, Any]:
     return read_json(Path(out_path) / "prediction.json")
 
 
+def read_facts(folder: Path) -> ForecastFacts:
+    """Of one forecast, from its folder OUT/clips/ID; FileError where there is none."""
+    return _facts(read_json(folder / "facts.json"))
+
+
 def read_forecast(path: str | Path) -> StoredForecast:
     """One forecast from its folder OUT/clips/ID, without its frames (see `read_frames`).
 
@@ -197,7 +202,7 @@ def read_forecast(path: str | Path) -> StoredForecast:
         FileError: no forecast there, or a damaged one.
     """
     path = Path(path)
-    facts = _read_facts(path)
+    facts = read_facts(path)
     try:
         with (path / "joints.npz").open("rb") as file, np.load(file) as stored:
             if facts.format_version == 1:
@@ -223,7 +228,7 @@ def read_frames(path: str | Path) -> UInt8[np.ndarray, "n t h w 3"]:
     FileError: only poses were forecast, or files are damaged.
     """
     path = Path(path)
-    facts = _read_facts(path)
+    facts = read_facts(path)
     try:
         if facts.frames == "npy":
             frames = np.load(path / "frames.npy")
@@ -240,10 +245,6 @@ def _pictures(folder: Path, sample: int, steps: int) -> list[Path]:
     """Where the frames of one future lie."""
     name = f"frames-{sample + 1}" if sample else "frames"
     return [folder / name / f"{number:06d}.png" for number in range(1, steps + 1)]
-
-
-def _read_facts(folder: Path) -> ForecastFacts:
-    return _facts(read_json(folder / "facts.json"))
 
 
 def _facts(stored: dict[str, Any]) -> ForecastFacts:

@@ -1,12 +1,12 @@
 """Files that are either whole or not there: temporary name, flush to the disk, rename."""
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,17 @@ def _stem_of_partials(path: Path) -> str:
 
 def _clear_leftovers(path: Path) -> None:
     """Remove what processes that were killed left of this file; what is younger may be at work."""
-    for partial in path.parent.glob(f"{glob.escape(_stem_of_partials(path))}.*{PARTIAL}"):
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > _AT_WORK_S:
-                partial.unlink()
+    for partial in _partials_in(path.parent):
+        if partial.name.startswith(f"{_stem_of_partials(path)}."):
+            with contextlib.suppress(OSError):
+                if time.time() - partial.stat().st_mtime > _AT_WORK_S:
+                    partial.unlink()
+
+
+@lru_cache(maxsize=64)
+def _partials_in(folder: Path) -> list[Path]:
+    """Looked for once: into some folders thousands of files are written, one by one."""
+    return list(folder.glob(f"*{PARTIAL}"))
 
 
 def _flush_to_disk(path: Path) -> None:
