@@ -62,7 +62,8 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
 @pytest.mark.parametrize("panels", [True, False])
 def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
-    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 3)
+    for room in ("own_video", "own_poses"):
+        monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_PICTURES", 3)
     most = numbers_alive(monkeypatch)
     model = LooksBack()
     model.needs = dataclasses.replace(model.needs, max_past=40)

@@ -9,13 +9,20 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, choose_frames
+from posecast.forecasting.own_poses import (
+    EstimatedPoses,
+    KeypointFile,
+    OwnVideoConfig,
+    choose_frames,
+)
 from posecast.forecasting.own_truth import find_truth
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.forecasting.shots import Shots
+from posecast.keypoints import write_table
+from posecast.report.compared_pictures import compare_pictures
 from posecast.skeletons import PENN_ACTION
-from red_people import LooksBack, RedEstimator, box_at, frame_with, write_video
+from red_people import LooksBack, RedEstimator, box_at, frame_with, joints_of, write_video
 
 RED = EstimatedPoses(RedEstimator())
 CONFIG = OwnVideoConfig(steps=8)
@@ -27,7 +34,11 @@ def wide(num_frames: int) -> list[np.ndarray]:
 
 def near(num_frames: int) -> list[np.ndarray]:
     """Another shot of the same person."""
-    return [frame_with((90 + t, 20, 40, 80), ground=120) for t in range(num_frames)]
+    return [frame_with(near_box_at(t), ground=120) for t in range(num_frames)]
+
+
+def near_box_at(t: int) -> tuple[int, int, int, int]:
+    return 90 + t, 20, 40, 80
 
 
 class LooksFarBack(LooksBack):
@@ -61,6 +72,16 @@ def test_a_shot_that_is_too_short_for_the_model():
         assert chosen == frames
 
 
+def test_why_a_short_last_shot_is_not_forecast_from(tmp_path):
+    class Strict(LooksBack):
+        needs = Needs(PENN_ACTION, num_past=8, max_past=8, is_strict=True)
+
+    video = write_video(tmp_path / "short.mp4", wide(12) + near(5))
+    result = forecast_video(video, Forecaster(Strict()), RED, None, CONFIG)
+    assert result.past_frames[-1] == 11
+    assert "not seen well, or not in 8 frames of one shot, which the pose model" in result.note
+
+
 def test_shots_that_are_all_too_short_for_the_model_are_said_to_be():
     seen = SeenVideo(np.ones((12, 13, 2)), np.ones((12, 13), bool), 30.0, (120, 200))
     needs = Needs(PENN_ACTION, num_past=8, max_past=8, is_strict=True)
@@ -84,24 +105,81 @@ def test_titles_and_flashes_are_no_cuts(tmp_path):
 
 
 def test_a_fade_is_not_forecast_from(tmp_path):
-    rest = [
-        (frame * (1 - share)).astype(np.uint8)
-        for frame, share in zip(wide(18)[12:], FADE, strict=True)
-    ]
-    result = forecast(tmp_path / "fade.mp4", wide(12) + rest)
-    assert result.past_frames[-1] == 11
-    assert "goes on to 0.60 s, but from 0.40 s on" in result.note
+    rest = faded(wide(18)[12:])
+    for count in (6, 4):  # also where the file ends before it is dark
+        result = forecast(tmp_path / "fade.mp4", wide(12) + rest[:count])
+        assert result.past_frames[-1] == 11
+        end = (12 + count) / 30
+        assert f"goes on to {end:.2f} s, but from 0.40 s on it fades" in result.note
     assert forecast(tmp_path / "fade.mp4", wide(12) + rest, 13 / 30).past_frames[-1] == 12
 
 
-FADE = (0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
+def faded(frames: list[np.ndarray]) -> list[np.ndarray]:
+    shares = (0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
+    return [
+        (frame * (1 - share)).astype(np.uint8) for frame, share in zip(frames, shares, strict=True)
+    ]
+
+
+def test_light_that_changed_before_the_end_is_no_fade(tmp_path):
+    dimmed = [(0.8 * frame).astype(np.uint8) for frame in wide(30)[10:]]
+    frames = wide(10) + dimmed + [np.zeros_like(dimmed[0])] * 2
+    assert forecast(tmp_path / "black.mp4", frames).past_frames[-1] == 29
+
+
+@pytest.mark.parametrize("length", [5, 12, 24])
+def test_a_dissolve_begins_a_shot(tmp_path, length):
+    both = zip(wide(30)[-length:], near(length), np.linspace(0, 1, length + 2)[1:-1], strict=True)
+    mixed = [(one * (1 - share) + other * share).astype(np.uint8) for one, other, share in both]
+    frames = wide(30)[:-length] + mixed + near(length + 20)[length:]
+    result = forecast(tmp_path / "dissolve.mp4", frames)
+    assert 30 - length <= result.past_frames[0] <= 30
+    assert "cuts to another shot" in result.note
+
+
+def test_somebody_who_passes_the_camera_does_not_cut():
+    shots, rng = Shots(), np.random.default_rng(0)
+    ground = rng.integers(0, 255, (12, 20, 3), np.uint8).repeat(20, axis=0).repeat(20, axis=1)
+    frames = np.stack([ground] * 30)
+    for number, x in zip(range(10, 14), (0, 100, 200, 300), strict=True):
+        frames[number, :, x : x + 150] = 30
+    assert len(list(shots.watch(frames))) == 30
+    visible = np.ones((30, 13), bool)
+    visible[10:14] = False
+    assert shots.starts(np.ones((30, 13, 2)), visible, 30.0) == [0] * 30
 
 
 def test_what_comes_after_a_cut_is_no_truth(tmp_path):
     video = write_video(tmp_path / "cut.mp4", wide(8) + near(8))
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
-    truth = find_truth(video, RED, result)
-    assert truth.visible.any(axis=1).tolist() == [True] * 4 + [False] * 4
+    assert find_truth(video, RED, result).visible.any(axis=1).tolist() == [True] * 4
+    keypoints = KeypointFile(keypoints_of(tmp_path / "cut.csv", 8, 8))
+    assert len(find_truth(video, keypoints, result).visible) == 4
+
+
+def test_frames_are_compared_up_to_a_cut(tmp_path, monkeypatch):
+    video = write_video(tmp_path / "cut.mp4", wide(8) + near(8))
+    result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
+    pictures = compare_pictures(video, result, find_truth(video, RED, result))
+    assert len(pictures.panels["truth"][0]) == pictures.num_seen + 4
+
+
+def keypoints_of(path: Path, num_wide: int, num_near: int) -> Path:
+    boxes = [box_at(t) for t in range(num_wide)] + [near_box_at(t) for t in range(num_near)]
+    joints = np.stack([joints_of(box) for box in boxes])
+    write_table(path, joints, np.ones(joints.shape[:2], bool), PENN_ACTION)
+    return path
+
+
+def test_poses_of_another_program_are_of_one_shot(tmp_path):
+    frames = wide(12) + near(16) + faded(near(22)[16:])
+    video = write_video(tmp_path / "cut.mp4", frames)
+    poses = KeypointFile(keypoints_of(tmp_path / "cut.csv", 12, 22))
+    result = forecast_video(video, Forecaster(LooksFarBack()), poses, None, CONFIG)
+    assert result.past_frames[0] == 12
+    assert result.past_frames[-1] in (27, 28)
+    assert "another shot at 0.40 s" in result.note
+    assert result.note.endswith("on it fades")
 
 
 def test_a_camera_that_shakes_does_not_cut():

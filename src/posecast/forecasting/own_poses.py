@@ -4,9 +4,9 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,7 +32,6 @@ from posecast.media.videos import (
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
-T = TypeVar("T")
 _MOST_KEPT_BYTES = 2**28
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
@@ -122,9 +121,11 @@ class FoundPoses:
     people: People | None = None
     """Several people, where an estimator found them."""
     pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
-    """The last frames that an estimator looked at, MOST_PICTURES; none of large ones."""
+    """The last frames, MOST_PICTURES; none of large ones."""
     shots: tuple[int, ...] = ()
-    """For each frame the first one of its shot, where an estimator looked for cuts."""
+    """For each frame the first one of its shot."""
+    num_faded: int = 0
+    """Frames at the end that fade away: they do not show the person well."""
 
 
 def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
@@ -148,16 +149,17 @@ def find_poses(
 ) -> FoundPoses:
     """Poses `config.fps` a second, up to the second to forecast from.
 
-    `stages` is told of each frame that an estimator has looked at.
+    `stages` is told of each frame that was looked at.
     """
+    stages = stages or Stages()
     if isinstance(source, KeypointFile):
-        return _read_poses(video, source, skeleton, config, from_s)
+        return _read_poses(video, source, skeleton, config, from_s, stages)
     if source.estimator.skeleton != skeleton:
         raise PosecastError(
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
             f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
-    return _estimate_poses(video, source, config, from_s, stages or Stages())
+    return _estimate_poses(video, source, config, from_s, stages)
 
 
 def _estimate_poses(
@@ -168,27 +170,15 @@ def _estimate_poses(
     stages: Stages,
 ) -> FoundPoses:
     skipped, stop = _looked_at(source, config, from_s)
-    frames = ahead(itertools.islice(read_video(video, config.fps), skipped, stop))
-    first = list(itertools.islice(frames, 1))
+    watched = _Watched(itertools.islice(read_video(video, config.fps), skipped, stop), stages)
+    first = list(itertools.islice(watched.frames, 1))
     if skipped and not first:
         lasts = f"{video}: lasts {probe_video(video).duration_s:.2f} s"
         raise PosecastError(f"{lasts}; cannot forecast from {from_s} s on")
-    fit = bool(first) and MOST_PICTURES * first[0].nbytes <= _MOST_KEPT_BYTES
-    kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES if fit else 0)
-    frames = itertools.chain((first.pop() for _ in range(len(first))), frames)
-    shots = Shots()
     found = follow(
-        shots.watch(_keeping(kept, stages.each("reading", frames))),
+        itertools.chain((first.pop() for _ in range(len(first))), watched.frames),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
     )
-    if from_s is None:
-        found.visible[len(found.visible) - shots.num_faded(config.fps) :] = False
-    if not np.any(found.visible):
-        raise PosecastError(
-            f"{video}: no person found in {len(found.joints_px)} frames",
-            "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
-            f"program with --poses{doubt_of_pixels(source.estimator)}",
-        )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
@@ -198,21 +188,43 @@ def _estimate_poses(
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
+    poses = watched.found(seen, from_s)
+    if not np.any(poses.seen.visible):
+        raise PosecastError(
+            f"{video}: no person found in {len(found.joints_px)} frames",
+            "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
+            f"program with --poses{doubt_of_pixels(source.estimator)}",
+        )
     lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
-    starts = shots.starts(found.joints_px, found.visible, config.fps)
-    return FoundPoses(
-        seen,
-        tuple(lost),
-        people=found.people,
-        pictures=tuple(kept),
-        shots=(*[0] * skipped, *(first + skipped if first else 0 for first in starts)),
-    )
+    return replace(poses, lost=tuple(lost), people=found.people)
 
 
-def _keeping(kept: deque[T], items: Iterable[T]) -> Iterator[T]:
-    for item in items:
-        kept.append(item)
-        yield item
+class _Watched:
+    """Frames on their way to be looked at: the last are kept, cuts and fades are looked for."""
+
+    def __init__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], stages: Stages) -> None:
+        self._kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES)
+        self._shots = Shots()
+        self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(frames))))
+
+    def _keeping(
+        self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
+    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        for frame in frames:
+            if MOST_PICTURES * frame.nbytes <= _MOST_KEPT_BYTES:
+                self._kept.append(frame)
+            yield frame
+
+    def found(self, seen: SeenVideo, from_s: float | None) -> FoundPoses:
+        """The poses, in the last of which these frames were looked at, by shots."""
+        skipped = len(seen) - self._shots.num_frames
+        faded = self._shots.num_faded(seen.fps) if from_s is None else 0
+        visible = seen.visible.copy()
+        visible[len(seen) - faded :] = False
+        starts = self._shots.starts(seen.joints_px[skipped:], visible[skipped:], seen.fps)
+        shots = (*[0] * skipped, *(start + skipped if start else 0 for start in starts))
+        seen = replace(seen, visible=visible)
+        return FoundPoses(seen, pictures=tuple(self._kept), shots=shots, num_faded=faded)
 
 
 def _looked_at(
@@ -253,6 +265,7 @@ def _read_poses(
     skeleton: Skeleton,
     config: OwnVideoConfig,
     from_s: float | None,
+    stages: Stages,
 ) -> FoundPoses:
     timeline = read_timeline(video)
     frames = nearest_frames(timeline.seconds, config.fps)[: _num_seen(config, from_s)]
@@ -262,8 +275,11 @@ def _read_poses(
     )
     hw = (timeline.info.height, timeline.info.width)
     poses = (track.joints_px[frames], track.visible[frames])
-    seen = SeenVideo(*poses, config.fps, hw, trimmed=False)
-    return FoundPoses(seen, note=f"keypoints: {track.note}" if track.note else "")
+    watched = _Watched(itertools.islice(read_video(video, config.fps), len(frames)), stages)
+    for _ in watched.frames:
+        stages.advance()
+    found = watched.found(SeenVideo(*poses, config.fps, hw, trimmed=False), from_s)
+    return replace(found, note=f"keypoints: {track.note}" if track.note else "")
 
 
 def choose_frames(
@@ -314,7 +330,8 @@ def choose_frames(
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     raise PosecastError(
         f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
-        f"({span / config.fps:.2f} s) in a row, {frames:.0f} % of them and the last with "
-        f"{joints:.0f} % of the joints; {int(well.sum())} of {num_frames} frames have so many",
+        f"({span / config.fps:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
+        f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
+        "frames have so many",
         " (--well-seen-joints, --well-seen-frames)",
     )

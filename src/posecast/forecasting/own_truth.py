@@ -5,6 +5,7 @@ from where the person was seen last; of a file of keypoints the person is taken 
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.estimation import Box, follow
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, PoseSource
+from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.shots import Shots
 from posecast.keypoints import KeypointTrack, keypoints_in_video
@@ -54,12 +55,22 @@ def find_truth(
     result: OwnForecast,
     on_frame: Callable[[], None] = lambda: None,
 ) -> Truth:
-    """At most as many poses as were forecast; NothingToCompareError where no joint that was
-    seen is in them."""
+    """At most as many poses as were forecast, up to a cut or a fade, from where the person was
+    seen last; NothingToCompareError where no joint that was seen is in them."""
+    count = 1 + len(result.forecast.visible)
+    last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)
+    shots = Shots()
+    frames = shots.watch(itertools.islice(last, count))
     if isinstance(source, KeypointFile):
-        truth = _read(video, source, result)
+        deque(frames, maxlen=0)
+        joints_px, visible = _read(video, source, result, count)
     else:
-        truth = _estimate(video, source, result, on_frame)
+        options = (source.estimator, source.follow, _last_box(result), on_frame)
+        found = follow(frames, *options)
+        joints_px, visible = found.joints_px, found.visible
+    one_shot = shots.starts(joints_px, visible, result.fps).count(0)
+    end = min(one_shot, len(visible) - shots.num_faded(result.fps))
+    truth = Truth(joints_px[1:end], visible[1:end])
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
         raise NothingToCompareError(
             f"{video}: nothing to compare with: the person is not found after second "
@@ -69,23 +80,13 @@ def find_truth(
     return truth
 
 
-def true_pictures(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Frames of the video after the seen ones, at most as many as were forecast."""
+def true_pictures(
+    video: VideoSource, result: OwnForecast, truth: Truth
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The frames of the truth."""
     first = result.past_frames[-1] + 1
     frames = read_video(video, result.fps)
-    yield from itertools.islice(frames, first, first + len(result.forecast.visible))
-
-
-def _estimate(
-    video: VideoSource, source: EstimatedPoses, result: OwnForecast, on_frame: Callable[[], None]
-) -> Truth:
-    """Followed from the last seen frame on, where the person is known to be, up to a cut."""
-    last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)
-    frames = itertools.islice(last, 1 + len(result.forecast.visible))
-    shots, options = Shots(), (source.estimator, source.follow, _last_box(result), on_frame)
-    found = follow(shots.watch(frames), *options)
-    same_shot = np.array(shots.starts(found.joints_px, found.visible, result.fps)) == 0
-    return Truth(found.joints_px[1:], (found.visible & same_shot[:, None])[1:])
+    yield from itertools.islice(frames, first, first + len(truth.visible))
 
 
 def _last_box(result: OwnForecast) -> Box:
@@ -97,7 +98,10 @@ def _last_box(result: OwnForecast) -> Box:
     return x, y, width, height
 
 
-def _read(video: VideoSource, source: KeypointFile, result: OwnForecast) -> Truth:
+def _read(
+    video: VideoSource, source: KeypointFile, result: OwnForecast, count: int
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """So many poses from the last seen one on."""
     timeline = read_timeline(video)
     frames = np.array(nearest_frames(timeline.seconds, result.fps))
     files = (source.path, timeline, result.skeleton, source.options)
@@ -105,9 +109,8 @@ def _read(video: VideoSource, source: KeypointFile, result: OwnForecast) -> Trut
     tracks += [keypoints_in_video(*files, n) for n in range(1, tracks[0].num_people + 1)]
     past = frames[list(result.past_frames)]
     track = min(tracks, key=lambda each: _apart(each, past, result))
-    first = result.past_frames[-1] + 1
-    came = frames[first : first + len(result.forecast.visible)]
-    return Truth(track.joints_px[came], track.visible[came])
+    came = frames[result.past_frames[-1] :][:count]
+    return track.joints_px[came], track.visible[came]
 
 
 def _apart(track: KeypointTrack, past: np.ndarray, result: OwnForecast) -> float:

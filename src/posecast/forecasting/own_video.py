@@ -66,7 +66,9 @@ def forecast_video(
     config = replace(config, fps=rates.video)
     with stages.stage("finding", round(facts.duration_s * rates.video)):
         found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
-    given = (found.seen, forecaster.needs, rates, config, str(video), from_s)
+    needs = forecaster.needs
+    least = rates.span(needs.num_past) if needs.is_strict else 1
+    given = (found.seen, needs, rates, config, str(video), from_s)
     frames = choose_frames(*given, found.shots)
     with stages.stage("reading"):
         seen, found = _with_pictures(video, found, frames, config.fps)
@@ -78,7 +80,7 @@ def forecast_video(
     result = OwnForecast(
         *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(filter(None, (rates.describe(), *_notes(found, frames, out)))),
+        note="\n".join(filter(None, (rates.describe(), *_notes(found, frames, out, least)))),
         sureness=sureness,
         people=found.people,
     )
@@ -90,16 +92,24 @@ def forecast_video(
     return replace(result, files=tuple(files))
 
 
-def _notes(found: FoundPoses, frames: tuple[int, ...], out: Path | None) -> Iterator[str]:
-    """What was guessed, what of the video was not seen, and whom one can choose; a line each."""
+def _notes(
+    found: FoundPoses, frames: tuple[int, ...], out: Path | None, least: int
+) -> Iterator[str]:
+    """What was guessed, what of the video was not seen, and whom one can choose; a line each.
+
+    `least` frames are what the pose model needs.
+    """
     fps, end = found.seen.fps, len(found.seen)
     yield found.note
     if found.shots and found.shots[frames[-1]]:
         cut = found.shots[frames[-1]] / fps
         yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
     if frames[-1] + 1 < end:
-        last = f"{(frames[-1] + 1) / fps:.2f} s on the person is not seen well"
-        yield f"the video goes on to {end / fps:.2f} s, but from {last}"
+        many = f", or not in {least} frames of one shot, which the pose model needs"
+        why = f"the person is not seen well{many * (least > 1)}"
+        why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
+        last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
+        yield f"the video goes on to {end / fps:.2f} s, but {last}"
     yield tell_of_people(found.people, out)
 
 

@@ -1,11 +1,13 @@
-"""Shots of a video: where it cuts to another one, and whether it fades to nothing at its end.
+"""Shots of a video: where it goes over to another one, and whether it fades at its end.
 
-A cut is a picture that changes at once while the person is lost or leaps: titles that appear are
-none, nor is a camera that shakes. Of 213 clips of strangers, by which the limits were set, 9 have
-one (leaps of 0.067 and more; elsewhere, where pictures change as much, 0.04 and less). Shots that
-dissolve into each other are not told apart.
+A cut is a picture that changes at once, a dissolve one that is a mixture of those before and after
+it, while the person is lost or leaps: titles that appear are none, nor is a camera that shakes, nor
+what is back within a second. Of 213 clips of strangers, by which the limits were set, 9 have a cut
+(leaps of 0.067 and more; elsewhere, where pictures change as much, 0.04 and less) and one a
+dissolve; in the others nothing is found.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -20,14 +22,18 @@ usual one of the frames around."""
 _AROUND, _HELD = 6, 0.5
 """Frames before and after; difference at most of a frame that shows the picture before once more:
 where most do, the usual difference is that of the others."""
+_MIXING_S, _MIXED = 0.2, 0.3
+"""Seconds before and after a frame of two shots that dissolve into each other; how far it is at
+most from halfway between the pictures there, as a share of their difference."""
 _LEAP = 0.06
 """Median movement of the joints from frame to frame in a cut, as a share of the person's size."""
 _FEWEST_JOINTS = 3
 _MOMENT_S = 1.0
-"""So short may be what is shown between two parts of one shot (black, a flash)."""
-_BLANK, _CLEAR, _LONGEST_FADE_S = 4.0, 0.9, 3.0
-"""Contrast (standard deviation of grey levels) of a blank picture at most; share of the contrast
-before a fade that a picture must have that is not part of it."""
+"""So short may be what is shown between two parts of one shot (black, a flash, a passer-by)."""
+_BLANK, _CLEAR, _FADING, _FALL_S = 4.0, 0.9, 0.7, 0.3
+"""Contrast (standard deviation of grey levels) of a blank picture at most; share of the greatest
+one that the same picture (so far correlated, too) has in these seconds before, from which on it is
+no part of a fade, and under which the last one of a fade is."""
 
 
 class Shots:
@@ -36,6 +42,11 @@ class Shots:
     def __init__(self) -> None:
         self._small: list[UInt8[np.ndarray, "18 32"]] = []
         """Half a kilobyte a frame: videos may last for hours."""
+
+    @property
+    def num_frames(self) -> int:
+        """So many went by."""
+        return len(self._small)
 
     def watch(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
@@ -50,42 +61,67 @@ class Shots:
         self, joints_px: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], fps: float
     ) -> list[int]:
         """For each frame the first one of its shot, by the pictures and the person's joints."""
+        cuts, mixing = set(self._cuts()), math.ceil(_MIXING_S * fps)
         starts = [0]
-        for cut in range(1, len(self._small)):
-            if not (self._changes(cut) and _leaps(joints_px, visible, cut)):
-                continue
-            is_short = cut - starts[-1] <= _MOMENT_S * fps
-            if starts[-1] and is_short and self._differ(starts[-1] - 1, cut) < _CHANGE:
-                starts.pop()
-            else:
-                starts.append(cut)
+        for number in range(1, len(self._small)):
+            near = visible[max(number - mixing, 0) : number + mixing + 1]
+            another = number in cuts or (near.any() and self._dissolves(number, mixing))
+            if another and _leaps(joints_px, visible, number):
+                starts += [] if self._goes_on(number, math.ceil(_MOMENT_S * fps)) else [number]
         return np.repeat(starts, np.diff([*starts, len(self._small)])).tolist()
 
     def num_faded(self, fps: float) -> int:
-        """Frames at the end that fade to a blank picture: a person may be found in them, but what
-        is drawn from there is dark."""
-        contrasts = np.array([small.std() for small in self._small])
-        shown = np.flatnonzero(contrasts > _BLANK)
-        if not len(shown) or shown[-1] + 1 == len(contrasts):
+        """Frames at the end that fade away, to a blank picture or on the way there: a person may
+        be found in them, but what is drawn from there is dark."""
+        length, count = math.ceil(_FALL_S * fps), len(self._small)
+        if not count or self._clearness(count - 1, length) >= _FADING:
             return 0
-        before = contrasts[: shown[-1] + 1]
-        clear = _CLEAR * before[-math.ceil(_LONGEST_FADE_S * fps) :].max()
-        return len(contrasts) - 1 - int(np.flatnonzero(before >= clear)[-1])
+        back = (at for at in range(count) if self._clearness(count - 1 - at, length) >= _CLEAR)
+        return next(back, 0)
+
+    def _clearness(self, number: int, length: int) -> float:
+        """Its contrast as a share of the greatest one of the same picture; 0 if it is blank."""
+        last = self._small[max(number - length, 0) : number + 1]
+        shown = [small.ravel() for small in last if small.std() > _BLANK]
+        if not shown or self._small[number].std() <= _BLANK:
+            return 0.0
+        same = np.corrcoef(shown).reshape(len(shown), -1)[-1] > _CLEAR
+        return float(shown[-1].std() / max(np.std(shown, axis=1)[same]))
 
     def _differ(self, one: int, other: int) -> float:
         return float(cv2.absdiff(self._small[one], self._small[other]).mean())
 
-    def _changes(self, number: int) -> bool:
-        change = self._differ(number - 1, number)
-        if change < _CHANGE:
+    def _cuts(self) -> list[int]:
+        """Frames whose picture changes at once."""
+        count = len(self._small)
+        changes = np.array([0.0, *(self._differ(each - 1, each) for each in range(1, count))])
+        cuts = []
+        for number in np.flatnonzero(changes >= _CHANGE).tolist():
+            around = np.arange(max(number - _AROUND, 1), min(number + _AROUND + 1, count))
+            usual = np.median(changes[around])
+            if usual <= _HELD:
+                apart = changes[around[abs(around - number) > 1]]
+                usual = np.median([*apart[apart > _HELD]] or [0])
+            if changes[number] > _SUDDEN * usual:
+                cuts.append(number)
+        return cuts
+
+    def _dissolves(self, number: int, length: int) -> bool:
+        """Whether the picture is a mixture of those before and after it."""
+        there = min(length, number, len(self._small) - 1 - number)
+        if 2 * there < length:  # any movement is one of pictures that are next to each other
             return False
-        around = range(max(number - _AROUND, 1), min(number + _AROUND + 1, len(self._small)))
-        changes = {each: self._differ(each - 1, each) for each in around}
-        usual = np.median([*changes.values()])
-        if usual <= _HELD:
-            apart = [each for each in around if abs(each - number) > 1 and changes[each] > _HELD]
-            usual = np.median([changes[each] for each in apart] or [0])
-        return bool(change > _SUDDEN * usual)
+        places = (number - there, number, number + there)
+        before, now, after = (self._small[each].astype(int) for each in places)
+        apart = np.abs(after - before).mean()
+        return bool(apart > _CHANGE and np.abs(now - (before + after) / 2).mean() < _MIXED * apart)
+
+    def _goes_on(self, number: int, moment: int) -> bool:
+        """Whether a picture after it is like one before it."""
+        before = self._small[max(number - moment, 0) : number]
+        after = self._small[number + 1 : number + 1 + moment]
+        pairs = itertools.product(before, after)
+        return any(cv2.absdiff(*pair).mean() < _CHANGE / 2 for pair in pairs)
 
 
 def _leaps(

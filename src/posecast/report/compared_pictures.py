@@ -61,7 +61,7 @@ def compare_pictures(
     psnr: tuple[list[float], list[float]] = ([], [])
     view = View.of(seen.image_hw, 0)
     drawn = zip(*(future_frames(result, view, n) for n in range(max(num_drawn, 1))), strict=True)
-    came = itertools.repeat(None) if truth is None else true_pictures(video, result)
+    came = itertools.repeat(None) if truth is None else true_pictures(video, result, truth)
     for number, (true, made) in enumerate(zip(came, drawn, strict=False)):  # it may end before
         if true is not None:
             for values, other in zip(psnr, (made[0], last), strict=True):
