@@ -185,11 +185,13 @@ async function lookAt(video, { middle, side }) {
   return {
     joints: unflatten(joints_crop)[0].map(([x, y]) => [left + x * side, top + y * side]),
     visible: Array.from(confidence.data, (sure) => sure >= facts.min_confidence),
+    // Negative: perhaps elsewhere, but good enough to look there next.
+    found: Array.from(confidence.data, (sure) => Math.abs(sure) >= facts.min_confidence),
   };
 }
 
-function around({ joints, visible }) {
-  const seen = joints.filter((_, number) => visible[number]);
+function around({ joints, found }) {
+  const seen = joints.filter((_, number) => found[number]);
   if (seen.length < FEWEST) return null;
   const box = [0, 1].map((axis) => {
     const values = seen.map((joint) => joint[axis]);

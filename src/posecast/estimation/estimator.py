@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.computing.devices import Device, Precision, RunOn
@@ -21,12 +21,15 @@ from posecast.pretrained import DEFAULT_ESTIMATOR
 from posecast.skeletons import COCO, PENN_ACTION, SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
-"""Joints as shares of their crops, and confidences in [0, 1]."""
+"""Joints as shares of their crops, and confidences in [0, 1]; negative where a joint may as well be
+elsewhere: it counts for where somebody is, but not as seen."""
 
 Pixels = Literal["auto", "imagenet", "zero_one", "minus_one_one", "bytes"]
 """Range of pixels that a model file reads."""
 
 _Found = tuple[Float[Tensor, "n j 2"], Float[Tensor, "n j"]]
+_FAR = 0.1
+"""Two looks that differ by more than this share of the body do not see the same joint."""
 
 
 @runtime_checkable
@@ -151,7 +154,10 @@ class PoseEstimator:
         found = np.concatenate(joints), np.concatenate(confidence)
         if isinstance(self._network, MoveNet):
             points, sure = (each.astype(float) for each in found)
-            return to_skeleton(points, sure, COCO.joints, self.skeleton)
+            joints, least = to_skeleton(points, np.abs(sure), COCO.joints, self.skeleton)
+            # Points of confidence 0 would not count.
+            agreed = to_skeleton(points, np.where(sure < 0, 0.5, 1), COCO.joints, self.skeleton)[1]
+            return joints, np.where(agreed < 1, -least, least)
         return found
 
     def find(self, images: Float[Tensor, "n 3 s s"]) -> _Found:
@@ -168,14 +174,23 @@ class PoseEstimator:
 
 
 def _ask_movenet(network: MoveNet, images: Float[Tensor, "n 3 s s"], mirror: bool) -> _Found:
-    """Joints and scores; with `mirror` the mean of both looks, weighted by their scores."""
+    """Joints and scores; with `mirror` the mean of both looks, weighted by their scores. These are
+    negative where both are far apart: of people seen from behind one may take left for right, and
+    the mean has no width."""
     if not mirror:
         return network(images)
     joints, scores = network(torch.cat([images, images.flip(-1)]))
-    half = images.shape[0]
+    half, order = images.shape[0], list(COCO.mirror)
     straight, turned, sure, sure_turned = joints[:half], joints[half:], scores[:half], scores[half:]
-    order = list(COCO.mirror)
     turned, sure_turned = turned[:, order], sure_turned[:, order]
     turned = torch.stack([1 - turned[..., 0], turned[..., 1]], dim=-1)
     share = (sure / (sure + sure_turned).clamp(min=1e-6))[..., None]
-    return turned + share * (straight - turned), (sure + sure_turned) / 2
+    sign = 1 - 2 * _is_far(straight, turned).to(sure.dtype)
+    return turned + share * (straight - turned), sign * (sure + sure_turned) / 2
+
+
+def _is_far(first: Float[Tensor, "n j 2"], second: Float[Tensor, "n j 2"]) -> Bool[Tensor, "n j"]:
+    """Joints that two looks find far apart, beside the size of the smaller body."""
+    looks = torch.stack([first, second])
+    sizes = (looks.amax(dim=2) - looks.amin(dim=2)).amax(dim=-1).amin(dim=0)
+    return (first - second).norm(dim=-1) > _FAR * sizes[:, None]

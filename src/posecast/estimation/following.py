@@ -17,6 +17,7 @@ from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.finding import SAME, distinct, find_people, look_closely
 from posecast.estimation.looking import Pose, distance, look
+from posecast.estimation.sides import steady_sides
 from posecast.estimation.tracks import Track, TrackOptions
 from posecast.geometry import Crop, seen_crop
 
@@ -69,7 +70,7 @@ class Followed:
 
     joints_px: Float[np.ndarray, "t j 2"]
     confidence: Float[np.ndarray, "t j"]
-    """0 where the person was not found."""
+    """0 where the person was not found, and of joints that may as well be elsewhere."""
     visible: Bool[np.ndarray, "t j"]
     image_hw: tuple[int, int]
     people: People | None = None
@@ -113,7 +114,10 @@ def follow(
     joints, confidence = np.zeros((len(poses), num_joints, 2)), np.zeros((len(poses), num_joints))
     for t, pose in enumerate(poses):
         if pose is not None:
-            joints[t], confidence[t] = pose.joints_px, pose.confidence
+            joints[t] = pose.joints_px
+            confidence[t] = np.where(pose.doubted, 0, pose.confidence)
+    seen = confidence >= estimator.min_confidence
+    joints, confidence = steady_sides(joints, confidence, seen, estimator.skeleton)
     seen = confidence >= estimator.min_confidence
     return Followed(joints, confidence, seen, image_hw, follower.people)
 

@@ -22,6 +22,8 @@ class Pose:
     confidence: Float[np.ndarray, " j"]
     min_confidence: float
     """Joints at least so sure count as seen."""
+    doubted: Bool[np.ndarray, " j"] | bool = False
+    """Joints that may as well be elsewhere: good enough to follow the person by."""
 
     @property
     def seen(self) -> Bool[np.ndarray, " j"]:
@@ -64,7 +66,7 @@ def look(
     pictures = np.stack([cut_crop(frame, crop, estimator.size, "area") for crop in crops])
     found = zip(crops, *estimator.estimate(pictures), strict=True)
     return [
-        Pose(crop_to_px(j.astype(float), crop), c.astype(float), estimator.min_confidence)
+        Pose(crop_to_px(j.astype(float), crop), np.abs(c), estimator.min_confidence, c < 0)
         for crop, j, c in found
     ]
 

@@ -56,11 +56,12 @@ class PlaceGraph(nn.Module):
         square: Float[Tensor, "3"],
     ) -> tuple[Float[Tensor, "j 2"], Bool[Tensor, " j"], Float[Tensor, "3"]]:
         """Joints in pixels of the frame, which are seen, and the next square (side 0: nobody)."""
-        joints, seen = joints_crop[0] * square[2] + square[:2], confidence[0] >= self._least
-        low, high = _box(joints[None], seen[None])
+        joints, found = joints_crop[0] * square[2] + square[:2], confidence[0].abs() >= self._least
+        low, high = _box(joints[None], found[None])
         side = (_ROOM * (high - low).max()).clamp(min=_SMALLEST_PX).reshape(1)
         following = torch.cat([(low + high - side) / 2, side])
-        return joints, seen, torch.where(seen.sum() >= _FEWEST, following, 0.0)
+        seen = confidence[0] >= self._least
+        return joints, seen, torch.where(found.sum() >= _FEWEST, following, 0.0)
 
 
 class BeginGraph(nn.Module):

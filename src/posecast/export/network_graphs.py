@@ -96,7 +96,8 @@ _SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "estimator": (
         ("joints_crop", "confidence"),
         "RGB bytes to joints (x, y), shares of the picture from 0 to 1, and confidences from 0 to "
-        "1. It is meant for one person in the middle of each picture, with some room around.",
+        "1, negative of joints that may as well be elsewhere. It is meant for one person in the "
+        "middle of each picture, with some room around.",
     ),
     "maps": (
         ("maps",),
@@ -147,15 +148,17 @@ class EstimatorGraph(nn.Module):
     def forward(
         self, pictures: UInt8[Tensor, "b s s 3"]
     ) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
-        """Pictures to joints as shares of them, and confidences."""
+        """Pictures to joints as shares of them, and confidences; negative: perhaps elsewhere."""
         points, sure = self._estimator.find(to_network(pictures))
         if self._sources is None:
             return points, sure
-        # Scores of MoveNet are above 0, so that the best source always counts.
+        # Scores of MoveNet are not 0, so that the best source always counts.
         columns = [sources[0] if sources else [] for sources in self._sources]
         joints = [points[:, each].mean(dim=1) if each else 0 * points[:, 0] for each in columns]
-        least = [sure[:, each].amin(dim=1) if each else 0 * sure[:, 0] for each in columns]
-        return torch.stack(joints, dim=1), torch.stack(least, dim=1)
+        least = [sure[:, each].abs().amin(dim=1) if each else 0 * sure[:, 0] for each in columns]
+        is_doubted = [(sure[:, each] < 0).any(dim=1) for each in columns]
+        doubt = 1 - 2 * torch.stack(is_doubted, dim=1).to(sure.dtype)
+        return torch.stack(joints, dim=1), doubt * torch.stack(least, dim=1)
 
 
 class MapsGraph(nn.Module):
