@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -153,6 +154,22 @@ def test_a_pose_run_starts_from_the_weights_of_another(store, tmp_path):
     with pytest.raises(ValueError, match=r"init_from .* give the same --model settings"):
         train_pose(other, store.path, tmp_path / "fourth")
     assert not (tmp_path / "fourth").exists()
+
+
+def test_runs_go_on_where_they_and_what_they_began_from_were_moved_to(store, tmp_path):
+    (there := tmp_path / "there").mkdir()
+    train_pose(TINY, store.path, tmp_path / "first")
+    config = TINY.but(init_from=tmp_path / "first", steps=2, seed=7)
+    train_pose(config, store.path, tmp_path / "second")
+    copied, further = (there / "first", config.but(init_from=there / "first", steps=4))
+    shutil.copytree(tmp_path / "first", copied)
+    with pytest.raises(RunError, match=r"init_from: '.*first' -> '.*there/first'"):
+        train_pose(further, store.path, tmp_path / "second")  # which of the two?
+    shutil.rmtree(tmp_path / "first")
+    (tmp_path / "second").rename(there / "second")
+    assert train_pose(further, store.path, there / "second").step == 4
+    with pytest.raises(RunError, match=r"init_from: '.*first' -> None"):
+        train_pose(further.but(init_from=None), store.path, there / "second")
 
 
 def test_runs_of_the_first_release_are_not_continued_but_start_others(store, tmp_path):

@@ -5,7 +5,7 @@ import logging
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -23,22 +23,22 @@ class ConfigError(PosecastError):
     """A stored configuration does not fit the class that should read it."""
 
 
-def config_to_dict(config: Any) -> dict[str, Any]:
-    """Values that JSON can hold: dataclasses become dicts, tuples lists, paths strings."""
+def config_to_dict(config: Any, place: Callable[[Path], str] = str) -> dict[str, Any]:
+    """Values that JSON can hold: dataclasses become dicts, tuples lists, paths as `place` says."""
     if not is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"expected a dataclass instance, got {config!r}")
-    return {field.name: _to_plain(getattr(config, field.name)) for field in fields(config)}
+    return {field.name: _to_plain(getattr(config, field.name), place) for field in fields(config)}
 
 
-def _to_plain(value: Any) -> Any:
+def _to_plain(value: Any, place: Callable[[Path], str]) -> Any:
     if is_dataclass(value):
-        return config_to_dict(value)
+        return config_to_dict(value, place)
     if isinstance(value, dict):
-        return {key: _to_plain(item) for key, item in value.items()}
+        return {key: _to_plain(item, place) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_to_plain(item) for item in value]
+        return [_to_plain(item, place) for item in value]
     if isinstance(value, Path):
-        return str(value)
+        return place(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a configuration cannot hold {value!r}")

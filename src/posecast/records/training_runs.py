@@ -109,7 +109,7 @@ def _begin_or_go_on(run: Run, config: Any, may_change: tuple[str, ...]) -> None:
     """With the lock held: refuse what does not fit what is there, then describe the run anew."""
     if checkpoints_in(run.path) or has_weights(run.path):  # something was learned, by whomever
         stored = Run.open(run.path, run.kind)
-        _refuse_another_config(stored, run, config, may_change)
+        _refuse_another_config(stored, config, may_change)
         run.data = _data_so_far(stored, run.data)
     for partial in run.path.rglob("*" + PARTIAL):
         partial.unlink()
@@ -128,19 +128,25 @@ def has_weights(path: Path) -> bool:
     return any(path.glob("weights-*.safetensors"))
 
 
-def _refuse_another_config(
-    stored: Run, asked: Run, config: Any, may_change: tuple[str, ...]
-) -> None:
+def _refuse_another_config(stored: Run, config: Any, may_change: tuple[str, ...]) -> None:
+    """Of what was moved meanwhile, and is not where it was, the name is compared."""
     try:
-        known = configs.config_to_dict(configs.config_from_dict(type(config), stored.config_dict))
+        before = configs.config_from_dict(type(config), stored.config_dict)
     except configs.ConfigError as error:
         raise RunError(
             f"{stored.path} cannot be trained on by this posecast ({error}); use the one that "
             "made it (its versions.json says which), another folder, or --fresh"
         ) from error
     mend = "use another run folder, give the stored values, or start over with --fresh"
-    settings = (known, asked.config_dict, "a run", may_change)
-    configs.refuse_differences(stored.path, *settings, RunError, mend)
+    moved: set[str] = set()
+
+    def place(path: Path) -> str:
+        if not path.exists():
+            moved.add(path.name)
+        return path.name if path.name in moved else str(path)
+
+    then, now = (configs.config_to_dict(each, place) for each in (before, config))
+    configs.refuse_differences(stored.path, then, now, "a run", may_change, RunError, mend)
 
 
 def _data_so_far(stored: Run, now: TrainingData | None) -> TrainingData | None:
