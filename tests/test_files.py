@@ -88,6 +88,22 @@ def test_what_killed_processes_left_is_cleared_away(tmp_path: Path, name: str) -
     assert set(tmp_path.iterdir()) == {file, at_work, another}
 
 
+def test_of_a_folder_that_was_not_finished_nothing_stays(tmp_path: Path) -> None:
+    left = tmp_path / "poses.0.partial"
+    left.mkdir()
+    (left / "1.json").write_text("{}")
+    os.utime(left, (0, 0))
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "1.json").write_text("{}")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(WriteError, match=r"poses: No space left on device; free some"):
+        write_safely(tmp_path / "poses", fill)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_is_searched_for_leftovers_once(tmp_path: Path, monkeypatch) -> None:
     searched, glob = [], Path.glob
     monkeypatch.setattr(Path, "glob", lambda *call: searched.append(call) or glob(*call))

@@ -15,7 +15,6 @@ from posecast.keypoints import (
     PointTrack,
     read_keypoints,
     read_points,
-    rewriting,
     write_points,
 )
 from posecast.keypoints.names import HALPE, WHOLE_BODY
@@ -109,14 +108,14 @@ def test_what_is_written_is_read_again(tmp_path, kind):
 
 def test_a_folder_holds_nothing_of_a_write_that_failed(tmp_path, monkeypatch):
     future = later(read_points(openpose(tmp_path / "json", first=5)))
-    write_text = rewriting.write_text
+    write_bytes = Path.write_bytes
 
-    def fails_at_the_third(path: Path, text: str) -> None:
+    def fails_at_the_third(path: Path, content: bytes) -> int:
         if "10_keypoints" in path.name:
-            raise WriteError("the disk is full")
-        write_text(path, text)
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, content)
 
-    monkeypatch.setattr(rewriting, "write_text", fails_at_the_third)
+    monkeypatch.setattr(Path, "write_bytes", fails_at_the_third)
     with pytest.raises(WriteError):
         write_points(tmp_path / "next", future, 30.0)
     assert [path.name for path in tmp_path.iterdir()] == ["json"]

@@ -17,7 +17,7 @@ from posecast.forecasting.lstm import LSTMForecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import KeypointOptions, write_table
-from posecast.media import videos
+from posecast.media import videos, writing
 from posecast.media.frame_folders import write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -210,7 +210,7 @@ def test_a_failed_write_is_said_and_leaves_nothing(forecaster, tmp_path, monkeyp
     def breaks(*_):
         raise videos.FFmpegError(-28, "No space left on device")
 
-    monkeypatch.setattr(videos, "_even", breaks)
+    monkeypatch.setattr(writing, "_even", breaks)
     with pytest.raises(ValueError, match=r"cannot write .*out\.mp4: No space left.*; free some"):
         forecast_video(video, forecaster, source, tmp_path / "out.mp4", CONFIG)
     assert {path.name for path in tmp_path.iterdir()} == before

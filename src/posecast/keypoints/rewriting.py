@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError
 from posecast.keypoints.reading import PointTrack
 from posecast.keypoints.writing import coco_annotation, trc_text
-from posecast.records.files import make_folder, partial_path, write_text, writing
+from posecast.records.files import write_safely, write_text
 
 _FOUND = 0.99
 """Confidence of a point, where formats have one: what is known of it is in the forecast."""
@@ -178,19 +177,18 @@ def _write_openpose(path: Path, track: PointTrack) -> None:
     source = _source(track)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise KeypointError(f"{path} is there already: name a new folder with --out")
-    partial = partial_path(path)
-    make_folder(partial)
-    try:
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
         for frame, rows in _numbered(track):
             points = rows if source.shares else _centres(rows)
             person = {"person_id": [_whole(track.person) if track.person else -1]}
             person["pose_keypoints_2d"] = points.ravel().tolist()
             name = _next_name(source.repeated["frame_name"], source.repeated["number"], frame)
-            write_text(partial / name, json.dumps({"version": 1.3, "people": [person]}) + "\n")
-        with writing(path):
-            partial.replace(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            text = json.dumps({"version": 1.3, "people": [person]}) + "\n"
+            (folder / name).write_bytes(text.encode())
+
+    write_safely(path, fill)
 
 
 def _trc(file_name: str, track: PointTrack, fps: float) -> str:

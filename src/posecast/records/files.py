@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -61,8 +62,7 @@ def write_together(writers: Mapping[Path, Write]) -> None:
                 _flush_to_disk(path.parent)
     finally:
         for partial in partials.values():
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            _remove(partial)
 
 
 def partial_path(path: Path) -> Path:
@@ -84,7 +84,13 @@ def _clear_leftovers(path: Path) -> None:
         if partial.name.startswith(f"{_stem_of_partials(path)}."):
             with contextlib.suppress(OSError):
                 if time.time() - partial.stat().st_mtime > _AT_WORK_S:
-                    partial.unlink()
+                    _remove(partial)
+
+
+def _remove(partial: Path) -> None:
+    """A file or a folder, if it is there."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=64)
