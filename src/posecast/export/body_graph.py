@@ -206,9 +206,8 @@ def _without_smear(linear: Float[Tensor, "b 2 2"]) -> Float[Tensor, "b 2 2"]:
     """As `body_parts._without_smear`."""
     a, b, c, d = linear.flatten(1).unbind(1)
     turning = torch.stack([a + d, b - c, c - b, a + d], -1).unflatten(-1, (2, 2)) / 2
-    turn, mirror = (
-        (x.square() + y.square()).sqrt() / 2 for x, y in ((a + d, c - b), (a - d, b + c))
-    )
+    turn = ((a + d).square() + (c - b).square()).sqrt() / 2
+    mirror = ((a - d).square() + (b + c).square()).sqrt() / 2
     more = turn.clamp(min=LEAST_TORSO) / turn.clamp(min=1e-9)
     less = torch.minimum(mirror, (turn - LEAST_TORSO).clamp(min=0)) / mirror.clamp(min=1e-9)
     return more[:, None, None] * turning + less[:, None, None] * (linear - turning)

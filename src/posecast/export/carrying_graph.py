@@ -55,10 +55,8 @@ class LookGraph(nn.Module):
         visible = torch.cat([seen_visible, ever.expand(future_joints_crop.shape[0], -1)])
         joints = smoothed(torch.cat([past, future_joints_crop]), visible)
         joints = torch.cat([smoothed(past, seen_visible), joints[count:]])
-        bodies, frames = (
-            bodies_of(joints, visible, size, self._skeleton),
-            torch.arange(joints.shape[0]),
-        )
+        bodies = bodies_of(joints, visible, size, self._skeleton)
+        frames = torch.arange(joints.shape[0])
         seen, wanted = bodies.take(frames[:count]), bodies.take(frames[count:])
         distances = distances_of(seen, size)
         mask = _person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
@@ -181,11 +179,8 @@ def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tenso
     unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
     unlike = torch.where(seen.known, unlike, HUGE)
     usable = seen.known.any(0) & wanted.known
-    frames, before, chosen = (
-        torch.arange(count)[:, None],
-        torch.full_like(seen.known[0], -1, dtype=torch.long),
-        [],
-    )
+    frames, chosen = torch.arange(count)[:, None], []
+    before = torch.full_like(seen.known[0], -1, dtype=torch.long)
     for t in range(wanted.known.shape[0]):
         kept = carrying.SWITCHING * (frames == before)
         before = torch.where(usable[t], (unlike[t] - kept).argmin(0), before)

@@ -5,7 +5,7 @@ video that is written does, so that they can be laid over it; .trc and rerun hav
 own, at which the video was looked at.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,11 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints.table import write_table
 from posecast.keypoints.writing import write_coco, write_trc
 from posecast.media.pictures import PREDICTED, SEEN
+from posecast.records.files import Write
 from posecast.skeletons import Skeleton
 
 ENDINGS: dict[Export, str] = {"csv": ".csv", "coco": ".json", "trc": ".trc"}
 _JPEG_QUALITY = 85
-
-Write = Callable[[Path], None]
-"""Fills a temporary file."""
 
 
 def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -> Write:

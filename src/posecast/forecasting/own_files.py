@@ -10,7 +10,7 @@ from PIL import Image
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
-from posecast.forecasting.own_exports import ENDINGS, Write, load_rerun, pose_writer, rerun_writer
+from posecast.forecasting.own_exports import ENDINGS, load_rerun, pose_writer, rerun_writer
 from posecast.forecasting.own_people import draw_people, people_path
 from posecast.forecasting.own_pictures import (
     View,
@@ -27,7 +27,7 @@ from posecast.keypoints.reading import files_read
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer
-from posecast.records.files import refuse_to_replace
+from posecast.records.files import Write, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""

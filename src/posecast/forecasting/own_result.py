@@ -1,7 +1,6 @@
 """A forecast of one's own video, and the file of its joints."""
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 
 from posecast.clips import Forecast, SeenVideo
 from posecast.estimation import People
-from posecast.records.files import save_arrays
+from posecast.records.files import Write, save_arrays
 from posecast.skeletons import Skeleton
 
 ARRAYS = (
@@ -121,15 +120,8 @@ class OwnForecast:
         }
 
 
-def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Callable[[Path], None]:
+def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Write:
     """What fills an .npz file with `ARRAYS`, and with drawn frames if asked for."""
-    arrays, frames = _arrays(result), result.forecast.frames
-    if keep_frames and frames is not None:
-        arrays["predicted_frames"] = frames
-    return lambda path: save_arrays(path, arrays)
-
-
-def _arrays(result: OwnForecast) -> dict[str, np.ndarray]:
     forecast = result.forecast
     ahead = np.arange(1, len(forecast.visible) + 1)
     values = (
@@ -144,4 +136,7 @@ def _arrays(result: OwnForecast) -> dict[str, np.ndarray]:
         np.array(result.seen.image_hw),
         np.array(result.skeleton.joints),
     )
-    return dict(zip(ARRAYS, values, strict=True))
+    arrays = dict(zip(ARRAYS, values, strict=True))
+    if keep_frames and forecast.frames is not None:
+        arrays["predicted_frames"] = forecast.frames
+    return lambda path: save_arrays(path, arrays)

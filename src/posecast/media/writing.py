@@ -4,7 +4,7 @@ Files appear under their name only when they are whole.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from posecast.errors import PosecastError
 from posecast.media.videos import address, usual_colours
-from posecast.records.files import write_safely
+from posecast.records.files import Write, write_safely
 
 _STUDIO = 1
 """Range of colours (ITU-T H.273)."""
@@ -55,7 +55,7 @@ def write_mp4(
 
 def mp4_writer(
     path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
-) -> Callable[[Path], None]:
+) -> Write:
     """What fills a temporary file for `path`, as `write_mp4` does."""
     first, frames = _peek(frames, fps, path)
 
@@ -117,9 +117,7 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
     write_safely(path, gif_writer(path, frames, fps))
 
 
-def gif_writer(
-    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float
-) -> Callable[[Path], None]:
+def gif_writer(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> Write:
     """What fills a temporary file for `path`, as `write_gif` does."""
     _, frames = _peek(frames, fps, path)
     pictures = [

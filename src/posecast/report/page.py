@@ -74,6 +74,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> d
     metrics = tables.curve_metrics(summary)
     main = _main_metrics(metrics)
     whole = tables.whole_metrics(summary)
+    forecasts = [each["name"] for each in facts["methods"] if each["kind"] == "forecast"]
     has_actions, moves = len(set(summary.actions)) > 1, len(summary.clips) >= 4
     return {
         "anchor": f"evaluation-{number}",
@@ -81,7 +82,7 @@ def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> d
         "facts": _facts(facts, summary),
         "warnings": _warnings(facts),
         "legend": legend_of({name: n for n, name in enumerate(summary.methods)}),
-        "verdicts": verdicts(summary, _forecasts(facts)),
+        "verdicts": verdicts(summary, forecasts),
         "headline": tables.headline_tables(summary, main),
         "figures": [_figure(summary, metric) for metric in metrics],
         "whole": tables.whole_table(summary, whole) if whole else None,
@@ -107,10 +108,6 @@ def _title(facts: dict[str, Any], summary: Summary) -> str:
     split = facts["config"]["clips"]["split"]
     what = "chosen" if facts["config"]["clips"]["clips"] else split
     return f"{facts['store']['dataset'].replace('_', ' ')}: {len(summary.clips)} {what} clips"
-
-
-def _forecasts(facts: dict[str, Any]) -> list[str]:
-    return [each["name"] for each in facts["methods"] if each["kind"] == "forecast"]
 
 
 def _facts(facts: dict[str, Any], summary: Summary) -> tuple[tuple[str, str], ...]:

@@ -169,7 +169,5 @@ def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
 
 def overlap(said: Float[Tensor, "b 1 c c"], true: Float[Tensor, "b 1 c c"]) -> Float[Tensor, " b"]:
     """Intersection as a share of the union, of soft masks."""
-    both, either = (
-        each.sum(dim=(1, 2, 3)) for each in (torch.minimum(said, true), torch.maximum(said, true))
-    )
-    return both / either.clamp(min=1)
+    both, either = torch.minimum(said, true), torch.maximum(said, true)
+    return both.sum(dim=(1, 2, 3)) / either.sum(dim=(1, 2, 3)).clamp(min=1)
