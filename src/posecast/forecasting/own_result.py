@@ -136,7 +136,7 @@ def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Write:
         np.array(result.seen.image_hw),
         np.array(result.skeleton.joints),
     )
-    arrays = dict(zip(ARRAYS, values, strict=True))
+    arrays: dict[str, np.ndarray] = dict(zip(ARRAYS, values, strict=True))
     if keep_frames and forecast.frames is not None:
         arrays["predicted_frames"] = forecast.frames
     return lambda path: save_arrays(path, arrays)

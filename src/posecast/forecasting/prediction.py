@@ -122,7 +122,7 @@ def predict_store(
         PosecastError: store, runs and config do not fit, the folder holds something else, or not
             one clip could be forecast.
     """
-    share = share or Share()
+    share, out_path = share or Share(), Path(out_path)
     forecaster = _load(config, pose_run, image_run)
     store = Store.open(Path(store_path))
     _check_store(store, forecaster, config)
@@ -131,16 +131,15 @@ def predict_store(
     num_past = config.num_past or needs.num_past
     jobs, left_out = choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
     settings = _settings(config, store, jobs, pose_run, image_run)
-    with _claimed(Path(out_path), settings) if share.is_first else contextlib.nullcontext():
+    prediction = _Prediction(config, store, forecaster, out_path)
+    with _claimed(out_path, settings) if share.is_first else contextlib.nullcontext():
         share.wait()
         jobs = share.of(jobs)
-        written = Path(out_path) / "clips"
-        missing = [job for job in jobs if not (written / job.clip.clip_id).is_dir()]
+        missing = [job for job in jobs if not (out_path / "clips" / job.clip.clip_id).is_dir()]
         num_now = 0
-        with_poses = _with_poses(missing, config, forecaster)
-        for job, predicted in tracked(with_poses, "forecasting", len(missing)):
+        for job, poses in tracked(prediction.with_poses(missing), "forecasting", len(missing)):
             try:
-                _write_forecast(job, predicted, config, store, forecaster, Path(out_path))
+                prediction.write(job, poses)
                 num_now += 1
             except (ClipError, StoreError) as error:
                 left_out[job.clip.clip_id] = str(error)
@@ -218,49 +217,48 @@ def _describe_run(path: str | Path | None) -> dict[str, Any] | None:
     return {"path": str(place_of(path)), "weights_step": facts_of(path).step}
 
 
-def _with_poses(
-    jobs: list[Job], config: PredictionConfig, forecaster: Forecaster
-) -> Iterator[tuple[Job, PoseForecast]]:
-    """Each clip with the poses to draw, forecast for many clips at a time."""
-    rest = iter(jobs)
-    while batch := list(itertools.islice(rest, CLIPS_PER_BATCH)):
-        if config.poses == "true":
-            poses = [job.true_poses() for job in batch]
-        else:
-            seen = [job.seen for job in batch]
-            poses = forecaster.forecast_poses(seen, config.steps, config.futures)
-        yield from zip(batch, poses, strict=True)
-
-
 # --- one clip -----------------------------------------------------------------------------------
 
 
-def _write_forecast(
-    job: Job,
-    poses: PoseForecast,
-    config: PredictionConfig,
-    store: Store,
-    forecaster: Forecaster,
-    out_path: Path,
-) -> None:
-    frames = shown = None
-    if config.frames != "none":
-        video = read_video(job, store)
-        frames = forecaster.draw(video.seen, poses, config.drawn).frames
-        shown = np.concatenate([video.seen.pictures, video.future])
-    forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
-    with forecast_files.writing_clip(out_path, job.clip.clip_id) as folder:
-        forecast_files.write_arrays(folder, forecast)
-        if frames is not None:
-            forecast_files.write_frames(folder, frames, config.frames)
-        if config.mp4 or config.gif:
-            drawn = None if frames is None else frames[0]
-            movie = forecast_movie(forecast, store.skeleton, drawn, shown, config.view_scale)
-            pictures = list(movie)
-            if config.mp4:
-                write_mp4(folder / "forecast.mp4", pictures, poses.fps)
-            if config.gif:
-                write_gif(folder / "forecast.gif", pictures, poses.fps)
+@dataclass(frozen=True, eq=False)
+class _Prediction:
+    """What is asked of every clip."""
+
+    config: PredictionConfig
+    store: Store
+    forecaster: Forecaster
+    out_path: Path
+
+    def with_poses(self, jobs: list[Job]) -> Iterator[tuple[Job, PoseForecast]]:
+        """Each clip with the poses to draw, forecast for many clips at a time."""
+        rest, config = iter(jobs), self.config
+        while batch := list(itertools.islice(rest, CLIPS_PER_BATCH)):
+            if config.poses == "true":
+                poses = [job.true_poses() for job in batch]
+            else:
+                seen = [job.seen for job in batch]
+                poses = self.forecaster.forecast_poses(seen, config.steps, config.futures)
+            yield from zip(batch, poses, strict=True)
+
+    def write(self, job: Job, poses: PoseForecast) -> None:
+        """Draw what is to be drawn, and write the clip's folder."""
+        config, frames, shown = self.config, None, None
+        if config.frames != "none":
+            video = read_video(job, self.store)
+            frames = self.forecaster.draw(video.seen, poses, config.drawn).frames
+            shown = np.concatenate([video.seen.pictures, video.future])
+        forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
+        with forecast_files.writing_clip(self.out_path, job.clip.clip_id) as folder:
+            forecast_files.write_arrays(folder, forecast)
+            if frames is not None:
+                forecast_files.write_frames(folder, frames, config.frames)
+            if config.mp4 or config.gif:
+                looks = (None if frames is None else frames[0], shown, config.view_scale)
+                pictures = list(forecast_movie(forecast, self.store.skeleton, *looks))
+                if config.mp4:
+                    write_mp4(folder / "forecast.mp4", pictures, poses.fps)
+                if config.gif:
+                    write_gif(folder / "forecast.gif", pictures, poses.fps)
 
 
 def _describe(
