@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numpy.typing import ArrayLike
 
 from posecast.clips import Forecast, PoseForecast, SeenVideo
 from posecast.computing.devices import ForecasterOptions
@@ -87,6 +88,8 @@ class Forecaster:
         """As `PoseForecaster`, many clips in batches; PosecastError without a pose model."""
         if self.poses is None:
             raise PosecastError("no pose model: give a pose run to forecast poses")
+        if steps < 1 or samples < 1:
+            raise PosecastError(f"steps is {steps}, samples {samples}: give 1 or more")
         forecasts = []
         for first in range(0, len(seen), CLIPS_PER_BATCH):
             batch = seen[first : first + CLIPS_PER_BATCH]
@@ -174,7 +177,7 @@ class Forecaster:
         Raises:
             PosecastError: too few seen frames, no visible joint, or arrays that do not fit.
         """
-        _check_arrays(frames, joints, visible, self.skeleton)
+        frames, joints, visible = _arrays(frames, joints, visible, self.skeleton)
         rates = FrameRates.of_arrays(self.needs, fps)
         used = self._used_frames(rates, len(frames), num_seen)
         height, width = frames[used[-1]].shape[:2]
@@ -220,20 +223,29 @@ class Forecaster:
         return self.forecast(seen, steps, samples)
 
 
-def _check_arrays(
-    frames: Sequence[np.ndarray] | np.ndarray,
-    joints: np.ndarray,
-    visible: np.ndarray,
+def _arrays(
+    frames: Sequence[ArrayLike] | np.ndarray,
+    joints: ArrayLike,
+    visible: ArrayLike,
     skeleton: Skeleton,
-) -> None:
-    """PosecastError where a user's arrays are no frames with a pose each."""
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """What a user gave (arrays, lists, tensors) as arrays; PosecastError where these are no frames
+    with a pose each."""
+    frames = [np.asarray(each) for each in frames]
+    joints, visible = np.asarray(joints, float), np.asarray(visible)
     shape = (len(frames), skeleton.num_joints)
     if joints.shape != (*shape, 2) or visible.shape != shape:
         raise PosecastError(
             f"joints {joints.shape} and visible {visible.shape} do not fit {len(frames)} frames "
             f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
         )
-    if len(frames) and (frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,)):
-        raise PosecastError(
-            f"frames are {frames[0].dtype} {frames[0].shape}; expected uint8 (h, w, 3), RGB"
-        )
+    kinds = sorted({f"{each.dtype} {each.shape}" for each in frames})
+    if len(kinds) > 1 or not all(x.dtype == np.uint8 and x.shape[2:] == (3,) for x in frames):
+        got = ", ".join(kinds)
+        raise PosecastError(f"frames are {got}; expected uint8 (h, w, 3), RGB, all of one size")
+    if not np.isin(visible, (0, 1)).all():
+        raise PosecastError("visible has other values than True and False: say which joints count")
+    visible = visible.astype(bool)
+    if visible.any() and (np.abs(joints[visible]) <= 1).all():
+        raise PosecastError("all joints lie at the corner: give pixels, not shares of the picture")
+    return frames, joints, visible

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.errors import PosecastError
 from posecast.forecasting.protocols import Needs, same_rate
 
 USUAL_FPS = 30.0
@@ -46,6 +47,8 @@ class FrameRates:
     @classmethod
     def of_arrays(cls, needs: Needs, fps: float | None) -> "FrameRates":
         """For frames of `fps` a second; None: of the rate that the model was trained at."""
+        if fps is not None and not 0 < fps < math.inf:
+            raise PosecastError(f"fps is {fps}: give frames a second, over 0")
         trained = needs.fps or USUAL_FPS
         return cls(fps or trained, trained / needs.stride, needs.fps is None)
 

@@ -154,6 +154,11 @@ def find_poses(
     stages = stages or Stages()
     if isinstance(source, KeypointFile):
         return _read_poses(video, source, skeleton, config, from_s, stages)
+    if not isinstance(source, EstimatedPoses):
+        raise PosecastError(
+            f"poses are {type(source).__name__}; expected EstimatedPoses(estimator) or "
+            "KeypointFile(path)"
+        )
     if source.estimator.skeleton != skeleton:
         raise PosecastError(
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
