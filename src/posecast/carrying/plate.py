@@ -6,6 +6,12 @@ from jaxtyping import Bool, Float, UInt8
 
 UNCOVERED = 0.25
 """A place is background where the person's mask, widened, is below this."""
+RIM, REMAINS = 2 / 128, 24.0
+"""So near the person, as a share of the picture's side, the last frame shows what a mask missed of
+them, a tip of a shoe, where the others' background differs by more grey levels."""
+SAME_ROOM = 12.0
+"""Mean difference in grey levels between two backgrounds above which they are not of one room, or
+not in one light: a title that dissolves into the first picture, a lamp that goes on."""
 
 
 def background_plate(
@@ -16,18 +22,33 @@ def background_plate(
     """The background as the last frame's camera sees it, and where no frame shows it.
 
     `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`. Where the
-    last frame shows the background, the plate is that frame bit for bit; where others do, their
-    median; elsewhere the surroundings grow inwards (`filled`).
+    last frame shows the background, the plate is that frame bit for bit, but for what remains of
+    the person's edge (`RIM`); where others do, their median; elsewhere the surroundings grow
+    inwards (`filled`).
     """
     seen = np.stack([_seen(*pair) for pair in zip(covered, to_last, strict=True)])
-    plate = frames[-1].copy()
-    ever = np.asarray(seen.any(axis=0))
-    wanted = ever & ~seen[-1]
-    if wanted.any():
-        moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
-        plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
+    moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
+    around = np.ones((2 * round(RIM * frames.shape[1]) + 1,) * 2, np.uint8)
+    sure = np.stack([cv2.erode(each.view(np.uint8), around).view(bool) for each in seen])
+    same = _same_room(moved[:, ::4, ::4], sure[:, ::4, ::4])[:, None, None]
+    seen, sure = seen & same, sure & same
+    plate, ever = frames[-1].copy(), np.asarray(seen.any(axis=0))
+    still = all(map(_is_still, to_last))  # else edges differ because others are a little off
+    rim, wanted = sure.any(axis=0) & seen[-1] & ~sure[-1] & still, ever & ~seen[-1]
+    room = _median(moved[:, rim], sure[:, rim])
+    remains = np.abs(room - plate[rim].astype(np.int16)).mean(axis=-1) > REMAINS
+    plate[rim] = np.where(remains[:, None], room, plate[rim])
+    plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
     holes = np.asarray(~ever)
     return filled(plate, holes), holes
+
+
+def _same_room(
+    frames: UInt8[np.ndarray, "t h w 3"], sure: Bool[np.ndarray, "t h w"]
+) -> Bool[np.ndarray, " t"]:
+    """Which frames have the background of the last one."""
+    change, both = np.abs(frames - frames[-1].astype(np.int16)).mean(axis=-1), sure & sure[-1]
+    return (change * both).sum(axis=(1, 2)) <= SAME_ROOM * both.sum(axis=(1, 2))
 
 
 def _seen(

@@ -15,7 +15,7 @@ from torch.nn import functional
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
-from posecast.carrying.plate import UNCOVERED
+from posecast.carrying.plate import REMAINS, RIM, SAME_ROOM, UNCOVERED
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
@@ -193,13 +193,24 @@ def _plate(
 ) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"]]:
     """As `plate.background_plate`."""
     side = pictures.shape[1]
-    seen = (to_side(hidden[:, None], side) < UNCOVERED)[:, 0, :, :, None]
-    ordered = torch.where(seen, pictures.float(), 999.0).sort(0).values
-    middle = (seen.sum(0) - 1).clamp(min=0) // 2
-    median = ordered.gather(0, middle.expand(-1, -1, 3)[None])[0]
-    holes = ~seen.any(0)
-    plate = torch.where(seen[-1] | holes, pictures[-1].float(), median)
+    seen, rim = to_side(hidden[:, None], side) < UNCOVERED, round(RIM * side)
+    grown = functional.max_pool2d((~seen).float(), 2 * rim + 1, 1, rim)
+    seen, sure, shown = seen[:, 0, :, :, None], grown[:, 0, :, :, None] == 0, pictures.float()
+    change, both = (shown - shown[-1]).abs().mean(-1, keepdim=True), sure & sure[-1]
+    same = (change * both - SAME_ROOM * both).sum((1, 2, 3), keepdim=True) <= 0
+    seen, sure = seen & same, sure & same
+    rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
+    left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)
+    last = torch.where(left, rest, last)
+    plate = torch.where(seen[-1] | holes, last, _median(shown, seen))
     return _filled(plate, holes[..., 0]).to(torch.uint8), holes[..., 0]
+
+
+def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> Tensor:
+    """The lower one of two, where any frame sees the place."""
+    ordered = torch.where(seen, shown, 999.0).sort(0).values
+    middle = (seen.sum(0) - 1).clamp(min=0) // 2
+    return ordered.gather(0, middle.expand(-1, -1, 3)[None])[0]
 
 
 def _filled(picture: Float[Tensor, "s s 3"], holes: Bool[Tensor, "s s"]) -> Float[Tensor, "s s 3"]:
