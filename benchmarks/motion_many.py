@@ -29,9 +29,9 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
+from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
     BatchPlan,
-    MotionAugmentation,
     MotionBatches,
     MotionMix,
     TrackFacts,

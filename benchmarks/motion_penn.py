@@ -31,9 +31,9 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import joined
 from posecast.motion.tracks import MotionTrack
 from posecast.skeletons import PENN_ACTION
+from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
     BatchPlan,
-    MotionAugmentation,
     MotionBatches,
     MotionMix,
     TrackFacts,
