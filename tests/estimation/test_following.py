@@ -65,6 +65,17 @@ def test_lost_behind_something_and_found_again_elsewhere():
     assert np.abs(followed.joints_px[-1] - joints_of((150, 40, 24, 48))).max() < 3
 
 
+def test_who_looks_different_for_good_is_followed_after_a_while():
+    """The light changed, or another shot shows somebody else."""
+    frames = [frame_with(box) for box in boxes(58)]
+    for frame in frames[30:]:
+        frame[frame[..., 1] == RED[1]] = (152, 82, 82)
+    followed = follow(frames, RedEstimator(), FollowOptions(patience=3, search_every=4))
+    assert followed.found[:30].all()
+    assert not followed.found[30:40].any()
+    assert followed.found[46:58].all()
+
+
 def test_nobody_is_no_error_here():
     followed = follow([frame_with(None)] * 12, RedEstimator())
     assert not followed.visible.any()

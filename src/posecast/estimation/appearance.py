@@ -43,6 +43,10 @@ class Appearance:
         self._colours[seen] += rate * (colours[seen] - self._colours[seen])
         self._known |= seen
 
+    def forget(self) -> None:
+        """Begin anew, with whoever is learned next."""
+        self._known[:] = False
+
     def _look(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> Colours:
         places = self._weights @ pose.joints_px
         seen = ~((self._weights > 0) & ~pose.seen).any(axis=1)

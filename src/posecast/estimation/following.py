@@ -225,6 +225,8 @@ class _Follower:
         if not people:
             return None
         pose = min(people, key=lambda each: unlike[id(each)])
+        if unlike[id(pose)] > self._options.another:
+            track.looks.forget()  # else whoever it is now would be somebody else in the next frame
         track.take(frame, pose)
         return pose
 
