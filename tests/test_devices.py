@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posecast.computing.devices import Share
+from posecast.computing.devices import RunOn, Share
+from posecast.errors import PosecastError
 from posecast.forecasting.prediction import predict_store
 from share_of_prediction import CONFIG
 from test_prediction import make_store, write_pose_run
@@ -34,6 +35,13 @@ def test_one_process_waits_for_nobody() -> None:
 def test_no_devices_are_refused() -> None:
     with pytest.raises(ValueError, match="num_devices is 0"):
         Share.join("cpu", 0, 1)
+
+
+def test_a_device_that_is_none_is_named_with_those_that_are() -> None:
+    run_on = RunOn()
+    object.__setattr__(run_on, "device", "cuda:1")  # types are checked in tests alone
+    with pytest.raises(PosecastError, match="device is 'cuda:1'; give auto, cpu, cuda or mps"):
+        run_on.pick_device()
 
 
 def _predict_in_two(store: Path, run: Path, out: Path) -> list[str]:

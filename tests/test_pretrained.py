@@ -1,6 +1,7 @@
 """Weights that ship: whole, licensed, described, and refused when they are not what they were."""
 
 import dataclasses
+import inspect
 import shutil
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_mirrored_looks_agree_and_sides_are_the_persons():
     ).estimate(pictures)
     penn_left = joints[:, PENN_ACTION.index("left_wrist")]
     np.testing.assert_array_equal(penn_left, coco[:, COCO.index("right_wrist")])
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [np.zeros((1, 192, 192, 3)), np.zeros((1, 64, 64, 3), np.uint8), np.zeros((2, 2), np.uint8)],
+)
+def test_pictures_that_an_estimator_cannot_look_at_say_so(pictures):
+    estimator = PoseEstimator(MoveNet(MoveNetConfig()), COCO, EstimatorOptions(device="cpu"))
+    with pytest.raises(PosecastError, match=r"expected uint8 \(n, 192, 192, 3\), RGB"):
+        inspect.unwrap(PoseEstimator.estimate)(estimator, pictures)  # without the tests' types
 
 
 def test_bad_sizes_say_so():

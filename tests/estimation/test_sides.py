@@ -114,7 +114,7 @@ def test_joints_that_two_looks_find_apart_are_doubted(monkeypatch):
     network = _Says(torch.cat([straight, back]), torch.full((2, 17), 0.6))
     estimator = PoseEstimator(MoveNet(MoveNetConfig()), COCO, EstimatorOptions(device="cpu"))
     monkeypatch.setattr(estimator, "_network", network)
-    pictures = np.zeros((1, 8, 8, 3), np.uint8)
+    pictures = np.zeros((1, 192, 192, 3), np.uint8)
     joints, sure = estimator.estimate(pictures)
     want = np.full((1, 17), 0.6)
     want[0, COCO.index("left_elbow")] = -0.6

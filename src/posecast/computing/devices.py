@@ -48,6 +48,11 @@ class RunOn:
         present["mps"] = torch.backends.mps.is_available()
         if self.device == "auto":
             return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
+        if self.device not in present:
+            raise PosecastError(
+                f"device is {self.device!r}; give auto, cpu, cuda or mps "
+                "(CUDA_VISIBLE_DEVICES says which of several GPUs)"
+            )
         if not present[self.device]:
             raise PosecastError(f"no {self.device} device found; use --device cpu")
         return torch.device(self.device)

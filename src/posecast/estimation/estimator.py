@@ -143,7 +143,12 @@ class PoseEstimator:
 
     @torch.inference_mode()
     def estimate(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Joints:
-        """As `JointFinder`."""
+        """As `JointFinder`. PosecastError: no bytes, or not `size` x `size` x 3."""
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (self.size, self.size, 3):
+            raise PosecastError(
+                f"pictures are {pictures.dtype} {pictures.shape}; expected uint8 "
+                f"(n, {self.size}, {self.size}, 3), RGB from 0 to 255"
+            )
         joints, confidence = [], []
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
             images = to_network(part.to(self._device))
