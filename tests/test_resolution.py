@@ -55,7 +55,7 @@ def draw(each: GeneratorDrawer, scale: int) -> tuple[np.ndarray, float]:
     """Frames, and their PSNR to the true picture in dB."""
     seen, joints, true = scene(scale)
     drawn = each.draw_frames(seen, joints, np.ones(joints.shape[:2], bool)).astype(float)
-    truth = cut_crop(true, each.crop_of(seen), SIZE, "area")
+    truth = cut_crop(true, seen.person_crop, SIZE, "area")
     return drawn, 10 * np.log10(255**2 / np.mean((drawn - truth) ** 2))
 
 
@@ -74,13 +74,13 @@ def test_a_prepared_store_counts_in_its_own_pixels() -> None:
     ours, frames = drawer(), []
     for scale in (1, 4):
         seen, joints, _ = scene(scale)
-        crop = ours.crop_of(seen)
+        crop = seen.person_crop
         stored = dataclasses.replace(seen, frames=seen.cut(crop, SIZE), crop=crop)
         frames.append(ours.draw_frames(stored, joints, np.ones(joints.shape[:2], bool)))
     assert np.abs(frames[0].astype(int) - frames[1]).mean() > 8
     # At the scale of the training crops a video of one's own is drawn as a store is.
     seen, joints, _ = scene(1)
-    same = drawer(float(ours.crop_of(seen).width))
+    same = drawer(float(seen.person_crop.width))
     own = same.draw_frames(seen, joints, np.ones(joints.shape[:2], bool))
     np.testing.assert_array_equal(own, frames[0])
 

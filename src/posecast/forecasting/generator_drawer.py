@@ -66,7 +66,12 @@ class GeneratorDrawer:
         self._encode = recorded(self._encode_plainly, options.compile, self._device)
         self._draw = recorded(self._draw_plainly, options.compile, self._device)
 
-    def crop_of(self, seen: SeenVideo, *_: np.ndarray) -> Crop:
+    def crop_of(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "*s t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+    ) -> Crop:
         """As `FrameDrawer`: the seen person's crop, as in training."""
         return lately(seen).person_crop
 
@@ -79,7 +84,7 @@ class GeneratorDrawer:
         crop: Crop | None = None,
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """As `FrameDrawer`."""
-        crop, last = crop or self.crop_of(seen), seen.last(1)
+        crop, last = crop or self.crop_of(seen, joints_px, visible), seen.last(1)
         map_hw = self._map_hw(crop, seen.crop is None)
         map_hw = torch.tensor([map_hw], dtype=torch.float32, device=self._device)
         picture = torch.from_numpy(last.cut(crop, self.size)).to(self._device)
