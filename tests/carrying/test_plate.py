@@ -32,10 +32,23 @@ def test_where_another_frame_shows_the_room_it_is_that():
 def test_what_a_mask_missed_of_the_person_does_not_stay_in_the_room():
     frames, covered, path = walk([20, 50, 80])
     covered[:, :, 1:] = np.minimum(covered[:, :, 1:], covered[:, :, :-1])  # the left edge is missed
-    assert np.array_equal(background_plate(frames, covered, path)[0], ROOM)
+    plate, _ = background_plate(frames, covered, path)
+    assert np.array_equal(plate, ROOM)
+    assert np.array_equal(_plate(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
     # What differs less is light and noise, and the last frame's.
     frames[-1, 38:40] -= 5
     assert np.array_equal(background_plate(frames, covered, path)[0][38:40], frames[-1, 38:40])
+
+
+def test_leaves_that_move_are_the_same_room():
+    frames, covered, path = walk([20, 50, 80])
+    leaves = np.random.default_rng(1).normal(0, 20, (3, SIZE, SIZE, 1))
+    frames = np.where(covered[..., None] > 0, frames, (ROOM + leaves).clip(0, 255)).astype(np.uint8)
+    plate, holes = background_plate(frames, covered, path)
+    assert not holes.any()
+    behind = covered[-1] > 0
+    assert np.array_equal(plate[behind], np.minimum(frames[0], frames[1])[behind])
+    assert np.array_equal(_plate(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
 
 
 def test_a_title_that_dissolves_is_not_the_room():

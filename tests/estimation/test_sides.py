@@ -97,6 +97,24 @@ def test_a_turn_that_was_seen_late_is_believed_in_the_end():
     np.testing.assert_array_equal(result[21:], found[21:])
 
 
+def test_limbs_that_were_hidden_for_long_may_have_changed_sides():
+    found, seen = moving(60), np.ones((60, PENN_ACTION.num_joints), bool)
+    found[20:], seen[10:20, 1:] = exchanged(found[20:], UPPER + LEGS), False
+    seen[10:20, PENN_ACTION.index("left_knee")] = True
+    np.testing.assert_array_equal(steady(found, seen), found)
+    seen[14, 1:] = True  # not for long: they are exchanged
+    assert (steady(found, seen)[20] != found[20]).any()
+
+
+def test_left_and_right_in_the_same_place_tell_nothing():
+    found, seen = moving(), np.ones((20, PENN_ACTION.num_joints), bool)
+    ankles = [PENN_ACTION.index("left_ankle"), PENN_ACTION.index("right_ankle")]
+    found[:, ankles[0]] = found[:, ankles[1]]
+    seen[1:, LEGS] = False
+    seen[1:, ankles] = True
+    np.testing.assert_array_equal(steady(found, seen), found)
+
+
 def test_who_was_lost_begins_anew():
     found, seen = moving(), np.ones((20, PENN_ACTION.num_joints), bool)
     found[10:], seen[9] = exchanged(found[10:], UPPER + LEGS), False

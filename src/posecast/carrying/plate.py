@@ -7,8 +7,11 @@ from jaxtyping import Bool, Float, UInt8
 UNCOVERED = 0.25
 """A place is background where the person's mask, widened, is below this."""
 RIM, REMAINS = 2 / 128, 24.0
-"""So near the person, as a share of the picture's side, the last frame shows what a mask missed of
-them, a tip of a shoe, where the others' background differs by more grey levels."""
+"""Width of the strip around the person, as a share of the picture's side, in which the mask may
+have missed something (a shoe's tip); grey levels by which the last frame differs, where it did,
+from the room that others show there."""
+PATCHES, WHOLE = 16, 0.99
+"""Along a side, in which backgrounds are compared; least share of one that has to be seen."""
 SAME_ROOM = 12.0
 """Mean difference in grey levels between two backgrounds above which they are not of one room, or
 not in one light: a title that dissolves into the first picture, a lamp that goes on."""
@@ -30,7 +33,7 @@ def background_plate(
     moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
     around = np.ones((2 * round(RIM * frames.shape[1]) + 1,) * 2, np.uint8)
     sure = np.stack([cv2.erode(each.view(np.uint8), around).view(bool) for each in seen])
-    same = _same_room(moved[:, ::4, ::4], sure[:, ::4, ::4])[:, None, None]
+    same = _same_room(moved, sure)[:, None, None]
     seen, sure = seen & same, sure & same
     plate, ever = frames[-1].copy(), np.asarray(seen.any(axis=0))
     still = all(map(_is_still, to_last))  # else edges differ because others are a little off
@@ -46,8 +49,13 @@ def background_plate(
 def _same_room(
     frames: UInt8[np.ndarray, "t h w 3"], sure: Bool[np.ndarray, "t h w"]
 ) -> Bool[np.ndarray, " t"]:
-    """Which frames have the background of the last one."""
-    change, both = np.abs(frames - frames[-1].astype(np.int16)).mean(axis=-1), sure & sure[-1]
+    """Which frames have the background of the last one: in patches, since leaves and water move."""
+    patches, whole = (
+        np.stack([cv2.resize(e, (PATCHES,) * 2, interpolation=cv2.INTER_AREA) for e in each])
+        for each in (frames, sure.astype(np.float32))
+    )
+    change = np.abs(patches - patches[-1].astype(np.int16)).mean(axis=-1)
+    both = (whole > WHOLE) & (whole[-1] > WHOLE)
     return (change * both).sum(axis=(1, 2)) <= SAME_ROOM * both.sum(axis=(1, 2))
 
 

@@ -160,9 +160,10 @@ class PoseEstimator:
         if isinstance(self._network, MoveNet):
             points, sure = (each.astype(float) for each in found)
             joints, least = to_skeleton(points, np.abs(sure), COCO.joints, self.skeleton)
-            # Points of confidence 0 would not count.
-            agreed = to_skeleton(points, np.where(sure < 0, 0.5, 1), COCO.joints, self.skeleton)[1]
-            return joints, np.where(agreed < 1, -least, least)
+            # Doubted as any of its points is. Points of confidence 0 would not count.
+            trust = np.where(sure < 0, 0.5, 1.0)
+            is_doubted = to_skeleton(points, trust, COCO.joints, self.skeleton)[1] < 1
+            return joints, np.where(is_doubted, -least, least)
         return found
 
     def find(self, images: Float[Tensor, "n 3 s s"]) -> _Found:

@@ -7,9 +7,13 @@ from posecast.skeletons import Skeleton
 
 _LEGS = ("hip", "knee", "ankle", "toe_base", "toe_end")
 _FIRST = ("shoulder", "hip")
-_MOVED, _CROSSED, _APART = 0.1, 0.5, 0.1
-"""Joints that moved by so much of the body, but by half of it or less with left and right taken for
-each other, are exchanged; where shoulders or hips are nearer together than so much, none are."""
+_MOVED, _CROSSED = 0.1, 0.5
+"""Joints are exchanged that moved by so much of the body, and by so small a share of that, or less,
+with left and right taken for each other."""
+_APART = 0.1
+"""Nobody can say where shoulders or hips are nearer together than this share of the body."""
+_FORGOTTEN = 8
+"""Frames that a pair is not seen, after which it may have changed sides."""
 
 
 def steady_sides(
@@ -22,8 +26,8 @@ def steady_sides(
     way the frame before: estimators take people seen from behind now one way, now the other, and
     nobody turns round at once.
 
-    Each frame depends on those before it alone. What was found more often since the person was
-    there is believed, so a turn that was seen late stays.
+    Each frame depends on those before it alone. A way that was found more often than the other,
+    since the person is there, is taken for right from then on.
     """
     joints_px, confidence = joints_px.copy(), confidence.copy()
     sizes = np.array([_size(joints[s]) for joints, s in zip(joints_px, seen, strict=True)])
@@ -54,11 +58,12 @@ def _exchanged(
 ) -> Bool[np.ndarray, " t"]:
     """Frames in which these pairs are the other way than in those before."""
     exchanged, is_other, votes = np.zeros(len(pairs_px), bool), False, 0
-    known = np.full(pairs_px.shape[1:], np.nan)
+    known, unseen = np.full(pairs_px.shape[1:], np.nan), np.zeros(pairs_px.shape[1], int)
     for t, (found, is_seen, size) in enumerate(zip(pairs_px, seen, sizes, strict=True)):
-        if size == 0:
-            known[:], is_other, votes = np.nan, False, 0
-            continue
+        unseen = np.where(is_seen, 0, unseen + 1)
+        known[(unseen > _FORGOTTEN) | (size == 0)] = np.nan
+        if np.isnan(known).all():
+            is_other, votes = False, 0
         is_other ^= _turns(found[:, ::-1] if is_other else found, known, is_seen, size)
         votes += -1 if is_other else 1
         if votes < 0:
@@ -76,7 +81,7 @@ def _turns(
 ) -> bool:
     """Whether these pairs are where they were known, but left and right exchanged."""
     apart, now = (np.linalg.norm(each[:, 0] - each[:, 1], axis=-1) for each in (known, found))
-    usable = seen & np.isfinite(apart)
+    usable = seen & (apart > 0)
     if not usable.any() or not max(apart[0], now[0]) > _APART * size:
         return False
     away = [np.linalg.norm(each - known, axis=-1).mean(axis=-1) for each in (found, found[:, ::-1])]

@@ -15,7 +15,7 @@ from torch.nn import functional
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
-from posecast.carrying.plate import REMAINS, RIM, SAME_ROOM, UNCOVERED
+from posecast.carrying.plate import PATCHES, REMAINS, RIM, SAME_ROOM, UNCOVERED, WHOLE
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
@@ -196,8 +196,12 @@ def _plate(
     seen, rim = to_side(hidden[:, None], side) < UNCOVERED, round(RIM * side)
     grown = functional.max_pool2d((~seen).float(), 2 * rim + 1, 1, rim)
     seen, sure, shown = seen[:, 0, :, :, None], grown[:, 0, :, :, None] == 0, pictures.float()
-    change, both = (shown - shown[-1]).abs().mean(-1, keepdim=True), sure & sure[-1]
-    same = (change * both - SAME_ROOM * both).sum((1, 2, 3), keepdim=True) <= 0
+    patches, whole = (
+        functional.avg_pool2d(each.movedim(-1, 1), side // PATCHES)
+        for each in (shown, sure.float())
+    )
+    change, both = (patches - patches[-1]).abs().mean(1, keepdim=True), whole.minimum(whole[-1:])
+    same = ((change - SAME_ROOM) * (both > WHOLE)).sum((1, 2, 3), keepdim=True) <= 0
     seen, sure = seen & same, sure & same
     rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
     left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)

@@ -14,7 +14,7 @@ from posecast.export.body_graph import HUGE, places_of, size_of_body
 from posecast.forecasting.carried import ROOM
 from posecast.skeletons import Skeleton
 
-_ROOM = 1.5
+_LOOK_ROOM = 1.5
 """Side of the estimator's square in sides of the box around the joints; the drawer's is `ROOM`."""
 _FEWEST = 3
 """Joints without which nobody is seen."""
@@ -58,7 +58,7 @@ class PlaceGraph(nn.Module):
         """Joints in pixels of the frame, which are seen, and the next square (side 0: nobody)."""
         joints, found = joints_crop[0] * square[2] + square[:2], confidence[0].abs() >= self._least
         low, high = _box(joints[None], found[None])
-        side = (_ROOM * (high - low).max()).clamp(min=_SMALLEST_PX).reshape(1)
+        side = (_LOOK_ROOM * (high - low).max()).clamp(min=_SMALLEST_PX).reshape(1)
         following = torch.cat([(low + high - side) / 2, side])
         seen = confidence[0] >= self._least
         return joints, seen, torch.where(found.sum() >= _FEWEST, following, 0.0)
@@ -81,7 +81,9 @@ class BeginGraph(nn.Module):
         """Pictures and poses of the square, small ones, and the body's size."""
         height, width = last_frames.shape[1], last_frames.shape[2]
         hw = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)])
-        goes = torch.minimum(future_joints_px[0].clamp(min=0), hw)  # as `CarriedDrawer.crop_of`
+        goes = torch.minimum(
+            future_joints_px[0].clamp(min=0), hw
+        )  # `CarriedDrawer.crop_of`, nearly
         known = last_visible.any(0).expand(goes.shape[0], -1)
         low, high = _box(torch.cat([last_joints_px, goes]), torch.cat([last_visible, known]))
         need = (high - low).max().ceil().clamp(min=_SMALLEST_PX)
