@@ -20,7 +20,7 @@ from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions
-from posecast.forecasting.protocols import MOST_PICTURES, lately
+from posecast.forecasting.protocols import MOST_PICTURES, recent_of
 from posecast.geometry import Crop, crop_of_joints
 from posecast.networks.carrying import CarryingNetwork, LayerBatch, person_masks
 from posecast.skeletons import Skeleton
@@ -62,7 +62,7 @@ class CarriedDrawer:
         """As `FrameDrawer`: around where the person was lately, and goes within the picture."""
         if seen.crop is not None:
             return seen.crop
-        recent, (height, width) = lately(seen), seen.image_hw
+        recent, (height, width) = recent_of(seen), seen.image_hw
         goes = joints_px.clip(0, (width, height)).reshape(-1, *visible.shape[1:], 2)
         shown = np.broadcast_to(visible, joints_px.shape[:-1]).reshape(goes.shape[:-1])
         joints = np.concatenate([recent.joints_px, goes])

@@ -17,7 +17,7 @@ from posecast.computing.compilation import compile_parts
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
-from posecast.forecasting.protocols import lately
+from posecast.forecasting.protocols import recent_of
 from posecast.geometry import Crop, px_to_crop
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_bytes, to_network
@@ -73,7 +73,7 @@ class GeneratorDrawer:
         visible: Bool[np.ndarray, "t j"],
     ) -> Crop:
         """As `FrameDrawer`: the seen person's crop, as in training."""
-        return lately(seen).person_crop
+        return recent_of(seen).person_crop
 
     @torch.inference_mode()
     def draw_frames(

@@ -221,7 +221,7 @@ class _Watched:
             yield frame
 
     def found(self, seen: SeenVideo, from_s: float | None) -> FoundPoses:
-        """The poses, in the last of which these frames were looked at, by shots."""
+        """Poses of the whole video by shots; `seen` may begin before the frames watched."""
         skipped = len(seen) - self._shots.num_frames
         faded = self._shots.num_faded(seen.fps) if from_s is None else 0
         visible = seen.visible.copy()

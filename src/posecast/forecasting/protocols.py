@@ -44,9 +44,9 @@ def same_rate(one: float, other: float) -> bool:
     return abs(one / other - 1) < _ALIKE
 
 
-def lately(seen: SeenVideo) -> SeenVideo:
-    """The frames that a drawer looks at, where the person walked long ago is no matter; all of them
-    where no joint is visible in those."""
+def recent_of(seen: SeenVideo) -> SeenVideo:
+    """The last frames, which a drawer looks at (where the person walked long ago does not matter);
+    all where no joint is visible in those."""
     recent = seen.last(MOST_PICTURES)
     return recent if recent.visible.any() else seen
 
