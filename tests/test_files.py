@@ -104,6 +104,28 @@ def test_of_a_folder_that_was_not_finished_nothing_stays(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_is_written_over_what_a_process_of_the_same_number_left(
+    tmp_path: Path, monkeypatch
+) -> None:
+    left = partial_path(tmp_path / "poses")
+    left.mkdir()
+    (left / "old.json").write_text("{}")
+    flushed, fsync = [], os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: flushed.append(os.fstat(file).st_ino) or fsync(file)
+    )
+
+    def fill(folder: Path) -> None:
+        (folder / "inside").mkdir(parents=True)
+        (folder / "inside" / "1.json").write_text("{}")
+
+    write_safely(tmp_path / "poses", fill)
+    assert list(tmp_path.iterdir()) == [tmp_path / "poses"]
+    made = list((tmp_path / "poses").rglob("*"))
+    assert [path.name for path in made] == ["inside", "1.json"]
+    assert {path.stat().st_ino for path in made if path.is_file() or os.name != "nt"} <= {*flushed}
+
+
 def test_a_folder_is_searched_for_leftovers_once(tmp_path: Path, monkeypatch) -> None:
     searched, glob = [], Path.glob
     monkeypatch.setattr(Path, "glob", lambda *call: searched.append(call) or glob(*call))

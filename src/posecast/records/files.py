@@ -52,10 +52,12 @@ def write_together(writers: Mapping[Path, Write]) -> None:
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _clear_leftovers(path)
+                _remove(partials[path])  # in containers, killed processes had this one's number
                 write(partials[path])
                 if path.is_dir() and partials[path].is_file():
                     raise IsADirectoryError("a folder of this name is there")
-                _flush_to_disk(partials[path])
+                for made in (*partials[path].rglob("*"), partials[path]):  # a folder's files first
+                    _flush_to_disk(made)
         for path, partial in partials.items():
             with writing(path):
                 partial.replace(path)
