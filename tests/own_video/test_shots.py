@@ -15,7 +15,7 @@ from posecast.forecasting.own_poses import (
     OwnVideoConfig,
     choose_frames,
 )
-from posecast.forecasting.own_truth import find_truth
+from posecast.forecasting.own_truth import NothingToCompareError, find_truth
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.forecasting.shots import Shots
@@ -154,7 +154,17 @@ def test_what_comes_after_a_cut_is_no_truth(tmp_path):
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
     assert find_truth(video, RED, result).visible.any(axis=1).tolist() == [True] * 4
     keypoints = KeypointFile(keypoints_of(tmp_path / "cut.csv", 8, 8))
-    assert len(find_truth(video, keypoints, result).visible) == 4
+    looked_at = []
+    assert len(find_truth(video, keypoints, result, lambda: looked_at.append(1)).visible) == 4
+    assert len(looked_at) == 1 + CONFIG.steps
+
+
+@pytest.mark.parametrize("after", [near(8), faded(wide(12)[6:])], ids=["cut", "fade"])
+def test_a_shot_that_ends_behind_the_last_seen_frame_leaves_no_truth(tmp_path, after):
+    video = write_video(tmp_path / "cut.mp4", wide(6) + after)
+    result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 0.2)
+    with pytest.raises(NothingToCompareError, match=r"the shot ends at second 0\.20; give an ear"):
+        find_truth(video, RED, result)
 
 
 def test_frames_are_compared_up_to_a_cut(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from where the person was seen last; of a file of keypoints the person is taken 
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -62,7 +61,8 @@ def find_truth(
     shots = Shots()
     frames = shots.watch(itertools.islice(last, count))
     if isinstance(source, KeypointFile):
-        deque(frames, maxlen=0)
+        for _ in frames:
+            on_frame()
         joints_px, visible = _read(video, source, result, count)
     else:
         options = (source.estimator, source.follow, _last_box(result), on_frame)
@@ -72,8 +72,9 @@ def find_truth(
     end = min(one_shot, len(visible) - shots.num_faded(result.fps))
     truth = Truth(joints_px[1:end], visible[1:end])
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
+        why = "the shot ends at" if end <= 1 else "the person is not found after"
         raise NothingToCompareError(
-            f"{video}: nothing to compare with: the person is not found after second "
+            f"{video}: nothing to compare with: {why} second "
             f"{(result.past_frames[-1] + 1) / result.fps:.2f}",
             "; give an earlier --from",
         )
