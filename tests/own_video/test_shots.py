@@ -32,9 +32,9 @@ def wide(num_frames: int) -> list[np.ndarray]:
     return [frame_with(box_at(t), ground=200) for t in range(num_frames)]
 
 
-def near(num_frames: int) -> list[np.ndarray]:
+def near(num_frames: int, ground: int = 120) -> list[np.ndarray]:
     """Another shot of the same person."""
-    return [frame_with(near_box_at(t), ground=120) for t in range(num_frames)]
+    return [frame_with(near_box_at(t), ground=ground) for t in range(num_frames)]
 
 
 def near_box_at(t: int) -> tuple[int, int, int, int]:
@@ -127,11 +127,14 @@ def test_light_that_changed_before_the_end_is_no_fade(tmp_path):
     assert forecast(tmp_path / "black.mp4", frames).past_frames[-1] == 29
 
 
-@pytest.mark.parametrize("length", [5, 12, 24])
-def test_a_dissolve_begins_a_shot(tmp_path, length):
-    both = zip(wide(30)[-length:], near(length), np.linspace(0, 1, length + 2)[1:-1], strict=True)
+@pytest.mark.parametrize("ground", [120, 160])
+@pytest.mark.parametrize("length", [5, 12, 24, 30])
+def test_a_dissolve_begins_a_shot(tmp_path, length, ground):
+    """Also of grounds that are only 40 apart, so that frames within it are alike."""
+    after = near(length + 20, ground)
+    both = zip(wide(30)[-length:], after, np.linspace(0, 1, length + 2)[1:-1], strict=False)
     mixed = [(one * (1 - share) + other * share).astype(np.uint8) for one, other, share in both]
-    frames = wide(30)[:-length] + mixed + near(length + 20)[length:]
+    frames = wide(30)[:-length] + mixed + after[length:]
     result = forecast(tmp_path / "dissolve.mp4", frames)
     assert 30 - length <= result.past_frames[0] <= 30
     assert "cuts to another shot" in result.note

@@ -62,13 +62,14 @@ class Shots:
     ) -> list[int]:
         """For each frame the first one of its shot, by the pictures and the person's joints."""
         cuts, mixing = set(self._cuts()), math.ceil(_MIXING_S * fps)
-        starts = [0]
-        for number in range(1, len(self._small)):
+        starts, count = [0], len(self._small)
+        for number in range(1, count):
             near = visible[max(number - mixing, 0) : number + mixing + 1]
-            another = number in cuts or (near.any() and self._dissolves(number, mixing))
+            gap = 1 if number in cuts else min(mixing, number, count - 1 - number)
+            another = number in cuts or (near.any() and self._dissolves(number, gap, mixing))
             if another and _leaps(joints_px, visible, number):
-                starts += [] if self._goes_on(number, math.ceil(_MOMENT_S * fps)) else [number]
-        return np.repeat(starts, np.diff([*starts, len(self._small)])).tolist()
+                starts += [] if self._goes_on(number, gap, math.ceil(_MOMENT_S * fps)) else [number]
+        return np.repeat(starts, np.diff([*starts, count])).tolist()
 
     def num_faded(self, fps: float) -> int:
         """Frames at the end that fade away, to a blank picture or on the way there: a person may
@@ -106,20 +107,20 @@ class Shots:
                 cuts.append(number)
         return cuts
 
-    def _dissolves(self, number: int, length: int) -> bool:
-        """Whether the picture is a mixture of those before and after it."""
-        there = min(length, number, len(self._small) - 1 - number)
-        if 2 * there < length:  # any movement is one of pictures that are next to each other
+    def _dissolves(self, number: int, gap: int, mixing: int) -> bool:
+        """Whether the picture is a mixture of those so many frames before and after it."""
+        if 2 * gap < mixing:  # any movement is one of pictures that are next to each other
             return False
-        places = (number - there, number, number + there)
+        places = (number - gap, number, number + gap)
         before, now, after = (self._small[each].astype(int) for each in places)
         apart = np.abs(after - before).mean()
         return bool(apart > _CHANGE and np.abs(now - (before + after) / 2).mean() < _MIXED * apart)
 
-    def _goes_on(self, number: int, moment: int) -> bool:
-        """Whether a picture after it is like one before it."""
-        before = self._small[max(number - moment, 0) : number]
-        after = self._small[number + 1 : number + 1 + moment]
+    def _goes_on(self, number: int, gap: int, moment: int) -> bool:
+        """Whether a picture after it is like one before it, `gap` frames away at least: those
+        within a dissolve are alike."""
+        before = self._small[max(number - moment, 0) : number - gap + 1]
+        after = self._small[number + gap : number + 1 + moment]
         pairs = itertools.product(before, after)
         return any(cv2.absdiff(*pair).mean() < _CHANGE / 2 for pair in pairs)
 
