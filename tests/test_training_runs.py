@@ -2,7 +2,7 @@
 
 import json
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,29 @@ def test_another_config_is_refused_and_the_fields_named(run: Run) -> None:
     with pytest.raises(RunError, match="kind 'pose', expected 'image'"):
         make_run(run.path, Config(), "image", DATA)
     assert contents(run.path) == before
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What another training learns from as well."""
+
+    more: tuple[Path, ...]
+
+
+def test_of_each_place_that_is_gone_the_name_is_compared(tmp_path: Path, caplog) -> None:
+    here, gone, new, other = (tmp_path / f"{name}/store" for name in ("b", "gone", "new", "x"))
+    here.mkdir(parents=True)
+    for number, then in enumerate([(here, gone), (gone, here)]):
+        path = tmp_path / f"run{number}"
+        make_run(path, Learned(then), "pose", DATA).save_checkpoint(1, {"w": torch.ones(1)})
+        moved = tuple(new if each == gone else each for each in then)
+        for asked in ((new, other), (other, new), (new,), (new, here, new), moved[::-1]):
+            with pytest.raises(RunError, match="more: "):
+                make_run(path, Learned(asked), "pose", DATA)
+        caplog.clear()
+        make_run(path, Learned(moved), "pose", DATA)
+        assert caplog.messages == [f"{gone} is gone; {new}, of the same name, is taken for it"]
+        assert Run.open(path).config_dict == {"more": [str(each) for each in moved]}
 
 
 def test_fields_that_may_change_are_stored_anew(run: Run) -> None:

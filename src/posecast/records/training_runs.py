@@ -129,7 +129,7 @@ def has_weights(path: Path) -> bool:
 
 
 def _refuse_another_config(stored: Run, config: Any, may_change: tuple[str, ...]) -> None:
-    """Of what was moved meanwhile, and is not where it was, the name is compared."""
+    """Of each place that is not where it was, for it was moved meanwhile, the name is compared."""
     try:
         before = configs.config_from_dict(type(config), stored.config_dict)
     except configs.ConfigError as error:
@@ -138,14 +138,18 @@ def _refuse_another_config(stored: Run, config: Any, may_change: tuple[str, ...]
             "made it (its versions.json says which), another folder, or --fresh"
         ) from error
     mend = "use another run folder, give the stored values, or start over with --fresh"
-    moved: set[str] = set()
+    places: list[Path] = []
+    then = configs.config_to_dict(before, lambda path: places.append(path) or str(path))
+    places_then = iter(places)
 
     def place(path: Path) -> str:
-        if not path.exists():
-            moved.add(path.name)
-        return path.name if path.name in moved else str(path)
+        was = next(places_then, path)
+        if was == path or was.name != path.name or was.exists():
+            return str(path)
+        logger.warning("%s is gone; %s, of the same name, is taken for it", was, path)
+        return str(was)
 
-    then, now = (configs.config_to_dict(each, place) for each in (before, config))
+    now = configs.config_to_dict(config, place)
     configs.refuse_differences(stored.path, then, now, "a run", may_change, RunError, mend)
 
 
