@@ -1,6 +1,7 @@
 """Arrays of a user: what the Forecaster takes and what it explains."""
 
 import inspect
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -23,12 +24,12 @@ def test_frames_with_poses_pass():
     hidden[0, 0] = False
     joints = JOINTS.copy()
     joints[0, 0] = np.nan
-    _arrays(FRAMES, joints, hidden, PENN_ACTION)
+    _arrays(FRAMES, joints, hidden, 4, PENN_ACTION)
 
 
 def test_lists_and_tensors_are_arrays_too():
     given = list(torch.from_numpy(FRAMES)), JOINTS.tolist(), torch.ones((4, 13), dtype=torch.uint8)
-    frames, joints, visible = _arrays(*given, PENN_ACTION)
+    frames, joints, visible = _arrays(*given, 4, PENN_ACTION)
     np.testing.assert_array_equal(frames, FRAMES)
     np.testing.assert_array_equal(joints, JOINTS)
     assert visible.dtype == bool
@@ -45,11 +46,36 @@ def test_lists_and_tensors_are_arrays_too():
         ([*FRAMES[:3], FRAMES[3, :9]], JOINTS, VISIBLE, "all of one size"),
         (FRAMES, JOINTS, 0.4 * VISIBLE, "other values than True and False"),
         (FRAMES, JOINTS / 20, VISIBLE, "give pixels, not shares"),
+        (FRAMES, [[[1.0, 2.0]], [[1.0]]] * 2, VISIBLE, "alike for each frame: .* inhomogeneous"),
+        ([[[[1], [2, 3]]]] * 4, JOINTS, VISIBLE, "alike for each frame: .* inhomogeneous"),
+        (FRAMES, torch.ones(4, 13, 2, requires_grad=True), VISIBLE, r"Use tensor\.detach"),
     ],
 )
 def test_other_arrays_are_explained(frames, joints, visible, message):
     with pytest.raises(ValueError, match=message):
-        _arrays(frames, joints, visible, PENN_ACTION)
+        _arrays(frames, joints, visible, len(frames), PENN_ACTION)
+
+
+class LongVideo(Sequence):
+    """Frames that are read when they are asked for."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return 1000
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        self.read.append(number)
+        return FRAMES[0]
+
+
+def test_of_a_long_video_only_what_is_looked_at_is_read():
+    video = LongVideo()
+    joints, visible = np.full((1000, 13, 2), 9.0), np.ones((1000, 13), bool)
+    Forecaster(LooksBack()).predict(video, joints, visible, num_seen=900)
+    assert {*range(894, 900)} <= {*video.read}
+    assert len(video.read) < 20  # checks of types look at some others
 
 
 def test_other_numbers_and_sources_are_explained():

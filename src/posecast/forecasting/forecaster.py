@@ -177,12 +177,12 @@ class Forecaster:
         Raises:
             PosecastError: too few seen frames, no visible joint, or arrays that do not fit.
         """
-        frames, joints, visible = _arrays(frames, joints, visible, self.skeleton)
         rates = FrameRates.of_arrays(self.needs, fps)
         used = self._used_frames(rates, len(frames), num_seen)
-        height, width = frames[used[-1]].shape[:2]
-        pictures = np.stack([frames[number] for number in used[-protocols.MOST_PICTURES :]])
-        poses, hw = (joints[used], visible[used]), (height, width)
+        looked_at = [frames[number] for number in used[-protocols.MOST_PICTURES :]]
+        given = joints, visible, len(frames), self.skeleton
+        pictures, joints, visible = _arrays(looked_at, *given)
+        poses, hw = (joints[used], visible[used]), pictures.shape[1:3]
         seen = SeenVideo(*poses, rates.video, hw, pictures, trimmed=False)
         if not np.isfinite(seen.joints_px[seen.visible]).all():
             raise PosecastError(
@@ -224,19 +224,25 @@ class Forecaster:
 
 
 def _arrays(
-    frames: Sequence[ArrayLike] | np.ndarray,
+    looked_at: Sequence[ArrayLike] | np.ndarray,
     joints: ArrayLike,
     visible: ArrayLike,
+    num_frames: int,
     skeleton: Skeleton,
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+) -> tuple[UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
     """What a user gave (arrays, lists, tensors) as arrays; PosecastError where these are no frames
-    with a pose each."""
-    frames = [np.asarray(each) for each in frames]
-    joints, visible = np.asarray(joints, float), np.asarray(visible)
-    shape = (len(frames), skeleton.num_joints)
+    with a pose each. Of the frames, which may be a long video's, only those looked at."""
+    try:
+        frames = [np.asarray(each) for each in looked_at]
+        joints, visible = np.asarray(joints, float), np.asarray(visible)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PosecastError(
+            f"frames, joints or visible are no arrays of numbers, alike for each frame: {error}"
+        ) from error
+    shape = (num_frames, skeleton.num_joints)
     if joints.shape != (*shape, 2) or visible.shape != shape:
         raise PosecastError(
-            f"joints {joints.shape} and visible {visible.shape} do not fit {len(frames)} frames "
+            f"joints {joints.shape} and visible {visible.shape} do not fit {num_frames} frames "
             f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
         )
     kinds = sorted({f"{each.dtype} {each.shape}" for each in frames})
@@ -248,4 +254,4 @@ def _arrays(
     visible = visible.astype(bool)
     if visible.any() and (np.abs(joints[visible]) <= 1).all():
         raise PosecastError("all joints lie at the corner: give pixels, not shares of the picture")
-    return frames, joints, visible
+    return np.stack(frames), joints, visible
