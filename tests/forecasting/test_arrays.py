@@ -17,6 +17,7 @@ from red_people import LooksBack, RedEstimator
 FRAMES = np.zeros((4, 20, 30, 3), np.uint8)
 JOINTS = np.full((4, 13, 2), 9.0)
 VISIBLE = np.ones((4, 13), bool)
+SHARES_UP_TO_1_3 = np.linspace(0.1, 1.3, 104).reshape(4, 13, 2)
 
 
 def test_frames_with_poses_pass():
@@ -46,6 +47,7 @@ def test_lists_and_tensors_are_arrays_too():
         ([*FRAMES[:3], FRAMES[3, :9]], JOINTS, VISIBLE, "all of one size"),
         (FRAMES, JOINTS, 0.4 * VISIBLE, "other values than True and False"),
         (FRAMES, JOINTS / 20, VISIBLE, "give pixels, not shares"),
+        (FRAMES, SHARES_UP_TO_1_3, VISIBLE, "give pixels, not shares"),
         (FRAMES, [[[1.0, 2.0]], [[1.0]]] * 2, VISIBLE, "alike for each frame: .* inhomogeneous"),
         ([[[[1], [2, 3]]]] * 4, JOINTS, VISIBLE, "alike for each frame: .* inhomogeneous"),
         (FRAMES, torch.ones(4, 13, 2, requires_grad=True), VISIBLE, r"Use tensor\.detach"),

@@ -252,6 +252,6 @@ def _arrays(
     if not np.isin(visible, (0, 1)).all():
         raise PosecastError("visible has other values than True and False: say which joints count")
     visible = visible.astype(bool)
-    if visible.any() and (np.abs(joints[visible]) <= 1).all():
+    if visible.any() and (np.abs(joints[visible]) <= 2).all():
         raise PosecastError("all joints lie at the corner: give pixels, not shares of the picture")
     return np.stack(frames), joints, visible
