@@ -30,10 +30,16 @@ _LEAP = 0.06
 _FEWEST_JOINTS = 3
 _MOMENT_S = 1.0
 """So short may be what is shown between two parts of one shot (black, a flash, a passer-by)."""
-_BLANK, _CLEAR, _FADING, _FALL_S = 4.0, 0.9, 0.7, 0.3
-"""Contrast (standard deviation of grey levels) of a blank picture at most; share of the greatest
-one that the same picture (so far correlated, too) has in these seconds before, from which on it is
-no part of a fade, and under which the last one of a fade is."""
+_BLANK = 4.0
+"""Contrast (standard deviation of grey levels) up to which a picture is blank."""
+_FALL_S = 0.3
+"""Seconds before a frame that are lately."""
+_SAME = 0.9
+"""Correlation over which two pictures show the same."""
+_CLEAR = 0.9
+"""Share of the greatest contrast lately from which on a frame is no part of a fade."""
+_FADING = 0.7
+"""Share of it under which the last frame of a fade lies."""
 
 
 class Shots:
@@ -81,12 +87,12 @@ class Shots:
         return next(back, 0)
 
     def _clearness(self, number: int, length: int) -> float:
-        """Its contrast as a share of the greatest one of the same picture; 0 if it is blank."""
+        """Its contrast as a share of the greatest lately of the same picture; 0 if it is blank."""
         last = self._small[max(number - length, 0) : number + 1]
         shown = [small.ravel() for small in last if small.std() > _BLANK]
         if not shown or self._small[number].std() <= _BLANK:
             return 0.0
-        same = np.corrcoef(shown).reshape(len(shown), -1)[-1] > _CLEAR
+        same = np.corrcoef(shown).reshape(len(shown), -1)[-1] > _SAME
         return float(shown[-1].std() / max(np.std(shown, axis=1)[same]))
 
     def _differ(self, one: int, other: int) -> float:
