@@ -97,6 +97,14 @@ def test_a_turn_that_was_seen_late_is_believed_in_the_end():
     np.testing.assert_array_equal(result[21:], found[21:])
 
 
+def test_what_was_found_for_long_is_not_held_against_a_turn_forever():
+    found = moving(150)
+    found[90:] = exchanged(found[90:], UPPER + LEGS)
+    result = steady(found)
+    np.testing.assert_array_equal(result[:120], moving(150)[:120])
+    np.testing.assert_array_equal(result[121:], found[121:])
+
+
 def test_limbs_that_were_hidden_for_long_may_have_changed_sides():
     found, seen = moving(60), np.ones((60, PENN_ACTION.num_joints), bool)
     found[20:], seen[10:20, 1:] = exchanged(found[20:], UPPER + LEGS), False

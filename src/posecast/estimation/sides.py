@@ -12,6 +12,8 @@ _MOVED, _CROSSED = 0.1, 0.5
 with left and right taken for each other."""
 _APART = 0.1
 """Nobody can say where shoulders or hips are nearer together than this share of the body."""
+_BELIEVED = 30
+"""Frames after which a way is taken for right, however long the other one was found before."""
 _FORGOTTEN = 8
 """Frames that a pair is not seen, after which it may have changed sides."""
 
@@ -26,8 +28,8 @@ def steady_sides(
     way the frame before: estimators take people seen from behind now one way, now the other, and
     nobody turns round at once.
 
-    Each frame depends on those before it alone. A way that was found more often than the other,
-    since the person is there, is taken for right from then on.
+    Each frame depends on those before it alone. A way that is found more often than the other, or
+    for `_BELIEVED` frames, is taken for right from then on: people may turn unseen.
     """
     joints_px, confidence = joints_px.copy(), confidence.copy()
     sizes = np.array([_size(joints[s]) for joints, s in zip(joints_px, seen, strict=True)])
@@ -65,7 +67,7 @@ def _exchanged(
         if np.isnan(known).all():
             is_other, votes = False, 0
         is_other ^= _turns(found[:, ::-1] if is_other else found, known, is_seen, size)
-        votes += -1 if is_other else 1
+        votes = min(votes + (-1 if is_other else 1), _BELIEVED)
         if votes < 0:
             is_other, votes = False, 0
         exchanged[t] = is_other
