@@ -162,6 +162,19 @@ def test_what_comes_after_a_cut_is_no_truth(tmp_path):
     assert len(looked_at) == 1 + CONFIG.steps
 
 
+def test_the_truth_has_left_and_right_as_what_was_seen(tmp_path):
+    class Exchanges(RedEstimator):
+        def estimate(self, pictures):
+            joints, sure = super().estimate(pictures)
+            return joints[:, list(PENN_ACTION.mirror)], sure
+
+    video = write_video(tmp_path / "video.mp4", wide(20))
+    result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 0.4)
+    truth = find_truth(video, EstimatedPoses(Exchanges()), result)
+    np.testing.assert_array_equal(truth.joints_px, find_truth(video, RED, result).joints_px)
+    assert truth.visible.all()
+
+
 @pytest.mark.parametrize("after", [near(8), faded(wide(12)[6:])], ids=["cut", "fade"])
 def test_a_shot_that_ends_behind_the_last_seen_frame_leaves_no_truth(tmp_path, after):
     video = write_video(tmp_path / "cut.mp4", wide(6) + after)

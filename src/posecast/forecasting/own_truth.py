@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.estimation import Box, follow
+from posecast.estimation import Box, Followed, follow
+from posecast.estimation.sides import steady_sides
 from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.shots import Shots
@@ -67,7 +68,7 @@ def find_truth(
     else:
         options = (source.estimator, source.follow, _last_box(result), on_frame)
         found = follow(frames, *options)
-        joints_px, visible = found.joints_px, found.visible
+        joints_px, visible = _with_seen_sides(found, result)
     one_shot = shots.starts(joints_px, visible, result.fps).count(0)
     end = min(one_shot, len(visible) - shots.num_faded(result.fps))
     truth = Truth(joints_px[1:end], visible[1:end])
@@ -88,6 +89,17 @@ def true_pictures(
     first = result.past_frames[-1] + 1
     frames = read_video(video, result.fps)
     yield from itertools.islice(frames, first, first + len(truth.visible))
+
+
+def _with_seen_sides(
+    found: Followed, result: OwnForecast
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Poses and visibility, left and right as in the seen frames, not as following begins."""
+    joints = np.concatenate([result.seen.joints_px, found.joints_px])
+    visible = np.concatenate([result.seen.visible, found.visible])
+    joints, sure = steady_sides(joints, visible.astype(float), visible, result.skeleton)
+    later = slice(len(result.seen), None)
+    return joints[later], sure[later] > 0
 
 
 def _last_box(result: OwnForecast) -> Box:
