@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from posecast.carrying.completion import completed
+
 UNCOVERED = 0.25
 """A place is background where the person's mask, widened, is below this."""
 RIM, REMAINS = 2 / 128, 24.0
@@ -26,8 +28,8 @@ def background_plate(
 
     `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`. Where the
     last frame shows the background, the plate is that frame bit for bit, but for what remains of
-    the person's edge (`RIM`); where others do, their median; elsewhere the surroundings grow
-    inwards (`filled`).
+    the person's edge (`RIM`); where others do, their median; elsewhere what is likely
+    (`completed`).
     """
     seen = np.stack([_seen(*pair) for pair in zip(covered, to_last, strict=True)])
     moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
@@ -43,7 +45,7 @@ def background_plate(
     plate[rim] = np.where(remains[:, None], room, plate[rim])
     plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
     holes = np.asarray(~ever)
-    return filled(plate, holes), holes
+    return completed(plate, holes), holes
 
 
 def _same_room(
@@ -97,29 +99,3 @@ def _median(
     ordered = np.sort(np.where(seen[..., None], colours.astype(np.int16), 999), axis=0)
     middle = (seen.sum(axis=0) - 1) // 2
     return np.take_along_axis(ordered, middle[None, :, None], axis=0)[0].astype(np.uint8)
-
-
-def filled(
-    picture: UInt8[np.ndarray, "s s 3"], holes: Bool[np.ndarray, "s s"]
-) -> UInt8[np.ndarray, "s s 3"]:
-    """The picture with its holes filled from around, smoother the farther from their edge.
-
-    Pull and push (Gortler et al., SIGGRAPH 1996): averages of known pixels at halved sizes, the
-    finest known of which is taken.
-    """
-    if not holes.any():
-        return picture
-    weight = (~holes).astype(np.float32)
-    colours = picture.astype(np.float32) * weight[..., None]
-    levels = []
-    while min(weight.shape) > 2:
-        levels.append((colours, weight))
-        half = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
-        colours, weight = (
-            cv2.resize(each, half, interpolation=cv2.INTER_AREA) for each in (colours, weight)
-        )
-    grown = colours / np.maximum(weight, 1e-6)[..., None]
-    for colours, weight in reversed(levels):
-        coarse = cv2.resize(grown, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        grown = colours + (1 - weight[..., None]) * coarse
-    return np.where(holes[..., None], np.clip(grown + 0.5, 0, 255).astype(np.uint8), picture)

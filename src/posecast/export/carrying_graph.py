@@ -28,7 +28,8 @@ from posecast.export.body_graph import (
     smoothed,
     transforms_of,
 )
-from posecast.export.frame_graphs import averaged
+from posecast.export.completion_graph import completed
+from posecast.export.frame_graphs import averaged, to_side
 from posecast.skeletons import Skeleton
 
 
@@ -207,7 +208,7 @@ def _plate(
     left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)
     last = torch.where(left, rest, last)
     plate = torch.where(seen[-1] | holes, last, _median(shown, seen))
-    return _filled(plate, holes[..., 0]).to(torch.uint8), holes[..., 0]
+    return completed(plate, holes[..., 0]).to(torch.uint8), holes[..., 0]
 
 
 def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> Tensor:
@@ -215,21 +216,6 @@ def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> T
     ordered = torch.where(seen, shown, 999.0).sort(0).values
     middle = (seen.sum(0) - 1).clamp(min=0) // 2
     return ordered.gather(0, middle.expand(-1, -1, 3)[None])[0]
-
-
-def _filled(picture: Float[Tensor, "s s 3"], holes: Bool[Tensor, "s s"]) -> Float[Tensor, "s s 3"]:
-    """As `plate.filled`."""
-    weight = (~holes).float()[None, None]
-    colours = picture.movedim(-1, 0)[None] * weight
-    levels = []
-    while weight.shape[-1] > 2:
-        levels.append((colours, weight))
-        colours, weight = (functional.avg_pool2d(each, 2) for each in (colours, weight))
-    grown = colours / weight.clamp(min=1e-6)
-    for colours, weight in reversed(levels):
-        grown = colours + (1 - weight) * to_side(grown, weight.shape[-1])
-    filled = (grown[0].movedim(0, -1) + 0.5).clamp(0, 255).floor()
-    return torch.where(holes[..., None], filled, picture)
 
 
 def _owners(claims: Float[Tensor, "b n h w"]) -> tuple[Tensor, Tensor]:
@@ -343,13 +329,6 @@ def _sampled(
     return functional.grid_sample(
         pictures, grid, mode="bicubic", padding_mode="border", align_corners=False
     )
-
-
-def to_side(values: Float[Tensor, "b n h w"], side: int) -> Float[Tensor, "b n s s"]:
-    """At another size, between pixels where that is larger."""
-    if values.shape[-1] == side:
-        return values
-    return functional.interpolate(values, (side, side), mode="bilinear")
 
 
 def _blurred(values: Float[Tensor, "b c c"], sigma: float) -> Float[Tensor, "b c c"]:

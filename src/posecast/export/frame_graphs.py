@@ -149,9 +149,16 @@ def _cut(
     return averaged(found, finer)
 
 
-def averaged(planes: Float[Tensor, "p 3 h w"], times: int) -> Float[Tensor, "p 3 h2 w2"]:
+def averaged(planes: Float[Tensor, "p c h w"], times: int) -> Float[Tensor, "p c h2 w2"]:
     """So many times smaller."""
     return planes.unflatten(3, (-1, times)).unflatten(2, (-1, times)).mean((3, 5))
+
+
+def to_side(values: Float[Tensor, "b n h w"], side: int) -> Float[Tensor, "b n s s"]:
+    """At another size, between pixels where that is larger."""
+    if values.shape[-1] == side:
+        return values
+    return functional.interpolate(values, (side, side), mode="bilinear")
 
 
 def _to_pictures(planes: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b h w 3"]:
