@@ -44,8 +44,8 @@ def completed(
         for _ in range(rounds if room.likenable else 0):
             colours[room.hole] = room.laid(colours, *room.likened(colours))[room.hole]
     laid, reached = _in_pixels(start, rooms[-1], colours), rooms[-1].reached(len(start))
-    laid += _grown(start - laid, reached & ~holes)
-    return np.where((reached & holes)[..., None], _as_bytes(laid), start)
+    laid += grown(start - laid, reached & ~holes)
+    return np.where((reached & holes)[..., None], as_bytes(laid), start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,10 +145,10 @@ def filled(
     """The picture with its holes filled from around, smoother the farther from their edge."""
     if not holes.any():
         return picture
-    return np.where(holes[..., None], _as_bytes(_grown(picture, ~holes)), picture)
+    return np.where(holes[..., None], as_bytes(grown(picture, ~holes)), picture)
 
 
-def _grown(
+def grown(
     values: UInt8[np.ndarray, "s s 3"] | Float[np.ndarray, "s s 3"], known: Bool[np.ndarray, "s s"]
 ) -> Float[np.ndarray, "s s 3"]:
     """Known values, and elsewhere what grows inwards from them.
@@ -165,12 +165,12 @@ def _grown(
         sums, weight = (
             cv2.resize(each, half, interpolation=cv2.INTER_AREA) for each in (sums, weight)
         )
-    grown = sums / np.maximum(weight, 1e-6)[..., None]
+    inner = sums / np.maximum(weight, 1e-6)[..., None]
     for sums, weight in reversed(levels):
-        coarse = cv2.resize(grown, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        grown = sums + (1 - weight[..., None]) * coarse
-    return grown
+        coarse = cv2.resize(inner, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        inner = sums + (1 - weight[..., None]) * coarse
+    return inner
 
 
-def _as_bytes(values: Float[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "s s 3"]:
+def as_bytes(values: Float[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "s s 3"]:
     return (values + 0.5).clip(0, 255).astype(np.uint8)

@@ -5,11 +5,12 @@ own. Outside of a box around all of the person, now and then, the frame is the l
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.camera import STILL
 from posecast.carrying.plate import moved_picture
@@ -34,6 +35,8 @@ class Plan:
     """From places of each part to the same places in its source."""
     sources: Int[np.ndarray, "n"]
     """Seen frame of each part."""
+    left: Bool[np.ndarray, "n"]
+    """Parts whose source shows a forearm over them that is elsewhere now."""
     flow: Float[np.ndarray, "2 c c"]
     """What bends the last seen frame: where each place was in it, less the place."""
     camera: Float[np.ndarray, "2 3"]
@@ -66,9 +69,13 @@ class SeenPixels:
     """Seen square frames of one size, and the plate behind the person."""
 
     def __init__(
-        self, frames: UInt8[np.ndarray, "p s s 3"], plate: UInt8[np.ndarray, "s s 3"], coarse: int
+        self,
+        frames: UInt8[np.ndarray, "p s s 3"],
+        plate: UInt8[np.ndarray, "s s 3"],
+        coarse: int,
+        without_forearms: Callable[[int], UInt8[np.ndarray, "s s 3"]],
     ) -> None:
-        self.frames, self.plate = frames, plate
+        self.frames, self.plate, self._without_forearms = frames, plate, without_forearms
         self._coarse, self._side = coarse, len(plate)
         self._scale = coarse / self._side
 
@@ -121,8 +128,10 @@ class SeenPixels:
                 continue
             part = slice(y, y + height), slice(x, x + width)
             left, top = x + box[1].start, y + box[0].start
+            source = int(plan.sources[number])
+            frame = self._without_forearms(source) if plan.left[number] else self.frames[source]
             found = cv2.warpAffine(
-                self.frames[plan.sources[number]],
+                frame,
                 from_corner(transform, left, top, self._scale),
                 (width, height),
                 flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,

@@ -11,7 +11,7 @@ below; the frame itself is put together in the frames' own pixels. Nothing here 
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -42,6 +42,7 @@ from posecast.carrying.fetching import (
 )
 from posecast.carrying.plate import background_plate, warped
 from posecast.carrying.smoothing import smoothed
+from posecast.carrying.uncovering import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
 COARSE = 128
@@ -143,10 +144,13 @@ class CarriedPerson:
         self._pace = STILL if camera_stops else pace
         covered = np.stack([_resized(mask, self._side) for mask in hidden.astype(np.float32)])
         plate, holes = background_plate(frames, covered, native(path, scale))
-        self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE)
+        self._crossed = crossed(self._distances)
+        bare = cache(lambda t: without_forearms(frames[t], self._mask[t], self._distances[t]))
+        self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE, bare)
         self._holes = holes.astype(np.float32)
         if self._side != COARSE:
-            self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE)
+            small = cache(lambda t: _shrunk(bare(t)))
+            self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE, small)
             self._holes = _shrunk(self._holes)
         places = np.arange(COARSE, dtype=np.float32) + 0.5
         self._x, self._y = np.meshgrid(places, places)
@@ -205,7 +209,8 @@ class CarriedPerson:
         carried = close.max(axis=0, initial=0)
         carried = cv2.GaussianBlur(carried, (0, 0), 1.5) * (1 - rests)
         shares = np.stack([*(covers * carried), 1 - carried, (1 - covers.sum(axis=0)) * carried])
-        plan = Plan(owners, claims, transforms, np.maximum(sources, 0), flow, camera)
+        left = has_left(pose, self._poses, sources, transforms, self._crossed)
+        plan = Plan(owners, claims, transforms, np.maximum(sources, 0), left, flow, camera)
         pictures = self._coarse_pixels.fetched(plan, _WHOLE)
         facts = (shares.astype(np.float32), near.min(axis=0), self._holes, gone)
         return Layers(pictures, *facts, plan)

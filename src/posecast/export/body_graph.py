@@ -11,6 +11,7 @@ from itertools import combinations
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from posecast.carrying import smoothing
 from posecast.carrying.body_parts import (
@@ -230,3 +231,13 @@ def places_of(side: int) -> Float[Tensor, "{side} {side} 2"]:
     """The middles of the pixels of a square picture, (x, y)."""
     at = torch.arange(side) + 0.5
     return torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)
+
+
+def blurred(values: Float[Tensor, "b c c"], sigma: float) -> Float[Tensor, "b c c"]:
+    """As OpenCV's GaussianBlur of numbers, at its own choice of reach."""
+    reach = (round(sigma * 8 + 1) | 1) // 2
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    weights = weights / weights.sum()
+    values = functional.pad(values[:, None], (reach, reach, reach, reach), mode="reflect")
+    values = functional.conv2d(values, weights[None, None, :, None])
+    return functional.conv2d(values, weights[None, None, None])[:, 0]

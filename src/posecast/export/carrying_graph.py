@@ -19,6 +19,7 @@ from posecast.carrying.plate import PATCHES, REMAINS, RIM, SAME_ROOM, UNCOVERED,
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
+    blurred,
     bodies_of,
     distances_of,
     each_parts,
@@ -30,6 +31,7 @@ from posecast.export.body_graph import (
 )
 from posecast.export.completion_graph import completed
 from posecast.export.frame_graphs import averaged, to_side
+from posecast.export.uncovering_graph import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
 
@@ -62,11 +64,13 @@ class LookGraph(nn.Module):
         distances = distances_of(seen, size)
         mask = _person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
         inside = _inside(picture_box)
-        members = _members(torch.where(inside, mask, 0.0), distances, seen.known)
+        shown = torch.where(inside, mask, 0.0)
+        members = _members(shown, distances, seen.known)
         gates = carrying.GATE_PX + _jitter(_shrunk(seen_pictures), members, seen)
         plate, no_plate = _plate(seen_pictures, torch.where(inside, mask, 1.0))
         sources = _sources(wanted, seen, size)
-        return joints[:count], joints[count:], sources, members, gates, plate, no_plate
+        arms = (crossed(distances), without_forearms(seen_pictures, shown, distances))
+        return joints[:count], joints[count:], sources, members, gates, plate, no_plate, *arms
 
 
 class LayersGraph(nn.Module):
@@ -89,6 +93,8 @@ class LayersGraph(nn.Module):
         gates: Float[Tensor, " n"],
         plate: UInt8[Tensor, "s s 3"],
         no_plate: Bool[Tensor, "s s"],
+        crossing: Bool[Tensor, "p n a"],
+        bare_pictures: UInt8[Tensor, "p s s 3"],
         numbers: Int[Tensor, " b"],
     ) -> tuple[Tensor, ...]:
         """Layers of the future frames with these numbers, and their poses."""
@@ -108,18 +114,21 @@ class LayersGraph(nn.Module):
         rests = ((gone - 1.4) / 0.5).clamp(0, 1)
         far = (moved - carrying.BENT_PX) / (carrying.CARRIED_PX - carrying.BENT_PX)
         carried = (((2.2 - near) / 0.6).clamp(0, 1) * far.clamp(0, 1)[..., None, None]).amax(1)
-        carried = _blurred(carried, 1.5) * (1 - rests)
+        carried = blurred(carried, 1.5) * (1 - rests)
         taken = sources[numbers]
         transforms = transforms_of(pose, each_parts(seen, taken), size)
         covers, claims = _covers(transforms, taken, members, distances)
         owners, front, behind = _shown(covers, claims)
         shares = [front * carried, behind * carried, 1 - carried, (1 - front - behind) * carried]
         flow = _flow(pose, last, near, moved, rests, size)
-        plan = (transforms, taken.clamp(min=0), flow)
-        small = _pictures(_shrunk(seen_pictures), _shrunk(plate[None]), owners, *plan)
-        whole = (seen_pictures.movedim(-1, 1).float(), plate.movedim(-1, 0)[None].float())
+        left = has_left(pose, seen, taken, transforms, crossing)
+        every = torch.cat([bare_pictures, seen_pictures, plate[None]])
+        taken = taken.clamp(min=0)
+        plan = (transforms, torch.where(left, taken, taken + seen_pictures.shape[0]), flow)
+        small, whole = _shrunk(every), every.movedim(-1, 1).float()
+        small = _pictures(small, owners, *plan)
         owners = _owners(to_side(claims, seen_pictures.shape[1]))[1]
-        fine = _pictures(*whole, owners, *plan).round().movedim(1, -1).to(torch.uint8)
+        fine = _pictures(whole, owners, *plan).round().movedim(1, -1).to(torch.uint8)
         holes = functional.adaptive_avg_pool2d(no_plate.float()[None, None], COARSE)
         holes = holes.expand(numbers.shape[0], -1, -1, -1)
         facts = (torch.stack(shares, 1), near.amin(1, keepdim=True), holes)
@@ -255,7 +264,7 @@ def _shown(
 ) -> tuple[Tensor, ...]:
     """The two owners of each pixel, and how much of each shows."""
     best, owners = _owners(claims)
-    cover = _blurred(covers.gather(1, owners[:, :1])[:, 0], 0.6)
+    cover = blurred(covers.gather(1, owners[:, :1])[:, 0], 0.6)
     cover = ((cover - 0.1) / 0.8).clamp(0, 1)
     second = 0.5 - (best[:, 0] - best[:, 1]) / (carrying.SEAM * best.sum(1) + 1e-9)
     second = second.clamp(0.0, 0.5)
@@ -285,20 +294,20 @@ def _flow(
 
 
 def _pictures(
-    frames: Float[Tensor, "p 3 s s"],
-    plate: Float[Tensor, "1 3 s s"],
+    frames: Float[Tensor, "f 3 s s"],
     owners: Int[Tensor, "b 2 s s"],
     transforms: Float[Tensor, "b n 2 3"],
     sources: Int[Tensor, "b n"],
     flow: Float[Tensor, "b 2 c c"],
 ) -> Float[Tensor, "b 12 s s"]:
-    """The four pictures of the layers, fetched from frames of any size."""
+    """The four pictures of the layers, fetched from frames of any size: the seen ones without
+    forearms, as they are, and the plate."""
     side = frames.shape[-1]
     tall = frames.movedim(1, 0).flatten(1, 2)[None]
     carried = [_fetched(tall, each, transforms, sources, side) for each in owners.unbind(1)]
     at = places_of(side) + to_side(flow, side).movedim(1, -1) * (side / COARSE)
-    bent = _sampled(frames[-1:].expand(flow.shape[0], -1, -1, -1), at * (2 / side) - 1)
-    pictures = torch.cat([*carried, bent, plate.expand(flow.shape[0], -1, -1, -1)], 1)
+    bent = _sampled(frames[-2:-1].expand(flow.shape[0], -1, -1, -1), at * (2 / side) - 1)
+    pictures = torch.cat([*carried, bent, frames[-1:].expand(flow.shape[0], -1, -1, -1)], 1)
     return pictures.clamp(0, 255)
 
 
@@ -329,13 +338,3 @@ def _sampled(
     return functional.grid_sample(
         pictures, grid, mode="bicubic", padding_mode="border", align_corners=False
     )
-
-
-def _blurred(values: Float[Tensor, "b c c"], sigma: float) -> Float[Tensor, "b c c"]:
-    """As OpenCV's GaussianBlur of numbers, at its own choice of reach."""
-    reach = (round(sigma * 8 + 1) | 1) // 2
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    weights = weights / weights.sum()
-    values = functional.pad(values[:, None], (reach, reach, reach, reach), mode="reflect")
-    values = functional.conv2d(values, weights[None, None, :, None])
-    return functional.conv2d(values, weights[None, None, None])[:, 0]

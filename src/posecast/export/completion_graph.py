@@ -26,7 +26,7 @@ def completed(
     """As `completion.completed`."""
     planes, hidden = picture.movedim(-1, 0)[None], holes[None, None]
     side = planes.shape[-1]
-    start = torch.where(hidden, (_grown(planes, ~hidden) + 0.5).clamp(0, 255).floor(), planes)
+    start = torch.where(hidden, (grown(planes, ~hidden) + 0.5).clamp(0, 255).floor(), planes)
     rooms, colours = [Room.of(hidden, grid) for grid in GRIDS], start
     for room, rounds in zip(rooms, ROUNDS, strict=True):
         coarse = averaged(start, side // room.side)
@@ -40,7 +40,7 @@ def completed(
     laid = functional.pixel_shuffle(laid, side // room.side)
     reached = room.wanted & room.likenable
     reached = functional.interpolate(reached.float(), (side, side), mode="nearest") > 0
-    laid = laid + _grown(start - laid, reached & ~hidden)
+    laid = laid + grown(start - laid, reached & ~hidden)
     filled = torch.where(reached & hidden, (laid + 0.5).clamp(0, 255).floor(), start)
     return filled[0].movedim(0, -1)
 
@@ -124,16 +124,16 @@ def _fitted(values: Float[Tensor, "1 c s s"], side: int) -> Float[Tensor, "1 c g
     return to_side(values, side)
 
 
-def _grown(
+def grown(
     values: Float[Tensor, "1 c s s"], known: Bool[Tensor, "1 1 s s"]
 ) -> Float[Tensor, "1 c s s"]:
-    """As `completion._grown`."""
+    """As `completion.grown`."""
     weight = known.float()
     sums, levels = values * weight, []
     while weight.shape[-1] > 2:
         levels.append((sums, weight))
         sums, weight = (functional.avg_pool2d(each, 2) for each in (sums, weight))
-    grown = sums / weight.clamp(min=1e-6)
+    inner = sums / weight.clamp(min=1e-6)
     for sums, weight in reversed(levels):
-        grown = sums + (1 - weight) * to_side(grown, weight.shape[-1])
-    return grown
+        inner = sums + (1 - weight) * to_side(inner, weight.shape[-1])
+    return inner

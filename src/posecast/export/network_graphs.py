@@ -42,7 +42,7 @@ last one before it said."""
 _BATCH = "batch"
 _PAST_FIRST = (
     *("last_joints_px", "last_visible", "seen_pictures", "seen_joints_crop"),
-    *("seen_visible", "smooth_past", "mask_logits", "members"),
+    *("seen_visible", "smooth_past", "mask_logits", "members", "crossing", "bare_pictures"),
 )
 _BATCH_FIRST = (
     *("numbers", "fine_pictures", "shares", "distance", "moving", "holes"),
@@ -77,7 +77,10 @@ _SAID: dict[str, tuple[tuple[str, ...], str]] = {
         "pixels, to the square around the person and what maps and mask read.",
     ),
     "look": (
-        ("smooth_past", "smooth_future", "sources", "members", "gates", "plate", "no_plate"),
+        (
+            *("smooth_past", "smooth_future", "sources", "members", "gates", "plate", "no_plate"),
+            *("crossing", "bare_pictures"),
+        ),
         "the same and the mask to what the layers are made of; the camera stands still.",
     ),
     "layers": (

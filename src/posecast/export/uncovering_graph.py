@@ -1,0 +1,63 @@
+"""`posecast.carrying.uncovering` as traceable functions."""
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from posecast.carrying.uncovering import (
+    ARM,
+    BEHIND,
+    BODY,
+    EDGE,
+    FEWEST,
+    FOREARMS,
+    LEFT_PX,
+    OVER,
+    PLACES,
+    SURE,
+)
+from posecast.export.body_graph import Bodies, blurred
+from posecast.export.completion_graph import grown
+from posecast.export.frame_graphs import to_side
+
+_ARMS = list(FOREARMS)
+
+
+def crossed(distances: Float[Tensor, "p n c c"]) -> Bool[Tensor, "p n a"]:
+    """As `uncovering.crossed`."""
+    near = distances < OVER
+    over = (near[:, :, None] & near[:, None, _ARMS]).sum((3, 4)) > PLACES
+    behind = torch.isin(torch.arange(distances.shape[1]), torch.tensor(BEHIND))
+    return over & behind[:, None]
+
+
+def has_left(
+    pose: Bodies,
+    seen: Bodies,
+    sources: Int[Tensor, "b n"],
+    transforms: Float[Tensor, "b n 2 3"],
+    crossing: Bool[Tensor, "p n a"],
+) -> Bool[Tensor, "b n"]:
+    """As `uncovering.has_left`."""
+    taken = sources.clamp(min=0)
+    ends = torch.einsum("bnij,baej->bnaei", transforms[..., :2], pose.ends[:, _ARMS])
+    ends = ends + transforms[..., 2][:, :, None, None]
+    moved = (ends - seen.ends[:, _ARMS][taken]).abs().amax((3, 4)) > LEFT_PX
+    over = crossing[taken, torch.arange(crossing.shape[1])]
+    return ((moved | ~pose.known[:, None, _ARMS]) & over).any(-1) & (sources >= 0)
+
+
+def without_forearms(
+    pictures: UInt8[Tensor, "p s s 3"],
+    mask: Float[Tensor, "p c c"],
+    distances: Float[Tensor, "p n c c"],
+) -> UInt8[Tensor, "p s s 3"]:
+    """As `uncovering.without_forearms`, of each frame."""
+    side, planes = pictures.shape[1], pictures.movedim(-1, 1).float()
+    arm = distances[:, _ARMS].amin(1)
+    body = (mask > SURE) & (arm > ARM) & (distances[:, list(BEHIND)].amin(1) < BODY)
+    enough = body.sum((1, 2))[:, None, None, None] >= FEWEST
+    hidden = to_side(blurred((arm < ARM).float(), EDGE)[:, None], side)
+    inner = grown(planes, to_side(body.float()[:, None], side) > 0.5)
+    bare = (planes * (1 - hidden) + inner * hidden + 0.5).clamp(0, 255).floor()
+    return torch.where(enough, bare, planes).movedim(1, -1).to(torch.uint8)
