@@ -6,7 +6,7 @@ import torch
 from carrying.scene import SHIRT, picture, pose, wall
 from posecast.carrying.body_parts import PARTS, TORSO, body_size, part_distances, pose_of
 from posecast.carrying.layers import CarriedPerson
-from posecast.carrying.uncovering import BEHIND, FOREARMS, crossed, has_left, without_forearms
+from posecast.carrying.uncovering import BEHIND, crossed, has_left, without_forearms
 from posecast.export import uncovering_graph
 from posecast.export.body_graph import Bodies
 from posecast.skeletons import PENN_ACTION

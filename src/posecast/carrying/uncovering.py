@@ -48,8 +48,8 @@ def has_left(
     ends = np.einsum("nij,aej->naei", transforms[:, :, :2], pose.ends[arms])
     ends = ends + transforms[:, None, None, :, 2]
     moved = np.abs(ends - seen.ends[sources][:, arms]).max(axis=(2, 3)) > LEFT_PX
-    gone = moved | ~pose.known[arms]
-    return (gone & crossing[sources, parts]).any(axis=1) & (sources >= 0)
+    # Where a forearm is hidden nobody knows that it has left.
+    return (moved & pose.known[arms] & crossing[sources, parts]).any(axis=1) & (sources >= 0)
 
 
 def without_forearms(

@@ -44,7 +44,7 @@ def has_left(
     ends = ends + transforms[..., 2][:, :, None, None]
     moved = (ends - seen.ends[:, _ARMS][taken]).abs().amax((3, 4)) > LEFT_PX
     over = crossing[taken, torch.arange(crossing.shape[1])]
-    return ((moved | ~pose.known[:, None, _ARMS]) & over).any(-1) & (sources >= 0)
+    return (moved & pose.known[:, None, _ARMS] & over).any(-1) & (sources >= 0)
 
 
 def without_forearms(
