@@ -18,7 +18,7 @@ from posecast.errors import PosecastError
 from posecast.evaluation import baselines
 from posecast.forecasting import forecast_files
 from posecast.forecasting.jobs import ClipVideo, Job
-from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster
+from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster, checked
 from posecast.networks.kinds import facts_of, is_name, place_of
 from posecast.records.files import FileError
 from posecast.store.files import check_names
@@ -85,7 +85,7 @@ class Method:
         """The futures of each clip; None from a method of frames alone, or of stored forecasts."""
         if self.poses is None:
             return [None] * len(seen)
-        return list(self.poses.forecast_poses(seen, steps, samples))
+        return [*checked(self.poses.forecast_poses(seen, steps, samples), seen, steps, samples)]
 
     def predict_frames(
         self, seen: SeenVideo, poses: PoseForecast | None, steps: int, drawn: int = 1
@@ -95,12 +95,25 @@ class Method:
         `poses` are what is drawn.
         """
         if self.frames is not None:
-            return self.frames.predict_frames(seen, steps)[None]
+            return self._checked(self.frames.predict_frames(seen, steps)[None], seen, steps)
         if self.drawer is None or poses is None:
             return None
         drawer, visible = self.drawer, poses.visible[:steps]
         futures = poses.joints_px[:drawn, :steps]
-        return np.stack([drawer.draw_frames(seen, joints, visible) for joints in futures])
+        frames = [drawer.draw_frames(seen, joints, visible) for joints in futures]
+        return self._checked(np.stack(frames), seen, futures.shape[1])
+
+    def _checked(
+        self, frames: UInt8[np.ndarray, "n t h w 3"], seen: SeenVideo, steps: int
+    ) -> UInt8[np.ndarray, "n t h w 3"]:
+        """PosecastError unless they can be held beside the true ones."""
+        wanted = (steps, *seen.pictures.shape[1:])
+        if frames.shape[1:] != wanted or frames.dtype != np.uint8:
+            raise PosecastError(
+                f"{self.name} gave frames {frames.dtype} {frames.shape[1:]}; expected uint8 "
+                f"{wanted}, RGB, which show what the seen ones show"
+            )
+        return frames
 
 
 def baseline_methods(names: Sequence[str], train_clips: Sequence[StoredClip] = ()) -> list[Method]:

@@ -93,7 +93,8 @@ class Forecaster:
         forecasts = []
         for first in range(0, len(seen), CLIPS_PER_BATCH):
             batch = seen[first : first + CLIPS_PER_BATCH]
-            forecasts += self.poses.forecast_poses(batch, steps, samples)
+            said = self.poses.forecast_poses(batch, steps, samples)
+            forecasts += protocols.checked(said, batch, steps, samples)
         return forecasts
 
     def draw(

@@ -35,6 +35,7 @@ MOST_PICTURES = 32
 """So many of the last seen frames are kept in full for a drawer, a second at the usual rate."""
 
 
+_ROUNDED = 1e-3
 _ALIKE = 0.02
 """Rates that differ by less than this share are taken as the same, as 29.97 and 30 are."""
 
@@ -110,6 +111,48 @@ class PoseForecaster(Protocol):
             PosecastError: what was seen does not fit.
         """
         ...
+
+
+def checked(
+    forecasts: Sequence[PoseForecast], seen: Sequence[SeenVideo], steps: int, samples: int
+) -> list[PoseForecast]:
+    """What a pose forecaster said of these; PosecastError unless it is what was asked for.
+
+    Numbers of arrays that merely look alike (no axis of futures, more futures than were asked for,
+    fewer frames) would be compared with the truth without a word.
+    """
+    if len(forecasts) != len(seen):
+        raise PosecastError(
+            f"the pose forecaster gave {len(forecasts)} forecasts of {len(seen)} clips: give one "
+            "of each, in their order"
+        )
+    for forecast, video in zip(forecasts, seen, strict=True):
+        _check(forecast, video, steps, samples)
+    return list(forecasts)
+
+
+def _check(forecast: PoseForecast, seen: SeenVideo, steps: int, samples: int) -> None:
+    wanted, got = (steps, *seen.visible.shape[1:]), np.shape(forecast.joints_px)
+    if got[1:] != (*wanted, 2) or not 1 <= got[0] <= samples:
+        raise PosecastError(
+            f"the pose forecaster gave joints_px {got}; expected {(samples, *wanted, 2)}, futures "
+            "(fewer will do), frames, joints, x and y"
+        )
+    if np.shape(forecast.visible) != wanted:
+        got = np.shape(forecast.visible)
+        raise PosecastError(f"the pose forecaster gave visible {got}; expected {wanted}")
+    weights = np.asarray(forecast.weights)
+    if weights.shape != got[:1] or not (weights >= 0).all() or abs(weights.sum() - 1) > _ROUNDED:
+        raise PosecastError(
+            f"the pose forecaster gave the weights {weights}; expected one of each of {got[0]} "
+            "futures, 0 or more, their sum 1"
+        )
+    known = np.any(seen.visible, axis=0)
+    if not np.isfinite(forecast.joints_px[:, :, known]).all():
+        raise PosecastError(
+            "the pose forecaster gave NaN or infinite places of joints that were seen: it may have "
+            "looked at joints where they are not visible"
+        )
 
 
 @runtime_checkable

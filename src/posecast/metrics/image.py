@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from posecast.errors import PosecastError
+
 _SSIM_SIGMA = 1.5
 _SSIM_WINDOW = 11
 _C1 = (0.01 * 255) ** 2
@@ -19,7 +21,9 @@ def psnr(
     """Peak signal-to-noise ratio of each frame in dB, peak 255, over all three channels.
 
     Equal frames give infinity. Weakness: prefers blur to a sharp picture that is slightly off.
+    PosecastError for other arrays, such as floats in [0, 1].
     """
+    check_pair(predicted, true)
     difference = predicted.astype(np.float64) - true.astype(np.float64)
     error = (difference**2).mean(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
@@ -34,8 +38,26 @@ def ssim(
     Wang, Bovik, Sheikh and Simoncelli, 2004, with their settings: Gaussian window of 11 pixels and
     sigma 1.5, K = (0.01, 0.03), population covariance, borders of 5 pixels left out. Weakness: a
     picture shifted by one pixel scores low; flat regions score high whatever they show.
+    PosecastError as `psnr`, and for frames smaller than the window.
     """
+    check_pair(predicted, true)
+    if min(true.shape[1:3]) < _SSIM_WINDOW:
+        raise PosecastError(
+            f"frames of {true.shape[1:3]} pixels are smaller than the window of SSIM, "
+            f"{_SSIM_WINDOW}: give larger ones"
+        )
     return np.array([_ssim_frame(p, t) for p, t in zip(predicted, true, strict=True)])
+
+
+def check_pair(predicted: UInt8[np.ndarray, "t h w 3"], true: UInt8[np.ndarray, "t h w 3"]) -> None:
+    """PosecastError unless both are frames, as many and as large: floats in [0, 1] would look
+    nearly equal, and a single frame would be compared with all."""
+    kinds = [f"{frames.dtype} {frames.shape}" for frames in (predicted, true)]
+    if kinds[0] != kinds[1] or true.dtype != np.uint8 or true.ndim != 4 or true.shape[3] != 3:
+        raise PosecastError(
+            f"predicted frames are {kinds[0]}, true ones {kinds[1]}; expected two of uint8 "
+            "(t, h, w, 3), RGB"
+        )
 
 
 def _ssim_frame(predicted: UInt8[np.ndarray, "h w 3"], true: UInt8[np.ndarray, "h w 3"]) -> float:

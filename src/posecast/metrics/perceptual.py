@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from posecast.media.grey_levels import to_network
+from posecast.metrics.image import check_pair
 
 Layers = Callable[[Tensor], Sequence[Tensor]]
 """Pictures "b 3 h w" in [-1, 1] -> feature maps of several layers, "b c h w" each."""
@@ -33,6 +34,7 @@ def lpips(
     `load_lpips_weights()`. Weakness: made for patches of 64 pixels; a sharp wrong picture can be
     nearer than a blurred right one.
     """
+    check_pair(predicted, true)
     scores = []
     for first in range(0, len(predicted), _FRAMES_PER_BATCH):
         part = slice(first, first + _FRAMES_PER_BATCH)

@@ -29,8 +29,13 @@ def joint_distances(
     the longer side of the clip's annotated box). Weakness: a length that includes the whole clip's
     movement makes lively clips look easier.
     """
-    if length <= 0:
+    if not length > 0:
         raise PosecastError(f"the normalising length must be positive, got {length}")
+    if np.shape(predicted) != np.shape(true) or np.ndim(true) != 3:
+        raise PosecastError(
+            f"predicted joints are {np.shape(predicted)}, true ones {np.shape(true)}; expected two "
+            "of (t, j, 2), one future at a time"
+        )
     return np.linalg.norm(predicted - true, axis=-1) / length
 
 
