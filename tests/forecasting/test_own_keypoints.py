@@ -212,3 +212,36 @@ def test_of_a_few_poses_those_before_the_person_left_will_do():
     forecast = posecast.forecast_keypoints(track, steps=5)
     few = posecast.forecast_keypoints(track_of(names_of(PENN_ACTION), 4), steps=5)
     np.testing.assert_allclose(forecast.points, few.points, atol=1e-3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_points_of_ones_own_are_arrays_of_any_kind():
+    track = track_of(names_of(PENN_ACTION))
+    points, sure = track.points.copy(), track.confidence.copy()
+    sure[7, 4] = 0
+    hidden = posecast.forecast_keypoints(PointTrack(points, sure, track.names), steps=5)
+    points[7, 4] = np.nan
+    spelled = tuple(name.replace("left_", "L").replace("right_", "R") for name in track.names)
+    for given in (
+        PointTrack(points, track.confidence, track.names),
+        PointTrack(points.tolist(), (sure > 0).tolist(), list(spelled)),
+    ):
+        future = posecast.forecast_keypoints(given, steps=5)
+        np.testing.assert_array_equal(future.points, hidden.points)
+    assert np.isnan(points[7, 4]).all()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("points", "confidence", "message"),
+    [
+        (np.zeros((4, 13, 3)), np.ones((4, 13)), r"points \(4, 13, 3\), .* do not fit"),
+        (np.zeros((4, 12, 2)), np.ones((4, 12)), "13 names do not fit"),
+        (np.zeros((4, 13, 2)), None, "do not fit"),
+        (np.zeros((4, 13, 2)), "sure", "no arrays of numbers"),
+    ],
+)
+def test_points_that_do_not_fit_are_explained(points, confidence, message):
+    track = PointTrack(points, confidence, tuple(names_of(PENN_ACTION)))
+    with pytest.raises(PosecastError, match=message):
+        posecast.forecast_keypoints(track)

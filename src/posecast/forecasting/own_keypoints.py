@@ -21,7 +21,7 @@ from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_poses import OwnVideoConfig, choose_frames
 from posecast.geometry import sides_of
 from posecast.keypoints import KeypointOptions
-from posecast.keypoints.names import own_side_name, to_skeleton
+from posecast.keypoints.names import own_side_name, plain_name, to_skeleton
 from posecast.keypoints.reading import PointTrack, read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
@@ -93,10 +93,11 @@ def forecast_keypoints(
         seconds: how far, in place of `steps`.
 
     Raises:
-        PosecastError: a file that cannot be read, nobody or no known joint in it, too few frames.
+        PosecastError: a file that cannot be read, arrays that do not fit, nobody or no known joint
+            in it, too few frames.
     """
     is_track = isinstance(keypoints, PointTrack)
-    track = keypoints if is_track else read_points(keypoints, options, person)
+    track = _of_arrays(keypoints) if is_track else read_points(keypoints, options, person)
     said = track.found.fps if track.found else None
     rate = USUAL_FPS if fps is None and said is None else (fps or said)
     if seconds is not None and rate:
@@ -118,6 +119,23 @@ def forecast_keypoints(
     assumed = fps is None and said is None
     note = _note(track, futures[0], len(track.points) - 1 - frames[-1], carried, assumed)
     return KeypointForecast(tuple(futures), poses.weights, rate, carried, note)
+
+
+def _of_arrays(track: PointTrack) -> PointTrack:
+    """Points of one's own; those that are NaN are not seen. PosecastError: they do not fit."""
+    try:
+        points, sure = np.asarray(track.points, float), np.asarray(track.confidence, float)
+    except (TypeError, ValueError) as error:
+        raise PosecastError(f"points and confidence are no arrays of numbers: {error}") from error
+    names = tuple(plain_name(name) for name in track.names)
+    if points.ndim != 3 or points.shape != (*sure.shape, 2) or sure.shape[1] != len(names):
+        raise PosecastError(
+            f"points {points.shape}, confidence {sure.shape} and {len(names)} names do not fit: "
+            "expected (frames, points, 2), (frames, points) and a name of each point"
+        )
+    seen = (sure > 0) & np.isfinite(points).all(axis=-1)
+    points, sure = np.where(seen[..., None], points, 0.0), np.where(seen, sure, 0.0)
+    return replace(track, points=points, confidence=sure, names=names)
 
 
 def _cut(track: PointTrack, frames: Sequence[int]) -> PointTrack:
