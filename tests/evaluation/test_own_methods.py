@@ -6,9 +6,12 @@ import pytest
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
 from posecast.evaluation.loop import evaluate
-from posecast.evaluation.methods import Method
+from posecast.evaluation.methods import Method, stored_method
 from posecast.evaluation.record import EvaluationConfig
+from posecast.evaluation.summary import summarise
+from posecast.forecasting.forecast_files import read_forecast, read_frames
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.given import WasShown, write_forecasts
 from posecast.forecasting.protocols import Needs
 from posecast.skeletons import PENN_ACTION
 from small_store import a_clip, a_store
@@ -82,3 +85,64 @@ def test_frames_of_another_kind_than_the_seen_ones_are_not_measured(tmp_path, fr
     store = a_store(tmp_path, a_clip("a", speed=2.0, has_frames=True))
     with pytest.raises(PosecastError, match=r"mine gave frames .* expected uint8 \(6, 16, 16, 3\)"):
         evaluate([Method("mine", frames=Paints(frames))], store, tmp_path / "out", CONFIG)
+
+
+def test_forecasts_of_another_program_are_measured_beside_ours(tmp_path):
+    clips = [a_clip(name, speed=2.0, has_frames=True) for name in ("a", "b", "c")]
+    clips.append(a_clip("short", speed=2.0, frames=9))
+    store = a_store(tmp_path, *clips)
+    futures = {
+        clip.clip_id: np.stack([clip.joints_px[10:16], clip.joints_px[10:16] + 10.0])
+        for clip in clips[:2]
+    } | {"short": np.zeros((2, 6, 13, 2))}
+    frames = {name: np.full((1, 6, 16, 16, 3), 7, np.uint8) for name in futures}
+    weights = {"a": np.array([0.75, 0.25])}
+    shown = WasShown(num_past=5, stride=2)
+    futures["a"] = np.stack([clips[0].joints_px[10:22:2], clips[0].joints_px[10:22:2] + 10.0])
+    report = write_forecasts(futures, store, tmp_path / "theirs", shown, weights, frames)
+    assert (report.num_forecast, set(report.left_out)) == (2, {"short"})
+    stored = read_forecast(tmp_path / "theirs" / "clips" / "a")
+    np.testing.assert_array_equal(stored.predicted_joints_px, futures["a"].astype(np.float32))
+    np.testing.assert_array_equal(stored.future_joints_px, stored.predicted_joints_px[0])
+    assert stored.weights.tolist() == [0.75, 0.25]
+    assert (read_frames(tmp_path / "theirs" / "clips" / "a") == 7).all()
+    config = EvaluationConfig(num_past=5, stride=2, steps=6, futures=2, examples=0)
+    evaluate([stored_method(tmp_path / "theirs", "theirs")], store, tmp_path / "out", config)
+    table = summarise(tmp_path / "out", num_draws=1)
+    assert table.clips == ("a", "b")
+    assert table.clip_means("theirs", "distance")[0] == pytest.approx(0, abs=1e-6)
+    assert table.clip_means("theirs", "distance (mean of 2)")[0] == pytest.approx(
+        0.25 * np.hypot(10, 10) / 200
+    )
+    assert table.has("theirs", "psnr")
+
+
+FUTURES = {"a": np.zeros((1, 6, 13, 2))}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"futures": {}}, r"futures have \[\] frames"),
+        ({"futures": {"A": FUTURES["a"]}}, "unknown clip 'A'; did you mean 'a'"),
+        ({"futures": {"a": np.zeros((6, 13, 2))}}, r"clip a: futures are \(6, 13, 2\)"),
+        ({"futures": FUTURES | {"b": np.zeros((1, 5, 13, 2))}}, r"\[\[5\], \[6\]\] frames"),
+        ({"futures": {"a": np.full((1, 6, 13, 2), np.nan)}}, "clip a: .* NaN"),
+        ({"weights": {"a": np.array([0.4])}}, "clip a: .* their sum 1"),
+        ({"frames": {"a": np.zeros((1, 6, 16, 16, 3))}}, "clip a: frames are float64"),
+        ({"frames": {}}, "clip a: frames are none"),
+        ({"shown": WasShown(num_past=30)}, "no clip can be used: clip a: has 30 frames"),
+    ],
+)
+def test_forecasts_that_cannot_be_stored_are_explained(tmp_path, given, message):
+    store = a_store(tmp_path, *(a_clip(name, speed=2.0) for name in "ab"))
+    with pytest.raises(PosecastError, match=message):
+        write_forecasts(**{"futures": FUTURES, **given}, store=store, out_path=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path):
+    store = a_store(tmp_path, a_clip("a", speed=2.0))
+    write_forecasts(FUTURES, store, tmp_path / "out")
+    with pytest.raises(PosecastError, match="is there already"):
+        write_forecasts({"a": FUTURES["a"] + 1}, store, tmp_path / "out")

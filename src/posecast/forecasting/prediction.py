@@ -130,7 +130,7 @@ def predict_store(
     clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]
     num_past = config.num_past or needs.num_past
     jobs, left_out = choose_jobs(clips, posed, (num_past, config.steps, config.start, needs.stride))
-    settings = _settings(config, store, jobs, pose_run, image_run)
+    settings = settings_of(config, store, jobs, pose_run, image_run)
     prediction = _Prediction(config, store, forecaster, out_path)
     with _claimed(out_path, settings) if share.is_first else contextlib.nullcontext():
         share.wait()
@@ -192,13 +192,14 @@ def _check_store(store: Store, forecaster: Forecaster, config: PredictionConfig)
     check_size(forecaster.drawer, store, "the image model")
 
 
-def _settings(
+def settings_of(
     config: PredictionConfig,
     store: Store,
     jobs: list[Job],
     pose_run: str | Path | None,
     image_run: str | Path | None,
 ) -> dict[str, Any]:
+    """What a folder of these forecasts notes of itself."""
     return {
         "method": "forecast" if config.poses == "forecast" else "oracle",
         "format_version": forecast_files.FORMAT_VERSION,
@@ -247,7 +248,7 @@ class _Prediction:
             video = read_video(job, self.store)
             frames = self.forecaster.draw(video.seen, poses, config.drawn).frames
             shown = np.concatenate([video.seen.pictures, video.future])
-        forecast = _describe(job, poses, config, 0 if frames is None else len(frames))
+        forecast = describe(job, poses, config, 0 if frames is None else len(frames))
         with forecast_files.writing_clip(self.out_path, job.clip.clip_id) as folder:
             forecast_files.write_arrays(folder, forecast)
             if frames is not None:
@@ -261,9 +262,10 @@ class _Prediction:
                     write_gif(folder / "forecast.gif", pictures, poses.fps)
 
 
-def _describe(
+def describe(
     job: Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
 ) -> forecast_files.StoredForecast:
+    """A clip's forecast as it is stored, with frames of so many futures."""
     clip, past, steps = job.clip, job.seen, len(poses.visible)
     exists = job.truth.future_exists[:steps]
     numbers = job.truth.past_frames

@@ -1,0 +1,134 @@
+"""Forecasts that another program made of a store's clips, as 'posecast predict' writes its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posecast.clips import PoseForecast
+from posecast.errors import PosecastError
+from posecast.forecasting import forecast_files
+from posecast.forecasting.jobs import Job, choose_jobs
+from posecast.forecasting.prediction import (
+    PredictionConfig,
+    PredictionReport,
+    describe,
+    settings_of,
+)
+from posecast.forecasting.protocols import checked
+from posecast.records.files import write_json, write_safely
+from posecast.store.files import check_names
+from posecast.store.reading import ClipSelection, SeenPoses, Store
+
+
+@dataclass(frozen=True)
+class WasShown:
+    """What of each clip another program was shown (`windows.seen_window` gives the same)."""
+
+    num_past: int = 10
+    """Frames seen."""
+    start: Literal["first", "middle"] = "first"
+    """Where they begin."""
+    stride: int = 1
+    """It saw, and forecasts, every n-th frame."""
+    seen_poses: SeenPoses = "labels"
+    """Which poses it was shown."""
+
+
+def write_forecasts(
+    futures: Mapping[str, Float[np.ndarray, "s t j 2"]],
+    store: Store,
+    out_path: str | Path,
+    shown: WasShown | None = None,
+    weights: Mapping[str, Float[np.ndarray, " s"]] | None = None,
+    frames: Mapping[str, UInt8[np.ndarray, "n t h w 3"]] | None = None,
+) -> PredictionReport:
+    """Write forecasts into a new folder, which 'posecast evaluate --forecasts' takes.
+
+    Args:
+        futures: of each clip, by its id, one or more futures, the likeliest first, in pixels of the
+            source images (as `StoredClip.joints_px`), all of as many frames; the first of these
+            comes right after the last one seen.
+        weights: how likely each future of a clip is, their sum 1; else they are equally likely.
+        frames: of each of these clips pictures of its first n futures, RGB, of the clip's crop in
+            the size of the store; None: poses alone.
+
+    Raises:
+        PosecastError: arrays of another shape, NaN, an unknown clip, a folder that is there, or no
+            clip that is longer than what was seen.
+    """
+    out_path, shown, weights = Path(out_path), shown or WasShown(), weights or {}
+    named = (*futures, *weights, *(frames or ()))
+    check_names(named, [clip.clip_id for clip in store.clips], "clip")
+    config = _config(futures, shown, frames is not None)
+    if out_path.exists():
+        raise PosecastError(f"{out_path} is there already: name a new folder, or delete it")
+    posed = store.with_poses(config.seen_poses)
+    window = (config.num_past, config.steps, config.start, shown.stride)
+    jobs, left_out = choose_jobs(store.select(config.clips), posed, window)
+    if not jobs:
+        raise PosecastError(f"no clip can be used: {'; '.join(left_out.values())[:1000]}")
+
+    def fill(folder: Path) -> None:
+        write_json(folder / "prediction.json", settings_of(config, store, jobs, None, None))
+        for job in jobs:
+            name = job.clip.clip_id
+            poses = _poses(job, futures[name], weights.get(name))
+            pictures = None if frames is None else _pictures(frames, name, config.steps, store)
+            with forecast_files.writing_clip(folder, name) as inside:
+                drawn = 0 if pictures is None else len(pictures)
+                forecast_files.write_arrays(inside, describe(job, poses, config, drawn))
+                if pictures is not None:
+                    forecast_files.write_frames(inside, pictures, "npy")
+        forecast_files.finish_forecasts(folder, left_out)
+
+    write_safely(out_path, fill)
+    return PredictionReport(len(jobs), 0, left_out)
+
+
+def _config(
+    futures: Mapping[str, Float[np.ndarray, "s t j 2"]], shown: WasShown, has_frames: bool
+) -> PredictionConfig:
+    lengths = sorted({np.shape(joints)[1:2] for joints in futures.values()})
+    if len(lengths) != 1 or not lengths[0]:
+        raise PosecastError(
+            f"futures have {[*map(list, lengths)]} frames: give (s, t, j, 2), all of one length"
+        )
+    return PredictionConfig(
+        clips=ClipSelection(clips=tuple(sorted(futures))),
+        steps=lengths[0][0],
+        start=shown.start,
+        num_past=shown.num_past,
+        futures=max(len(joints) for joints in futures.values()),
+        seen_poses=shown.seen_poses,
+        frames="npy" if has_frames else "none",
+    )
+
+
+def _poses(
+    job: Job, joints: Float[np.ndarray, "s t j 2"], weights: Float[np.ndarray, " s"] | None
+) -> PoseForecast:
+    if np.ndim(joints) != 4:
+        raise PosecastError(
+            f"clip {job.clip.clip_id}: futures are {np.shape(joints)}; expected (s, t, j, 2), also "
+            "of a single one"
+        )
+    poses = PoseForecast.of(job.seen, joints, weights)
+    try:
+        return checked([poses], [job.seen], len(joints[0]), len(joints))[0]
+    except PosecastError as error:
+        raise PosecastError(f"clip {job.clip.clip_id}: {error}") from error
+
+
+def _pictures(
+    frames: Mapping[str, UInt8[np.ndarray, "n t h w 3"]], name: str, steps: int, store: Store
+) -> UInt8[np.ndarray, "n t h w 3"]:
+    wanted = (steps, store.size, store.size, 3)
+    given = frames.get(name)
+    if given is None or given.dtype != np.uint8 or given.shape[1:] != wanted or not len(given):
+        got = "none" if given is None else f"{given.dtype} {given.shape}"
+        raise PosecastError(f"clip {name}: frames are {got}; expected uint8 {('n', *wanted)}, RGB")
+    return given
