@@ -14,6 +14,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.given import WasShown, write_forecasts
 from posecast.forecasting.protocols import Needs
 from posecast.skeletons import PENN_ACTION
+from posecast.store.reading import ClipSelection
 from small_store import a_clip, a_store
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -115,6 +116,18 @@ def test_forecasts_of_another_program_are_measured_beside_ours(tmp_path):
         0.25 * np.hypot(10, 10) / 200
     )
     assert table.has("theirs", "psnr")
+
+
+def test_forecasts_of_fewer_frames_are_not_held_beside_longer_ones(tmp_path):
+    """Nobody is asked for more than a clip has."""
+    store = a_store(tmp_path, a_clip("a", speed=2.0), a_clip("b", speed=2.0, frames=14))
+    ours = {name: np.zeros((1, 4, 13, 2)) for name in "ab"}
+    write_forecasts(ours, store, tmp_path / "theirs")
+    theirs = stored_method(tmp_path / "theirs", "theirs")
+    with pytest.raises(PosecastError, match=r"clip a was forecast for 4 frames, .* with --steps 4"):
+        evaluate([theirs], store, tmp_path / "out", EvaluationConfig(steps=6))
+    only_b = EvaluationConfig(ClipSelection(clips=("b",)), steps=6)
+    assert evaluate([theirs], store, tmp_path / "out", only_b).num_clips == 1
 
 
 FUTURES = {"a": np.zeros((1, 6, 13, 2))}

@@ -156,8 +156,8 @@ def missing_forecasts(
 ) -> dict[str, str]:
     """Clips that a folder of forecasts lacks, and why each is left out.
 
-    PosecastError where its forecasts are of other windows than those asked for, of other seen
-    poses, or of other clips of the same names.
+    PosecastError where its forecasts are of other windows than those asked for or of fewer frames,
+    of other seen poses, or of other clips of the same names.
     """
     index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
     saw = forecast_files.read_settings(path).get("config", {}).get("seen_poses", "labels")
@@ -224,6 +224,12 @@ def _check_window(
             f"{path}: clip {facts.clip_id} was forecast from {texts[0]}, the evaluation is of "
             f"{texts[1]}: predict again, or evaluate with the --num-past, --stride and --start of "
             "the forecasts"
+        )
+    if facts.steps < window.num_truth:
+        raise PosecastError(
+            f"{path}: clip {facts.clip_id} was forecast for {facts.steps} frames, the evaluation "
+            f"is of {len(window.future_frames)}, and means over fewer do not compare: evaluate "
+            f"with --steps {facts.steps}, or predict again"
         )
 
 
