@@ -118,3 +118,20 @@ def test_examples_of_56aa31b_have_one_future(tmp_path):
     (example,) = read_examples(tmp_path / "out")
     assert example.poses["last pose"].shape == (1, 6, 13, 2)
     assert example.frames["last frame"].shape == (1, 6, 16, 16, 3)
+
+
+class Tells:
+    """A forecast that depends on how far it is to reach, as drawn by lot or smoothed ones do."""
+
+    def forecast_poses(self, seen, steps, samples=1):
+        return [PoseForecast.of(e, np.full((1, steps, 13, 2), float(steps))) for e in seen]
+
+
+def test_an_example_shows_what_was_measured_at_its_own_pace(tmp_path):
+    store = a_store(tmp_path, a_clip("a", 1.0, frames=14))
+    config = EvaluationConfig(num_past=4, steps=6, stride=2)
+    evaluate([Method("tells", poses=Tells())], store, tmp_path / "out", config)
+    (example,) = read_examples(tmp_path / "out")
+    assert example.facts.fps == 15.0  # every second frame of 30 a second
+    assert len(example.future_visible) == 3
+    np.testing.assert_allclose(example.poses["tells"], np.full((1, 3, 13, 2), 6 / 200))

@@ -44,7 +44,7 @@ class ExampleFacts:
     """Which number that is."""
     score: float
     fps: float
-    """Frames a second."""
+    """Frames a second of those shown, every n-th of the clip."""
     crop_hw: tuple[int, int]
     """Height and width of the crop in source pixels."""
 
@@ -128,7 +128,7 @@ def _choose(
     for rank, clip_id, score in chosen:
         clip = jobs[clip_id].clip
         whose = (clip_id, clip.action, rank, main, metric)
-        facts.append(ExampleFacts(*whose, score, clip.fps, clip.crop.hw))
+        facts.append(ExampleFacts(*whose, score, jobs[clip_id].seen.fps, clip.crop.hw))
     return facts
 
 
@@ -184,8 +184,8 @@ def _arrays(
 def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
-    length = job.truth.num_truth
-    poses = method.forecast_poses([job.seen], length, config.futures)[0]
+    length = job.truth.num_truth  # what was measured reached further, and may depend on that
+    poses = method.forecast_poses([job.seen], config.steps, config.futures)[0]
     if method.stored is not None:
         poses = stored_poses(method.stored, job.clip.clip_id, config.futures)
     arrays = {}
