@@ -193,7 +193,7 @@ def test_what_the_judges_say_is_in_the_table(store, tmp_path):
         recipe=VideoRecipe(num_frames=4, size=8),
     )
     methods = baseline_methods(["last pose", "last frame", "optical flow"])
-    methods.append(Method("perfect", frames=Truth(store)))
+    methods += [Method(name, frames=Truth(store)) for name in ("perfect", "last_frame", "a/b")]
     evaluate(methods, store, tmp_path / "out", CONFIG, networks)
     assert set(lengths) == {10}
     rows = list(read_table(tmp_path / "out" / "rows.csv"))
@@ -204,6 +204,7 @@ def test_what_the_judges_say_is_in_the_table(store, tmp_path):
     assert said["c2", "last frame", "video action probability"] == 0.75
     assert said["c3", "last frame", "video action accuracy"] == 0
     assert said["*", "perfect", "fvd"] == pytest.approx(0, abs=1e-9)
+    assert said["*", "last_frame", "fvd"] == pytest.approx(0, abs=1e-9)
     assert said["*", "last frame", "fvd"] > 1e-6
     summary = summarise(tmp_path / "out", num_draws=10)
     assert "*" not in summary.clips

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -193,7 +194,8 @@ class Judges:
         return curves
 
     def _file(self, method: str, job: Job) -> Path:
-        return self.folder / method.replace(" ", "_") / f"{job.clip.clip_id}.npy"
+        name = quote(method, safe=" ").replace("_", "%5F").replace(" ", "_")  # no two are alike
+        return self.folder / name / f"{job.clip.clip_id}.npy"
 
 
 def _load(path: Path) -> Float[np.ndarray, " d"]:
