@@ -1,5 +1,7 @@
 """Forecasters of users beside ours: what they give is judged, or refused with the reason."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,9 @@ def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path):
     write_forecasts(FUTURES, store, tmp_path / "out")
     with pytest.raises(PosecastError, match="is there already"):
         write_forecasts({"a": FUTURES["a"] + 1}, store, tmp_path / "out")
+    config = EvaluationConfig(steps=6)
+    evaluate([stored_method(tmp_path / "out")], store, tmp_path / "numbers", config)
+    shutil.rmtree(tmp_path / "out")
+    write_forecasts({"a": FUTURES["a"] + 1}, store, tmp_path / "out")
+    with pytest.raises(PosecastError, match=r"methods\.1\.prediction\.futures: '"):
+        evaluate([stored_method(tmp_path / "out")], store, tmp_path / "numbers", config)

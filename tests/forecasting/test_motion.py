@@ -228,3 +228,27 @@ def test_nobody_seen_is_an_error(forecaster):
 
     with pytest.raises(PosecastError, match="no joint is visible"):
         forecaster.forecast_poses([seen], 10)
+
+
+@pytest.mark.parametrize("fps", [25.0, 60.0])
+def test_a_joint_that_single_frames_show_is_where_they_show_it(forecaster, fps):
+    """None of our 30 frames a second lies on a frame of the video that shows it."""
+    seen = seen_video(40, fps)
+    seen.visible[:, 4] = False
+    seen.visible[[11, 27], 4] = True
+    seen.joints_px[:, 4] = 500.0
+
+    poses = forecaster.forecast_poses([seen], 10)[0]
+
+    assert poses.visible[:, 4].all()
+    assert np.abs(poses.joints_px[0, 0, 4] - 500.0).max() < 20
+
+
+def test_a_joint_seen_long_ago_alone_is_where_it_was_seen(forecaster):
+    seen = seen_video(1000)
+    seen.visible[50:, 4] = False
+    seen.joints_px[:, 4] = 500.0
+
+    poses = forecaster.forecast_poses([seen], 10)[0]
+
+    assert np.abs(poses.joints_px[0, 0, 4] - 500.0).max() < 20

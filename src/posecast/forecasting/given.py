@@ -1,5 +1,6 @@
 """Forecasts that another program made of a store's clips, as 'posecast predict' writes its own."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def write_forecasts(
         raise PosecastError(f"no clip can be used: {'; '.join(left_out.values())[:1000]}")
 
     def fill(folder: Path) -> None:
-        write_json(folder / "prediction.json", settings_of(config, store, jobs, None, None))
+        facts = settings_of(config, store, jobs, None, None) | {"futures": _checksum(futures)}
+        write_json(folder / "prediction.json", facts)
         for job in jobs:
             name = job.clip.clip_id
             poses = _poses(job, futures[name], weights.get(name))
@@ -87,6 +89,14 @@ def write_forecasts(
 
     write_safely(out_path, fill)
     return PredictionReport(len(jobs), 0, left_out)
+
+
+def _checksum(futures: Mapping[str, Float[np.ndarray, "s t j 2"]]) -> str:
+    """By which an evaluation that goes on knows others of the same place."""
+    total = hashlib.sha256()
+    for name in sorted(futures):
+        total.update(name.encode() + np.ascontiguousarray(futures[name], "<f4").tobytes())
+    return total.hexdigest()
 
 
 def _config(

@@ -158,10 +158,19 @@ def _look_at(seen: SeenVideo, weigh: Weigh | None) -> Seen:
     joints = np.where(seen.visible[..., None], seen.joints_px, 0).astype(np.float32)
     filled = fill_hidden(joints[None], seen.visible[None])[0][0]
     joints, visible = resample(filled, seen.visible, seen.fps / FPS)
-    joints, visible = joints[-MAX_PAST:], visible[-MAX_PAST:]
-    if not visible.any():  # joints seen in single frames alone
-        joints, visible = filled[-1:], np.any(seen.visible, axis=0)[None]
+    joints, visible = joints[-MAX_PAST:], _none_lost(seen, visible[-MAX_PAST:])
     return Seen(joints, visible, own_past(joints, visible, weigh=weigh), seen.trimmed)
+
+
+def _none_lost(seen: SeenVideo, visible: Bool[np.ndarray, "p j"]) -> Bool[np.ndarray, "p j"]:
+    """Joints that none of our frames shows, seen long ago or in single frames between ours, are
+    visible in the first one after they were seen last."""
+    lost = np.any(seen.visible, axis=0) & ~np.any(visible, axis=0)
+    ago = np.argmax(seen.visible[::-1], axis=0) * FPS / seen.fps
+    first = np.maximum(len(visible) - 1 - ago.astype(int), 0)
+    visible = visible.copy()
+    visible[first[lost], np.flatnonzero(lost)] = True
+    return visible
 
 
 def _see_all(clips: Sequence[Seen]) -> SeenMotion:
