@@ -279,7 +279,7 @@ def _train(words: list[str], folder: Path, run: str, toy: bool) -> dict[str, Any
     quiet = ["--validate-every", "0", "--checkpoint-every", "1000000", "--log-every"]
     told = [*quiet, str(_LOG_EVERY), "--steps", "60" if toy else "1000000"]
     begin = time.monotonic()
-    command = [sys.executable, "-m", "posecast.cli", "train", *words, *told]
+    command = [sys.executable, "-m", "posecast", "train", *words, *told]
     with (folder / "log.txt").open("w+") as log:
         process = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=log, stderr=log)
         seen = _watch(process, folder / run / "metrics.jsonl")

@@ -32,7 +32,7 @@ def write_video(path: Path) -> None:
 def time_stages(video: Path, out: Path, options: list[str]) -> dict[str, float]:
     """Seconds by stage of one run."""
     words = ["forecast", str(video), "--out", str(out), "--json", *options]
-    command = [sys.executable, "-m", "posecast.cli", *words]
+    command = [sys.executable, "-m", "posecast", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)["videos"][0]["stages_s"]
 

@@ -33,6 +33,7 @@ LAYERS = (
     ("demo", "doctor"),
     ("app",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Where two modules that the rows would allow to meet must not.

@@ -185,7 +185,7 @@ def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here)
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing(here):
     """A real process, stopped while it writes the video."""
-    command = [sys.executable, "-m", "posecast.cli", "forecast", "--sample", "--out", "out"]
+    command = [sys.executable, "-m", "posecast", "forecast", "--sample", "--out", "out"]
     # Whoever starts the tests in the background makes them, and what they start, pass over Ctrl-C.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:

@@ -110,7 +110,7 @@ def test_a_training_is_not_disturbed_by_a_second_start(
     words = ("train", "pose", "tiny", "--store", "store", "--run", "live")
     endless = ("--checkpoint-every", "20", "--validate-every", "0", "--steps", "1000000")
     (release / "live.old-1").mkdir()
-    with other_process(release, "-u", "-m", "posecast.cli", *words, *endless) as process:
+    with other_process(release, "-u", "-m", "posecast", *words, *endless) as process:
         run = release / "live"
         deadline = time.monotonic() + 60
         while not list(run.glob("checkpoints/*.pt")):

@@ -45,7 +45,7 @@ def exported(tmp_path_factory) -> Path:
     """What the command writes. In a process of its own: the checks of array shapes that tests
     switch on would fix the sizes that must stay free."""
     folder = tmp_path_factory.mktemp("exported") / "onnx"
-    command = [sys.executable, "-m", "posecast.cli", "export", "onnx", "--out", str(folder)]
+    command = [sys.executable, "-m", "posecast", "export", "onnx", "--out", str(folder)]
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
     subprocess.run(command, check=True, env={**os.environ, **paths}, cwd=folder.parent)
     return folder

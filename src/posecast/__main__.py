@@ -1,0 +1,5 @@
+"""`python -m posecast` is `posecast`; launchers of several processes want a module."""
+
+from posecast.cli import main
+
+raise SystemExit(main())

@@ -1,5 +1,0 @@
-"""`python -m posecast.cli` is `posecast`; launchers of several processes want a module."""
-
-from posecast.cli import main
-
-raise SystemExit(main())
