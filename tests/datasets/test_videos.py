@@ -275,3 +275,12 @@ def test_folders_of_splits_by_other_names(tmp_path):
     write_clip(tmp_path, "Val/squat/d")
     with pytest.raises(PosecastError, match="validation clips are held out of those to train on"):
         source(tmp_path)
+
+
+def test_a_video_that_was_replaced_is_read_anew(tmp_path):
+    write_clip(tmp_path, "a", num_frames=12)
+    assert source(tmp_path).read_poses("a").num_frames == 12
+    write_clip(tmp_path, "a", num_frames=20)
+    clip = source(tmp_path).read_poses("a")
+    assert clip.num_frames == 20
+    assert len(list(source(tmp_path).read_frames("a"))) == 20

@@ -56,6 +56,7 @@ class Paints:
         (Says(STAYS, VISIBLE, np.full(1, 0.5)), "their sum 1"),
         (Says(STAYS, VISIBLE, np.full(2, 0.5)), "one of each of 1 futures"),
         (Says(np.full_like(STAYS, np.nan), VISIBLE, SURE), "NaN or infinite places"),
+        (Says(np.where(np.arange(13)[:, None] == 3, np.nan, STAYS), VISIBLE, SURE), "never seen"),
         (Says(STAYS, VISIBLE, SURE, twice=True), "gave 2 forecasts of 1 clips"),
     ],
 )
@@ -65,15 +66,6 @@ def test_poses_of_another_shape_than_asked_for_are_not_measured(tmp_path, said, 
         evaluate([Method("mine", poses=said)], store, tmp_path / "out", CONFIG)
     with pytest.raises(PosecastError, match=message):
         Forecaster(said).predict_clip(store, store.clips[0], steps=6, samples=2)
-
-
-def test_joints_that_were_never_seen_may_be_anything(tmp_path):
-    clip = a_clip("a", speed=2.0)
-    clip.visible[:, 3] = False
-    store = a_store(tmp_path, clip)
-    unknown = STAYS.copy()
-    unknown[:, :, 3] = np.nan
-    evaluate([Method("mine", poses=Says(unknown, VISIBLE, SURE))], store, tmp_path / "out", CONFIG)
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,6 @@ _VALIDATION = ("val", "valid", "validation")
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f/\\\ud800-\udfff]")
 _LONGEST_ID = 180
 """Bytes; files of a clip are called by its id and an ending."""
-_timeline = lru_cache(maxsize=8)(read_timeline)
-"""Of a video's frames; a clip's poses and its frames both need it."""
 _BOX_MARGIN = 0.1
 """Boxes reach so far beyond the visible joints, as a share of each side: as Penn Action's do."""
 
@@ -168,6 +166,17 @@ class OwnVideos:
                 clip_id, f"{poses}: nobody is seen in it at {self.fps:g} frames a second"
             )
         return track, timeline, ticks
+
+
+def _timeline(video: Path) -> Timeline:
+    """Of a video's frames; a clip's poses and its frames both need it."""
+    facts = video.stat()
+    return _timeline_of(video, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=8)
+def _timeline_of(video: Path, *_as_it_is: int) -> Timeline:
+    return read_timeline(video)
 
 
 def _split(folders: Sequence[str]) -> tuple[str, Sequence[str]]:
