@@ -122,6 +122,22 @@ def test_who_goes_away_from_where_they_were_seen_is_drawn_there():
     assert (away.x2, away.y2) == (512, 512)  # who leaves the picture needs no more than that
 
 
+@pytest.mark.parametrize("config", [UNTRAINED, SMALL], ids=["untrained", "small"])
+@pytest.mark.parametrize("place", [np.nan, -1e4])
+def test_where_hidden_joints_are_said_to_be_changes_nothing(config, place):
+    shown, moves = ALL.copy(), np.stack([pose(**RAISED)] * 2)
+    shown[:, 3] = shown[2, 7] = shown[-1, 9] = False
+    will = np.repeat(shown.any(axis=0)[None], 2, axis=0)
+    drawn = []
+    for hidden in (0.0, place):
+        joints = np.where(shown[..., None], seen().joints_px, hidden)
+        future = np.where(will[..., None], moves, hidden)
+        drawn.append(
+            drawer(config).draw_frames(seen(joints_px=joints, visible=shown), future, will)
+        )
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_a_person_of_whom_no_torso_and_no_leg_was_seen_stays():
     stored = seen(crop=Crop(0, 0, 128, 128), visible=ALL & (np.arange(13) < 1))
     drawn = drawer().draw_frames(stored, pose(**RAISED)[None], ALL[:1])

@@ -100,9 +100,10 @@ class CarriedDrawer:
     ) -> UInt8[np.ndarray, "t s s 3"]:
         """Of upright square frames, whose corner is the crop's."""
         side, longer = frames.shape[1], max(crop.hw)
-        past, future = (
-            ((each - (crop.x1, crop.y1)) / longer).astype(np.float32)
-            for each in (seen.joints_px, joints_px)
+        both = (seen.joints_px, seen.visible), (joints_px, visible)
+        past, future = (  # hidden joints may be NaN, of which no share is nothing
+            (np.where(shown[..., None], each - (crop.x1, crop.y1), 0) / longer).astype(np.float32)
+            for each, shown in both
         )
         size = body_size(past, seen.visible, self.skeleton)
         if not size:  # neither torso nor leg was ever seen whole: nothing to carry
