@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numpy.typing import ArrayLike
 
-from posecast.estimation.estimator import JointFinder
+from posecast.errors import PosecastError
+from posecast.estimation.estimator import JointFinder, Joints
 from posecast.geometry import Crop, crop_to_px, cut_crop
 
 _SUREST = 0.6
 _FEWEST_JOINTS = 3
 _SMALLEST_PX = 4
+_FAR_OUTSIDE = 10.0
+"""Sides of the picture; no estimator of shares says more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +66,33 @@ def box_side(box: Float[np.ndarray, "4"]) -> float:
 def look(
     frame: UInt8[np.ndarray, "h w 3"], crops: Sequence[Crop], estimator: JointFinder
 ) -> list[Pose]:
-    """The person in each crop of a frame, however unsure."""
+    """The person in each crop of a frame, however unsure; PosecastError where the estimator says
+    something else than joints."""
     pictures = np.stack([cut_crop(frame, crop, estimator.size, "area") for crop in crops])
-    found = zip(crops, *estimator.estimate(pictures), strict=True)
+    found = zip(crops, *_checked(*estimator.estimate(pictures), len(crops), estimator), strict=True)
     return [
         Pose(crop_to_px(j.astype(float), crop), np.abs(c), estimator.min_confidence, c < 0)
         for crop, j, c in found
     ]
+
+
+def _checked(said: ArrayLike, sureness: ArrayLike, count: int, estimator: JointFinder) -> Joints:
+    """What an estimator said, also one of a user's own."""
+    joints, sure = np.asarray(said), np.asarray(sureness)
+    wanted = (count, estimator.skeleton.num_joints)
+    if joints.shape != (*wanted, 2) or sure.shape != wanted:
+        raise PosecastError(
+            f"the estimator gave joints {joints.shape} and confidences {sure.shape}; expected "
+            f"{(*wanted, 2)} and {wanted}, of skeleton {estimator.skeleton.name}"
+        )
+    if not np.isfinite(joints).all() or not np.isfinite(sure).all():
+        raise PosecastError("the estimator gave NaN: give joints that it lacks the confidence 0")
+    if np.abs(joints).max() > _FAR_OUTSIDE:
+        raise PosecastError(
+            f"the estimator gave places up to {np.abs(joints).max():.0f}: expected shares of the "
+            "picture, 0 to 1 inside of it, not pixels"
+        )
+    return joints, sure
 
 
 def distance(a: Pose, b: Pose) -> float:
