@@ -12,6 +12,7 @@ from posecast.estimation.mediapipe_files import MediaPipeEstimator, open_landmar
 from posecast.estimation.onnx_files import OnnxEstimator
 from posecast.pretrained import DEFAULT_ESTIMATOR, is_shipped
 from posecast.pretrained.pulled import is_hub_name
+from posecast.records.arguments import as_path, check_settings
 from posecast.records.versions import load_extra
 from posecast.skeletons import Skeleton
 
@@ -24,7 +25,11 @@ def load_pose_estimator(
     `skeleton` is what joints are mapped to, by their names; a trained run has its own.
     PosecastError: nothing there, another kind of file, or the extra is not installed.
     """
-    path, options = Path(source), options or EstimatorOptions()
+    path, options = (
+        as_path(source, "estimator", ", or the name of shipped weights"),
+        options or EstimatorOptions(),
+    )
+    check_settings(options, EstimatorOptions, "options")
     if is_shipped(source) or is_hub_name(source) or path.is_dir():
         return PoseEstimator.load(source, options, skeleton)
     if not path.is_file():

@@ -31,6 +31,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.geometry import Crop
 from posecast.media.frame_folders import read_picture, write_picture
+from posecast.records.arguments import as_path
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json, write_lines, writing
 from posecast.records.versions import FormatVersionError, check_format_version
@@ -201,7 +202,7 @@ def read_forecast(path: str | Path) -> StoredForecast:
     Raises:
         FileError: no forecast there, or a damaged one.
     """
-    path = Path(path)
+    path = as_path(path, "forecast")
     facts = read_facts(path)
     try:
         with (path / "joints.npz").open("rb") as file, np.load(file) as stored:

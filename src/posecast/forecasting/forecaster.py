@@ -23,12 +23,15 @@ from posecast.forecasting.frame_rates import (
 )
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
 from posecast.pretrained import DEFAULT_FORECASTER
+from posecast.records.arguments import as_count, as_positive, check_is, got
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.windows import Start, read_window, seen_window
 
 CLIPS_PER_BATCH = 64
 """Clips whose poses are forecast together."""
+_FARTHEST_PX = 1e6
+"""No picture is so large: what lies farther off is no place in one."""
 
 
 class Forecaster:
@@ -45,6 +48,11 @@ class Forecaster:
     ) -> None:
         if poses is None and drawer is None:
             raise PosecastError("give a pose run, an image run, or both")
+        by_name = "Forecaster.load makes one of a name, a run or a file"
+        if poses is not None:
+            check_is(poses, protocols.TrainedPoseForecaster, "poses", f"a pose model: {by_name}")
+        if drawer is not None:
+            check_is(drawer, protocols.FrameDrawer, "drawer", f"an image model: {by_name}")
         self.poses, self.drawer = poses, drawer
         named = [poses.needs.skeleton] if poses else []
         named += [drawer.skeleton] if drawer else []
@@ -88,8 +96,9 @@ class Forecaster:
         """As `PoseForecaster`, many clips in batches; PosecastError without a pose model."""
         if self.poses is None:
             raise PosecastError("no pose model: give a pose run to forecast poses")
-        if steps < 1 or samples < 1:
-            raise PosecastError(f"steps is {steps}, samples {samples}: give 1 or more")
+        steps, samples = as_count(steps, "steps"), as_count(samples, "samples")
+        for each in check_is(seen, Sequence, "seen", "a list of SeenVideo"):
+            check_is(each, SeenVideo, "what was seen", "a SeenVideo")
         forecasts = []
         for first in range(0, len(seen), CLIPS_PER_BATCH):
             batch = seen[first : first + CLIPS_PER_BATCH]
@@ -109,7 +118,7 @@ class Forecaster:
         values = (poses.joints_px, poses.visible, poses.weights, poses.fps)
         if self.drawer is None or seen.frames is None:
             return Forecast(*values, None, seen.person_crop)
-        frames, futures = [], poses.joints_px[:drawn]
+        frames, futures = [], poses.joints_px[: as_count(drawn, "drawn")]
         crop = self.drawer.crop_of(seen, futures, poses.visible)
         for joints in futures:
             frames.append(self.drawer.draw_frames(seen, joints, poses.visible, crop))
@@ -133,7 +142,7 @@ class Forecaster:
 
         Both `seen` and the answer are at the rate of the video.
         """
-        past = to_model_rate(seen, rates, self.needs.max_past)
+        steps, past = as_count(steps, "steps"), to_model_rate(seen, rates, self.needs.max_past)
         poses = self.forecast_poses([past], steps_of_model(rates, steps), samples)[0]
         return to_video_rate(poses, seen, steps)
 
@@ -178,22 +187,28 @@ class Forecaster:
         Raises:
             PosecastError: too few seen frames, no visible joint, or arrays that do not fit.
         """
+        fps = None if fps is None else as_positive(fps, "fps")
         rates = FrameRates.of_arrays(self.needs, fps)
+        if isinstance(frames, str | bytes) or not hasattr(frames, "__len__"):
+            raise PosecastError(
+                f"frames is {got(frames)}; expected an array (t, h, w, 3) or a list of pictures"
+            )
         used = self._used_frames(rates, len(frames), num_seen)
         looked_at = [frames[number] for number in used[-protocols.MOST_PICTURES :]]
         given = joints, visible, len(frames), self.skeleton
         pictures, joints, visible = _arrays(looked_at, *given)
         poses, hw = (joints[used], visible[used]), pictures.shape[1:3]
         seen = SeenVideo(*poses, rates.video, hw, pictures, trimmed=False)
-        if not np.isfinite(seen.joints_px[seen.visible]).all():
+        if not (np.abs(seen.joints_px[seen.visible]) < _FARTHEST_PX).all():
             raise PosecastError(
-                "visible joints have NaN or infinite places; mark them as not visible"
+                "visible joints have NaN or infinite places, or some a million pixels away; mark "
+                "them as not visible"
             )
         return self.forecast_video(seen, rates, steps, samples)
 
     def _used_frames(self, rates: FrameRates, num_frames: int, num_seen: int | None) -> list[int]:
         """Numbers of the last frames that are of use."""
-        num_seen = num_frames if num_seen is None else num_seen
+        num_seen = num_frames if num_seen is None else as_count(num_seen, "num_seen", 0)
         if not 0 < num_seen <= num_frames:
             raise PosecastError(f"num_seen is {num_seen}, there are {num_frames} frames")
         num_past, needed = self.needs.num_past, rates.span(self.needs.num_past)
@@ -219,9 +234,16 @@ class Forecaster:
         the pose model was trained at another frame rate.
         """
         self.needs.check_rate("the pose model", [clip])
+        steps = as_count(steps, "steps")
         window = seen_window(clip, self.needs.num_past, steps, start, self.needs.stride)
         seen = window.past if self.drawer is None else read_window(store, clip, window)[0]
         return self.forecast(seen, steps, samples)
+
+
+def check_forecaster(value: object) -> None:
+    """PosecastError for what is no Forecaster, such as the name of one."""
+    made = "what Forecaster.load or Forecaster.pretrained gives"
+    check_is(value, Forecaster, "forecaster", made)
 
 
 def _arrays(
@@ -247,9 +269,11 @@ def _arrays(
             f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
         )
     kinds = sorted({f"{each.dtype} {each.shape}" for each in frames})
-    if len(kinds) > 1 or not all(x.dtype == np.uint8 and x.shape[2:] == (3,) for x in frames):
-        got = ", ".join(kinds)
-        raise PosecastError(f"frames are {got}; expected uint8 (h, w, 3), RGB, all of one size")
+    are_pictures = (x.dtype == np.uint8 and x.shape[2:] == (3,) and x.size for x in frames)
+    if len(kinds) > 1 or not all(are_pictures):
+        raise PosecastError(
+            f"frames are {', '.join(kinds)}; expected uint8 (h, w, 3), RGB, all of one size"
+        )
     if not np.isin(visible, (0, 1)).all():
         raise PosecastError("visible has other values than True and False: say which joints count")
     visible = visible.astype(bool)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posecast.clips import PoseForecast, SeenVideo
-from posecast.errors import PosecastError
 from posecast.forecasting.protocols import Needs, same_rate
 
 USUAL_FPS = 30.0
@@ -47,8 +46,6 @@ class FrameRates:
     @classmethod
     def of_arrays(cls, needs: Needs, fps: float | None) -> "FrameRates":
         """For frames of `fps` a second; None: of the rate that the model was trained at."""
-        if fps is not None and not 0 < fps < math.inf:
-            raise PosecastError(f"fps is {fps}: give frames a second, over 0")
         trained = needs.fps or USUAL_FPS
         return cls(fps or trained, trained / needs.stride, needs.fps is None)
 
@@ -121,4 +118,4 @@ def to_video_rate(poses: PoseForecast, seen: SeenVideo, steps: int) -> PoseForec
 
 def steps_of_model(rates: FrameRates, steps: int) -> int:
     """Poses of the model that reach as far as `steps` frames of the video."""
-    return math.ceil(steps / rates.ratio - _EXACT)
+    return max(math.ceil(steps / rates.ratio - _EXACT), 1)

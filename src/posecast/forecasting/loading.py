@@ -18,6 +18,7 @@ from posecast.networks.generator import Generator
 from posecast.networks.kinds import LoadedNetwork, load_network
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.pose_lstm import PoseLSTM
+from posecast.records.arguments import check_settings
 from posecast.skeletons import SKELETONS
 
 
@@ -72,5 +73,6 @@ def load_frame_drawer(source: str | Path, options: ForecasterOptions | None = No
 
 
 def _load(source: str | Path, rows: dict[Any, Any], options: ForecasterOptions | None) -> Any:
+    options = check_settings(options or ForecasterOptions(), ForecasterOptions, "options")
     loaded = load_network(source, tuple(rows))
-    return rows[type(loaded.network)](loaded, options or ForecasterOptions())
+    return rows[type(loaded.network)](loaded, options)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_poses import OwnVideoConfig, choose_frames
 from posecast.geometry import sides_of
@@ -25,6 +25,7 @@ from posecast.keypoints.names import own_side_name, plain_name, to_skeleton
 from posecast.keypoints.reading import PointTrack, read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
+from posecast.records.arguments import as_path, as_positive
 from posecast.skeletons import Skeleton
 
 _BODY_PX = 256.0
@@ -57,7 +58,7 @@ class KeypointForecast:
 
     def write(self, path: str | Path) -> list[Path]:
         """Write each future in the format of the file that was read: PATH, PATH-2, PATH-3 ..."""
-        paths = future_paths(path, len(self.futures))
+        paths = future_paths(as_path(path, "path"), len(self.futures))
         for name, future in zip(paths, self.futures, strict=True):
             write_points(name, future, self.fps)
         return paths
@@ -96,17 +97,14 @@ def forecast_keypoints(
         PosecastError: a file that cannot be read, arrays that do not fit, nobody or no known joint
             in it, too few frames.
     """
-    is_track = isinstance(keypoints, PointTrack)
-    track = _of_arrays(keypoints) if is_track else read_points(keypoints, options, person)
+    track, is_track = _track(keypoints, options, person), isinstance(keypoints, PointTrack)
     said = track.found.fps if track.found else None
-    rate = USUAL_FPS if fps is None and said is None else (fps or said)
-    if seconds is not None and rate:
-        steps = max(round(seconds * rate), 1)
-    if steps < 1 or samples < 1 or not rate or not rate > 0:
-        raise PosecastError(
-            f"steps is {steps}, samples {samples}, fps {rate}: give 1 or more, and a rate over 0"
-        )
-    forecaster = forecaster or Forecaster.pretrained()
+    assumed = fps is None and said is None
+    rate = as_positive(USUAL_FPS if assumed else said if fps is None else fps, "fps")
+    if seconds is not None:
+        steps = max(round(as_positive(seconds, "seconds") * rate), 1)
+    forecaster = Forecaster.pretrained() if forecaster is None else forecaster
+    check_forecaster(forecaster)
     rates = FrameRates.of_video(rate, forecaster.needs, rate)
     seen, scale = _seen(track, forecaster.skeleton, rates.video)
     config, name = OwnVideoConfig(fps=rates.video), "keypoints" if is_track else str(keypoints)
@@ -116,26 +114,38 @@ def forecast_keypoints(
     past = _cut(track, frames)
     futures = [_future(past, seen, each, scale, forecaster.skeleton) for each in poses.joints_px]
     carried = _carried(past, seen, forecaster.skeleton)
-    assumed = fps is None and said is None
     note = _note(track, futures[0], len(track.points) - 1 - frames[-1], carried, assumed)
     return KeypointForecast(tuple(futures), poses.weights, rate, carried, note)
 
 
-def _of_arrays(track: PointTrack) -> PointTrack:
-    """Points of one's own; those that are NaN are not seen. PosecastError: they do not fit."""
+def _track(
+    keypoints: str | Path | PointTrack, options: KeypointOptions | None, person: int
+) -> PointTrack:
+    """Points of a file, or one's own; PosecastError where these do not fit each other."""
+    if not isinstance(keypoints, PointTrack):
+        file = as_path(keypoints, "keypoints", " or a PointTrack(points, confidence, names)")
+        return read_points(file, options, person)
+    if options is not None or person != 1:
+        raise PosecastError("options and person are of files: leave them out beside a PointTrack")
     try:
-        points, sure = np.asarray(track.points, float), np.asarray(track.confidence, float)
-    except (TypeError, ValueError) as error:
-        raise PosecastError(f"points and confidence are no arrays of numbers: {error}") from error
-    names = tuple(plain_name(name) for name in track.names)
-    if points.ndim != 3 or points.shape != (*sure.shape, 2) or sure.shape[1] != len(names):
+        points, sure = (np.asarray(x, float) for x in (keypoints.points, keypoints.confidence))
+        names = tuple(plain_name(name) for name in keypoints.names)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise PosecastError(
-            f"points {points.shape}, confidence {sure.shape} and {len(names)} names do not fit: "
-            "expected (frames, points, 2), (frames, points) and a name of each point"
+            f"a PointTrack holds no arrays of numbers, or no names: {error}"
+        ) from error
+    count = len(set(names))
+    if points.shape != (*sure.shape, 2) or sure.shape[1:] != (count,):
+        raise PosecastError(
+            f"a PointTrack has points {points.shape}, confidence {sure.shape} and {count} "
+            "different names; expected (t, k, 2), (t, k) and k"
         )
     seen = (sure > 0) & np.isfinite(points).all(axis=-1)
-    points, sure = np.where(seen[..., None], points, 0.0), np.where(seen, sure, 0.0)
-    return replace(track, points=points, confidence=sure, names=names)
+    arrays = {
+        "points": np.where(seen[..., None], points, 0.0),
+        "confidence": np.where(seen, sure, 0.0),
+    }
+    return replace(keypoints, **arrays, names=names)
 
 
 def _cut(track: PointTrack, frames: Sequence[int]) -> PointTrack:

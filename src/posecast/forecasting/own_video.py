@@ -10,7 +10,7 @@ import numpy as np
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
-from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_files import check_out, forecast_files
 from posecast.forecasting.own_people import tell_of_people
@@ -27,6 +27,7 @@ from posecast.forecasting.protocols import MOST_PICTURES
 from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.videos import VideoSource, probe_video
+from posecast.records.arguments import as_path, check_settings
 from posecast.records.files import write_together
 
 _TOLD_AT_S = (0.25, 0.5, 1.0, 2.0)
@@ -56,7 +57,9 @@ def forecast_video(
             models of different skeletons.
     """
     config, stages = config or OwnVideoConfig(), stages or Stages()
-    out = None if out is None else Path(out)
+    check_forecaster(forecaster)
+    check_settings(config, OwnVideoConfig, "config")
+    out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
     if out is not None:
         check_out(out, video, poses, config)
@@ -117,9 +120,12 @@ def video_source(
     video: VideoSource, forecaster: Forecaster, config: OwnVideoConfig
 ) -> Path | FrameFolder:
     """The video; a folder of frames at `config.folder_fps`, else at the pose model's rate."""
-    if isinstance(video, FrameFolder) or not Path(video).is_dir():
-        return video if isinstance(video, FrameFolder) else Path(video)
-    return FrameFolder(Path(video), config.folder_fps or forecaster.needs.fps or USUAL_FPS)
+    if isinstance(video, FrameFolder):
+        return video
+    path = as_path(video, "video", "; frames in memory go to Forecaster.predict")
+    if not path.is_dir():
+        return path
+    return FrameFolder(path, config.folder_fps or forecaster.needs.fps or USUAL_FPS)
 
 
 def _with_pictures(

@@ -30,6 +30,7 @@ from posecast.forecasting.jobs import (
 from posecast.forecasting.movies import forecast_movie
 from posecast.media.writing import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
+from posecast.records.arguments import as_path, check_settings
 from posecast.records.configs import check_at_least, claim_folder, config_to_dict
 from posecast.records.files import make_folder
 from posecast.records.locks import locked, refuse_strangers
@@ -122,9 +123,10 @@ def predict_store(
         PosecastError: store, runs and config do not fit, the folder holds something else, or not
             one clip could be forecast.
     """
-    share, out_path = share or Share(), Path(out_path)
+    share, out_path = share or Share(), as_path(out_path, "out_path")
+    check_settings(config, PredictionConfig, "config")
     forecaster = _load(config, pose_run, image_run)
-    store = Store.open(Path(store_path))
+    store = Store.open(store_path)
     _check_store(store, forecaster, config)
     posed, needs = store.with_poses(config.seen_poses), forecaster.needs
     clips = [store.clip(clip.clip_id) for clip in posed.select(config.clips)]

@@ -18,6 +18,7 @@ from posecast.keypoints.numbering import find_first
 from posecast.keypoints.people import Person, find_people
 from posecast.keypoints.table import is_deeplabcut, read_deeplabcut, read_rows, read_table
 from posecast.keypoints.trc import read_trc
+from posecast.records.arguments import as_count, as_path, check_settings
 from posecast.records.files import read_text
 from posecast.skeletons import Skeleton
 
@@ -97,7 +98,7 @@ def read_points(
     People are numbered, and short gaps filled, as in `read_keypoints`. KeypointError: no such file,
     an unknown or damaged one, or no such person.
     """
-    path, options = Path(path), options or KeypointOptions()
+    path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
     kind, found, threshold = _open(path, options)
     people = find_people(found.people, threshold)
     chosen = _choose(people, person, path, is_cut=False)
@@ -121,6 +122,7 @@ def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> s
 
 def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:
     """The format, what the file says, and the confidence from which a point is seen."""
+    check_settings(options, KeypointOptions, "options")
     if not path.exists():
         raise KeypointError(f"{path}: no such keypoint file or folder")
     kind, found = _read(path, options.format)
@@ -160,7 +162,7 @@ def read_keypoints(
     called. Frames from `until` on are not looked at. KeypointError: no such file, an unknown or
     damaged one, no such person, more frames than the video has, or points far outside the image.
     """
-    path, options = Path(path), options or KeypointOptions()
+    path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
     kind, found, threshold = _open(path, options)
     stop = num_frames if until is None else min(until, num_frames)
     detections, note = _on_frames(found, num_frames, numbers, options.first_frame, path)
@@ -184,6 +186,7 @@ def read_keypoints(
 
 def files_read(path: Path) -> list[Path]:
     """What is read of a path: of a folder AlphaPose's results, else the files of OpenPose."""
+    path = as_path(path, "the file of keypoints")
     if not path.is_dir():
         return [path]
     results = path / _ALPHAPOSE
@@ -235,7 +238,7 @@ def _choose(people: Sequence[Person], number: int, path: Path, is_cut: bool) -> 
     if not people:
         where = " before the second to forecast from" if is_cut else ""
         raise KeypointError(f"{path}: nobody is in it{where}")
-    if not 1 <= number <= len(people):
+    if not as_count(number, "person") <= len(people):
         listed = "; ".join(
             f"{rank}: frames {each.detections[0].frame} to {each.detections[-1].frame}"
             for rank, each in enumerate(people[:_MOST_LISTED], start=1)

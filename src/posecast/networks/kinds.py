@@ -23,6 +23,7 @@ from posecast.networks.movenet import MoveNet, MoveNetConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.pretrained import SHIPPED, is_shipped, shipped_file
 from posecast.pretrained.pulled import is_hub_name, pulled_file
+from posecast.records.arguments import as_path
 from posecast.records.configs import config_from_dict
 from posecast.records.weights import WeightsError, WeightsFacts, read_facts, read_tensors
 from posecast.skeletons import SKELETONS
@@ -72,11 +73,11 @@ def resolve(source: str | Path, weights: WeightsName = "best") -> Path:
     WeightsError where there is none, PosecastError where a shipped or pulled file is damaged or was
     not pulled.
     """
+    path = as_path(source, "run", ", or the name of shipped weights")
     if is_shipped(source):
         return shipped_file(str(source))
     if is_hub_name(source):
         return pulled_file(source)
-    path = Path(source)
     if not path.is_dir():
         if path.is_file():
             return path

@@ -3,6 +3,7 @@ results, with what settings they were begun."""
 
 import logging
 import math
+import numbers
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from posecast.errors import PosecastError, did_you_mean
+from posecast.records.arguments import check_setting
 from posecast.records.files import FileError, read_json, write_json
 from posecast.records.locks import refuse_strangers
 
@@ -41,6 +43,8 @@ def _to_plain(value: Any, place: Callable[[Path], str]) -> Any:
         return place(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, numbers.Real):  # numpy's
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     raise TypeError(f"a configuration cannot hold {value!r}")
 
 
@@ -73,14 +77,14 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
 def check_at_least(least: int, config: Any, *names: str) -> None:
     """PosecastError for the first of these fields that is below `least`, infinite or NaN."""
     for name in names:
-        value = getattr(config, name)
+        value = _number(config, name)
         if not least <= value < math.inf:
             raise PosecastError(f"{name} is {value}; it must be {least} or more")
 
 
 def check_multiple(of: int, config: Any, name: str) -> None:
     """PosecastError unless this field is a positive multiple of a number."""
-    value = getattr(config, name)
+    value = _number(config, name)
     if value < of or value % of:
         raise PosecastError(f"{name} is {value}; it must be a multiple of {of}")
 
@@ -88,9 +92,14 @@ def check_multiple(of: int, config: Any, name: str) -> None:
 def check_below_one(config: Any, *names: str) -> None:
     """PosecastError for the first of these fields that is not at least 0 and below 1."""
     for name in names:
-        if not 0 <= getattr(config, name) < 1:
-            value = getattr(config, name)
+        value = _number(config, name)
+        if not 0 <= value < 1:
             raise PosecastError(f"{name} is {value}; it must be at least 0 and below 1")
+
+
+def _number(config: Any, name: str) -> int | float:
+    check_setting(config, name, name)
+    return getattr(config, name)
 
 
 def _from_plain(kind: Any, value: Any, where: str) -> Any:

@@ -22,6 +22,7 @@ from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
+from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.store.files import CropPolicy, StoreInfo, check_names
 from posecast.store.reading import StoredClip
@@ -162,7 +163,7 @@ class ClipPreparer:
 
 def prepare(
     source: ClipSource,
-    store_path: Path,
+    store_path: str | Path,
     config: PreparationConfig | None = None,
     console: Console | None = None,
 ) -> PreparationReport:
@@ -173,7 +174,9 @@ def prepare(
     made, other options were used before, or the disk refuses; finished clips are kept then.
     """
     start = time.monotonic()
-    config = config or PreparationConfig()
+    config, store_path = config or PreparationConfig(), as_path(store_path, "store_path")
+    check_settings(config, PreparationConfig, "config")
+    check_is(source, ClipSource, "source", "a data set such as PennAction(folder)")
     wanted = _wanted_clips(source, config)
     preparer = ClipPreparer(source, store_path, config)
     try:

@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
+from posecast.records.arguments import as_path
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import files
 
@@ -166,7 +167,7 @@ class Store:
     @classmethod
     def open(cls, path: str | Path) -> "Store":
         """Read the index and all poses; StoreError where the store is unfinished or damaged."""
-        path = Path(path)
+        path = as_path(path, "store")
         info, finished = files.read_info(path)
         if not finished:
             raise files.StoreError(

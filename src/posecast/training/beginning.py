@@ -13,6 +13,7 @@ from torch import Tensor
 from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
+from posecast.records.arguments import as_path
 from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError, checkpoints_in
 from posecast.records.training_runs import has_weights, training_run
@@ -173,7 +174,7 @@ def begin(
     PosecastError, before anything is touched, where the run is another one, has learned from other
     clips, or cannot start from `fit.init_from`.
     """
-    run_path = Path(run_path)
+    run_path = as_path(run_path, "run_path")
     goes_on = not fresh and bool(checkpoints_in(run_path))
     if goes_on:
         _refuse_other_schedule(config.fit, run_path)

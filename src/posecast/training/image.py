@@ -25,6 +25,7 @@ from posecast.computing.recording import on_device, recorded
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
+from posecast.records.arguments import check_settings
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training import image_steps
@@ -44,13 +45,18 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def train_image(
-    config: ImageTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
+    config: ImageTrainingConfig,
+    store_path: str | Path,
+    run_path: str | Path,
+    *,
+    fresh: bool = False,
 ) -> FitResult:
     """Train the image model into a run folder, or go on with the training that is there.
 
     The best score is the validation skill. PosecastError for settings, files or data that do not go
     together; see also `fitting.fit`.
     """
+    check_settings(config, ImageTrainingConfig, "config")
     networks = load_feature_networks(config)
     store = Store.open(store_path)
     check_store(config, store)

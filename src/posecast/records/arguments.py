@@ -1,0 +1,101 @@
+"""What is given from Python: values of the kinds that are expected, or an error that says so."""
+
+import math
+import numbers
+import operator
+import os
+import types
+import typing
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+from posecast.errors import PosecastError
+
+T = TypeVar("T")
+
+_NUMBERS = {int: (numbers.Integral, "a whole number"), float: (numbers.Real, "a number")}
+
+
+def got(value: Any) -> str:
+    """What a value is, in a few words: "2.5", "of type list", "of type ndarray (3, 2)"."""
+    if isinstance(value, str | bytes):
+        return repr(value)
+    if value is None or isinstance(value, numbers.Number):
+        return str(value)
+    shape = getattr(value, "shape", None)
+    return f"of type {type(value).__name__}" + ("" if shape is None else f" {tuple(shape)}")
+
+
+def check_is(value: Any, kind: type[T], what: str, expected: str) -> T:
+    """The value; PosecastError where it is of another kind."""
+    if not isinstance(value, kind):
+        raise PosecastError(f"{what} is {got(value)}; expected {expected}")
+    return value
+
+
+def as_path(value: Any, what: str, instead: str = "") -> Path:
+    """The path; PosecastError where it is none. `instead` is what else may be given."""
+    if not isinstance(value, str | os.PathLike):
+        raise PosecastError(f"{what} is {got(value)}; expected a path (str or Path){instead}")
+    return Path(value)
+
+
+def as_count(value: Any, what: str, least: int = 1) -> int:
+    """The whole number, numpy's too; PosecastError where it is none, or below `least`."""
+    try:
+        count = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = least - 1
+    if count < least:
+        raise PosecastError(f"{what} is {got(value)}; expected a whole number, {least} or more")
+    return count
+
+
+def as_positive(value: Any, what: str) -> float:
+    """The number; PosecastError where it is none, not over 0, or infinite."""
+    if not _is_number(value, float) or not 0 < value < math.inf:
+        raise PosecastError(f"{what} is {got(value)}; expected a number over 0")
+    return float(value)
+
+
+def check_settings(settings: Any, kind: type[T], what: str) -> T:
+    """The settings; PosecastError where they are no `kind`, a frozen dataclass, or where one of
+    them, or of those within, is of another kind than its annotation."""
+    check_is(settings, kind, what, f"{kind.__name__}(...)")
+    for field in fields(settings):
+        check_setting(settings, field.name, f"{what}.{field.name}")
+    return settings
+
+
+def check_setting(settings: Any, name: str, what: str) -> None:
+    """PosecastError where one setting is of another kind than its annotation."""
+    kind, value = typing.get_type_hints(type(settings))[name], getattr(settings, name)
+    if is_dataclass(kind) and isinstance(kind, type):
+        check_settings(value, kind, what)
+    elif not _fits(value, kind):
+        raise PosecastError(f"{what} is {value!r}; expected {_described(kind)}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return value in arguments
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if kind in _NUMBERS:
+        return _is_number(value, kind)
+    kind = origin or kind
+    return not isinstance(kind, type) or isinstance(value, kind)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, _NUMBERS[kind][0]) and not isinstance(value, bool)
+
+
+def _described(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return ", ".join(map(repr, typing.get_args(kind)))
+    if kind in _NUMBERS:
+        return _NUMBERS[kind][1]
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("pathlib.", "")

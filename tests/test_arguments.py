@@ -1,0 +1,147 @@
+"""What Python callers get wrong, in a process without the checks of types that tests have."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posecast.forecasting.own_keypoints import forecast_keypoints
+from posecast.keypoints import PointTrack
+from posecast.skeletons import PENN_ACTION
+
+_BEFORE = """
+import dataclasses, json, sys
+import numpy as np
+import posecast
+from posecast.errors import PosecastError
+from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
+from posecast.keypoints import KeypointOptions, PointTrack
+from posecast.presets import POSE
+from posecast.records.configs import config_to_dict
+from posecast.sample import SAMPLE
+
+own = posecast.Forecaster.pretrained()
+joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2)[::-1] * 9
+visible = np.ones((20, 13), bool)
+frames = np.zeros((20, 32, 32, 3), np.uint8)
+track = PointTrack(joints, visible.astype(float), own.skeleton.joints)
+
+def points(**changes):
+    return posecast.forecast_keypoints(dataclasses.replace(track, **changes), own, 2)
+
+def keypoints(*given, **named):
+    return posecast.forecast_keypoints(given[0] if given else track, **{"forecaster": own, **named})
+
+def predict(**changes):
+    given = {"frames": frames, "joints": joints, "visible": visible, "steps": 3}
+    return own.predict(**{**given, **changes})
+
+def video(given=SAMPLE, by=own, poses=None, **named):
+    return posecast.forecast_video(given, by, poses, **named)
+
+for call in json.load(sys.stdin):
+    try:
+        eval(call)
+        said = "done"
+    except PosecastError as error:
+        said = str(error)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+    print(json.dumps([call, said]))
+"""
+
+WRONG = {
+    "keypoints(joints)": "keypoints is of type ndarray (20, 13, 2); expected a path (str or Path)",
+    "keypoints(None)": "keypoints is None; expected a path",
+    "keypoints(forecaster='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",
+    "keypoints(steps=2.5)": "steps is 2.5; expected a whole number, 1 or more",
+    "keypoints(steps=True)": "steps is True; expected",
+    "keypoints(steps='3')": "steps is '3'; expected",
+    "keypoints(steps=float('nan'))": "steps is nan; expected",
+    "keypoints(samples=2.5)": "samples is 2.5; expected",
+    "keypoints(fps='30')": "fps is '30'; expected a number over 0",
+    "keypoints(fps=float('inf'))": "fps is inf; expected a number over 0",
+    "keypoints(seconds=-1)": "seconds is -1; expected a number over 0",
+    "keypoints(seconds=float('inf'))": "seconds is inf; expected",
+    "keypoints(person=2)": "options and person are of files",
+    "keypoints(SAMPLE, options='coco')": "options is 'coco'; expected KeypointOptions(...)",
+    "points(names=None)": "holds no arrays of numbers, or no names",
+    "points(names=track.names[:5])": "confidence (20, 13) and 5 different names",
+    "points(names=('nose',) * 13)": "and 1 different names",
+    "points(points=joints[0])": "has points (13, 2), confidence (20, 13)",
+    "points(points=joints * np.nan)": "not one joint of skeleton penn_action is seen",
+    "predict(steps=2.5)": "steps is 2.5; expected a whole number",
+    "predict(samples=2.0)": "samples is 2.0; expected a whole number",
+    "predict(num_seen=2.5)": "num_seen is 2.5; expected a whole number",
+    "predict(fps='30')": "fps is '30'; expected a number over 0",
+    "predict(frames=(each for each in frames))": "frames is of type generator; expected an array",
+    "predict(frames='my.mp4')": "frames is 'my.mp4'; expected an array",
+    "predict(frames=frames[:, :0])": "frames are uint8 (0, 32, 3)",
+    "predict(joints=joints * 1e30)": "a million pixels away",
+    "own.forecast(joints)": "what was seen is of type ndarray (20, 13, 2); expected a SeenVideo",
+    "own.forecast_poses(5, 3)": "seen is 5; expected a list of SeenVideo",
+    "posecast.Forecaster('motion-forecaster')": "expected a pose model: Forecaster.load makes one",
+    "posecast.Forecaster(own.poses, 'carried')": "expected an image model: Forecaster.load",
+    "posecast.Forecaster.pretrained(123)": "run is 123; expected a path (str or Path), or the name",
+    "posecast.Forecaster.load(['a'])": "run is of type list; expected a path",
+    "posecast.Forecaster.pretrained(options='cpu')": "options is 'cpu'; expected ForecasterOptions",
+    "own.load(None, 'carried', posecast.ForecasterOptions(precision='16'))": (
+        "options.precision is '16'; expected '32-true', 'bf16-mixed'"
+    ),
+    "posecast.ForecasterOptions(frames_per_batch=2.5)": "frames_per_batch is 2.5; expected a whole",
+    "OwnVideoConfig(steps='3')": "steps is '3'; expected a whole number",
+    "video(frames)": "video is of type ndarray (20, 32, 32, 3); expected a path (str or Path)",
+    "video(by='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",
+    "video(out=3)": "out is 3; expected a path",
+    "video(config='x')": "config is 'x'; expected OwnVideoConfig(...)",
+    "video(config=OwnVideoConfig(panels='yes'))": "config.panels is 'yes'; expected bool",
+    "video(out='a.mp4', poses=KeypointFile(3))": "the file of keypoints is 3; expected a path",
+    "posecast.Store.open(3)": "store is 3; expected a path",
+    "posecast.read_forecast(3)": "forecast is 3; expected a path",
+    "posecast.prepare('Penn_Action', 'store')": "source is 'Penn_Action'; expected a data set such",
+    "posecast.train_pose('tiny', 'store', 'run')": "config is 'tiny'; expected PoseTrainingConfig",
+    "posecast.train_pose(POSE['tiny'].but(steps=2.5), 'store', 'run')": "steps is 2.5; expected",
+    "posecast.predict_store('x', 'store', None, None, 'out')": "config is 'x'; expected Prediction",
+}
+RIGHT = (
+    "keypoints(steps=np.int64(3), samples=np.int64(2), fps=np.float32(25))",
+    "keypoints(steps=3, fps=1e9)",
+    "points(points=joints.tolist(), confidence=visible.tolist(), names=list(track.names))",
+    "predict(steps=np.int64(3), num_seen=np.int32(10))",
+    "json.dumps(config_to_dict(OwnVideoConfig(steps=np.int64(3), fps=np.float32(25))))",
+)
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, str]:
+    """What each call said; "done" where it did what was asked."""
+    calls = json.dumps([*WRONG, *RIGHT])
+    command = [sys.executable, "-c", _BEFORE]
+    done = subprocess.run(command, input=calls, capture_output=True, text=True, check=True)
+    return dict(map(json.loads, done.stdout.splitlines()))
+
+
+@pytest.mark.parametrize("call", WRONG)
+def test_wrong_arguments_are_explained(said, call):
+    assert WRONG[call] in said[call]
+    assert "Error:" not in said[call]
+
+
+@pytest.mark.parametrize("call", RIGHT)
+def test_numbers_of_numpy_and_lists_will_do(said, call):
+    assert said[call] == "done"
+
+
+def test_points_that_are_nan_are_not_seen():
+    joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2) * 9
+    track = PointTrack(joints, np.ones((20, 13)), PENN_ACTION.joints)
+    lost = joints.copy()
+    lost[5:8, 3] = np.nan
+    hidden = np.ones((20, 13))
+    hidden[5:8, 3] = 0
+    as_nan = forecast_keypoints(replace(track, points=lost), steps=4)
+    as_hidden = forecast_keypoints(replace(track, confidence=hidden), steps=4)
+    np.testing.assert_array_equal(as_nan.points, as_hidden.points)
