@@ -31,6 +31,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def test_of_runs_that_noted_no_other_data_it_is_not_known():
+    before, now = TrainingData(train=("a",)), TrainingData(train=("a",), beside=(DATA,))
+    assert before.differences(now) == []
+    assert not before.going_on_with(now).is_known
+    assert now.going_on_with(now) == now
+    changed = replace(now, beside=(replace(DATA, train=("0001",)),))
+    assert now.differences(changed) == ["other data 1: train: 2 -> 1; no longer 0002"]
+
+
 def test_a_new_run_describes_itself(run: Run) -> None:
     stored = json.loads((run.path / "config.json").read_text())
     assert stored == {

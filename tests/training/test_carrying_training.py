@@ -1,6 +1,7 @@
 """Training what helps to carry a person: samples, their stream, the loop."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from posecast.forecasting.loading import load_frame_drawer
 from posecast.geometry import Crop
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, LayerBatch
 from posecast.networks.kinds import load_network
-from posecast.pretrained import CARRIED
+from posecast.pretrained import CARRIED, DEFAULT_DRAWER, shipped_file
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store
 from posecast.training.carrying import CarryingTrainingConfig, carrying_step, train_carrying
@@ -93,6 +94,21 @@ def test_disturbed_poses_are_off_alike_in_all_frames():
     off = disturbed(joints, np.ones((5, 13), bool), 40.0, np.random.default_rng(0))[0] - joints
     assert np.allclose(off, off[:1], atol=1e-4)
     assert 0.2 < np.abs(off).mean() < 4
+
+
+def test_a_run_goes_on_with_its_own_outline(store_path, tmp_path):
+    """Whatever has become of the file meanwhile."""
+    shutil.copy(shipped_file(DEFAULT_DRAWER), tmp_path / "mask.safetensors")
+    config = replace(TINY, mask=tmp_path / "mask.safetensors").but(steps=2, schedule="constant")
+    train_carrying(config, store_path, tmp_path / "run")
+    shutil.copy(shipped_file(CARRIED), tmp_path / "mask.safetensors")
+    train_carrying(config.but(steps=4), store_path, tmp_path / "run")
+    network = load_network(tmp_path / "run", CarryingNetwork, "last").network
+    own = load_network(DEFAULT_DRAWER, CarryingNetwork).network
+    assert network.mask is not None
+    assert own.mask is not None
+    for name, value in own.mask.state_dict().items():
+        assert torch.equal(network.mask.state_dict()[name], value), name
 
 
 def test_a_batch_depends_on_its_number_alone(store_path):

@@ -104,6 +104,27 @@ def test_the_same_seed_gives_the_same_weights(store_path, tracks_file, tmp_path)
     assert not torch.equal(one["members.0.read.weight"], third["members.0.read.weight"])
 
 
+def test_tracks_that_have_changed_are_refused(store_path, tracks_file, tmp_path):
+    file = tmp_path / "tracks.npz"
+    shutil.copy(tracks_file, file)
+    config = TINY.but(tracks=(file,), steps=2)
+    train_motion(config, store_path, tmp_path / "run")
+    train_motion(config, store_path, tmp_path / "run")  # which goes on with the same
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    arrays["joints_px_x16"][-90:] += 16
+    np.savez(file, **arrays)
+    before = (tmp_path / "run" / "data.json").read_bytes()
+    train_motion(config, store_path, tmp_path / "run")  # of a group that is held out
+    arrays["joints_px_x16"][:] += 16
+    np.savez(file, **arrays)
+    with pytest.raises(
+        PosecastError, match="other data 1: clips of the same names with other poses"
+    ):
+        train_motion(config, store_path, tmp_path / "run")
+    assert (tmp_path / "run" / "data.json").read_bytes() == before
+
+
 def test_a_run_is_a_forecaster(store_path, tmp_path):
     train_motion(TINY, store_path, tmp_path / "run")
 

@@ -1,5 +1,6 @@
 """Training the outline: what is learned from, samples, the loop, what the run is good for."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from posecast.forecasting.loading import load_frame_drawer
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
+from posecast.records.training_data import read_training_data
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreError, frames_path, masks_path
+from posecast.store.identity import learned_from
 from posecast.store.reading import Store
 from posecast.training.carrying import CarryingTrainingConfig, train_carrying
 from posecast.training.carrying_samples import View
@@ -124,6 +127,26 @@ def test_other_stores_without_masks_are_refused_before_a_run_is_begun(masked, ba
     for share in (-0.1, 1.0):
         with pytest.raises(PosecastError, match="more_share"):
             replace(TINY, more_share=share)
+
+
+def test_another_store_that_has_changed_is_refused(masked, tmp_path):
+    def other(**changes):
+        path = write_store(tmp_path / "more", **changes)
+        (path / "masks").mkdir()
+        for name in ("a1", "b1"):
+            carry_a_bag(path, name)
+        return path
+
+    config = replace(TINY, more=(other(),))
+    train_outline(config, masked, tmp_path / "run")
+    record = read_training_data(tmp_path / "run")
+    assert record is not None
+    assert [each.train for each in record.beside] == [("a1", "b1")]
+    assert learned_from(record, Store.open(masked))[0] == {"a1", "b1", "b2"}
+    shutil.rmtree(tmp_path / "more")
+    other(unseen="b")
+    with pytest.raises(PosecastError, match="other data 1: train: 2 -> 1; no longer b1"):
+        train_outline(config, masked, tmp_path / "run")
 
 
 @pytest.mark.parametrize("where", ["own", "more"])

@@ -34,6 +34,8 @@ class TrainingData:
     record it, or from weights of which it is not known."""
     earlier: "TrainingData | None" = None
     """What the weights that training started from had learned from."""
+    beside: "tuple[TrainingData, ...]" = ()
+    """Other stores, and pose tracks of files, that were learned from."""
 
     @property
     def is_known(self) -> bool:
@@ -41,8 +43,9 @@ class TrainingData:
         return all(each.complete for each in self.generations())
 
     def generations(self) -> "list[TrainingData]":
-        """This record and those of the runs that its weights came from."""
-        return [self, *(self.earlier.generations() if self.earlier else [])]
+        """This record, those beside it and those of the runs that its weights came from."""
+        others = [*self.beside, *([self.earlier] if self.earlier else [])]
+        return [self, *(record for each in others for record in each.generations())]
 
     def differences(self, now: "TrainingData") -> list[str]:
         """One line for each thing that training on `now` would change; none for new validation
@@ -58,6 +61,9 @@ class TrainingData:
                 lines.append(f"{what}: {_difference(old, new)}")
         if self.poses and now.poses and self.train == now.train and self.poses != now.poses:
             lines.append("clips of the same names with other poses, crops or lengths")
+        pairs = zip(self.beside, now.beside, strict=False)  # earlier versions noted none
+        for number, (old, new) in enumerate(pairs, start=1):
+            lines += [f"other data {number}: {line}" for line in old.differences(new)]
         return lines
 
     def going_on_with(self, now: "TrainingData") -> "TrainingData":
@@ -67,6 +73,7 @@ class TrainingData:
             validation=self.validation or now.validation,
             fps=self.fps or now.fps,
             crop_side_px=self.crop_side_px or now.crop_side_px,
+            complete=self.complete and len(self.beside) == len(now.beside),
         )
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from posecast.motion.tracks import MotionTrack
 from posecast.records.configs import config_to_dict
 from posecast.records.training_data import TrainingData, read_training_data
 from posecast.store.reading import Store, StoredClip
@@ -51,11 +53,25 @@ def learned_from(data: TrainingData | None, store: Store) -> tuple[set[str], set
     return trained, chosen
 
 
+def tracks_data(train: Sequence[MotionTrack], held_out: Sequence[MotionTrack]) -> TrainingData:
+    """The record of the pose tracks of a file."""
+    names, apart = (tuple(each.name for each in part) for part in (train, held_out))
+    said = (([each.name], each.joints_px, each.visible) for each in train)
+    return TrainingData({"dataset": "pose tracks"}, names, apart, _checksum(said))
+
+
 def poses_checksum(clips: Sequence[StoredClip]) -> str:
     """SHA-256 of ids, crops, joints and visibility of clips, in this order."""
+    return _checksum(
+        ([clip.clip_id, *astuple(clip.crop), clip.num_frames], clip.joints_px, clip.visible)
+        for clip in clips
+    )
+
+
+def _checksum(said: Iterable[tuple[list[Any], np.ndarray, np.ndarray]]) -> str:
     total = hashlib.sha256()
-    for clip in clips:
-        total.update(json.dumps([clip.clip_id, *astuple(clip.crop), clip.num_frames]).encode())
-        total.update(np.ascontiguousarray(clip.joints_px, "<f4").tobytes())
-        total.update(np.ascontiguousarray(clip.visible, np.uint8).tobytes())
+    for facts, joints, visible in said:
+        total.update(json.dumps(facts).encode())
+        total.update(np.ascontiguousarray(joints, "<f4").tobytes())
+        total.update(np.ascontiguousarray(visible, np.uint8).tobytes())
     return total.hexdigest()

@@ -16,6 +16,7 @@ from posecast.networks.kinds import KINDS, load_network
 from posecast.records.arguments import as_path
 from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError, checkpoints_in
+from posecast.records.training_data import TrainingData
 from posecast.records.training_runs import has_weights, training_run
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
@@ -168,11 +169,13 @@ def begin(
     *,
     fresh: bool = False,
     actions: Sequence[str] = (),
+    beside: Sequence[TrainingData] = (),
 ) -> Iterator[Session]:
     """Hold the run while it is trained; networks made first in the block are the same everywhere.
 
-    PosecastError, before anything is touched, where the run is another one, has learned from other
-    clips, or cannot start from `fit.init_from`.
+    `beside`: what is learned from beside the store's clips. PosecastError, before anything is
+    touched, where the run is another one, has learned from other clips, or cannot start from
+    `fit.init_from`.
     """
     run_path = as_path(run_path, "run_path")
     goes_on = not fresh and bool(checkpoints_in(run_path))
@@ -186,6 +189,7 @@ def begin(
         )
     initial = None if goes_on else _initial_weights(config)
     data = training_data(store, *clips, actions, earlier=config.fit.init_from)
+    data = replace(data, beside=tuple(beside))
     with training_run(
         run_path,
         config,

@@ -23,6 +23,7 @@ from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
+from posecast.records.training_runs import has_weights
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training.beginning import begin
@@ -40,6 +41,7 @@ from posecast.training.groups import (
     by_group,
     check_judged,
     mean_over_groups,
+    records_of,
     sources,
 )
 
@@ -110,14 +112,16 @@ def train_carrying(
     """
     store = Store.open(store_path)
     chosen = by_group(config, store, _SEEN + _JUDGED[0])
-    mask = load_network(config.mask, CarryingNetwork).network.mask
+    goes_on = not fresh and has_weights(run_path)  # with its own mask, whatever is there by now
+    mask = load_network(run_path if goes_on else config.mask, CarryingNetwork, "last").network.mask
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
     found, shares = sources(
         config, store, chosen.train, lambda _, clip: clip.num_frames > 1, "at least two of them"
     )
-    with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
+    beside = records_of(found[1:])
+    with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         if mask is not None and network.mask is not None:
             network.mask.load_state_dict(mask.state_dict())

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least, check_below_one
+from posecast.records.training_data import TrainingData
+from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
@@ -108,6 +110,11 @@ def sources(
             )
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
     return tuple(found), (1.0 - sum(rest), *rest)
+
+
+def records_of(others: Sequence[ClipSource]) -> list[TrainingData]:
+    """What a run notes of the `more` stores."""
+    return [training_data(each.store, each.clips) for each in others]
 
 
 def mean_over_groups(rows: Sequence[tuple[str, Float[Tensor, " n"]]]) -> list[float]:

@@ -27,6 +27,7 @@ from posecast.networks.motion_residual import MotionResidual, MotionResidualConf
 from posecast.networks.motion_values import MotionInputs
 from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
+from posecast.store.identity import tracks_data
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
     TrainingConfig,
@@ -111,7 +112,9 @@ def train_motion(
     found = _found(config, known) if earlier is None else _kept(earlier)
     model = replace(config.model, actions=actions, **found)
     config, fabric = replace(config, model=model), config.run_on.launch()
-    with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
+    others = ([each for each in part if not each.is_clip] for part in (known, held_out))
+    beside = [tracks_data(*others)] if config.tracks else []
+    with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network, weigh = MotionResidual(model), None
         if network.moments is not None:
             moments = _moments(config, known, earlier)

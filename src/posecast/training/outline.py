@@ -31,6 +31,7 @@ from posecast.training.groups import (
     by_group,
     check_judged,
     mean_over_groups,
+    records_of,
     sources,
 )
 from posecast.training.outline_samples import (
@@ -93,7 +94,8 @@ def train_outline(
     skeleton = store.skeleton
     held_out = OutlineMaker(ClipSource.of(store, chosen.validation), config.frames)
     validation = _validation(held_out, skeleton) if chosen.validation else None
-    with begin(config, store, chosen, run_path, fabric, fresh=fresh) as session:
+    beside = records_of(found[1:])
+    with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         step = partial(outline_step, skeleton=skeleton)
         return fit(Descent(network, step, session), batches, validation, session)
