@@ -197,6 +197,15 @@ def test_what_is_printed_may_be_closed():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+@pytest.mark.parametrize("words", ["models", "--help"])
+def test_what_is_printed_onto_a_full_disk_is_missed(words):
+    command = f"{sys.executable} -m posecast {words} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    said = "posecast: error: No space left on device: free some space, and start again\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_broken_pipes_of_the_program_are_not_hidden(monkeypatch):
     def break_a_pipe(words, program):
         raise BrokenPipeError

@@ -15,6 +15,7 @@ from made_runs import same_weights, weights_of
 from posecast.computing.devices import ComputeConfig
 from posecast.networks.kinds import facts_of
 from posecast.networks.pose_lstm import PoseLSTMConfig
+from posecast.records.files import WriteError
 from posecast.records.runs import Run, RunError
 from posecast.store.reading import Store
 from posecast.training.action import with_actions
@@ -245,3 +246,22 @@ def test_the_first_best_weights_can_be_gone_on_from(store, tmp_path):
     assert [each.name for each in (path / "checkpoints").iterdir()] == ["step-00000002.pt"]
     assert facts_of(path).step == 2
     assert start(step).step == 6
+
+
+@pytest.mark.parametrize("name", ["save_weights", "save_checkpoint"])
+def test_after_a_full_disk_the_same_command_begins_anew(store, tmp_path, monkeypatch, name):
+    """Of the first checkpoint; weights alone would be in the way."""
+    whole = getattr(Run, name)
+
+    def full(run, *given):
+        if given[0] in (2, "last"):
+            raise WriteError("no space left")
+        whole(run, *given)
+
+    monkeypatch.setattr(Run, name, full)
+    with pytest.raises(WriteError):
+        train_pose(TINY, store.path, tmp_path / "run")
+    monkeypatch.setattr(Run, name, whole)
+    assert train_pose(TINY, store.path, tmp_path / "run").step == 4
+    train_pose(TINY, store.path, tmp_path / "whole")
+    assert same_weights(tmp_path / "run", tmp_path / "whole")

@@ -6,6 +6,7 @@ returns an exit status; it is imported when it is called, so that help comes at 
 by Ctrl-C.
 """
 
+import errno
 import importlib
 import logging
 import os
@@ -21,6 +22,8 @@ STARTED = time.monotonic()
 # Threads of torch wait for work in a loop that takes the core from others: on busy cores a forecast
 # took ten times as long. So few rounds the library waits itself where threads outnumber cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 Run = Callable[[list[str], str], int]
 """A command: its arguments and the name it was called by -> exit status."""
@@ -110,6 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _has_lost_its_reader():
             raise
         return status or 141  # as a shell says of what ended so
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(
+            f"posecast: error: {error.strerror}: free some space, and start again", file=sys.stderr
+        )
+        _print_no_more()
+        return 2
     return status
 
 
@@ -138,9 +149,14 @@ def _has_lost_its_reader() -> bool:
     try:
         print(flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return True
     return False
+
+
+def _print_no_more() -> None:
+    """Python would otherwise fail once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:

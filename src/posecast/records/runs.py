@@ -183,6 +183,12 @@ class Run:
         state = weights.state_dict() if isinstance(weights, nn.Module) else weights
         write_weights(self.path / f"weights-{name}.safetensors", state, facts)
 
+    def drop_weights(self) -> None:
+        """Remove what `save_weights` wrote."""
+        if self.writes:
+            for path in self.path.glob("weights-*.safetensors"):
+                path.unlink()
+
     def close(self) -> None:
         """Write out what TensorBoard still holds back."""
         if self._tensorboard is not None:

@@ -27,6 +27,7 @@ from posecast.computing.feeding import Batches, brought_ahead, prepared
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least, check_below_one
+from posecast.records.files import WriteError
 from posecast.records.runs import Run
 from posecast.training import optimizers
 from posecast.training.progress import Progress, check_finite
@@ -300,7 +301,17 @@ class _Training:
             kept.copy_(state["average"][name])
 
     def save(self) -> None:
-        """Last weights and a checkpoint."""
+        """Last weights and a checkpoint; without that the first weights are taken back, which would
+        keep the same command from starting anew."""
+        try:
+            self._save()
+        except WriteError:
+            if not self.saved:
+                self.session.run.drop_weights()
+            raise
+        self.saved = True
+
+    def _save(self) -> None:
         self.metrics()
         processes.average_moments(self.update.network)
         self.session.run.save_weights("last", self._weights(), self.step)
@@ -311,7 +322,6 @@ class _Training:
             "stale_validations": self.stale_validations,
         }
         self.session.run.save_checkpoint(self.step, state)
-        self.saved = True
 
     def metrics(self) -> dict[str, float]:
         """Of the newest step; DivergedError if one of the last steps gave no finite numbers."""
