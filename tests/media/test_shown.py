@@ -234,3 +234,11 @@ def test_a_picture_that_is_far_too_large_is_refused(tmp_path, monkeypatch):
         read_picture(tmp_path / "1.png")
     with pytest.raises(PosecastError, match=r"1\.png: truncated or not a picture"):
         list(FrameFolder(tmp_path).sizes())
+
+
+def test_animated_webp_is_called_by_its_name(tmp_path):
+    pictures = [Image.fromarray(np.full((32, 32, 3), 40 * n, np.uint8)) for n in range(3)]
+    path = tmp_path / "a.webp"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=33)
+    with pytest.raises(PosecastError, match="animated WebP is not read, save it as GIF or MP4"):
+        videos.probe_video(path)

@@ -11,6 +11,7 @@ import torch
 
 from odd_videos import write_changing, write_odd
 from posecast.computing.devices import ForecasterOptions
+from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -18,7 +19,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVide
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import KeypointOptions, write_table
 from posecast.media import videos, writing
-from posecast.media.frame_folders import write_picture
+from posecast.media.frame_folders import FrameFolder, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.report.comparison import compare_video
@@ -137,6 +138,21 @@ def test_a_folder_of_frames(forecaster, tmp_path):
     assert (late.fps, late.past_frames[-1], late.seen_to_s) == (15.0, 11, 11 / 15)
     with pytest.raises(ValueError, match="folder_fps"):
         dataclasses.replace(CONFIG, folder_fps=-1.0)
+
+
+def test_pictures_that_lack_in_a_folder_are_said(forecaster, tmp_path):
+    for t, frame in enumerate(walking()):
+        write_picture(tmp_path / "frames" / f"img_{2 * t + 6 * (t > 4):03d}.png", frame)
+    result = forecast_video(tmp_path / "frames", forecaster, RED, None, CONFIG)
+    assert "pictures lack between img_008.png and img_016.png: these follow" in result.summary()
+    assert FrameFolder(tmp_path / "frames").describe() in result.note
+
+
+def test_names_that_are_too_long_are_refused_before_work_begins(forecaster, tmp_path):
+    video = write_odd(tmp_path / f"{'x' * 246}.mp4", walking())
+    out = tmp_path / f"{video.stem}-forecast.mp4"
+    with pytest.raises(PosecastError, match="259 bytes, systems allow 255: give a shorter one"):
+        forecast_video(video, forecaster, RED, out, CONFIG)
 
 
 def test_a_guess_is_said_and_overruled(forecaster, tmp_path):

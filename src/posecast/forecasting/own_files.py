@@ -27,7 +27,7 @@ from posecast.keypoints.reading import files_read
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer
-from posecast.records.files import Write, refuse_to_replace
+from posecast.records.files import Write, check_length, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
@@ -39,6 +39,7 @@ def check_out(
     """PosecastError where the forecast cannot be written under this name, or as is asked for."""
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
+    check_length(out)
     endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
     numbers = ("", *(f"-{n}" for n in range(1, config.futures + 1)))
     written = [out.with_name(f"{out.stem}{n}{end}") for n in numbers for end in endings]

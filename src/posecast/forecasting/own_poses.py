@@ -29,6 +29,7 @@ from posecast.media.videos import (
     read_timeline,
     read_video,
 )
+from posecast.records.arguments import as_positive
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
@@ -132,11 +133,7 @@ def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
     """Frames before the second at which the forecast begins; None for all."""
     if from_s is None:
         return None
-    if not from_s > 0:
-        raise PosecastError(
-            f"cannot forecast from second {from_s}: something has to be seen before"
-        )
-    return int(np.ceil(from_s * config.fps - 1e-6))
+    return int(np.ceil(as_positive(from_s, "the second to forecast from") * config.fps - 1e-6))
 
 
 def find_poses(

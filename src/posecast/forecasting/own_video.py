@@ -80,10 +80,11 @@ def forecast_video(
         sureness = _sureness(forecaster, seen, rates, config.steps)
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
+    said = (rates.describe(), video.describe() if isinstance(video, FrameFolder) else "")
     result = OwnForecast(
         *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(filter(None, (rates.describe(), *_notes(found, frames, out, least)))),
+        note="\n".join(filter(None, (*said, *_notes(found, frames, out, least)))),
         sureness=sureness,
         people=found.people,
     )

@@ -94,6 +94,19 @@ class FrameFolder:
         rising = all(a < b for a, b in itertools.pairwise(numbers))
         return numbers if rising and len(numbers) == len(found) else []
 
+    def describe(self) -> str:
+        """Where pictures lack, for people; "" where none do, as far as their numbers say."""
+        steps = np.diff(self.numbers())
+        leaps = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else steps
+        if not len(leaps):
+            return ""
+        more = f" and in {len(leaps) - 1} more places" if len(leaps) > 1 else ""
+        before, after = self.pictures()[leaps[0] : leaps[0] + 2]
+        return (
+            f"pictures lack between {before.name} and {after.name}{more}: these follow each other "
+            "as if none did, and the person leaps"
+        )
+
     def sizes(self) -> Iterator[tuple[int, int]]:
         """Height and width of each picture, upright, without reading its pixels."""
         for file in self.pictures():

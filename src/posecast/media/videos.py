@@ -93,9 +93,10 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream.thread_type = "AUTO"
             yield container, stream
     except FFmpegError as error:
+        moves = "animated WebP is not read, save it as GIF or MP4; or "
         raise PosecastError(
-            f"{path}: truncated, damaged or not a video ({error.strerror}); "
-            "copy it again, or re-encode it with ffmpeg"
+            f"{path}: {moves if path.suffix.lower() == '.webp' else ''}truncated, damaged or not a "
+            f"video ({error.strerror}); copy it again, or re-encode it with ffmpeg"
         ) from error
 
 

@@ -111,6 +111,15 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def check_length(path: Path) -> None:
+    """PosecastError where the name is longer than file systems allow, before work is lost to it."""
+    if (length := len(os.fsencode(path.name))) > _LONGEST_NAME:
+        raise PosecastError(
+            f"{path.name} is a name of {length} bytes, systems allow {_LONGEST_NAME}",
+            ": give a shorter one with --out",
+        )
+
+
 def refuse_to_replace(read: Path, written: Iterable[Path], what: str) -> None:
     """PosecastError where one of the files to write is the one that is read."""
     for path in written:
