@@ -121,6 +121,7 @@ def test_scores_are_of_clips_that_were_not_trained_on(store, red_run):
     # Heads are hidden: a twentieth of the box stands for half of their length.
     assert fair.scores.pckh == pytest.approx(50)
     assert fair.visibility == VisibilityScores(120, 120, 10, 10)
+    assert VisibilityScores(4, 3).summary().endswith("the labels show, they hide none")
     assert report.group("that the estimator was trained on").scores.pck == 100
     text = report.summary()
     assert "poses of 4 clips estimated" in text

@@ -1,5 +1,6 @@
 """What estimated poses are worth against labels, joint by joint."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +90,9 @@ class VisibilityScores:
     def summary(self) -> str:
         """One line for people."""
         seen, false = _ratio(self.shown_seen, self.shown), _ratio(self.hidden_seen, self.hidden)
-        return (
-            f"count as seen: {100 * seen:.1f} % of the joints that the labels show, "
-            f"{100 * false:.1f} % of those that they hide"
-        )
+        shown = f"{100 * seen:.1f} % of the joints that the labels show"
+        hidden = f"{100 * false:.1f} % of those that they hide" if self.hidden else "they hide none"
+        return f"count as seen: {shown}, {hidden}"
 
 
 def score_table(scores: JointScores, baseline: JointScores, skeleton: Skeleton) -> str:
@@ -118,7 +118,7 @@ def score_table(scores: JointScores, baseline: JointScores, skeleton: Skeleton) 
 
 
 def _line(name: str, count: float, shares: list[float]) -> str:
-    a, b, c, d = (f"{share:.1f}" for share in shares)
+    a, b, c, d = ("-" if math.isnan(share) else f"{share:.1f}" for share in shares)
     return f"{name:16}{count:8.0f}{a:>9}{b:>11}{c:>8}{d:>11}"
 
 
