@@ -80,11 +80,10 @@ def forecast_video(
         sureness = _sureness(forecaster, seen, rates, config.steps)
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
-    said = (rates.describe(), video.describe() if isinstance(video, FrameFolder) else "")
     result = OwnForecast(
         *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(filter(None, (*said, *_notes(found, frames, out, least)))),
+        note="\n".join(filter(None, _notes(video, rates, found, frames, out, least))),
         sureness=sureness,
         people=found.people,
     )
@@ -97,13 +96,21 @@ def forecast_video(
 
 
 def _notes(
-    found: FoundPoses, frames: tuple[int, ...], out: Path | None, least: int
+    video: Path | FrameFolder,
+    rates: FrameRates,
+    found: FoundPoses,
+    frames: tuple[int, ...],
+    out: Path | None,
+    least: int,
 ) -> Iterator[str]:
     """What was guessed, what of the video was not seen, and whom one can choose; a line each.
 
     `least` frames are what the pose model needs.
     """
     fps, end = found.seen.fps, len(found.seen)
+    yield rates.describe()
+    if isinstance(video, FrameFolder):
+        yield video.describe()
     yield found.note
     if found.shots and found.shots[frames[-1]]:
         cut = found.shots[frames[-1]] / fps
