@@ -16,6 +16,7 @@ _BEFORE = """
 import dataclasses, json, sys
 import numpy as np
 import posecast
+from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
 from posecast.keypoints import KeypointOptions, PointTrack
@@ -99,6 +100,16 @@ WRONG = {
     "video(config='x')": "config is 'x'; expected OwnVideoConfig(...)",
     "video(config=OwnVideoConfig(panels='yes'))": "config.panels is 'yes'; expected bool",
     "video(out='a.mp4', poses=KeypointFile(3))": "the file of keypoints is 3; expected a path",
+    "PennAction('Penn_Action')": "root is 'Penn_Action'; expected Path",
+    "posecast.Store.select(None, 'train')": "selection is 'train'; expected ClipSelection(...)",
+    "posecast.Store.select(None, posecast.ClipSelection(clips=(1,)))": "clips is (1,); expected",
+    "posecast.Store.select(None, posecast.ClipSelection(actions='run'))": "actions is 'run'; exp",
+    "posecast.Store.select(None, posecast.ClipSelection('valid'))": "split is 'valid'; expected",
+    "posecast.Store.clip(None, 1)": "clip_id is 1; expected the name of a clip",
+    "posecast.Store.read_frames(None, '0001')": "clip is '0001'; expected what store.clip gives",
+    "own.predict_clip('store', '0001')": "store is 'store'; expected what Store.open gives",
+    "posecast.PoseEstimator.load('movenet-lightning', 'cpu')": "options is 'cpu'; expected",
+    "posecast.PoseEstimator.load('movenet-lightning', skeleton='coco')": "skeleton is 'coco'; exp",
     "posecast.Store.open(3)": "store is 3; expected a path",
     "posecast.read_forecast(3)": "forecast is 3; expected a path",
     "posecast.prepare('Penn_Action', 'store')": "source is 'Penn_Action'; expected a data set such",

@@ -8,6 +8,7 @@ the rows, and together they hold the batch of a single process.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -286,7 +287,7 @@ def _first_frame(clip: StoredClip, needed: int, start: Start) -> int:
         return 0
     if start == "middle":
         return min(clip.num_frames // 2, latest)
-    if not 0 <= start <= latest:
+    if not isinstance(start, Integral) or not 0 <= start <= latest:
         problem = f"cannot be seen from frame {start} on, expected a frame of 0 to {latest}"
         raise ClipError(clip.clip_id, f"{problem}: start earlier, or see fewer frames")
     return start

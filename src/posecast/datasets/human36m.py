@@ -25,6 +25,7 @@ from posecast.clips import ClipError, PoseClip
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
 from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
+from posecast.records.arguments import check_setting
 from posecast.records.configs import check_at_least
 from posecast.records.files import entries
 from posecast.skeletons import HUMAN36M, Skeleton
@@ -93,6 +94,7 @@ class Human36M:
     """Leave the videos alone, even where they are there."""
 
     def __post_init__(self) -> None:
+        check_setting(self, "root", "root")
         check_at_least(1, self, "every")
         if not self.root.is_dir():
             raise PosecastError(f"Human3.6M: {self.root} is not a folder; {_LAYOUT}")

@@ -22,6 +22,7 @@ from posecast.clips import ClipError, PoseClip
 from posecast.datasets.matlab import MatlabError, read_matlab
 from posecast.errors import PosecastError
 from posecast.media.frame_folders import read_picture
+from posecast.records.arguments import check_setting
 from posecast.records.files import entries, read_json
 from posecast.skeletons import PENN_ACTION, Skeleton
 
@@ -59,6 +60,7 @@ class PennAction:
     """Folder that holds `labels` and, for clips with pictures, `frames`."""
 
     def __post_init__(self) -> None:
+        check_setting(self, "root", "root")
         labels = self.root / "labels"
         if not labels.is_dir():
             what = "is not a folder" if not self.root.is_dir() else "has no folder 'labels'"

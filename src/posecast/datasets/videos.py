@@ -28,6 +28,7 @@ from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
 from posecast.media.videos import Timeline, nearest_frames, read_timeline, read_video
+from posecast.records.arguments import check_setting
 from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -61,6 +62,8 @@ class OwnVideos:
     """What the files of poses call the first frame; -1: 0, or what fits the video."""
 
     def __post_init__(self) -> None:
+        for name in ("root", "poses"):
+            check_setting(self, name, name)
         if self.skeleton_name not in SKELETONS:
             known = ", ".join(SKELETONS)
             raise PosecastError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")

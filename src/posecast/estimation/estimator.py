@@ -18,6 +18,7 @@ from posecast.networks.hourglass import Hourglass, decode_joint_maps, estimate_h
 from posecast.networks.kinds import load_network
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_ESTIMATOR
+from posecast.records.arguments import check_is, check_settings
 from posecast.skeletons import COCO, PENN_ACTION, SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
@@ -92,13 +93,14 @@ class PoseEstimator:
         options: EstimatorOptions | None = None,
     ) -> None:
         """`skeleton` is the one that a hourglass was trained on, and any for MoveNet."""
+        check_is(skeleton, Skeleton, "skeleton", "one of posecast.SKELETONS")
         if isinstance(network, Hourglass) and network.config.num_joints != skeleton.num_joints:
             raise PosecastError(
                 f"the estimator has {network.config.num_joints} joints, skeleton {skeleton.name} "
                 f"has {skeleton.num_joints}; use the skeleton that it was trained on"
             )
         self.skeleton = skeleton
-        self.options = options or EstimatorOptions()
+        self.options = check_settings(options or EstimatorOptions(), EstimatorOptions, "options")
         self._device = RunOn(self.options.device).pick_device()
         network = network.float().eval().requires_grad_(False).to(self._device)
         # torch's stubs know the layout for tensors only.

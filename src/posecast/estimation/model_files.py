@@ -25,11 +25,8 @@ def load_pose_estimator(
     `skeleton` is what joints are mapped to, by their names; a trained run has its own.
     PosecastError: nothing there, another kind of file, or the extra is not installed.
     """
-    path, options = (
-        as_path(source, "estimator", ", or the name of shipped weights"),
-        options or EstimatorOptions(),
-    )
-    check_settings(options, EstimatorOptions, "options")
+    path = as_path(source, "estimator", ", or the name of shipped weights")
+    options = check_settings(options or EstimatorOptions(), EstimatorOptions, "options")
     if is_shipped(source) or is_hub_name(source) or path.is_dir():
         return PoseEstimator.load(source, options, skeleton)
     if not path.is_file():

@@ -233,6 +233,8 @@ class Forecaster:
         too short, no joint seen, or no frames though there is an image model; PosecastError where
         the pose model was trained at another frame rate.
         """
+        check_is(store, Store, "store", "what Store.open gives")
+        check_is(clip, StoredClip, "clip", "what store.clip gives")
         self.needs.check_rate("the pose model", [clip])
         steps = as_count(steps, "steps")
         window = seen_window(clip, self.needs.num_past, steps, start, self.needs.stride)

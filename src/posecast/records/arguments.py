@@ -85,6 +85,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return any(_fits(value, each) for each in arguments)
     if kind in _NUMBERS:
         return _is_number(value, kind)
+    if origin is tuple and arguments[1:] == (...,):
+        return isinstance(value, tuple | list) and all(_fits(x, arguments[0]) for x in value)
     kind = origin or kind
     return not isinstance(kind, type) or isinstance(value, kind)
 

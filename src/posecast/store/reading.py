@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
-from posecast.records.arguments import as_path
+from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import files
 
@@ -196,12 +196,13 @@ class Store:
 
     def clip(self, clip_id: str) -> StoredClip:
         """One clip by its id; PosecastError names the nearest id."""
+        check_is(clip_id, str, "clip_id", "the name of a clip")
         files.check_names((clip_id,), list(self._by_id), "clip")
         return self._by_id[clip_id]
 
     def select(self, selection: ClipSelection) -> list[StoredClip]:
         """The clips that the selection wants, see `ClipSelection.apply`."""
-        return selection.apply(self.clips)
+        return check_settings(selection, ClipSelection, "selection").apply(self.clips)
 
     def left_out(self) -> dict[str, str]:
         """Clips that could not be prepared, and why."""
@@ -216,7 +217,7 @@ class Store:
         IndexError for a frame that the clip does not have, StoreError where the clip has no
         frames or its file is damaged.
         """
-        if not clip.has_frames:
+        if not check_is(clip, StoredClip, "clip", "what store.clip gives").has_frames:
             raise files.StoreError(
                 f"clip {clip.clip_id} has poses but no frames: choose clips with frames only, or "
                 "prepare the store from a data set folder that holds its frames"
