@@ -1,5 +1,6 @@
 """Models from and to a hub, against a stand-in on this machine, with the real huggingface_hub."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from posecast.networks.hub import pull, push
 from posecast.networks.kinds import load_network, resolve
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.pretrained import DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
-from posecast.pretrained.pulled import MANIFEST, pulled_names, repository_of
+from posecast.pretrained.pulled import MANIFEST, folder_of, pulled_names, repository_of
+from posecast.records.files import WriteError
 from posecast.skeletons import PENN_ACTION
 from posecast.training.pose import PoseTrainingConfig
 
@@ -158,6 +160,19 @@ def test_what_is_kept_is_looked_at_again(hub, run):
     path.unlink()
     with pytest.raises(PosecastError, match="is missing: pull the model again"):
         resolve(NAME)
+
+
+def test_a_full_disk_is_not_taken_for_the_hub(hub, run, monkeypatch):
+    push(run, NAME, api=api_of(hub))
+
+    def full(self, **asked):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "hf_hub_download", full)
+    with pytest.raises(WriteError, match=r"cannot be kept here: .*No space.*; free some space"):
+        pull(NAME, api=api_of(hub))
+    assert not folder_of(NAME).exists()
+    assert not list(folder_of(NAME).parent.iterdir())
 
 
 def test_errors_say_what_to_do(hub, run, monkeypatch):

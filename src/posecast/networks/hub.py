@@ -4,6 +4,7 @@ Pulled files pass the same door as all others before they are kept: hashes of th
 version, kind, and weights that fit their own description. Nothing is unpickled.
 """
 
+import errno
 import hashlib
 import importlib
 import json
@@ -29,11 +30,12 @@ from posecast.pretrained.pulled import (
     read_manifest,
     repository_of,
 )
-from posecast.records.files import PARTIAL, make_folder, read_text, writing
+from posecast.records.files import PARTIAL, WriteError, make_folder, read_text, writing
 from posecast.records.versions import load_extra
 from posecast.records.weights import WeightsFacts, read_facts
 
 _WEIGHTS = "weights.safetensors"
+_OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def pull(name: str, revision: str | None = None, api: Any = None) -> Pulled:
@@ -156,4 +158,9 @@ def _speaking(name: str) -> Iterator[None]:
         ) from error
     except (errors.HTTPError, errors.HFValidationError, json.JSONDecodeError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
+        if isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+            raise WriteError(
+                f"{name} cannot be kept here: {first}; free some space, mend the rights, or name "
+                "another folder (POSECAST_MODELS), and start the same command again"
+            ) from error
         raise PosecastError(f"{name}: the hub refused or cannot be reached: {first}") from error
