@@ -235,9 +235,9 @@ def test_points_of_ones_own_are_arrays_of_any_kind():
 @pytest.mark.parametrize(
     ("points", "confidence", "message"),
     [
-        (np.zeros((4, 13, 3)), np.ones((4, 13)), r"points \(4, 13, 3\), .* do not fit"),
-        (np.zeros((4, 12, 2)), np.ones((4, 12)), "13 names do not fit"),
-        (np.zeros((4, 13, 2)), None, "do not fit"),
+        (np.zeros((4, 13, 3)), np.ones((4, 13)), r"points \(4, 13, 3\), .* expected"),
+        (np.zeros((4, 12, 2)), np.ones((4, 12)), "13 different names; expected"),
+        (np.zeros((4, 13, 2)), None, r"confidence \(\) .* expected"),
         (np.zeros((4, 13, 2)), "sure", "no arrays of numbers"),
     ],
 )

@@ -62,6 +62,7 @@ class Room:
 
     @classmethod
     def of(cls, holes: Bool[np.ndarray, "s s"], side: int) -> "Room":
+        """On a grid of so many places along a side."""
         shown, patch = _fitted((~holes).astype(np.float32), side), np.ones((PATCH, PATCH), np.uint8)
         hole = (shown <= 0.5).view(np.uint8)
         depth = cv2.distanceTransform(hole, cv2.DIST_C, 3)
@@ -72,6 +73,7 @@ class Room:
 
     @property
     def likenable(self) -> bool:
+        """Whether there is something to liken, and enough to liken it to."""
         return len(self.seen) >= FEWEST and len(self.wanted) > 0
 
     def reached(self, side: int) -> Bool[np.ndarray, "{side} {side}"]:
@@ -173,4 +175,5 @@ def grown(
 
 
 def as_bytes(values: Float[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "s s 3"]:
+    """Grey levels from 0 to 255, rounded."""
     return (values + 0.5).clip(0, 255).astype(np.uint8)
