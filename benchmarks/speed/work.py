@@ -26,7 +26,7 @@ from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
-from posecast.training.fitting import FitConfig, build_optimizer
+from posecast.training.beginning import FitConfig
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
@@ -34,6 +34,7 @@ from posecast.training.image import (
     train_iteration,
 )
 from posecast.training.image_steps import FeatureNetworks, image_tensors
+from posecast.training.optimizers import build_optimizer
 from posecast.training.pose import pose_step
 from posecast.windows import ImagePairs, ImagePairSampler
 

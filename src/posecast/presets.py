@@ -19,10 +19,10 @@ from posecast.networks.hourglass import HourglassConfig
 from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.store.reading import ClipSelection
+from posecast.training.beginning import FitConfig
 from posecast.training.carrying import CarryingTrainingConfig
 from posecast.training.carrying_stream import StreamConfig
 from posecast.training.estimator import EstimatorTrainingConfig
-from posecast.training.fitting import FitConfig
 from posecast.training.image_setup import ImageTrainingConfig
 from posecast.training.motion import MotionTrainingConfig
 from posecast.training.motion_augmentation import MotionAugmentation

@@ -19,8 +19,8 @@ from posecast.records.files import WriteError
 from posecast.records.runs import Run, RunError
 from posecast.store.reading import Store
 from posecast.training.action import with_actions
-from posecast.training.beginning import ChosenClips, begin, choose_clips
-from posecast.training.fitting import Descent, FitConfig, Validation, fit
+from posecast.training.beginning import ChosenClips, FitConfig, begin, choose_clips
+from posecast.training.fitting import Descent, Validation, fit
 from posecast.training.pose import PoseTrainingConfig, train_pose
 from posecast.windows import PoseWindows
 from small_store import a_clip, a_store

@@ -18,7 +18,7 @@ from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
 from posecast.store.writing import StoreWriter, write_clip
 from posecast.training import pose
-from posecast.training.fitting import FitConfig
+from posecast.training.beginning import FitConfig
 from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.training.progress import DivergedError

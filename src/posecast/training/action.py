@@ -25,6 +25,7 @@ from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
     ChosenClips,
+    FitConfig,
     FrameTrainingConfig,
     TrainingConfig,
     begin,
@@ -33,7 +34,7 @@ from posecast.training.beginning import (
     long_enough,
     share_of,
 )
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 
 logger = logging.getLogger(__name__)
 

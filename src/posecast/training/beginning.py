@@ -1,20 +1,22 @@
 """What every training is told, and how it begins: settings, clips, the run, first weights."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from posecast.computing.compilation import Compile
 from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
 from posecast.records.arguments import as_path
-from posecast.records.configs import config_from_dict
+from posecast.records.configs import check_at_least, check_below_one, config_from_dict
 from posecast.records.runs import Run, RunError, checkpoints_in
 from posecast.records.training_data import TrainingData
 from posecast.records.training_runs import has_weights, training_run
@@ -22,9 +24,60 @@ from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.fitting import FitConfig, Session
 
 T = TypeVar("T", bound="TrainingConfig")
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How weights are fitted."""
+
+    steps: int = 2000
+    """Updates of the weights."""
+    batch_size: int = 32
+    """Samples in an update, over all processes together."""
+    optimizer: Literal["adam", "adam-2017", "rmsprop"] = "adam"
+    """adam: AdamW of PyTorch. adam-2017, rmsprop: TensorFlow's, as in 2017."""
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    """Decay of the mean gradient, of both Adams."""
+    weight_decay: float = 1e-2
+    """Of the optimizer adam."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """constant, or cosine: from the learning rate down to 0 at the last step."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this global norm; 0: never."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, 0.999 say, which is validated and kept in place of
+    the weights themselves; 0: none."""
+    init_from: Path | None = None
+    """Run of the same kind, or weight file, that training starts from instead of random weights."""
+    validate_every: int = 200
+    """Steps between validations; 0: never, and then no best weights are kept."""
+    patience: int = 0
+    """Stop after this many validations without a better one; 0: never."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints; also the most that a kill can cost."""
+    log_every: int = 10
+    """Steps between records in the run's metrics."""
+    workers: int = 0
+    """Processes that prepare batches ahead; 0: each is prepared when it is needed."""
+    seed: int = 0
+    """Decides initial weights and all batches."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "steps", "batch_size", "checkpoint_every", "log_every")
+        check_at_least(0, self, "validate_every", "patience", "workers", "seed")
+        check_at_least(0, self, "weight_decay", "clip_norm")
+        if not self.learning_rate > 0:
+            raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
+        check_below_one(self, "beta1", "average")
+
+    def rate_factor(self, number: int) -> float:
+        """Share of the learning rate in update `number`, counted from 0."""
+        if self.schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * number / self.steps)) / 2
 
 
 @dataclass(frozen=True)
@@ -157,6 +210,17 @@ def check_alone(compute: ComputeConfig) -> None:
             "does not share its batches among processes, and would be no sooner done; give "
             "--num-devices 1 --num-nodes 1"
         )
+
+
+class Session(NamedTuple):
+    """A training that may begin or go on: see `begin`."""
+
+    config: FitConfig
+    run: Run
+    fabric: Fabric
+    compile: Compile
+    initial: Mapping[str, Tensor] | None
+    """Weights to start from instead of random ones."""
 
 
 @contextlib.contextmanager

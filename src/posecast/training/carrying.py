@@ -26,7 +26,7 @@ from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.training_runs import has_weights
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
-from posecast.training.beginning import begin
+from posecast.training.beginning import FitConfig, begin
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import (
     CarryingBatch,
@@ -34,7 +34,7 @@ from posecast.training.carrying_stream import (
     StoredSamples,
     StreamConfig,
 )
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.groups import (
     ClipSource,
     GroupTrainingConfig,

@@ -16,7 +16,7 @@ from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ConvLSTMTrainingConfig(beginning.FrameTrainingConfig):
     """Frames forecast in training; more can be forecast later."""
     validation_windows: int = 16
     """Windows in a validation, from the start of the first clips."""
-    fit: Flat[FitConfig] = FitConfig(
+    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
         steps=20_000, batch_size=8, validate_every=500, weight_decay=0.0
     )
 

@@ -25,7 +25,7 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training import beginning, estimator_data
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
     augmentation: estimator_data.FrameAugmentation = estimator_data.FrameAugmentation()
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""
-    fit: Flat[FitConfig] = FitConfig(
+    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
         steps=6000, weight_decay=1e-4, validate_every=500, checkpoint_every=250
     )
     """`batch_size` is even, since each clip gives two frames."""

@@ -7,98 +7,26 @@ is a pure function of (seed, number), so a run that was stopped goes on, with th
 the same weights as one that was not.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from posecast.computing import processes
-from posecast.computing.compilation import Compile, compile_parts, is_recorded
+from posecast.computing.compilation import compile_parts, is_recorded
 from posecast.computing.feeding import Batches, brought_ahead, prepared
 from posecast.computing.recording import recorded
-from posecast.errors import PosecastError
-from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.files import WriteError
-from posecast.records.runs import Run
 from posecast.training import optimizers
+from posecast.training.averaging import MovingAverage
+from posecast.training.beginning import Session
 from posecast.training.progress import Progress, check_finite
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How weights are fitted."""
-
-    steps: int = 2000
-    """Updates of the weights."""
-    batch_size: int = 32
-    """Samples in an update, over all processes together."""
-    optimizer: Literal["adam", "adam-2017", "rmsprop"] = "adam"
-    """adam: AdamW of PyTorch. adam-2017, rmsprop: TensorFlow's, as in 2017."""
-    learning_rate: float = 1e-3
-    beta1: float = 0.9
-    """Decay of the mean gradient, of both Adams."""
-    weight_decay: float = 1e-2
-    """Of the optimizer adam."""
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """constant, or cosine: from the learning rate down to 0 at the last step."""
-    clip_norm: float = 1.0
-    """Gradients are scaled down to this global norm; 0: never."""
-    average: float = 0.0
-    """Decay of a moving average of the weights, 0.999 say, which is validated and kept in place of
-    the weights themselves; 0: none."""
-    init_from: Path | None = None
-    """Run of the same kind, or weight file, that training starts from instead of random weights."""
-    validate_every: int = 200
-    """Steps between validations; 0: never, and then no best weights are kept."""
-    patience: int = 0
-    """Stop after this many validations without a better one; 0: never."""
-    checkpoint_every: int = 200
-    """Steps between checkpoints; also the most that a kill can cost."""
-    log_every: int = 10
-    """Steps between records in the run's metrics."""
-    workers: int = 0
-    """Processes that prepare batches ahead; 0: each is prepared when it is needed."""
-    seed: int = 0
-    """Decides initial weights and all batches."""
-
-    def __post_init__(self) -> None:
-        check_at_least(1, self, "steps", "batch_size", "checkpoint_every", "log_every")
-        check_at_least(0, self, "validate_every", "patience", "workers", "seed")
-        check_at_least(0, self, "weight_decay", "clip_norm")
-        if not self.learning_rate > 0:
-            raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
-        check_below_one(self, "beta1", "average")
-
-    def rate_factor(self, number: int) -> float:
-        """Share of the learning rate in update `number`, counted from 0."""
-        if self.schedule == "constant":
-            return 1.0
-        return (1 + math.cos(math.pi * number / self.steps)) / 2
-
-
-def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool = False) -> Optimizer:
-    """Of the network's parameters that are trained, which are on their device."""
-    trained = [param for param in network.parameters() if param.requires_grad]
-    rate, betas, decay = config.learning_rate, (config.beta1, 0.999), config.weight_decay
-    if config.optimizer == "rmsprop":
-        optimizer = optimizers.TFRMSProp(trained, rate)
-    elif config.optimizer == "adam-2017":
-        optimizer = optimizers.TFAdam(trained, rate, betas)
-    else:
-        on_gpu = {"fused": True, "capturable": True} if recordable else {}
-        optimizer = AdamW(trained, rate, betas, weight_decay=decay, **on_gpu)
-    if recordable:
-        optimizers.make_recordable(optimizer)
-    return optimizer
 
 
 @dataclass(frozen=True)
@@ -158,17 +86,6 @@ class Update(Protocol):
         """Go on from there."""
 
 
-class Session(NamedTuple):
-    """A training that may begin or go on: see `beginning.begin`."""
-
-    config: FitConfig
-    run: Run
-    fabric: Fabric
-    compile: Compile
-    initial: Mapping[str, Tensor] | None
-    """Weights to start from instead of random ones."""
-
-
 class Descent(Update):
     """The update of one network: down the gradient of a step's loss."""
 
@@ -177,7 +94,7 @@ class Descent(Update):
         self.network = network.to(fabric.device).train()
         compile_parts([network], session.compile)
         recordable = is_recorded(session.compile, fabric.device)
-        self.optimizers = (build_optimizer(network, config, recordable),)
+        self.optimizers = (optimizers.build_optimizer(network, config, recordable),)
         self._step, self._fabric = step, fabric
         self._clip_norm = config.clip_norm or math.inf
         self._learn = recorded(self._plainly, session.compile, fabric.device)
@@ -257,8 +174,7 @@ class _Training:
     best_score: float | None = None
     stale_validations: int = 0
     """Validations since the best one."""
-    average: dict[str, Tensor] = field(default_factory=dict)
-    """Averaged parameters by name; empty where none are asked for."""
+    average: MovingAverage = field(init=False)
     unread: list[processes.Metrics] = field(default_factory=list)
     """Of the last steps: a GPU works on while nobody reads them."""
     newest: dict[str, float] = field(default_factory=dict)
@@ -288,8 +204,7 @@ class _Training:
             network.load_state_dict(session.initial)
         for group in self._groups():
             group.setdefault("initial_lr", float(group["lr"]))
-        if session.config.average:
-            self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
+        self.average = MovingAverage(network, session.config.average)
         if state is None:
             if validation is not None and validation.reference:
                 session.run.log(0, validation.reference)
@@ -297,8 +212,7 @@ class _Training:
         self.update.load_state_dict(state["update"])
         self.step, self.best_score, self.saved = state["step"], state["best_score"], True
         self.stale_validations = state["stale_validations"]
-        for name, kept in self.average.items():
-            kept.copy_(state["average"][name])
+        self.average.load(state["average"])
 
     def save(self) -> None:
         """Last weights and a checkpoint; without that the first weights are taken back, which would
@@ -314,10 +228,10 @@ class _Training:
     def _save(self) -> None:
         self.metrics()
         processes.average_moments(self.update.network)
-        self.session.run.save_weights("last", self._weights(), self.step)
+        self.session.run.save_weights("last", self.average.weights(), self.step)
         state = {
             "update": self.update.state_dict(),
-            "average": self.average,
+            "average": self.average.values,
             "best_score": self.best_score,
             "stale_validations": self.stale_validations,
         }
@@ -344,12 +258,7 @@ class _Training:
         self.step += 1
         if len(self.unread) == _MOST_UNREAD:
             self.metrics()
-        if self.average:  # an average of few steps must not remember the random beginning
-            decay = min(config.average, self.step / (self.step + 9))
-            now = dict(self.update.network.named_parameters())
-            optimizers.move_towards(
-                self.average.values(), [now[name] for name in self.average], 1 - decay
-            )
+        self.average.follow(self.step)
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.update.optimizers for group in optimizer.param_groups]
@@ -359,32 +268,18 @@ class _Training:
         run, fabric = self.session.run, self.session.fabric
         self.metrics()
         processes.average_moments(self.update.network)
-        with self._in_use() as network:
+        with self.average.in_use(fabric) as network:
             scores = validation.score(network, fabric.device)
         run.log(self.step, scores)
         score, best = scores[validation.best_by], self.best_score
         self.stale_validations += 1
         if best is None or (score < best if validation.lowest else score > best):
             self.best_score, self.stale_validations = score, 0
-            run.save_weights("best", self._weights(), self.step)
+            run.save_weights("best", self.average.weights(), self.step)
         return {validation.best_by: score}
 
     def show(self, sheet: Sheet) -> None:
-        with self._in_use() as network:
-            picture = sheet.draw(network, self.session.fabric.device)
+        fabric = self.session.fabric
+        with self.average.in_use(fabric) as network:
+            picture = sheet.draw(network, fabric.device)
         self.session.run.save_picture(f"step-{self.step:08d}", picture)
-
-    def _weights(self) -> dict[str, Tensor]:
-        return {**self.update.network.state_dict(), **self.average}
-
-    @contextlib.contextmanager
-    def _in_use(self) -> Iterator[nn.Module]:
-        """The network as it is kept: averaged weights, evaluation mode."""
-        network = self.update.network
-        own = {name: network.get_parameter(name).detach().clone() for name in self.average}
-        network.load_state_dict(self.average, strict=False)
-        network.eval()
-        with torch.no_grad(), self.session.fabric.autocast():
-            yield network
-        network.train()
-        network.load_state_dict(own, strict=False)

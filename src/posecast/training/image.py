@@ -30,7 +30,7 @@ from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training import image_steps
 from posecast.training.beginning import begin, choose_clips
-from posecast.training.fitting import FitResult, Sheet, Update, Validation, build_optimizer, fit
+from posecast.training.fitting import FitResult, Sheet, Update, Validation, fit
 from posecast.training.image_setup import (
     ImageTrainingConfig,
     check_store,
@@ -38,7 +38,7 @@ from posecast.training.image_setup import (
     pair_batches,
 )
 from posecast.training.image_validation import draw_samples, validate
-from posecast.training.optimizers import load_optimizer, optimizer_state
+from posecast.training.optimizers import build_optimizer, load_optimizer, optimizer_state
 from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 Network = TypeVar("Network", bound=nn.Module)

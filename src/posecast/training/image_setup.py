@@ -21,8 +21,7 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import FrameTrainingConfig, share_of
-from posecast.training.fitting import FitConfig
+from posecast.training.beginning import FitConfig, FrameTrainingConfig, share_of
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
 from posecast.windows import ImagePairs, ImagePairSampler

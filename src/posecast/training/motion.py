@@ -30,13 +30,14 @@ from posecast.skeletons import SKELETONS
 from posecast.store.identity import tracks_data
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import (
+    FitConfig,
     TrainingConfig,
     begin,
     check_alone,
     check_store_skeleton,
     choose_clips,
 )
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
     BatchPlan,

@@ -14,11 +14,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from posecast.training.beginning import FitConfig
 
 _ON_THE_DEVICE = ("lr", "steps_taken")
 _HOW = ("fused", "capturable", "foreach")
+
+
+def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool = False) -> Optimizer:
+    """Of the network's parameters that are trained, which are on their device."""
+    trained = [param for param in network.parameters() if param.requires_grad]
+    rate, betas, decay = config.learning_rate, (config.beta1, 0.999), config.weight_decay
+    if config.optimizer == "rmsprop":
+        optimizer = TFRMSProp(trained, rate)
+    elif config.optimizer == "adam-2017":
+        optimizer = TFAdam(trained, rate, betas)
+    else:
+        on_gpu = {"fused": True, "capturable": True} if recordable else {}
+        optimizer = AdamW(trained, rate, betas, weight_decay=decay, **on_gpu)
+    if recordable:
+        make_recordable(optimizer)
+    return optimizer
 
 
 def make_recordable(optimizer: Optimizer) -> None:
@@ -55,12 +73,6 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     optimizer.load_state_dict({**state, "param_groups": groups})
     if recordable:
         make_recordable(optimizer)
-
-
-@torch.no_grad()
-def move_towards(kept: Iterable[Tensor], now: Iterable[Tensor], share: float) -> None:
-    """Move each tensor by a share of the way to its partner: a moving average."""
-    torch._foreach_lerp_(list(kept), list(now), share)
 
 
 class TFRMSProp(Optimizer):

@@ -22,9 +22,9 @@ from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import ChosenClips, begin
+from posecast.training.beginning import ChosenClips, FitConfig, begin
 from posecast.training.carrying_samples import FEWEST_JOINTS
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.groups import (
     ClipSource,
     GroupTrainingConfig,

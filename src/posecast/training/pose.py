@@ -24,7 +24,7 @@ from posecast.records.arguments import check_settings
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
-from posecast.training.fitting import Descent, FitConfig, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
 from posecast.windows import (
     PoseTensors,
@@ -51,7 +51,7 @@ class PoseTrainingConfig(beginning.TrainingConfig):
     loss: LossName = "squared"
     """squared: mean squared error of coordinates (paper). distance: mean distance of joints,
     with less weight on far frames."""
-    fit: Flat[FitConfig] = FitConfig(
+    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
         steps=37_500,
         batch_size=256,
         optimizer="rmsprop",
