@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
+from posecast.motion.neighbours import flip
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.networks.motion_values import MotionInputs, flip
+from posecast.networks.motion_values import MotionInputs
 from posecast.training.motion_batches import MotionBatch, MotionBatches
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_validation import shares_of_last_pose

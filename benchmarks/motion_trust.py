@@ -27,7 +27,8 @@ from benchmarks.motion_pack import unpack
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.kinds import load_network
-from posecast.networks.motion_residual import MotionMember, MotionResidual, how_far, trust_head
+from posecast.networks.motion_parts import how_far, trust_head
+from posecast.networks.motion_residual import MotionMember, MotionResidual
 from posecast.networks.motion_values import trusted
 from posecast.presets import MOTION
 from posecast.records.weights import WeightsFacts, write_weights

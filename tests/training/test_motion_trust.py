@@ -9,7 +9,8 @@ from benchmarks import motion_trust
 from benchmarks.motion_trust import Strangers, fold_of, learn_trust, of_strangers
 from benchmarks.ship_motion import with_trust
 from motion.moving_people import people
-from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig, how_far
+from posecast.networks.motion_parts import how_far
+from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.training.motion import MotionTrainingConfig
 from posecast.training.motion_windows import FRAMES, WindowChoice, choose_windows

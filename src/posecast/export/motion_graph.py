@@ -14,10 +14,19 @@ from torch import Tensor, nn
 from posecast.export.own_past_graph import HUGE, own_past_of
 from posecast.motion import bones, neighbours
 from posecast.motion.basis import HORIZON
-from posecast.motion.neighbours import LOOKED_AT, NUM_NEIGHBOURS, MotionBase
+from posecast.motion.neighbours import (
+    COLUMNS,
+    LOOKED_AT,
+    NUM_NEIGHBOURS,
+    MotionBase,
+    facts_of,
+    flip,
+    squared_distances,
+    weights_of,
+)
 from posecast.motion.seen import BACK, LONGEST_UNSEEN, RECENT
 from posecast.networks.motion_residual import MotionResidual
-from posecast.networks.motion_values import MotionInputs, flip
+from posecast.networks.motion_values import MotionInputs
 from posecast.skeletons import SKELETONS, Skeleton
 
 
@@ -43,11 +52,15 @@ class MotionGraph(nn.Module):
         inputs, size, last = _see(joints, past_visible, last_seen)
         own = own_past_of(joints, self.network.moments)
         others, others_facts = self.others(inputs)
-        basis, unit = self.network.basis, size[:, None, None, None]
+        unit = size[:, None, None, None]
+        own_cosines, best_cosines = (
+            torch.einsum("btjc,tm->bmjc", own[name] / unit, self.network.basis)
+            for name in ("likely", "best")
+        )
         inputs |= {
             "trimmed": -torch.ones_like(size),  # videos of one's own
-            "own": _to_cosines(own["likely"] / unit, basis),
-            "own_best": _to_cosines(own["best"] / unit, basis),
+            "own": own_cosines,
+            "own_best": best_cosines,
             "own_facts": own["facts"],
             "others": others,
             "others_facts": others_facts,
@@ -116,16 +129,16 @@ class _Others(nn.Module):
     ) -> tuple[Float[Tensor, "b m j 2"], Float[Tensor, "b 4"]]:
         """The neighbours' mean displacement as cosines, and the facts."""
         mirror = self.get_buffer("mirror")
-        columns = [BACK.index(frames) for frames in LOOKED_AT]
         weights = neighbours.MOVEMENT_WEIGHT / torch.tensor(LOOKED_AT).sqrt()
-        moved = seen["was"][:, columns] * weights[:, None, None]
+        moved = seen["was"][:, COLUMNS] * weights[:, None, None]
         features = torch.cat([seen["pose"][:, None], moved], dim=1)
         features = features.clamp(-neighbours.FARTHEST, neighbours.FARTHEST)
-        known = torch.cat([torch.ones_like(seen["exists"][:, :1]), seen["exists"][:, columns]], 1)
+        known = torch.cat([torch.ones_like(seen["exists"][:, :1]), seen["exists"][:, COLUMNS]], 1)
         entries = self._rows("features", slice(None))
         squares = entries.square().unflatten(1, (known.shape[1], -1)).sum(dim=2)
         both = [features, flip(features, mirror)]
-        far = torch.cat([_squared(each, known, entries, squares) for each in both], dim=1)
+        distances = [squared_distances(each, known, entries, squares) for each in both]
+        far = torch.cat(distances, dim=1)
         far, nearest = torch.topk(far, NUM_NEIGHBOURS, dim=1, largest=False)
         return self._of_nearest(far.clamp(min=0), nearest, entries.shape[0])
 
@@ -137,34 +150,14 @@ class _Others(nn.Module):
         cosines = self._rows("futures", nearest % count).unflatten(2, shape)
         turned = (nearest >= count)[..., None, None, None]
         cosines = torch.where(turned, flip(cosines, mirror), cosines)
-        weights = torch.exp(-far / far[:, -1:].clamp(min=1e-6))
-        weights = weights / weights.sum(dim=1, keepdim=True)
+        weights = weights_of(far)
         mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
-        apart = (cosines - mean[:, None]).square().mean(dim=(3, 4)) / HORIZON
-        variance = torch.einsum("bn,bnm->bm", weights, apart)
-        facts = [
-            torch.log(far[:, 0] + 1e-3) / 3,
-            torch.log(far[:, -1] + 1e-3) / 3,
-            5 * variance.sum(dim=1).sqrt(),
-            5 * variance[:, 2:].sum(dim=1).sqrt(),
-        ]
-        return mean, torch.stack(facts, dim=1)
+        return mean, facts_of(cosines, weights, far)
 
     def _rows(self, name: str, rows: slice | Tensor) -> Float[Tensor, "*n d"]:
         parts = (self.get_buffer(f"{name}_{key}") for key in ("codes", "steps", "components"))
         codes, steps, components = parts
         return (codes[rows].float() * steps) @ components + self.get_buffer(f"{name}_mean")
-
-
-def _squared(
-    features: Float[Tensor, "b f j 2"],
-    known: Float[Tensor, "b f"],
-    entries: Float[Tensor, "n d"],
-    squares: Float[Tensor, "n f"],
-) -> Float[Tensor, "b n"]:
-    query = (features * known[..., None, None]).flatten(1)
-    own = query.square().sum(dim=1, keepdim=True)
-    return own - 2 * query @ entries.T + known @ squares.T
 
 
 def _hold_limbs(
@@ -191,9 +184,3 @@ def _hold_limbs(
     held = torch.stack(joints, dim=2)
     yet = torch.exp(-torch.arange(1, HORIZON + 1, device=held.device) / bones.IN_FORCE_FRAMES)
     return held + yet[:, None, None] * (future - held)
-
-
-def _to_cosines(
-    moved: Float[Tensor, "b t j 2"], basis: Float[Tensor, "t m"]
-) -> Float[Tensor, "b m j 2"]:
-    return torch.einsum("btjc,tm->bmjc", moved, basis)

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from posecast.errors import PosecastError
-from posecast.motion.basis import NUM_COSINES
+from posecast.motion.basis import HORIZON, NUM_COSINES
 from posecast.motion.seen import BACK, SeenMotion
 
 BASE_FILE = "motion-base.safetensors"
@@ -27,6 +27,7 @@ NUM_NEIGHBOURS = 20
 NUM_FACTS = 4
 
 LOOKED_AT = (1, 2, 3, 5, 7, 9)  # frames back
+COLUMNS = [BACK.index(frames) for frames in LOOKED_AT]
 MOVEMENT_WEIGHT = 4.0
 FARTHEST = 8.0  # body sizes
 _FEATURE_COMPONENTS, _FUTURE_COMPONENTS = 64, 128
@@ -129,11 +130,10 @@ class MotionBase:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
         nearest, far = self._nearest(seen, apart_from)
         cosines = self._turned(self._futures[nearest % len(self)], nearest)
-        weights = torch.exp(-far / far[:, -1:].clamp_min(1e-6))
-        weights = weights / weights.sum(dim=1, keepdim=True)
+        weights = weights_of(far)
         first = self._features[:, : 2 * self.num_joints].unflatten(1, (-1, 2))
         poses = self._turned(first[nearest % len(self)], nearest)
-        facts = _facts(cosines, weights, far)
+        facts = facts_of(cosines, weights, far)
         return Neighbours(*(each.cpu().numpy() for each in (cosines, poses, weights, facts)))
 
     def _nearest(
@@ -142,32 +142,23 @@ class MotionBase:
         """Entries and squared distances, nearest first; from len(self) on they are mirrored."""
         device = self._features.device
         plain = torch.from_numpy(_features(seen)).to(device)
-        turned = plain[:, :, self.mirror] * plain.new_tensor([-1.0, 1.0])
-        known = np.pad(seen.exists[:, _columns()], ((0, 0), (1, 0)), constant_values=True)
-        shown = torch.from_numpy(known).to(device)
-        both = self._distances(torch.cat([plain, turned]), torch.cat([shown, shown]))
-        distances = torch.cat(both.chunk(2), dim=1)
+        known = np.pad(seen.exists[:, COLUMNS], ((0, 0), (1, 0)), constant_values=True)
+        shown = torch.from_numpy(known).to(device).float()
+        both = (torch.cat([plain, flip(plain, self.mirror)]), torch.cat([shown, shown]))
+        far = squared_distances(*both, self._features, self._squares)
+        distances = torch.cat(far.chunk(2), dim=1)
         if apart_from is not None:
             passed = torch.from_numpy(apart_from).to(device)
             distances.masked_fill_(torch.cat([passed, passed], dim=1), torch.inf)
         far, nearest = distances.topk(NUM_NEIGHBOURS, dim=1, largest=False)
         return nearest, far.clamp_min(0)
 
-    def _distances(
-        self, features: Float[Tensor, "b f j 2"], known: Bool[Tensor, "b f"]
-    ) -> Float[Tensor, "b n"]:
-        """Squared, over the frames that were seen."""
-        query = (features * known[..., None, None]).flatten(1)
-        own = query.square().sum(dim=1, keepdim=True)
-        return own - 2 * query @ self._features.T + known.float() @ self._squares.T
-
     def _turned(
         self, points: Float[Tensor, "b n *m j 2"], nearest: Int[Tensor, "b n"]
     ) -> Float[Tensor, "b n *m j 2"]:
         """Points of mirrored entries seen in a mirror."""
-        mirrored = points[..., self.mirror, :] * points.new_tensor([-1.0, 1.0])
         where = nearest.reshape(*nearest.shape, *[1] * (points.ndim - 2)) >= len(self)
-        return torch.where(where, mirrored, points)
+        return torch.where(where, flip(points, self.mirror), points)
 
     def save(self, path: str | Path) -> None:
         """One file, read again by `load`."""
@@ -196,12 +187,37 @@ class MotionBase:
             return cls(features, futures, file.get_tensor("mirror").tolist(), facts)
 
 
-def _facts(
+def flip(points: Float[Tensor, "*b j 2"], mirror: Tensor) -> Float[Tensor, "*b j 2"]:
+    """Points relative to the body's middle, seen in a mirror."""
+    return points[..., mirror, :] * points.new_tensor([-1.0, 1.0])
+
+
+def squared_distances(
+    features: Float[Tensor, "b f j 2"],
+    known: Float[Tensor, "b f"],
+    entries: Float[Tensor, "n d"],
+    squares: Float[Tensor, "n f"],
+) -> Float[Tensor, "b n"]:
+    """Of motions from entries, over the frames that were seen; `squares` are those of the entries,
+    summed for each frame."""
+    query = (features * known[..., None, None]).flatten(1)
+    own = query.square().sum(dim=1, keepdim=True)
+    return own - 2 * query @ entries.T + known @ squares.T
+
+
+def weights_of(far: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+    """Of the nearest entries, by their squared distances."""
+    weights = torch.exp(-far / far[:, -1:].clamp_min(1e-6))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def facts_of(
     cosines: Float[Tensor, "b n m j 2"], weights: Float[Tensor, "b n"], far: Float[Tensor, "b n"]
 ) -> Float[Tensor, "b 4"]:
+    """As `Neighbours.facts`."""
     mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
     variance = torch.einsum("bn,bnmjc->bm", weights, (cosines - mean[:, None]).square())
-    variance = variance / (cosines.shape[-1] * cosines.shape[-2] * 64)
+    variance = variance / (cosines.shape[-1] * cosines.shape[-2] * HORIZON)
     facts = [
         torch.log(far[:, 0] + 1e-3) / 3,
         torch.log(far[:, -1] + 1e-3) / 3,
@@ -211,13 +227,9 @@ def _facts(
     return torch.stack(facts, dim=1)
 
 
-def _columns() -> list[int]:
-    return [BACK.index(frames) for frames in LOOKED_AT]
-
-
 def _features(seen: SeenMotion) -> Float[np.ndarray, "b f j 2"]:
     """The last pose and how it came about."""
     weights = MOVEMENT_WEIGHT / np.sqrt(np.array(LOOKED_AT, np.float32))
-    moved = seen.was[:, _columns()] * weights[:, None, None]
+    moved = seen.was[:, COLUMNS] * weights[:, None, None]
     features = np.concatenate([seen.pose[:, None], moved], axis=1)
     return np.clip(features, -FARTHEST, FARTHEST).astype(np.float32)

@@ -118,7 +118,9 @@ def own_past(
 ) -> OwnPast:
     """Continue a seen motion (at `basis.FPS`) as it went on before; `weigh` is of `HORIZON`."""
     if len(past_px) < FEWEST_FRAMES:
-        return _nothing(past_px.shape[1], steps)
+        none, still = np.zeros(0), np.zeros((0, steps, *past_px.shape[1:]), np.float32)
+        facts = np.array(NO_FACTS, np.float32)
+        return OwnPast(still, none.astype(np.float32), still.sum(axis=0), none.astype(int), facts)
     found = Recalled.of(past_px, past_visible, steps)
     moments, moved, size = found.moments[-1], found.moved, found.size_px
     weights = _weights(found.errors, found.counted)
@@ -231,19 +233,15 @@ def _best_moments(
 ) -> tuple[Int[np.ndarray, "e n"], Float[np.ndarray, "e n"], Bool[np.ndarray, "e n"]]:
     """The moments that fit best, best first, their misfits, and whether they are any: those that
     come too early or late are last and do not count."""
-    left = np.where(_usable(misfit.shape[1], ends), misfit, np.inf)
+    frames, latest = np.arange(misfit.shape[1]), ends[:, None] - SHORTEST_PERIOD
+    left = np.where((frames >= WARM_UP) & (frames <= latest), misfit, np.inf)
     count = min(NUM_MOMENTS, left.shape[1])
     best = np.argpartition(left, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(left, best, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(best, order[:, :most], axis=1)
-    best = np.minimum(best, ends[:, None] - SHORTEST_PERIOD)
-    counted = np.arange(best.shape[1]) < ends[:, None] - SHORTEST_PERIOD + 1 - WARM_UP
+    best = np.minimum(best, latest)
+    counted = np.arange(best.shape[1]) < latest + 1 - WARM_UP
     return best, np.take_along_axis(misfit, best, axis=1), counted
-
-
-def _usable(num_frames: int, ends: Int[np.ndarray, " e"]) -> Bool[np.ndarray, "e p"]:
-    frames = np.arange(num_frames)
-    return (frames >= WARM_UP) & (frames <= ends[:, None] - SHORTEST_PERIOD)
 
 
 def _weights(
@@ -251,8 +249,7 @@ def _weights(
 ) -> Float[np.ndarray, "e n"]:
     """Of moments, best first."""
     best = errors[:, :1]
-    weights = np.exp(-(errors - best) / (SOFTNESS * best + 1e-9))
-    weights = np.where(counted, weights, 0)
+    weights = np.where(counted, np.exp(-(errors - best) / (SOFTNESS * best + 1e-9)), 0)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -336,9 +333,3 @@ def _trial_facts(
     share = (total((moved * came).sum(axis=-1)) + USUAL_SHARE * NOISE * noise) / square
     count = TRIED_FRAMES // TRIED_EVERY
     return np.concatenate([[len(ends) / count], np.log(error / still), np.clip(share, -1, 2)])
-
-
-def _nothing(num_joints: int, steps: int) -> OwnPast:
-    moved = np.zeros((0, steps, num_joints, 2), np.float32)
-    facts = np.array(NO_FACTS, np.float32)
-    return OwnPast(moved, np.zeros(0, np.float32), moved.sum(axis=0), np.zeros(0, int), facts)

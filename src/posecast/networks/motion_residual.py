@@ -14,36 +14,45 @@ Three parts, each a step on the way to the forecast:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from posecast.errors import PosecastError
 from posecast.motion import neighbours, own_past
 from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
+from posecast.motion.neighbours import flip
 from posecast.motion.seen import BACK, RECENT
 from posecast.networks.moment_weights import MomentWeights
+from posecast.networks.motion_parts import (
+    KNOTS,
+    SMALL,
+    Block,
+    Dropout,
+    between_knots,
+    how_far,
+    how_far_apart,
+    over_time,
+    small,
+    trust_head,
+    zero,
+)
 from posecast.networks.motion_values import (
     NUM_FACTS,
     MotionInputs,
     MotionOutputs,
-    flip,
     log_seen,
     trust_facts,
 )
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.skeletons import SKELETONS
 
-_KNOTS = 6
-"""Points in time, warped as the basis, between which trust and spread are interpolated."""
 _VELOCITIES = 5
 _LARGEST_INPUT = 10.0
-_SMALL = 32
 _READ = 12
 """Cosines of a guess that are read; the finer ones are noise."""
 _FILTERS, _FILTERED = 4, RECENT - 1
@@ -52,8 +61,6 @@ _APART_AT = (1, 5, 12, 21, 37, 64)
 """Frames ahead at which trust looks how far the cautious and the bold forecast are apart."""
 _RADIUS_OFFSET = -3.0
 _STEP = 0.3
-_GOING = 3.0
-"""Logit of how much of the way to go before training."""
 _PARTS = ("own_past", "neighbours", "older_frames", "filters", "bold", "cautious")
 """Switches of the configuration; a part that is left out is multiplied by 0."""
 QUANTILES = (0.5, 0.9)
@@ -102,33 +109,6 @@ class MotionResidualConfig:
         check_below_one(self, "dropout", "input_dropout")
 
 
-class _Dropout(nn.Module):
-    """As `nn.Dropout`, with the share as a tensor, so that stacked networks may differ in it."""
-
-    share: Tensor
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.register_buffer("share", torch.tensor(share), persistent=False)
-
-    def forward(self, values: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
-        if not self.training:
-            return values
-        return values * (torch.rand_like(values) >= self.share) / (1 - self.share)
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first, self.second = nn.Linear(width, width), _zero(nn.Linear(width, width))
-        self.dropout = _Dropout(dropout)
-
-    def forward(self, hidden: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
-        change = self.second(functional.gelu(self.first(self.norm(hidden))))
-        return hidden + self.dropout(change)
-
-
 class _Reading(NamedTuple):
     """What all networks read alike."""
 
@@ -155,34 +135,35 @@ class MotionMember(nn.Module):
         super().__init__()
         skeleton = SKELETONS[config.skeleton]
         width, joints, half = config.width, skeleton.num_joints, config.blocks // 2
-        self.drop_inputs = _Dropout(config.input_dropout)
+        self.drop_inputs = Dropout(config.input_dropout)
         self.read = nn.Linear(_num_inputs(joints), width)
-        blocks = [_Block(width, config.dropout) for _ in range(config.blocks)]
+        blocks = [Block(width, config.dropout) for _ in range(config.blocks)]
         self.early, self.late = nn.Sequential(*blocks[:half]), nn.Sequential(*blocks[half:])
         self.tell_action = nn.Linear(width, len(config.actions)) if config.actions else None
-        self.use_action = _zero(nn.Linear(len(config.actions), width)) if config.actions else None
+        self.use_action = zero(nn.Linear(len(config.actions), width)) if config.actions else None
         self.norm = nn.LayerNorm(width)
-        self.add = _zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
-        self.bold_trust = _zero(nn.Linear(width, 2 * _KNOTS))
-        self.spread = _zero(nn.Linear(width, len(QUANTILES) * joints * _KNOTS))
-        self.cautious = _small(NUM_FACTS, 2 * _KNOTS)
+        self.add = zero(nn.Linear(width, (NUM_COSINES + 1) * joints * 2))
+        self.bold_trust = zero(nn.Linear(width, 2 * KNOTS))
+        self.spread = zero(nn.Linear(width, len(QUANTILES) * joints * KNOTS))
+        self.cautious = small(NUM_FACTS, 2 * KNOTS)
         self.choose_filter = nn.Sequential(
-            nn.Linear(NUM_FACTS, _SMALL), nn.GELU(), nn.Linear(_SMALL, _FILTERS)
+            nn.Linear(NUM_FACTS, SMALL), nn.GELU(), nn.Linear(SMALL, _FILTERS)
         )
-        self.filters = _zero(nn.Linear(_FILTERS * _FILTERED, NUM_COSINES + 1, bias=False))
+        self.filters = zero(nn.Linear(_FILTERS * _FILTERED, NUM_COSINES + 1, bias=False))
         self.trust = trust_head(config.trimmed)
         self._reads_trimmed = config.trimmed
         basis = torch.from_numpy(cosine_basis().copy())
-        fineness = 1 / torch.linspace(1, 3, NUM_COSINES)[:, None, None]
-        self.register_buffer("basis", basis, persistent=False)
-        steps = torch.cat([basis, torch.ones(HORIZON, 1)], dim=1)
-        self.register_buffer("steps", steps, persistent=False)
-        self.register_buffer("knots", _knots(), persistent=False)
-        self.register_buffer("apart_at", torch.tensor(_APART_AT) - 1, persistent=False)
-        fineness = torch.cat([fineness, torch.full((1, 1, 1), _STEP)])
-        self.register_buffer("fineness", fineness, persistent=False)
-        parts = [float(getattr(config, name)) for name in _PARTS]
-        self.register_buffer("parts", torch.tensor(parts), persistent=False)
+        fineness = torch.cat([1 / torch.linspace(1, 3, NUM_COSINES), torch.full((1,), _STEP)])
+        constants = {
+            "basis": basis,
+            "steps": torch.cat([basis, torch.ones(HORIZON, 1)], dim=1),
+            "knots": between_knots(),
+            "apart_at": torch.tensor(_APART_AT) - 1,
+            "fineness": fineness[:, None, None],
+            "parts": torch.tensor([float(getattr(config, name)) for name in _PARTS]),
+        }
+        for name, values in constants.items():
+            self.register_buffer(name, values, persistent=False)
         # Set after training, by how often the truth lay outside on people that were held out.
         self.register_buffer("widening", torch.zeros(len(QUANTILES), HORIZON))
 
@@ -207,7 +188,7 @@ class MotionMember(nn.Module):
     def read_inputs(self, inputs: MotionInputs, frames: Tensor | None = None) -> _Reading:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
         basis = self.basis if frames is None else self.basis[frames]
-        guesses = (_over_time(inputs.own, basis), _over_time(inputs.others, basis))
+        guesses = (over_time(inputs.own, basis), over_time(inputs.others, basis))
         facts = trust_facts(inputs, self._part("own_past"), self._part("neighbours"))
         return _Reading(inputs, frames, self._features(inputs), facts, guesses)
 
@@ -221,16 +202,16 @@ class MotionMember(nn.Module):
         added = self.add(hidden).float().unflatten(1, (NUM_COSINES + 1, *inputs.pose.shape[1:]))
         with torch.autocast(facts.device.type, enabled=False):
             filtered = self._filtered(inputs, facts) * self._part("filters")
-            carried = _over_time(filtered, steps)
-            bold = carried + _over_time(added * self.fineness, steps)
+            carried = over_time(filtered, steps)
+            bold = carried + over_time(added * self.fineness, steps)
             bold = bold + self._mix(inputs, self.bold_trust(hidden.float()), knots, guesses)
             cautious = carried + self._mix(inputs, self.cautious(facts) - 1, knots, guesses)
-            apart = _how_far_apart(cautious, bold, self._apart_at(frames))
+            apart = how_far_apart(cautious, bold, self._apart_at(frames))
             told = [inputs.trimmed[:, None]] if self._reads_trimmed else []
             said = self.trust(torch.cat([facts, apart, *told], dim=1))
             trust, going = how_far(said, knots, self._part("cautious"))
         joints = inputs.pose.shape[1]
-        spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, _KNOTS)
+        spread = self.spread(hidden).float().reshape(-1, len(QUANTILES), joints, KNOTS)
         log_radius = (spread @ knots).transpose(2, 3) + widening[..., None] + _RADIUS_OFFSET
         return MotionOutputs(cautious, bold, trust * self._part("bold"), going, logits, log_radius)
 
@@ -267,7 +248,7 @@ class MotionMember(nn.Module):
         guesses: tuple[Float[Tensor, "b t j 2"], Float[Tensor, "b t j 2"]],
     ) -> Float[Tensor, "b t j 2"]:
         """Both guesses, each as far as it is trusted; one's own past goes first."""
-        trust = trust.reshape(-1, 2, _KNOTS)
+        trust = trust.reshape(-1, 2, KNOTS)
         any_moment, misfit = inputs.own_facts[:, :1], inputs.own_facts[:, 2:3]
         own = torch.sigmoid(trust[:, 0] + 3 - 5 * misfit) @ knots * any_moment
         own = own * self._part("own_past")
@@ -307,84 +288,22 @@ class MotionResidual(nn.Module):
         """The mean of what is said of a motion and of its mirror image; `bold` is the forecast."""
         said, count = self(inputs.and_mirrored(self.mirror)), inputs.pose.shape[0]
         plain, turned = said.rows(np.s_[:count]), said.rows(np.s_[count:])
-        turned = MotionOutputs(
-            flip(turned.cautious, self.mirror),
-            flip(turned.bold, self.mirror),
-            turned.trust,
-            turned.going,
-            turned.action_logits,
-            turned.log_radius[..., self.mirror],
-        )
-        return _average([plain, turned])
+        cautious, bold = (flip(each, self.mirror) for each in (turned.cautious, turned.bold))
+        radius = turned.log_radius[..., self.mirror]
+        return _average([plain, replace(turned, cautious=cautious, bold=bold, log_radius=radius)])
 
 
 def _average(said: Sequence[MotionOutputs]) -> MotionOutputs:
     """The mean of several; `bold` is the forecast, trusted everywhere."""
 
-    def mean(values: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(values)).mean(dim=0)
+    def mean(name: str) -> Tensor:
+        return torch.stack([getattr(each, name) for each in said]).mean(dim=0)
 
-    return MotionOutputs(
-        mean([each.cautious for each in said]),
-        mean([each.moved for each in said]),
-        torch.ones_like(said[0].trust),
-        torch.ones_like(said[0].going),
-        mean([each.action_logits for each in said]),
-        mean([each.log_radius for each in said]),
-    )
+    moved, wholly = (mean("cautious"), mean("moved")), torch.ones_like(said[0].trust)
+    return MotionOutputs(*moved, wholly, wholly, mean("action_logits"), mean("log_radius"))
 
 
 def _num_inputs(joints: int) -> int:
     places = 2 * joints * (1 + len(BACK) + _VELOCITIES + 3 * _READ)
     marks = len(BACK) + 4 * joints + 1
     return places + marks + own_past.NUM_FACTS + neighbours.NUM_FACTS
-
-
-def _how_far_apart(
-    cautious: Float[Tensor, "b t j 2"], bold: Float[Tensor, "b t j 2"], at: Int[Tensor, " k"]
-) -> Float[Tensor, "b k"]:
-    """Logarithm of the mean distance of two forecasts."""
-    distance = ((bold - cautious).detach().square().sum(-1) + 1e-8).sqrt().mean(-1)
-    return torch.log(distance[:, at] + 1e-3) / 3
-
-
-def _over_time(
-    cosines: Float[Tensor, "b m j 2"], basis: Float[Tensor, "t m"]
-) -> Float[Tensor, "b t j 2"]:
-    return (basis @ cosines.float().flatten(2)).unflatten(2, cosines.shape[2:])
-
-
-def _knots() -> Float[Tensor, "k t"]:
-    """Weights of the knots in every frame."""
-    places = (np.arange(1, HORIZON + 1) / HORIZON) ** 0.5 * (_KNOTS - 1)
-    weights = np.maximum(1 - np.abs(places - np.arange(_KNOTS)[:, None]), 0)
-    return torch.from_numpy(weights.astype(np.float32))
-
-
-def _small(inputs: int, outputs: int) -> nn.Sequential:
-    """A network of few weights that says 0 before training."""
-    return nn.Sequential(nn.Linear(inputs, _SMALL), nn.GELU(), _zero(nn.Linear(_SMALL, outputs)))
-
-
-def trust_head(reads_trimmed: bool) -> nn.Sequential:
-    """What says how far to go, see `how_far`, by the facts and how far both forecasts are apart."""
-    return _small(NUM_FACTS + _KNOTS + reads_trimmed, (1 + reads_trimmed) * _KNOTS)
-
-
-def how_far(
-    said: Float[Tensor, "b o"], knots: Float[Tensor, "k t"], held: Float[Tensor, ""]
-) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
-    """What is said, over time: how far to go from the cautious forecast to the bold one (all the
-    way where not `held`), and how much of that way from the last pose (all where it is not said).
-    """
-    trust, going = said[:, :_KNOTS] + 1, said[:, _KNOTS:] + _GOING
-    trust = 1 - (1 - torch.sigmoid(trust) @ knots) * held
-    if not going.shape[1]:
-        return trust, torch.ones_like(trust)
-    return trust, 1 - (1 - torch.sigmoid(going) @ knots) * held
-
-
-def _zero(layer: nn.Linear) -> nn.Linear:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.motion import neighbours, own_past
+from posecast.motion.neighbours import flip
 from posecast.motion.seen import RECENT
 
 
@@ -45,11 +46,6 @@ class MotionInputs:
         return MotionInputs(**both)
 
 
-def flip(points: Float[Tensor, "*b j 2"], mirror: Tensor) -> Float[Tensor, "*b j 2"]:
-    """Points relative to the body's middle, seen in a mirror."""
-    return points[..., mirror, :] * points.new_tensor([-1.0, 1.0])
-
-
 @dataclass(frozen=True)
 class MotionOutputs:
     """What the network says of each motion; displacements from the last seen pose, in sizes of the
@@ -71,7 +67,6 @@ class MotionOutputs:
         return trusted(self.cautious, self.bold, self.trust, self.going)
 
     def rows(self, which: slice) -> "MotionOutputs":
-        """Those of some of the motions."""
         return MotionOutputs(*(getattr(self, each.name)[which] for each in fields(self)))
 
 
