@@ -6,7 +6,7 @@ import torch
 
 from posecast.carrying.camera import STILL
 from posecast.carrying.plate import background_plate
-from posecast.export.carrying_graph import _plate
+from posecast.export.plate_graph import plate_of
 
 SIZE = 128
 ROOM = cv2.resize(
@@ -34,7 +34,7 @@ def test_what_a_mask_missed_of_the_person_does_not_stay_in_the_room():
     covered[:, :, 1:] = np.minimum(covered[:, :, 1:], covered[:, :, :-1])  # the left edge is missed
     plate, _ = background_plate(frames, covered, path)
     assert np.array_equal(plate, ROOM)
-    assert np.array_equal(_plate(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
+    assert np.array_equal(plate_of(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
     # What differs less is light and noise, and the last frame's.
     frames[-1, 38:40] -= 5
     assert np.array_equal(background_plate(frames, covered, path)[0][38:40], frames[-1, 38:40])
@@ -48,7 +48,7 @@ def test_leaves_that_move_are_the_same_room():
     assert not holes.any()
     behind = covered[-1] > 0
     assert np.array_equal(plate[behind], np.minimum(frames[0], frames[1])[behind])
-    assert np.array_equal(_plate(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
+    assert np.array_equal(plate_of(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
 
 
 def test_a_title_that_dissolves_is_not_the_room():
@@ -56,7 +56,7 @@ def test_a_title_that_dissolves_is_not_the_room():
     frames[0], covered[0] = 255, 0
     frames[1] = frames[1] // 2 + 128
     plate, holes = background_plate(frames, covered, path)
-    exported = _plate(torch.from_numpy(frames), torch.from_numpy(covered))
+    exported = plate_of(torch.from_numpy(frames), torch.from_numpy(covered))
     assert np.abs(exported[0].numpy().astype(int) - plate).max() <= 1
     assert np.array_equal(exported[1].numpy(), holes)
     assert np.array_equal(holes, covered[-1] > 0)

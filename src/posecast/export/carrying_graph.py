@@ -15,7 +15,6 @@ from torch.nn import functional
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
-from posecast.carrying.plate import PATCHES, REMAINS, RIM, SAME_ROOM, UNCOVERED, WHOLE
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
@@ -29,18 +28,20 @@ from posecast.export.body_graph import (
     smoothed,
     transforms_of,
 )
-from posecast.export.completion_graph import completed
 from posecast.export.frame_graphs import averaged, to_side
+from posecast.export.plate_graph import plate_of
 from posecast.export.uncovering_graph import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
 
-class LookGraph(nn.Module):
-    """What is worked out once a clip, as `CarriedPerson` does when it is made."""
-
+class _OfSkeleton(nn.Module):
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
         self._skeleton = skeleton
+
+
+class LookGraph(_OfSkeleton):
+    """What is worked out once a clip, as `CarriedPerson` does when it is made."""
 
     def forward(
         self,
@@ -67,18 +68,14 @@ class LookGraph(nn.Module):
         shown = torch.where(inside, mask, 0.0)
         members = _members(shown, distances, seen.known)
         gates = carrying.GATE_PX + _jitter(_shrunk(seen_pictures), members, seen)
-        plate, no_plate = _plate(seen_pictures, torch.where(inside, mask, 1.0))
+        plate, no_plate = plate_of(seen_pictures, torch.where(inside, mask, 1.0))
         sources = _sources(wanted, seen, size)
         arms = (crossed(distances), without_forearms(seen_pictures, shown, distances))
         return joints[:count], joints[count:], sources, members, gates, plate, no_plate, *arms
 
 
-class LayersGraph(nn.Module):
+class LayersGraph(_OfSkeleton):
     """The layers of some future frames, as `CarriedPerson` makes them."""
-
-    def __init__(self, skeleton: Skeleton) -> None:
-        super().__init__()
-        self._skeleton = skeleton
 
     def forward(
         self,
@@ -110,11 +107,7 @@ class LayersGraph(nn.Module):
         as_given = [(past[-1:], seen_visible[-1:]), (joints, visible)]
         first, then = (bodies_of(*each, size, self._skeleton) for each in as_given)
         moved = torch.minimum(movement(pose, last), movement(then, first))
-        gone = torch.where((moved > gates)[..., None, None], near, HUGE).amin(1)
-        rests = ((gone - 1.4) / 0.5).clamp(0, 1)
-        far = (moved - carrying.BENT_PX) / (carrying.CARRIED_PX - carrying.BENT_PX)
-        carried = (((2.2 - near) / 0.6).clamp(0, 1) * far.clamp(0, 1)[..., None, None]).amax(1)
-        carried = blurred(carried, 1.5) * (1 - rests)
+        gone, rests, carried = _how_changed(near, moved, gates)
         taken = sources[numbers]
         transforms = transforms_of(pose, each_parts(seen, taken), size)
         covers, claims = _covers(transforms, taken, members, distances)
@@ -122,19 +115,27 @@ class LayersGraph(nn.Module):
         shares = [front * carried, behind * carried, 1 - carried, (1 - front - behind) * carried]
         flow = _flow(pose, last, near, moved, rests, size)
         left = has_left(pose, seen, taken, transforms, crossing)
-        every = torch.cat([bare_pictures, seen_pictures, plate[None]])
-        taken = taken.clamp(min=0)
+        every, taken = torch.cat([bare_pictures, seen_pictures, plate[None]]), taken.clamp(min=0)
         plan = (transforms, torch.where(left, taken, taken + seen_pictures.shape[0]), flow)
-        small, whole = _shrunk(every), every.movedim(-1, 1).float()
-        small = _pictures(small, owners, *plan)
-        owners = _owners(to_side(claims, seen_pictures.shape[1]))[1]
-        fine = _pictures(whole, owners, *plan).round().movedim(1, -1).to(torch.uint8)
+        small = _pictures(_shrunk(every), owners, *plan)
+        fine = _fine_pictures(every, claims, *plan)
         holes = functional.adaptive_avg_pool2d(no_plate.float()[None, None], COARSE)
         holes = holes.expand(numbers.shape[0], -1, -1, -1)
         facts = (torch.stack(shares, 1), near.amin(1, keepdim=True), holes)
         body_size = (size / COARSE).expand(numbers.shape[0], 1, 1)
         moving = gone.clamp(max=FAR)[:, None]
         return small / 127.5 - 1, *facts, joints, visible.clone(), body_size, moving, fine
+
+
+def _how_changed(
+    near: Float[Tensor, "b n c c"], moved: Float[Tensor, "b n"], gates: Float[Tensor, " n"]
+) -> tuple[Float[Tensor, "b c c"], Float[Tensor, "b c c"], Float[Tensor, "b c c"]]:
+    """Of each pixel: how far what moves is, how much it stays as it was, how much is carried."""
+    gone = torch.where((moved > gates)[..., None, None], near, HUGE).amin(1)
+    rests = ((gone - 1.4) / 0.5).clamp(0, 1)
+    far = (moved - carrying.BENT_PX) / (carrying.CARRIED_PX - carrying.BENT_PX)
+    carried = (((2.2 - near) / 0.6).clamp(0, 1) * far.clamp(0, 1)[..., None, None]).amax(1)
+    return gone, rests, blurred(carried, 1.5) * (1 - rests)
 
 
 def _inside(box: Float[Tensor, "4"]) -> Bool[Tensor, "c c"]:
@@ -196,35 +197,6 @@ def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tenso
         before = torch.where(usable[t], (unlike[t] - kept).argmin(0), before)
         chosen.append(torch.where(usable[t], before, -1))
     return torch.stack(chosen)
-
-
-def _plate(
-    pictures: UInt8[Tensor, "p s s 3"], hidden: Float[Tensor, "p c c"]
-) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"]]:
-    """As `plate.background_plate`."""
-    side = pictures.shape[1]
-    seen, rim = to_side(hidden[:, None], side) < UNCOVERED, round(RIM * side)
-    grown = functional.max_pool2d((~seen).float(), 2 * rim + 1, 1, rim)
-    seen, sure, shown = seen[:, 0, :, :, None], grown[:, 0, :, :, None] == 0, pictures.float()
-    patches, whole = (
-        functional.avg_pool2d(each.movedim(-1, 1), side // PATCHES)
-        for each in (shown, sure.float())
-    )
-    change, both = (patches - patches[-1]).abs().mean(1, keepdim=True), whole.minimum(whole[-1:])
-    same = ((change - SAME_ROOM) * (both > WHOLE)).sum((1, 2, 3), keepdim=True) <= 0
-    seen, sure = seen & same, sure & same
-    rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
-    left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)
-    last = torch.where(left, rest, last)
-    plate = torch.where(seen[-1] | holes, last, _median(shown, seen))
-    return completed(plate, holes[..., 0]).to(torch.uint8), holes[..., 0]
-
-
-def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> Tensor:
-    """The lower one of two, where any frame sees the place."""
-    ordered = torch.where(seen, shown, 999.0).sort(0).values
-    middle = (seen.sum(0) - 1).clamp(min=0) // 2
-    return ordered.gather(0, middle.expand(-1, -1, 3)[None])[0]
 
 
 def _owners(claims: Float[Tensor, "b n h w"]) -> tuple[Tensor, Tensor]:
@@ -309,6 +281,15 @@ def _pictures(
     bent = _sampled(frames[-2:-1].expand(flow.shape[0], -1, -1, -1), at * (2 / side) - 1)
     pictures = torch.cat([*carried, bent, frames[-1:].expand(flow.shape[0], -1, -1, -1)], 1)
     return pictures.clamp(0, 255)
+
+
+def _fine_pictures(
+    frames: UInt8[Tensor, "f s s 3"], claims: Float[Tensor, "b n c c"], *plan: Tensor
+) -> UInt8[Tensor, "b s s 12"]:
+    """The same from the frames' own pixels."""
+    owners = _owners(to_side(claims, frames.shape[1]))[1]
+    pictures = _pictures(frames.movedim(-1, 1).float(), owners, *plan)
+    return pictures.round().movedim(1, -1).to(torch.uint8)
 
 
 def _fetched(

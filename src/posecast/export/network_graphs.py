@@ -177,7 +177,6 @@ class MapsGraph(nn.Module):
         visible: Bool[Tensor, "b j"],
         body_size: Float[Tensor, "b 1 1"],
     ) -> Float[Tensor, "b m d d"]:
-        """Poses to maps of their parts."""
         return body_maps(joints_crop, visible, body_size, self._skeleton, COARSE // 2)
 
 
