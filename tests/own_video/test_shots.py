@@ -9,15 +9,11 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.own_poses import (
-    EstimatedPoses,
-    KeypointFile,
-    OwnVideoConfig,
-    choose_frames,
-)
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_truth import NothingToCompareError, find_truth
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
+from posecast.forecasting.seen_frames import choose_frames
 from posecast.forecasting.shots import Shots
 from posecast.keypoints import write_table
 from posecast.report.compared_pictures import compare_pictures

@@ -19,7 +19,7 @@ from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
-from posecast.computing.devices import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions, in_precision
 from posecast.forecasting.protocols import MOST_PICTURES, recent_of
 from posecast.geometry import Crop, crop_of_joints
 from posecast.networks.carrying import CarryingNetwork, LayerBatch, person_masks
@@ -47,9 +47,9 @@ class CarriedDrawer:
         options = options or ForecasterOptions()
         self.skeleton = skeleton
         self._device = options.pick_device()
-        self._half = options.precision != "32-true"
+        self._precision = options.precision
         self._network = network.float().eval().without_norms().to(self._device)
-        if self._half and self._network.refinement is not None:
+        if options.precision != "32-true" and self._network.refinement is not None:
             half = self._network.refinement.bfloat16()  # once, not for each batch
             half.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
@@ -110,7 +110,7 @@ class CarriedDrawer:
             return np.repeat(frames[-1:], len(joints_px), axis=0)
         masks = None
         if self._network.mask is not None:
-            with self._autocast():
+            with in_precision(self._precision, self._device):
                 known = (past, seen.visible, self.skeleton)
                 masks = person_masks(self._network.mask, frames, *known)
         joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
@@ -135,7 +135,7 @@ class CarriedDrawer:
         changes: Iterable[FrameChanges | None] = [None] * len(layers)
         if self._network.refinement is not None:
             tensors = _as_tensors(layers, self._device)
-            with self._autocast():
+            with in_precision(self._precision, self._device):
                 changes = self._network.refinement(tensors, maps(part)).of_frames()
         return np.stack([person.frame(*each) for each in zip(layers, changes, strict=True)])
 
@@ -149,9 +149,6 @@ class CarriedDrawer:
         places = torch.from_numpy(joints)[part].to(self._device)
         shown = torch.from_numpy(visible)[part].to(self._device)
         return body_maps(places, shown, size, self.skeleton, COARSE // 2)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
 
 
 def _inside(crop: Crop, image_hw: tuple[int, int]) -> Bool[np.ndarray, "c c"]:

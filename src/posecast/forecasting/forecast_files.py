@@ -106,7 +106,6 @@ class StoredForecast:
 
     @property
     def crop(self) -> Crop:
-        """The crop as a value of `geometry`."""
         return Crop(*self.facts.crop)
 
 

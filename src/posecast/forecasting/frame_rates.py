@@ -87,9 +87,7 @@ def to_model_rate(seen: SeenVideo, rates: FrameRates, most: int) -> SeenVideo:
     if rates.ratio == 1:
         return seen.last(most)
     places = rates.places(len(seen), most)
-    low = np.floor(places + _EXACT).astype(int)
-    high = np.minimum(low + 1, len(seen) - 1)
-    share = np.clip(places - low, 0, 1)[:, None, None]
+    low, high, share = _between(places, len(seen) - 1)
     near = np.rint(places).astype(int)
     both = (seen.visible[low] & seen.visible[high])[..., None] & (share > _EXACT)
     between = (1 - share) * seen.joints_px[low] + share * seen.joints_px[high]
@@ -108,12 +106,16 @@ def to_video_rate(poses: PoseForecast, seen: SeenVideo, steps: int) -> PoseForec
     start = np.where(seen.visible[-1][:, None], seen.joints_px[-1], poses.joints_px[:, 0])
     known = np.concatenate([start[:, None], poses.joints_px], axis=1)
     places = np.arange(1, steps + 1) * poses.fps / seen.fps
-    low = np.minimum(np.floor(places + _EXACT).astype(int), known.shape[1] - 1)
-    high = np.minimum(low + 1, known.shape[1] - 1)
-    share = np.clip(places - low, 0, 1)[:, None, None]
+    low, high, share = _between(places, known.shape[1] - 1)
     joints = (1 - share) * known[:, low] + share * known[:, high]
     visible = poses.visible[np.maximum(low, 1) - 1]
     return replace(poses, joints_px=joints, visible=visible, fps=seen.fps)
+
+
+def _between(places: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames up to the last one before and after places, and how much the latter counts."""
+    low = np.minimum(np.floor(places + _EXACT).astype(int), last)
+    return low, np.minimum(low + 1, last), np.clip(places - low, 0, 1)[:, None, None]
 
 
 def steps_of_model(rates: FrameRates, steps: int) -> int:

@@ -5,8 +5,6 @@ errors of pixels do not pile up (paper, section 3). What depends on the seen fra
 once for all of its future frames.
 """
 
-import contextlib
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from posecast.clips import SeenVideo
 from posecast.computing.compilation import compile_parts
-from posecast.computing.devices import ForecasterOptions
+from posecast.computing.devices import ForecasterOptions, in_precision
 from posecast.computing.recording import recorded
 from posecast.errors import PosecastError
 from posecast.forecasting.protocols import recent_of
@@ -83,7 +81,6 @@ class GeneratorDrawer:
         visible: Bool[np.ndarray, "t j"],
         crop: Crop | None = None,
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """As `FrameDrawer`."""
         crop, last = crop or self.crop_of(seen, joints_px, visible), seen.last(1)
         map_hw = self._map_hw(crop, seen.crop is None)
         map_hw = torch.tensor([map_hw], dtype=torch.float32, device=self._device)
@@ -119,7 +116,7 @@ class GeneratorDrawer:
         visible: Bool[Tensor, "1 j"],
         map_hw: Float[Tensor, "1 2"],
     ) -> SourceFeatures:
-        with self._autocast():
+        with in_precision(self._precision, self._device):
             heatmaps = self._heatmaps(joints, visible, map_hw)
             return self._network.encode_source(to_network(picture), heatmaps)
 
@@ -130,7 +127,7 @@ class GeneratorDrawer:
         visible: Bool[Tensor, "t j"],
         map_hw: Float[Tensor, "1 2"],
     ) -> UInt8[Tensor, "t h w 3"]:
-        with self._autocast():
+        with in_precision(self._precision, self._device):
             heatmaps = self._heatmaps(joints, visible, map_hw)
             return to_bytes(self._network.draw(source, heatmaps))
 
@@ -142,8 +139,3 @@ class GeneratorDrawer:
     ) -> Float[Tensor, "t c h w"]:
         hw, shape = map_hw.expand(len(joints), 2), (self.skeleton, self.size, self._sigma_px)
         return draw_heatmaps(joints, visible, hw, *shape, channels_last=True)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self._precision == "32-true":
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)

@@ -41,8 +41,7 @@ def check_out(
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
     check_length(out)
     endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
-    numbers = ("", *(f"-{n}" for n in range(1, config.futures + 1)))
-    written = [out.with_name(f"{out.stem}{n}{end}") for n in numbers for end in endings]
+    written = [_numbered(out, n, end) for n in range(config.futures + 1) for end in endings]
     if isinstance(video, Path):
         refuse_to_replace(video, written, "the video to forecast")
     for read in files_read(poses.path) if isinstance(poses, KeypointFile) else ():
@@ -76,14 +75,18 @@ def forecast_files(
     }
 
 
+def _numbered(out: Path, number: int, ending: str) -> Path:
+    """NAME-2.mp4 and so on; 0: NAME.mp4."""
+    return out.with_name(f"{out.stem}{f'-{number}' * (number > 0)}{ending}")
+
+
 def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[Path, Write]:
     """NAME.csv and so on, of several futures NAME-1.csv, NAME-2.csv ..."""
     count = len(result.forecast.weights)
     files = {}
     for kind in config.export:
         for sample in range(count):
-            number = f"-{sample + 1}" if count > 1 else ""
-            path = out.with_name(f"{out.stem}{number}{ENDINGS[kind]}")
+            path = _numbered(out, sample + 1 if count > 1 else 0, ENDINGS[kind])
             files[path] = pose_writer(kind, path.name, result, sample)
     return files
 
@@ -108,10 +111,11 @@ def _movies(
         pictures = read_pictures(video, result.past_frames, result.fps)
         return {out: with_poses(pictures, result, view)}
     if config.separate and count > 1:
-        paths = [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, count + 1)]
         return {
-            path: video_goes_on(seen_frames(video, result), result, view, sample)
-            for sample, path in enumerate(paths)
+            _numbered(out, n + 1, out.suffix): video_goes_on(
+                seen_frames(video, result), result, view, n
+            )
+            for n in range(count)
         }
     if count > 1:
         view = View.of_grid(hw, config.view_height, count)

@@ -18,11 +18,13 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
-from posecast.forecasting.own_poses import OwnVideoConfig, choose_frames
+from posecast.forecasting.own_poses import OwnVideoConfig
+from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.keypoints import KeypointOptions
+from posecast.keypoints.detections import PointTrack
 from posecast.keypoints.names import own_side_name, plain_name, to_skeleton
-from posecast.keypoints.reading import PointTrack, read_points
+from posecast.keypoints.reading import read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
 from posecast.records.arguments import as_path, as_positive
@@ -53,7 +55,6 @@ class KeypointForecast:
 
     @property
     def visible(self) -> Bool[np.ndarray, "t k"]:
-        """Points that are forecast."""
         return self.futures[0].confidence > 0
 
     def write(self, path: str | Path) -> list[Path]:
@@ -81,12 +82,13 @@ def forecast_keypoints(
     person: int = 1,
     seconds: float | None = None,
 ) -> KeypointForecast:
-    """How one person's keypoints go on.
+    """How one person's keypoints go on; PosecastError for a file that cannot be read, nobody or no
+    known joint in it, or too few frames.
 
     Args:
         keypoints: a file or folder as `posecast forecast --poses` reads it, or points of one's own.
         forecaster: `Forecaster.pretrained()` unless given.
-        steps: future frames.
+        steps: future frames; or `seconds`, how far.
         samples: how many futures, where the pose model knows several.
         fps: frames a second; None: what the file says, else 30.
         options: how the file is read.
@@ -107,11 +109,10 @@ def forecast_keypoints(
     check_forecaster(forecaster)
     rates = FrameRates.of_video(rate, forecaster.needs, rate)
     seen, scale = _seen(track, forecaster.skeleton, rates.video)
-    config, name = OwnVideoConfig(fps=rates.video), "keypoints" if is_track else str(keypoints)
-    frames = choose_frames(seen, forecaster.needs, rates, config, name)
-    seen = seen.take(frames, rates.video, None)
+    asked = (OwnVideoConfig(fps=rates.video), "keypoints" if is_track else str(keypoints))
+    frames = choose_frames(seen, forecaster.needs, rates, *asked)
+    seen, past = seen.take(frames, rates.video, None), _cut(track, frames)
     poses = forecaster.forecast_poses_of_video(seen, rates, steps, samples)
-    past = _cut(track, frames)
     futures = [_future(past, seen, each, scale, forecaster.skeleton) for each in poses.joints_px]
     carried = _carried(past, seen, forecaster.skeleton)
     note = _note(track, futures[0], len(track.points) - 1 - frames[-1], carried, assumed)
@@ -159,7 +160,6 @@ def _cut(track: PointTrack, frames: Sequence[int]) -> PointTrack:
 def _note(
     track: PointTrack, future: PointTrack, num_left: int, carried: Sequence[str], assumed: bool
 ) -> str:
-    """What was assumed or left out, for people."""
     missing = [n for n, sure in zip(track.names, future.confidence[0], strict=True) if not sure]
     more = track.found.num_points - len(track.names) if track.found else 0
     missing += [f"{more} points of face and hands"] if more > 0 else []

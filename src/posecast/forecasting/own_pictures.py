@@ -53,7 +53,6 @@ class View:
         return cls.of(image_hw, height or fitting)
 
     def resize(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-        """Scale a frame of the video to it."""
         if picture.shape[:2] == self.hw:
             return picture
         return cv2.resize(picture, self.hw[::-1], interpolation=cv2.INTER_AREA)

@@ -1,9 +1,9 @@
-"""Poses of a video of one's own, `config.fps` a second, and which of them are the seen ones."""
+"""What is asked of a video of one's own, and its poses, `config.fps` a second."""
 
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.protocols import MOST_PICTURES, Needs
+from posecast.forecasting.protocols import MOST_PICTURES
 from posecast.forecasting.shots import Shots
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import (
@@ -82,6 +81,17 @@ class OwnVideoConfig:
             if not 0 < getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
 
+    def num_seen(self, from_s: float | None) -> int | None:
+        """Frames before the second at which the forecast begins; None for all."""
+        if from_s is None:
+            return None
+        if not from_s > 0:
+            raise PosecastError(
+                f"cannot forecast from second {from_s}: something has to be seen before"
+            )
+        from_s = as_positive(from_s, "the second to forecast from")
+        return math.ceil(from_s * self.fps - 1e-6)
+
 
 @dataclass(frozen=True, eq=False)
 class EstimatedPoses:
@@ -127,13 +137,6 @@ class FoundPoses:
     """For each frame the first one of its shot."""
     num_faded: int = 0
     """Frames at the end that fade away: they do not show the person well."""
-
-
-def _num_seen(config: OwnVideoConfig, from_s: float | None) -> int | None:
-    """Frames before the second at which the forecast begins; None for all."""
-    if from_s is None:
-        return None
-    return int(np.ceil(as_positive(from_s, "the second to forecast from") * config.fps - 1e-6))
 
 
 def find_poses(
@@ -233,7 +236,7 @@ def _looked_at(
     source: EstimatedPoses, config: OwnVideoConfig, from_s: float | None
 ) -> tuple[int, int | None]:
     """The first frame in which the person is searched, and where the search ends."""
-    stop = _num_seen(config, from_s)
+    stop = config.num_seen(from_s)
     if stop is None or source.box is not None:  # a box is one in the first frame
         return 0, stop
     return max(stop - math.ceil(config.lead_s * config.fps), 0), stop
@@ -270,7 +273,7 @@ def _read_poses(
     stages: Stages,
 ) -> FoundPoses:
     timeline = read_timeline(video)
-    frames = nearest_frames(timeline.seconds, config.fps)[: _num_seen(config, from_s)]
+    frames = nearest_frames(timeline.seconds, config.fps)[: config.num_seen(from_s)]
     track = keypoints_in_video(
         *(source.path, timeline, skeleton, source.options, source.person),
         until=None if from_s is None else frames[-1] + 1,
@@ -282,58 +285,3 @@ def _read_poses(
         stages.advance()
     found = watched.found(SeenVideo(*poses, config.fps, hw, trimmed=False), from_s)
     return replace(found, note=f"keypoints: {track.note}" if track.note else "")
-
-
-def choose_frames(
-    seen: SeenVideo,
-    needs: Needs,
-    rates: FrameRates,
-    config: OwnVideoConfig,
-    name: str,
-    from_s: float | None = None,
-    shots: Sequence[int] = (),
-) -> tuple[int, ...]:
-    """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
-
-    All frames of the stretch, which may be shorter where the pose model takes fewer; of one that
-    looks further back than it needs, as many before those as are of use to it. None from before
-    the shot (`FoundPoses.shots`) of the last one. PosecastError says what is missing.
-    """
-    num_frames, span = len(seen), rates.span(needs.num_past)
-    looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
-    is_short = num_frames < span and not needs.is_strict
-    least = 1 if is_short else span
-    if from_s is not None and num_frames < _num_seen(config, from_s):  # pyright: ignore
-        raise PosecastError(
-            f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
-        )
-    if num_frames < least:
-        raise PosecastError(
-            f"{name}: {num_frames} frames at {config.fps:g} a second before the forecast, the pose "
-            f"model needs {least}: give a longer video, or forecast from a later second"
-        )
-    well = seen.visible.mean(axis=1) >= config.well_seen_joints
-    lasts = [num_frames - 1] if from_s is not None else range(num_frames - 1, least - 2, -1)
-    for last in lasts:
-        first = shots[last] if shots else 0
-        is_whole = last + 1 - first >= span
-        frames = last + 1 - span + looked_at if is_whole else np.arange(first, last + 1)
-        takes = is_whole or not needs.is_strict
-        if takes and well[last] and well[frames].mean() >= config.well_seen_frames:
-            return tuple(range(max(last + 1 - rates.span(needs.max_past), first), last + 1))
-    longest = max(last + 1 - first for last, first in enumerate(shots)) if shots else num_frames
-    if longest < least:
-        raise PosecastError(
-            f"{name}: its longest shot, between two cuts, has {longest} frames at {config.fps:g} a "
-            f"second, the pose model needs {least}: give a longer shot, or another pose model"
-        )
-    where = f"before second {from_s}" if from_s is not None else "anywhere"
-    span = min(span, num_frames)
-    joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
-    raise PosecastError(
-        f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
-        f"({span / config.fps:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
-        f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
-        "frames have so many",
-        " (--well-seen-joints, --well-seen-frames)",
-    )

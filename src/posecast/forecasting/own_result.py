@@ -12,23 +12,6 @@ from posecast.estimation import People
 from posecast.records.files import Write, save_arrays
 from posecast.skeletons import Skeleton
 
-ARRAYS = (
-    "past_joints_px",
-    "past_visible",
-    "predicted_joints_px",
-    "predicted_visible",
-    "weights",
-    "past_seconds",
-    "predicted_seconds",
-    "crop",
-    "image_hw",
-    "joint_names",
-)
-"""What OUT.npz holds: joints in pixels of the upright video, the predicted ones (s, t, j, 2) of s
-futures, the likeliest first, with their weights (s,); seconds of all frames; the person's crop (x1,
-y1, x2, y2). Where they are kept, `predicted_frames` (n, t, h, w, 3), too, which show the crop."""
-
-
 Sureness = tuple[tuple[float, float], ...]
 """Seconds after the last seen frame, and how far a joint is off at most in nine of ten cases, as a
 share of the person's size (the longer side of the seen joints)."""
@@ -71,7 +54,6 @@ class OwnForecast:
         return self.past_frames[-1] / self.fps
 
     def summary(self) -> str:
-        """Some lines for people."""
         count = len(self.forecast.visible)
         first = (
             f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
@@ -121,22 +103,23 @@ class OwnForecast:
 
 
 def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Write:
-    """What fills an .npz file with `ARRAYS`, and with drawn frames if asked for."""
-    forecast = result.forecast
+    """What fills OUT.npz: joints in pixels of the upright video, the predicted ones (s, t, j, 2) of
+    s futures, the likeliest first, with their weights (s,); seconds of all frames; the person's
+    crop (x1, y1, x2, y2); where frames are kept, `predicted_frames` (n, t, h, w, 3) of it."""
+    seen, forecast = result.seen, result.forecast
     ahead = np.arange(1, len(forecast.visible) + 1)
-    values = (
-        result.seen.joints_px.astype(np.float32),
-        result.seen.visible,
-        forecast.joints_px.astype(np.float32),
-        forecast.visible,
-        forecast.weights,
-        np.array(result.past_frames) / result.fps,
-        (result.past_frames[-1] + ahead) / result.fps,
-        np.array(dataclasses.astuple(forecast.crop)),
-        np.array(result.seen.image_hw),
-        np.array(result.skeleton.joints),
-    )
-    arrays: dict[str, np.ndarray] = dict(zip(ARRAYS, values, strict=True))
+    arrays: dict[str, np.ndarray] = {
+        "past_joints_px": seen.joints_px.astype(np.float32),
+        "past_visible": seen.visible,
+        "predicted_joints_px": forecast.joints_px.astype(np.float32),
+        "predicted_visible": forecast.visible,
+        "weights": forecast.weights,
+        "past_seconds": np.array(result.past_frames) / result.fps,
+        "predicted_seconds": (result.past_frames[-1] + ahead) / result.fps,
+        "crop": np.array(dataclasses.astuple(forecast.crop)),
+        "image_hw": np.array(seen.image_hw),
+        "joint_names": np.array(result.skeleton.joints),
+    }
     if keep_frames and forecast.frames is not None:
         arrays["predicted_frames"] = forecast.frames
     return lambda path: save_arrays(path, arrays)

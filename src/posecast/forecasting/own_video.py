@@ -15,15 +15,10 @@ from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_files import check_out, forecast_files
 from posecast.forecasting.own_people import tell_of_people
 from posecast.forecasting.own_pictures import read_pictures
-from posecast.forecasting.own_poses import (
-    FoundPoses,
-    OwnVideoConfig,
-    PoseSource,
-    choose_frames,
-    find_poses,
-)
+from posecast.forecasting.own_poses import FoundPoses, OwnVideoConfig, PoseSource, find_poses
 from posecast.forecasting.own_result import OwnForecast, Sureness
 from posecast.forecasting.protocols import MOST_PICTURES
+from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.videos import VideoSource, probe_video
@@ -61,8 +56,26 @@ def forecast_video(
     check_settings(config, OwnVideoConfig, "config")
     out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
-    if out is not None:
-        check_out(out, video, poses, config)
+    if out is None:
+        return _forecast(video, forecaster, poses, out, config, from_s, stages)
+    check_out(out, video, poses, config)
+    result = _forecast(video, forecaster, poses, out, config, from_s, stages)
+    with stages.stage("writing"):
+        files = forecast_files(video, result, out, config, stages)
+        write_together(files)
+    return replace(result, files=tuple(files))
+
+
+def _forecast(
+    video: Path | FrameFolder,
+    forecaster: Forecaster,
+    poses: PoseSource,
+    out: Path | None,
+    config: OwnVideoConfig,
+    from_s: float | None,
+    stages: Stages,
+) -> OwnForecast:
+    """What will be written to `out`."""
     facts = probe_video(video)
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
     shown_fps = config.fps or facts.fps
@@ -71,8 +84,7 @@ def forecast_video(
         found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
     needs = forecaster.needs
     least = rates.span(needs.num_past) if needs.is_strict else 1
-    given = (found.seen, needs, rates, config, str(video), from_s)
-    frames = choose_frames(*given, found.shots)
+    frames = choose_frames(found.seen, needs, rates, config, str(video), from_s, found.shots)
     with stages.stage("reading"):
         seen, found = _with_pictures(video, found, frames, config.fps)
     with stages.stage("forecasting"):
@@ -80,19 +92,13 @@ def forecast_video(
         sureness = _sureness(forecaster, seen, rates, config.steps)
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
-    result = OwnForecast(
+    return OwnForecast(
         *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
         note="\n".join(filter(None, _notes(video, rates, found, frames, out, least))),
         sureness=sureness,
         people=found.people,
     )
-    if out is None:
-        return result
-    with stages.stage("writing"):
-        files = forecast_files(video, result, out, config, stages)
-        write_together(files)
-    return replace(result, files=tuple(files))
 
 
 def _notes(

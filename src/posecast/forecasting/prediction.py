@@ -97,7 +97,6 @@ class PredictionReport:
     """Clips that could not be forecast, and why."""
 
     def summary(self) -> str:
-        """A few lines for people."""
         kept = f", {self.num_kept} were there already" if self.num_kept else ""
         lines = [f"{self.num_forecast} clips forecast{kept}"]
         if self.left_out:

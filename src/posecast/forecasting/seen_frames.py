@@ -1,0 +1,72 @@
+"""Which frames of a video of one's own, or of keypoints, are the seen ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from posecast.clips import SeenVideo
+from posecast.errors import PosecastError
+from posecast.forecasting.frame_rates import FrameRates
+from posecast.forecasting.own_poses import OwnVideoConfig
+from posecast.forecasting.protocols import Needs
+
+
+def choose_frames(
+    seen: SeenVideo,
+    needs: Needs,
+    rates: FrameRates,
+    config: OwnVideoConfig,
+    name: str,
+    from_s: float | None = None,
+    shots: Sequence[int] = (),
+) -> tuple[int, ...]:
+    """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
+
+    All frames of the stretch, which may be shorter where the pose model takes fewer; of one that
+    looks further back than it needs, as many before those as are of use to it. None from before
+    the shot (`FoundPoses.shots`) of the last one. PosecastError says what is missing.
+    """
+    num_frames, span = len(seen), rates.span(needs.num_past)
+    looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
+    least = 1 if num_frames < span and not needs.is_strict else span
+    if from_s is not None and num_frames < (config.num_seen(from_s) or 0):
+        raise PosecastError(
+            f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
+        )
+    well = seen.visible.mean(axis=1) >= config.well_seen_joints
+    lasts = range(num_frames - 1, least - 2, -1)
+    for last in lasts if from_s is None else lasts[:1]:
+        first = shots[last] if shots else 0
+        is_whole = last + 1 - first >= span
+        frames = last + 1 - span + looked_at if is_whole else np.arange(first, last + 1)
+        takes = is_whole or not needs.is_strict
+        if takes and well[last] and well[frames].mean() >= config.well_seen_frames:
+            return tuple(range(max(last + 1 - rates.span(needs.max_past), first), last + 1))
+    _check_lengths(num_frames, least, shots, config.fps, name)
+    where = f"before second {from_s}" if from_s is not None else "anywhere"
+    span = min(span, num_frames)
+    joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
+    raise PosecastError(
+        f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
+        f"({span / config.fps:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
+        f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
+        "frames have so many",
+        " (--well-seen-joints, --well-seen-frames)",
+    )
+
+
+def _check_lengths(
+    num_frames: int, least: int, shots: Sequence[int], fps: float, name: str
+) -> None:
+    """PosecastError where the video, or each shot of it, is shorter than the pose model needs."""
+    if num_frames < least:
+        raise PosecastError(
+            f"{name}: {num_frames} frames at {fps:g} a second before the forecast, the pose model "
+            f"needs {least}: give a longer video, or forecast from a later second"
+        )
+    longest = max(last + 1 - first for last, first in enumerate(shots)) if shots else num_frames
+    if longest < least:
+        raise PosecastError(
+            f"{name}: its longest shot, between two cuts, has {longest} frames at {fps:g} a "
+            f"second, the pose model needs {least}: give a longer shot, or another pose model"
+        )
