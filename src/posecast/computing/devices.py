@@ -58,6 +58,11 @@ class RunOn:
         return torch.device(self.device)
 
 
+def in_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which networks are run on a device; `precision` as in `RunOn`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision != "32-true")
+
+
 @dataclass(frozen=True)
 class ComputeConfig(RunOn):
     """Where and how a network is trained."""

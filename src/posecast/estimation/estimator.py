@@ -1,6 +1,5 @@
 """A trained estimator, ready to find joints in crops."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from posecast.computing.devices import Device, Precision, RunOn
+from posecast.computing.devices import Device, Precision, RunOn, in_precision
 from posecast.errors import PosecastError
 from posecast.keypoints.names import to_skeleton
 from posecast.media.grey_levels import to_network
@@ -140,7 +139,6 @@ class PoseEstimator:
 
     @property
     def min_confidence(self) -> float:
-        """As in its options."""
         return self.options.min_confidence
 
     @torch.inference_mode()
@@ -154,7 +152,7 @@ class PoseEstimator:
         joints, confidence = [], []
         for part in torch.from_numpy(pictures).split(self.options.frames_per_batch):
             images = to_network(part.to(self._device))
-            with self._autocast():
+            with in_precision(self.options.precision, self._device):
                 found = self.find(images)
             for results, each in zip((joints, confidence), found, strict=True):
                 results.append(each.float().cpu().numpy())
@@ -174,11 +172,6 @@ class PoseEstimator:
             return _ask_movenet(self._network, images, self.options.mirror)
         mirror = self.skeleton.mirror if self.options.mirror else None
         return decode_joint_maps(estimate_heatmaps(self._network, images, mirror))
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.options.precision == "32-true":
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)
 
 
 def _ask_movenet(network: MoveNet, images: Float[Tensor, "n 3 s s"], mirror: bool) -> _Found:
