@@ -27,7 +27,6 @@ class _OneFuture:
     def forecast_poses(
         self, seen: Sequence[SeenVideo], steps: int, samples: int = 1
     ) -> list[PoseForecast]:
-        """As `PoseForecaster`."""
         pairs = zip(seen, self._futures(seen, steps), strict=True)
         return [PoseForecast.of(each, joints[None]) for each, joints in pairs]
 
@@ -50,7 +49,6 @@ class LastPose(_OneFuture):
     def _velocity(
         self, joints: Float[np.ndarray, "b p j 2"], visible: Bool[np.ndarray, "b p j"]
     ) -> Float[np.ndarray, "b j 2"]:
-        """Movement per frame."""
         return np.zeros_like(joints[:, 0])
 
 
@@ -130,7 +128,6 @@ class LastFrame:
     name = "last frame"
 
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
-        """As `FramePredictor`."""
         return np.repeat(seen.pictures[-1:], steps, axis=0)
 
 
@@ -174,12 +171,10 @@ class TrainedConvLSTM:
 
     @property
     def size(self) -> int:
-        """Side of the frames that it was trained on."""
         return self._network.config.size
 
     @torch.inference_mode()
     def predict_frames(self, seen: SeenVideo, steps: int) -> UInt8[np.ndarray, "{steps} h w 3"]:
-        """As `FramePredictor`."""
         past = to_network(torch.from_numpy(seen.pictures).to(self._device))
         drawn = self._network(past[None], steps)[0]
         return to_bytes(drawn).cpu().numpy()

@@ -63,7 +63,6 @@ class Comparison:
         return up_to_last(mine <= _BETTER * still)
 
     def verdict(self) -> str:
-        """One sentence for people."""
         few = "" if self.pooled.num_moments >= _FEW else "; so few moments tell little"
         return f"Verdict: {self._of_poses()}{self._of_frames()}{few}."
 

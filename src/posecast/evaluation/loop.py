@@ -70,7 +70,6 @@ class EvaluationReport:
     """Runs that do not say what they were trained on."""
 
     def summary(self) -> str:
-        """A few lines for people."""
         lines = [f"{self.out_path}: {self.num_clips} clips evaluated"]
         if self.trained_on:
             lines.append(f"{len(self.trained_on)} of them were trained on: not a fair test.")
@@ -92,10 +91,9 @@ def evaluate(
 ) -> EvaluationReport:
     """Evaluate methods on clips of a store into a folder, or go on with a stopped evaluation.
 
-    `command` is what the user typed, for the record. Several processes call this alike, each with
-    its own `share`; all return the report of all clips. PosecastError: methods, store and config do
-    not fit, test clips without `final`, clips that were trained on, the folder holds something
-    else, or not one clip could be evaluated.
+    `command` is what the user typed. Several processes call this alike, each with its own `share`;
+    all return the report of all clips. PosecastError: methods, store and config do not fit, test
+    clips without `final`, clips that were trained on, a folder of something else, no usable clip.
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
     share, out_path = share or Share(), Path(out_path)
@@ -106,36 +104,37 @@ def evaluate(
     trained_on = guard.check_not_trained(clips, runs, store, config.allow_trained)
     jobs, left_out = _usable_jobs(methods, clips, store, config)
     unknown = guard.runs_without_record(runs)
-    facts = _facts(methods, store, config, networks, trained_on)
-    facts |= {POSES_SEEN: poses_checksum(jobs), "without_record": unknown}
+    found = {"trained_on": trained_on, POSES_SEEN: poses_checksum(jobs), "without_record": unknown}
+    facts = _facts(methods, store, config, networks) | found
     evaluation = _Evaluation(methods, store, config, Judges(networks, out_path / "video_features"))
     with contextlib.ExitStack() as stack:
         uses, table, num_clips = {}, None, 0
         if share.is_first:
             stack.enter_context(open_record(out_path, facts, command))
-            looked = guard.own_runs(runs) if any(clip.split == "test" for clip in clips) else []
-            uses = record_test_use(looked, _use(out_path, evaluation.names, len(clips)))
+            uses = _remember(runs, clips, out_path, evaluation.names)
             table = TableWriter(out_path / "rows.csv")
             table.absorb(_part_tables(out_path), broken=True)
         done = share.gather(table.done if table else set())[0]
         todo = share.of([job for job in jobs if job.clip.clip_id not in done])
         own_part = out_path / f"rows.process-{share.rank}.csv"  # later put into the one table
-        part = table if table and share.count == 1 else TableWriter(own_part)
-        left_out |= evaluation.write_clips(todo, part)
+        alone = table if share.count == 1 else None
+        left_out |= evaluation.write_clips(todo, alone or TableWriter(own_part))
         for problems in share.gather(left_out):
             left_out |= problems
         if table:
-            table.absorb(_part_tables(out_path))
             num_clips = evaluation.finish(jobs, table, left_out, out_path)
             close_record(out_path, left_out, uses)
-    mine = EvaluationReport(out_path, num_clips, left_out, uses, trained_on, tuple(unknown))
-    return share.gather(mine)[0]
+    facts = (num_clips, left_out, uses, trained_on, tuple(unknown))
+    return share.gather(EvaluationReport(out_path, *facts))[0]
 
 
-def _use(out_path: Path, names: list[str], num_clips: int) -> dict[str, Any]:
-    """What is remembered of a look at test clips."""
-    use = {"out": str(out_path.resolve()), "methods": names, "num_clips": num_clips}
-    return use | {"git_commit": code_versions()["git_commit"]}
+def _remember(
+    runs: list[Path], clips: Sequence[StoredClip], out_path: Path, names: list[str]
+) -> dict[str, int]:
+    """Note a look at test clips, where there are any, in the runs' folders."""
+    looked = guard.own_runs(runs) if any(clip.split == "test" for clip in clips) else []
+    use = {"out": str(out_path.resolve()), "methods": names, "num_clips": len(clips)}
+    return record_test_use(looked, use | {"git_commit": code_versions()["git_commit"]})
 
 
 def _part_tables(out_path: Path) -> list[Path]:
@@ -172,7 +171,6 @@ def _facts(
     store: Store,
     config: EvaluationConfig,
     networks: MetricNetworks,
-    trained_on: list[str],
 ) -> dict[str, Any]:
     """What makes the table what it is: a folder holds one set of these only."""
     return {
@@ -180,7 +178,6 @@ def _facts(
         "config": config_to_dict(config),
         "store": {"path": str(store.path.resolve()), **config_to_dict(store.info)},
         "metric_networks": networks.facts,
-        "trained_on": trained_on,
     }
 
 
@@ -232,8 +229,9 @@ class _Evaluation:
     def finish(
         self, jobs: list[Job], table: TableWriter, left_out: dict[str, str], out_path: Path
     ) -> int:
-        """Add the numbers of all clips together, and the examples; returns how many clips those
-        are. PosecastError where it is none."""
+        """Put the parts of all processes together, add the numbers of all clips and the examples;
+        returns how many clips those are. PosecastError where it is none."""
+        table.absorb(_part_tables(out_path))
         jobs = [job for job in jobs if job.clip.clip_id in table.done]
         if not jobs:
             raise PosecastError(

@@ -67,7 +67,6 @@ class EvaluationConfig:
 
     @property
     def window(self) -> tuple[int, int, Start, int]:
-        """As `windows.seen_window` takes it."""
         return self.num_past, self.steps, self.start, self.stride
 
 

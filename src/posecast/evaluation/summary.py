@@ -76,7 +76,6 @@ class Summary:
     """Numbers of all clips together, by method and metric; they have no interval."""
 
     def has(self, method: str, metric: str) -> bool:
-        """Whether the method was measured with the metric."""
         return (method, metric) in self.measured
 
     def curve(self, method: str, metric: str, chosen: Iterable[int] | None = None) -> PooledCurve:

@@ -103,16 +103,15 @@ def make_study(
     if out_path.exists() and (not out_path.is_dir() or any(out_path.iterdir())):
         raise FileError(f"{out_path} is there already; give a new or empty folder")
     opened = [_open(Path(path)) for path in evaluations]
-    rng = np.random.default_rng(config.seed)
-    comparisons = _comparisons(_contestants(opened), config)
-    tasks = _tasks(comparisons, opened, config, rng)
-    shown, pairs = _write_pairs(tasks, opened, out_path / "page" / "files", config, rng)
+    study = _Study(opened, config, np.random.default_rng(config.seed))
+    comparisons = study.comparisons(_contestants(opened))
+    shown, pairs = study.write_pairs(study.tasks(comparisons), out_path / "page" / "files")
     question = config.question or QUESTIONS[config.truth]
     made = {frozenset((pair.left, pair.right)) for pair in pairs}
     labels = tuple((a.label, b.label) for a, b in comparisons if {a.label, b.label} in made)
     name = hashlib.sha256(repr((question, config, pairs)).encode()).hexdigest()[:12]
     sources = tuple(str(each.path.resolve()) for each in opened)
-    order = rng.permutation(len(shown)).tolist()
+    order = study.rng.permutation(len(shown)).tolist()
     data = {"study": name, "pairs": [shown[n] for n in order]}
     write_text(
         out_path / "page" / "index.html",
@@ -166,123 +165,111 @@ def _contestants(opened: Sequence[_Evaluation]) -> list[_Contestant]:
     ]
 
 
-def _comparisons(
-    contestants: Sequence[_Contestant], config: StudyConfig
-) -> list[tuple[_Contestant, _Contestant]]:
-    """Each forecast with the others of its evaluation, and with forecasts of other evaluations."""
-    known = {each.method for each in contestants}
-    if unknown := set(config.against) - known:
-        raise PosecastError(f"no method {sorted(unknown)}; there are {', '.join(sorted(known))}")
-    wanted = config.against or {each.method for each in contestants if each.kind != "oracle"}
-    forecasts = [each for each in contestants if each.kind == "forecast"]
-    pairs = list(itertools.combinations(forecasts, 2))
-    pairs += [
-        (each, other)
-        for each in forecasts
-        for other in contestants
-        if other.kind != "forecast" and other.evaluation == each.evaluation
-    ]
-    return [
-        (a, b)
-        for a, b in pairs
-        if b.method in wanted or (a.method in wanted and b.kind == "forecast")
-    ]
+@dataclass(frozen=True, eq=False)
+class _Study:
+    """What is compared, and by lot."""
 
+    opened: Sequence[_Evaluation]
+    config: StudyConfig
+    rng: np.random.Generator
 
-def _tasks(
-    comparisons: list[tuple[_Contestant, _Contestant]],
-    opened: Sequence[_Evaluation],
-    config: StudyConfig,
-    rng: np.random.Generator,
-) -> list[_Task]:
-    """Pairs by clip, in every comparison as often on one side as on the other; then the checks.
-
-    Nothing of comparisons of which nothing can be shown.
-    """
-    tasks: list[_Task] = []
-    for a, b in comparisons:
-        known = opened[a.evaluation].examples
-        clips = [clip for clip in known if _can_show(clip, a, b, opened, config)]
-        chosen = rng.permutation(clips).tolist()[: config.clips or None]
-        swapped = rng.permutation(len(chosen)) % 2 == 1
-        pairs = [(b, a) if swap else (a, b) for swap in swapped]
-        tasks += [_Task(clip, *pair) for clip, pair in zip(chosen, pairs, strict=True)]
-    if not tasks:
-        raise PosecastError(
-            f"nothing to compare in {config.show}: a study needs a forecast, something beside it, "
-            "and clips that both have (posecast evaluate --image-run ... --random-examples N)"
-        )
-    return tasks + [_check(tasks[n], rng) for n in rng.integers(0, len(tasks), config.checks)]
-
-
-def _check(task: _Task, rng: np.random.Generator) -> _Task:
-    """An attention check on the clip of a pair."""
-    true, spoilt = (_Contestant(name, task.left.evaluation, name, "") for name in (TRUTH, SPOILT))
-    sides = (true, spoilt) if rng.random() < 0.5 else (spoilt, true)
-    return _Task(task.clip, *sides)
-
-
-def _can_show(
-    clip: str, a: _Contestant, b: _Contestant, opened: Sequence[_Evaluation], config: StudyConfig
-) -> bool:
-    for each in (a, b):
-        example = opened[each.evaluation].examples.get(clip)
-        if example is None or each.method not in shown_methods(example[0], config.show):
-            return False
-    return True
-
-
-# --- pictures -------------------------------------------------------------------------------------
-
-
-def _write_pairs(
-    tasks: Sequence[_Task],
-    opened: Sequence[_Evaluation],
-    folder: Path,
-    config: StudyConfig,
-    rng: np.random.Generator,
-) -> tuple[list[dict[str, Any]], list[StudyPair]]:
-    """Draw all pairs; what the page is told of each, and what the key says of it."""
-    tokens = iter([f"{n:08x}" for n in rng.choice(2**32, 4 * len(tasks), replace=False)])
-    shown, pairs = [], []
-    for task in tasks:
-        movies, example = _movies(task, opened, config)
-        files = {}
-        for name, movie in movies.items():
-            files[name] = f"{next(tokens)}.jpg"
-            write_picture(folder / files[name], grid_of(movie)[0], QUALITY)
-        length, height, width = movies["left"].shape[:3]
-        facts = {"pair": next(tokens), "past": len(example.past_visible), "frames": length}
-        facts |= {"fps": example.facts.fps, "height": height, "width": width}
-        shown.append(facts | files)
-        made = (example.facts.action, task.left.label, task.right.label)
-        pairs.append(StudyPair(facts["pair"], task.clip, *made))
-    return shown, pairs
-
-
-def _movies(
-    task: _Task, opened: Sequence[_Evaluation], config: StudyConfig
-) -> tuple[dict[str, UInt8[np.ndarray, "_ _ _ 3"]], Example]:
-    """left, right and, if it is shown, truth: equally long, the seen frames first."""
-    sides = {"left": task.left, "right": task.right}
-    if config.truth:
-        sides["truth"] = _Contestant(TRUTH, task.left.evaluation, TRUTH, "")
-    examples = {
-        number: read_example(*opened[number].examples[task.clip])
-        for number in {each.evaluation for each in sides.values()}
-    }
-    example = examples[task.left.evaluation]
-    for each in examples.values():
-        if not np.array_equal(each.past_joints_crop, example.past_joints_crop):
+    def comparisons(
+        self, contestants: Sequence[_Contestant]
+    ) -> list[tuple[_Contestant, _Contestant]]:
+        """Each forecast with the others of its evaluation, and with forecasts of others."""
+        known, against = {each.method for each in contestants}, self.config.against
+        if unknown := set(against) - known:
             raise PosecastError(
-                f"clip {task.clip}: the evaluations saw other frames of it: evaluate both alike"
+                f"no method {sorted(unknown)}; there are {', '.join(sorted(known))}"
             )
-    futures = {}
-    for name, each in sides.items():
-        skeleton = opened[each.evaluation].skeleton
-        futures[name] = _goes_on(examples[each.evaluation], each.method, skeleton, config.show)
-    length = min(len(each) for each in futures.values())
-    return {name: enlarged(each[:length]) for name, each in futures.items()}, example
+        wanted = against or {each.method for each in contestants if each.kind != "oracle"}
+        forecasts = [each for each in contestants if each.kind == "forecast"]
+        pairs = list(itertools.combinations(forecasts, 2))
+        pairs += [
+            (each, other)
+            for each in forecasts
+            for other in contestants
+            if other.kind != "forecast" and other.evaluation == each.evaluation
+        ]
+        return [
+            (a, b)
+            for a, b in pairs
+            if b.method in wanted or (a.method in wanted and b.kind == "forecast")
+        ]
+
+    def tasks(self, comparisons: list[tuple[_Contestant, _Contestant]]) -> list[_Task]:
+        """Pairs by clip, in every comparison as often on one side as on the other; then the checks.
+
+        Nothing of comparisons of which nothing can be shown.
+        """
+        tasks: list[_Task] = []
+        for a, b in comparisons:
+            known = self.opened[a.evaluation].examples
+            clips = [clip for clip in known if self._can_show(clip, a) and self._can_show(clip, b)]
+            chosen = self.rng.permutation(clips).tolist()[: self.config.clips or None]
+            swapped = self.rng.permutation(len(chosen)) % 2 == 1
+            pairs = [(b, a) if swap else (a, b) for swap in swapped]
+            tasks += [_Task(clip, *pair) for clip, pair in zip(chosen, pairs, strict=True)]
+        if not tasks:
+            raise PosecastError(
+                f"nothing to compare in {self.config.show}: a study needs a forecast, something "
+                "beside it, and clips that both have (posecast evaluate --image-run ... "
+                "--random-examples N)"
+            )
+        checked = self.rng.integers(0, len(tasks), self.config.checks)
+        return tasks + [self._check(tasks[n]) for n in checked]
+
+    def _check(self, task: _Task) -> _Task:
+        """An attention check on the clip of a pair."""
+        number = task.left.evaluation
+        true, spoilt = (_Contestant(name, number, name, "") for name in (TRUTH, SPOILT))
+        return _Task(task.clip, *((true, spoilt) if self.rng.random() < 0.5 else (spoilt, true)))
+
+    def _can_show(self, clip: str, each: _Contestant) -> bool:
+        example = self.opened[each.evaluation].examples.get(clip)
+        return example is not None and each.method in shown_methods(example[0], self.config.show)
+
+    def write_pairs(
+        self, tasks: Sequence[_Task], folder: Path
+    ) -> tuple[list[dict[str, Any]], list[StudyPair]]:
+        """Draw all pairs; what the page is told of each, and what the key says of it."""
+        tokens = iter([f"{n:08x}" for n in self.rng.choice(2**32, 4 * len(tasks), replace=False)])
+        shown, pairs = [], []
+        for task in tasks:
+            movies, example = self._movies(task)
+            files = {}
+            for name, movie in movies.items():
+                files[name] = f"{next(tokens)}.jpg"
+                write_picture(folder / files[name], grid_of(movie)[0], QUALITY)
+            length, height, width = movies["left"].shape[:3]
+            facts = {"pair": next(tokens), "past": len(example.past_visible), "frames": length}
+            facts |= {"fps": example.facts.fps, "height": height, "width": width}
+            shown.append(facts | files)
+            made = (example.facts.action, task.left.label, task.right.label)
+            pairs.append(StudyPair(facts["pair"], task.clip, *made))
+        return shown, pairs
+
+    def _movies(self, task: _Task) -> tuple[dict[str, UInt8[np.ndarray, "_ _ _ 3"]], Example]:
+        """left, right and, if it is shown, truth: equally long, the seen frames first."""
+        sides = {"left": task.left, "right": task.right}
+        if self.config.truth:
+            sides["truth"] = _Contestant(TRUTH, task.left.evaluation, TRUTH, "")
+        examples = {
+            number: read_example(*self.opened[number].examples[task.clip])
+            for number in {each.evaluation for each in sides.values()}
+        }
+        example = examples[task.left.evaluation]
+        for each in examples.values():
+            if not np.array_equal(each.past_joints_crop, example.past_joints_crop):
+                raise PosecastError(
+                    f"clip {task.clip}: the evaluations saw other frames of it: evaluate both alike"
+                )
+        futures = {}
+        for name, each in sides.items():
+            shown, skeleton = examples[each.evaluation], self.opened[each.evaluation].skeleton
+            futures[name] = _goes_on(shown, each.method, skeleton, self.config.show)
+        length = min(len(each) for each in futures.values())
+        return {name: enlarged(each[:length]) for name, each in futures.items()}, example
 
 
 def _goes_on(
