@@ -171,7 +171,7 @@ class Data:
                 rows &= self.fold[self.windows.track] != fold
             if not diet.videos:
                 rows &= self.windows.kind != KIND_VIDEO
-            part = every.among(self.windows, facts, diet.mix(1.0), rows)
+            part = every.among(diet.mix(1.0), rows)
             draws.append((len(list(group)), part))
         return draws
 

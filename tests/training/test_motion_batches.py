@@ -55,7 +55,7 @@ def test_unknown_people_come_last(batches):
 def test_batches_of_some_windows_hold_no_others(batches, windows):
     rows = windows.track % 3 == 1
 
-    chosen, known = batches.among(windows, FACTS, MotionMix(unknown=0.5), rows).choose(4)
+    chosen, known = batches.among(MotionMix(unknown=0.5), rows).choose(4)
 
     tracks = windows.track[chosen.numpy()]
     assert (tracks % 3 == 1).all()

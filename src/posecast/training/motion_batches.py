@@ -132,40 +132,54 @@ class MotionBatches:
         self._seed = plan.seed
         self._together_from = round(plan.steps * mix.together)
         self._batch_size = plan.batch_size
-        self._draws = self._draws_of(windows, tracks, mix, np.ones(len(windows), bool))
+        self._usable, self._kind = _usable(windows), windows.kind
+        self._tracks, self._track = tracks, windows.track
+        self._draws = self._draws_of(mix, np.ones(len(windows), bool))
 
-    def among(
-        self,
-        windows: MotionWindows,
-        tracks: TrackFacts,
-        mix: MotionMix,
-        rows: Bool[np.ndarray, " n"],
-    ) -> "MotionBatches":
+    def among(self, mix: MotionMix, rows: Bool[np.ndarray, " n"]) -> "MotionBatches":
         """Batches of some of the same windows, which are not copied."""
         other = copy(self)
-        other._draws = self._draws_of(windows, tracks, mix, rows)  # noqa: SLF001
+        other._draws = self._draws_of(mix, rows)  # noqa: SLF001
         return other
 
-    def _draws_of(
-        self,
-        windows: MotionWindows,
-        tracks: TrackFacts,
-        mix: MotionMix,
-        rows: Bool[np.ndarray, " n"],
-    ) -> list[_Draw]:
+    def _draws_of(self, mix: MotionMix, rows: Bool[np.ndarray, " n"]) -> list[_Draw]:
         """What to draw: of people whom the bold forecast knows, then of the others."""
-        hidden = round(self._batch_size * mix.unknown) if tracks.unknown.any() else 0
+        unknown = self._tracks.unknown
+        hidden = round(self._batch_size * mix.unknown) if unknown.any() else 0
         draws = []
         for held, size in ((False, self._batch_size - hidden), (True, hidden)):
-            usable = (tracks.unknown[windows.track] == held) & _usable(windows) & rows
-            for pool, cumulative, count in _plan(windows, usable, size, mix, tracks):
+            usable = (unknown[self._track] == held) & self._usable & rows
+            for pool, cumulative, count in self._plan(usable, size, mix):
                 known = torch.full((count,), float(not held))
                 values = (torch.from_numpy(pool), torch.from_numpy(cumulative), known)
                 draws.append(_Draw._make(value.to(self._device) for value in values))
         return draws
 
+    def _plan(
+        self, usable: Bool[np.ndarray, " n"], size: int, mix: MotionMix
+    ) -> list[tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"], int]]:
+        """Windows of each kind, their cumulative chances, and how many are drawn."""
+        shares = {KIND_FIRST: mix.first, KIND_CLIP: mix.clip}
+        shares[KIND_VIDEO] = 1 - sum(shares.values())
+        pools = {kind: np.flatnonzero(usable & (self._kind == kind)) for kind in shares}
+        pools = {kind: pool for kind, pool in pools.items() if len(pool)}
+        total = sum(shares[kind] for kind in pools)
+        plan, left = [], size
+        for place, (kind, pool) in enumerate(pools.items()):
+            last = place == len(pools) - 1
+            count = left if last else round(size * shares[kind] / total)
+            left -= count
+            track = self._track[pool]
+            chance = np.where(self._tracks.preferred[track], mix.preferred, 1.0)
+            if kind == KIND_VIDEO:  # a group of many videos does not drown the others
+                group = self._tracks.group[track]
+                chance = 1 / np.sqrt(np.bincount(group)[group])
+            cumulative = np.cumsum(chance / chance.sum())
+            cumulative[-1] = 1.0
+            plan.append((pool, cumulative, count))
+        return plan
+
     def __call__(self, number: int) -> MotionBatch:
-        """Batch number `number`."""
         generator = torch.Generator(self._device)
         generator.manual_seed(int(np.random.default_rng([self._seed, number]).integers(2**62)))
         batch = self.draw(1, generator)
@@ -219,32 +233,3 @@ class MotionBatches:
 def _usable(windows: MotionWindows) -> Bool[np.ndarray, " n"]:
     shown = windows.future_visible.mean(axis=(1, 2)) > 0.02
     return shown & (windows.never.mean(axis=1) < 0.5) & (windows.scale > 0.15)
-
-
-def _plan(
-    windows: MotionWindows,
-    usable: Bool[np.ndarray, " n"],
-    size: int,
-    mix: MotionMix,
-    tracks: TrackFacts,
-) -> list[tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"], int]]:
-    """Windows of each kind, their cumulative chances, and how many are drawn."""
-    shares = {KIND_FIRST: mix.first, KIND_CLIP: mix.clip}
-    shares[KIND_VIDEO] = 1 - sum(shares.values())
-    pools = {kind: np.flatnonzero(usable & (windows.kind == kind)) for kind in shares}
-    pools = {kind: pool for kind, pool in pools.items() if len(pool)}
-    total = sum(shares[kind] for kind in pools)
-    plan, left = [], size
-    for place, (kind, pool) in enumerate(pools.items()):
-        last = place == len(pools) - 1
-        count = left if last else round(size * shares[kind] / total)
-        left -= count
-        track = windows.track[pool]
-        chance = np.where(tracks.preferred[track], mix.preferred, 1.0)
-        if kind == KIND_VIDEO:  # a group of many videos does not drown the others
-            group = tracks.group[track]
-            chance = 1 / np.sqrt(np.bincount(group)[group])
-        cumulative = np.cumsum(chance / chance.sum())
-        cumulative[-1] = 1.0
-        plan.append((pool, cumulative, count))
-    return plan
