@@ -3,13 +3,12 @@
 `read_keypoints` finds out the format by itself, picks one person, and maps joints by their names.
 """
 
-from posecast.keypoints.detections import KeypointError
+from posecast.keypoints.detections import KeypointError, PointTrack
 from posecast.keypoints.in_video import keypoints_in_video, stored_joints
 from posecast.keypoints.reading import (
     Format,
     KeypointOptions,
     KeypointTrack,
-    PointTrack,
     read_keypoints,
     read_points,
 )

@@ -123,3 +123,25 @@ def person_name(value: object) -> str:
     except ValueError:
         return text
     return str(int(number)) if number >= 0 and number.is_integer() else ""
+
+
+@dataclass(frozen=True, eq=False)
+class PointTrack:
+    """One person's points in successive frames, by the names and in the units of a file."""
+
+    points: Float[np.ndarray, "t k 2"]
+    """x right, y down; 0 where not seen."""
+    confidence: Float[np.ndarray, "t k"]
+    """0: not seen."""
+    names: tuple[str, ...]
+    """By the person's own left and right."""
+    first_frame: int = 0
+    """Number of the first frame."""
+    person: str = ""
+    format: str = "csv"
+    """What kind of file it was."""
+    found: Detections | None = None
+    """All that the file says; None where the points come from no file."""
+    num_people: int = 1
+    note: str = ""
+    """What was filled, for people."""

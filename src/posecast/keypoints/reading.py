@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints import formats
-from posecast.keypoints.detections import Detection, Detections, KeypointError
+from posecast.keypoints.detections import Detection, Detections, KeypointError, PointTrack
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
@@ -68,28 +68,6 @@ class KeypointTrack:
     """What was guessed or filled, for people."""
 
 
-@dataclass(frozen=True, eq=False)
-class PointTrack:
-    """One person's points in successive frames, by the names and in the units of a file."""
-
-    points: Float[np.ndarray, "t k 2"]
-    """x right, y down; 0 where not seen."""
-    confidence: Float[np.ndarray, "t k"]
-    """0: not seen."""
-    names: tuple[str, ...]
-    """By the person's own left and right."""
-    first_frame: int = 0
-    """Number of the first frame."""
-    person: str = ""
-    format: str = "csv"
-    """What kind of file it was."""
-    found: Detections | None = None
-    """All that the file says; None where the points come from no file."""
-    num_people: int = 1
-    note: str = ""
-    """What was filled, for people."""
-
-
 def read_points(
     path: str | Path, options: KeypointOptions | None = None, person: int = 1
 ) -> PointTrack:
@@ -114,7 +92,6 @@ def read_points(
 
 
 def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> str:
-    """What was guessed or filled, for people."""
     count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
     percent = "confidences are taken for percent (1 asked for is 100 %)" if found.percent else ""
     return "; ".join(each for each in (*guessed, found.note, percent, count) if each)
@@ -257,9 +234,8 @@ def _on_frames(
         place = {name: frame for frame, name in enumerate(names)}
         return [dataclasses.replace(each, frame=place[each.frame]) for each in found.people], ""
     how = find_first(numbers, num_frames, found.counts_from, first_frame, str(path))
-    return [
-        dataclasses.replace(each, frame=each.frame - how.first) for each in found.people
-    ], how.note
+    moved = [dataclasses.replace(each, frame=each.frame - how.first) for each in found.people]
+    return moved, how.note
 
 
 def _fill(

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError
-from posecast.keypoints.reading import PointTrack
+from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError, PointTrack
 from posecast.keypoints.writing import coco_annotation, trc_text
 from posecast.records.files import write_safely, write_text
 
