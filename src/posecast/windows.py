@@ -28,7 +28,6 @@ Start = Literal["first", "middle"] | int
 _ORDER, _CHOICE = 0, 1
 """Independent streams of random numbers: the order of clips, and the choices inside them."""
 
-
 WHOLE = slice(None)
 """The share of a batch that a single process takes."""
 
@@ -52,7 +51,6 @@ class PoseWindows:
 
     @property
     def length(self) -> int:
-        """Frames in a window."""
         return self.num_past + self.num_future
 
 
@@ -226,20 +224,15 @@ def seen_and_future(
     inside = np.minimum(frames, clip.num_frames - 1)
     visible = clip.visible[inside] & exists[:, None]
     joints = np.where(exists[:, None, None], clip.joints_px[inside], 0)
+    past, future = slice(num_past), slice(num_past, None)
+    facts = {"crop": clip.crop, "trimmed": clip.trimmed}
     return ClipWindow(
-        past=SeenVideo(
-            joints_px=joints[:num_past],
-            visible=visible[:num_past],
-            fps=clip.fps / stride,
-            image_hw=clip.image_hw,
-            crop=clip.crop,
-            trimmed=clip.trimmed,
-        ),
-        past_frames=frames[:num_past],
-        future_frames=frames[num_past:],
-        future_exists=exists[num_past:],
-        future_joints_px=joints[num_past:],
-        future_visible=visible[num_past:],
+        SeenVideo(joints[past], visible[past], clip.fps / stride, clip.image_hw, **facts),
+        past_frames=frames[past],
+        future_frames=frames[future],
+        future_exists=exists[future],
+        future_joints_px=joints[future],
+        future_visible=visible[future],
     )
 
 

@@ -274,7 +274,6 @@ def _attempt(
 
 
 def _facts(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
-    """What --json prints."""
     done = [
         {
             "video": str(each.video),

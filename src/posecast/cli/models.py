@@ -49,7 +49,6 @@ def models(words: list[str], program: str) -> int:
 
 
 def _listed() -> list[dict[str, Any]]:
-    """What --json prints: one object a model."""
     rows = [
         {
             "name": name,

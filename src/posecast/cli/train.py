@@ -34,7 +34,6 @@ class Kind(NamedTuple):
     """What follows 'posecast train KIND'; whole commands begin with 'posecast'."""
 
     def text(self, name: str) -> str:
-        """The help text."""
         lines = (
             f"  {each}" if each.startswith("posecast") else f"  posecast train {name} {each}"
             for each in self.examples

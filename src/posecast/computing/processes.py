@@ -53,7 +53,6 @@ class Metrics(NamedTuple):
     values: Float[Tensor, " n"]
 
     def read(self) -> dict[str, float]:
-        """As plain numbers."""
         return dict(zip(self.names, self.values.tolist(), strict=True))
 
 

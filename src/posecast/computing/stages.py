@@ -79,6 +79,5 @@ class Stages:
             self.seconds.setdefault(name, 0.0)
 
     def summary(self) -> str:
-        """A line for people."""
         parts = [f"{name} {seconds:.1f}" for name, seconds in self.seconds.items()]
         return f"took {sum(self.seconds.values()):.1f} s: {', '.join(parts)}"

@@ -42,7 +42,6 @@ class MediaPipeEstimator:
         self._detect = detect
 
     def estimate(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Joints:
-        """As `JointFinder`."""
         points = np.zeros((len(pictures), len(MEDIAPIPE), 2))
         confidence = np.zeros((len(pictures), len(MEDIAPIPE)))
         room = (_ROOM, _ROOM)

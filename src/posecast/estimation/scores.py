@@ -32,7 +32,6 @@ class JointScores:
 
     @classmethod
     def none(cls, num_joints: int) -> "JointScores":
-        """Of no frame."""
         return cls(*np.zeros((4, num_joints)))
 
     @property
@@ -82,13 +81,11 @@ class VisibilityScores:
 
     @classmethod
     def of(cls, seen: Bool[np.ndarray, "t j"], clip: StoredClip) -> "VisibilityScores":
-        """Of one clip."""
         shown = clip.visible
         numbers = (shown.sum(), (seen & shown).sum(), (~shown).sum(), (seen & ~shown).sum())
         return cls(*(int(number) for number in numbers))
 
     def summary(self) -> str:
-        """One line for people."""
         seen, false = _ratio(self.shown_seen, self.shown), _ratio(self.hidden_seen, self.hidden)
         shown = f"{100 * seen:.1f} % of the joints that the labels show"
         hidden = f"{100 * false:.1f} % of those that they hide" if self.hidden else "they hide none"

@@ -85,7 +85,6 @@ class EstimationReport:
         return {each.title: each for each in self.groups}[title]
 
     def summary(self) -> str:
-        """Tables for people."""
         kept = f", {self.num_kept} were there already" if self.num_kept else ""
         lines = [f"poses of {self.num_estimated} clips estimated{kept}"]
         lines += [self.nobody] if self.nobody else []

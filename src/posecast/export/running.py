@@ -38,11 +38,9 @@ class OnnxFinder:
 
     @property
     def size(self) -> int:
-        """Side of the pictures that it reads."""
         return self._session.get_inputs()[0].shape[1]
 
     def estimate(self, pictures: UInt8[np.ndarray, "n s s 3"]) -> Joints:
-        """As `JointFinder`."""
         joints, sure = self._session.run(None, {"pictures": pictures})
         return joints, sure
 
@@ -141,7 +139,6 @@ def load_onnx(
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """What the folder's JSON file says."""
     try:
         facts = read_json(folder / MANIFEST)
     except FileError as error:

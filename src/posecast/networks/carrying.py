@@ -82,7 +82,6 @@ class CarryingNetwork(nn.Module):
     def forward(
         self, layers: "LayerBatch", maps: Float[Tensor, "b m d d"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """The frames of layers, refined where that was learned."""
         if self.refinement is None:
             return layers.mixed()
         return refined(layers, self.refinement(layers, maps))
@@ -194,11 +193,9 @@ class LayerBatch:
         return total
 
     def picture(self, number: int) -> Float[Tensor, "b 3 h w"]:
-        """One layer."""
         return self.pictures[:, 3 * number : 3 * number + 3]
 
     def share(self, number: int) -> Float[Tensor, "b 1 h w"]:
-        """How much of it shows."""
         return self.shares[:, number : number + 1]
 
 

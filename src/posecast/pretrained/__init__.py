@@ -33,7 +33,6 @@ class Shipped:
 
     @property
     def path(self) -> Path:
-        """The weight file."""
         return _FOLDER / f"{self.name}.safetensors"
 
     @property

@@ -117,7 +117,6 @@ class Run:
         return records
 
     def save_picture(self, name: str, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Write samples/`name`.png."""
         if self.writes:
             image = Image.fromarray(picture)
             path = self.path / "samples" / f"{name}.png"

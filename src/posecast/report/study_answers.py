@@ -56,7 +56,6 @@ class StudyResult:
     """Share of choices for the left side: far from one half, sides were preferred."""
 
     def summary(self) -> str:
-        """Lines for people."""
         rows = [_row(each) for each in self.preferences]
         width = max(len(name) for name, _ in rows)
         count = sum(each.num_votes for each in self.preferences if each.action == ALL_ACTIONS)

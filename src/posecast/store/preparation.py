@@ -104,7 +104,6 @@ class PreparationReport:
         return self.strict and bool(self.left_out)
 
     def summary(self) -> str:
-        """A few lines for people."""
         lines = [
             f"{self.store_path}: {self.num_new} clips prepared in {self.seconds:.1f} s"
             + (f", {self.num_kept} were there already" if self.num_kept else "")

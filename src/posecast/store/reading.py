@@ -66,7 +66,6 @@ class StoredClip:
 
     @property
     def joints_crop(self) -> Float[np.ndarray, "t j 2"]:
-        """The joints as shares of the crop."""
         return px_to_crop(self.joints_px, self.crop)
 
     @property

@@ -18,7 +18,6 @@ class MovingAverage:
         """By name; empty where no average is asked for."""
 
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Go on from these."""
         for name, kept in self.values.items():
             kept.copy_(values[name])
 

@@ -20,7 +20,7 @@ from posecast.carrying.layers import COARSE
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.losses import gradient_energy, local_dissimilarity
-from posecast.networks.carrying import CarryingConfig, CarryingNetwork, PersonMask
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.training_runs import has_weights
@@ -126,19 +126,14 @@ def train_carrying(
         if mask is not None and network.mask is not None:
             network.mask.load_state_dict(mask.state_dict())
             network.mask.requires_grad_(False)
-        makers = tuple(_maker(config, each, mask) for each in found)
+        settings = (mask, config.windows, config.fit.seed)
+        makers = tuple(SampleMaker(each, *settings) for each in found)
         maker = MixedMaker(makers, shares, config.fit.seed)
         batches = SampleStream(maker, config.stream, config.fit, fabric.device)
-        held_out = _maker(config, ClipSource.of(store, chosen.validation), mask)
+        held_out = SampleMaker(ClipSource.of(store, chosen.validation), *settings)
         validation = _validation(held_out, fabric.device) if chosen.validation else None
         step = partial(carrying_step, skeleton=store.skeleton, weights=config.weights)
         return fit(Descent(network, step, session), batches, validation, session)
-
-
-def _maker(
-    config: CarryingTrainingConfig, source: ClipSource, mask: PersonMask | None
-) -> SampleMaker:
-    return SampleMaker(source, mask, config.windows, config.fit.seed)
 
 
 def carrying_step(

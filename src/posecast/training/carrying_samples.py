@@ -164,7 +164,6 @@ class MixedMaker:
     seed: int
 
     def __call__(self, number: int) -> Samples:
-        """As `SampleMaker`."""
         rng = np.random.default_rng([self.seed, number])
         return self.makers[int(rng.choice(len(self.makers), p=self.shares))](number)
 

@@ -101,7 +101,6 @@ class Look:
         return cls(*(torch.from_numpy(np.repeat(e, repeated, axis=0)).to(device) for e in drawn))
 
     def mirrored(self, values: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The mirrored ones mirrored."""
         return torch.where(self.turned[:, None, None, None], values.flip(-1), values)
 
     def changed(self, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -134,7 +133,6 @@ class StoredSamples:
 
     @classmethod
     def of(cls, samples: Samples, device: torch.device) -> "StoredSamples":
-        """On the device."""
         values = []
         for each in fields(samples):
             value = torch.from_numpy(getattr(samples, each.name)).to(device)
@@ -158,7 +156,6 @@ class SampleStream:
         self._count = 0
 
     def __call__(self, number: int) -> CarryingBatch:
-        """Batch number `number`."""
         config, fit = self._config, self._fit
         self._fill(min(config.first + number * config.per_step, config.samples))
         rng = np.random.default_rng([fit.seed, number])

@@ -100,7 +100,6 @@ class Descent(Update):
         self._learn = recorded(self._plainly, session.compile, fabric.device)
 
     def __call__(self, batch: Any) -> processes.Metrics:
-        """One update of the weights."""
         return self._learn(batch)
 
     def _plainly(self, batch: Any) -> processes.Metrics:
@@ -114,12 +113,10 @@ class Descent(Update):
         return processes.average_metrics({**tensors, "gradient_norm": norm})
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the network and of its optimiser."""
         optimizer = optimizers.optimizer_state(self.optimizers[0])
         return {"network": self.network.state_dict(), "optimizer": optimizer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
         optimizers.load_optimizer(self.optimizers[0], state["optimizer"])
 

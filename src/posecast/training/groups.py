@@ -63,7 +63,6 @@ class ClipSource(NamedTuple):
         return cls(store, tuple(clips), chances / chances.sum() if len(clips) else chances)
 
     def drawn(self, rng: np.random.Generator) -> StoredClip:
-        """Any of them."""
         return self.clips[int(rng.choice(len(self.clips), p=self.chances))]
 
 

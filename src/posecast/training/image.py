@@ -112,13 +112,11 @@ class ImageTraining:
         return cls(*networks, first, second)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nested dicts of tensors and plain values."""
         networks = {name: getattr(self, name).state_dict() for name in _NETWORKS}
         optimizers = {name: optimizer_state(getattr(self, name)) for name in _OPTIMIZERS}
         return {**networks, **optimizers, "gate": list(self.gate)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
         for name in _NETWORKS:
             getattr(self, name).load_state_dict(state[name])
         for name in _OPTIMIZERS:

@@ -89,7 +89,6 @@ class ImageTrainingConfig(FrameTrainingConfig):
 
     @property
     def weights(self) -> ImageLossWeights:
-        """The weights of the generator's loss."""
         return ImageLossWeights(
             self.feature_weight, self.pose_feature_weight, self.adversarial_weight
         )

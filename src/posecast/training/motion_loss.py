@@ -51,7 +51,6 @@ class MotionLoss:
     def __call__(
         self, said: MotionOutputs, batch: MotionBatch
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The loss, and what to log of it."""
         terms = self.terms(said, batch, self.weights, self.regret)
         loss = torch.stack(list(terms.values())).sum()
         return loss, {"loss": loss.detach(), **{k: v.detach() for k, v in terms.items()}}

@@ -63,7 +63,6 @@ class MotionWindows:
         return len(self.pose)
 
     def take(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"] | slice) -> "MotionWindows":
-        """Some of the windows."""
         return MotionWindows(**{name: value[rows] for name, value in vars(self).items()})
 
 

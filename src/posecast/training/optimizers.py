@@ -92,7 +92,6 @@ class TFRMSProp(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """Move all parameters that have a gradient."""
         for group in self.param_groups:
             params, grads = _with_gradients(group)
             if not params:
@@ -130,7 +129,6 @@ class TFAdam(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """Move all parameters that have a gradient."""
         for group in self.param_groups:
             group["steps_taken"] += 1
             params, grads = _with_gradients(group)

@@ -45,7 +45,6 @@ class Progress:
         return self._shown and (waited >= self._every_s or step >= self._last)
 
     def say(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Where training is."""
         now = self._printed = time.monotonic()
         speed = (step - self._first + 1) / max(now - self._start, 1e-9)
         left_s = (self._last - step) / speed

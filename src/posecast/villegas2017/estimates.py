@@ -41,7 +41,6 @@ class EstimatesReport:
     """Clips whose file cannot be used, and why."""
 
     def summary(self) -> str:
-        """A few lines for people."""
         lines = [
             f"estimated poses of {self.num_imported} clips added; {self.num_without} clips of the "
             "store have none"

@@ -81,7 +81,6 @@ class DrawnClip:
 
     @property
     def frames(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """All frames in order, RGB."""
         return map(self.film.frame, range(self.pose.num_frames))
 
 

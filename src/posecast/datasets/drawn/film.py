@@ -82,7 +82,6 @@ class Film:
     """Which part of the noise each frame gets."""
 
     def frame(self, time: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture, RGB."""
         height, width = self.image_hw
         still = _background(self.scenery, self.camera.moves[time], self.image_hw)
         still = still.astype(np.float32)
