@@ -14,7 +14,7 @@ from benchmarks.ship_carrying import main as ship
 from carrying.scene import picture
 from carrying.stick_store import a_clip, write_store
 from posecast.carrying.body_parts import part_distances, pose_of
-from posecast.carrying.layers import person_mask
+from posecast.carrying.sources import person_mask
 from posecast.computing.recording import tensors_in
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_frame_drawer

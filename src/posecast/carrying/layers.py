@@ -42,31 +42,21 @@ from posecast.carrying.fetching import (
 )
 from posecast.carrying.plate import background_plate, warped
 from posecast.carrying.smoothing import smoothed
+from posecast.carrying.sources import jitter_of, members_of, person_mask, sources_of
 from posecast.carrying.uncovering import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
 COARSE = 128
 """Side of the picture in which motion is worked out."""
 
-MASK_REACH = 2.2
-"""What a mask says is believed up to so many radii from the body: beyond are other people."""
-SHARED = 0.6
-"""Radii by which neighbouring parts overlap, so that bent joints do not tear."""
 GATE_PX = 0.6
 """A part that moved by less stays as it is in the last frame."""
-SAME_GREY = 2.5
-"""Mean difference in grey levels below which a part looks the same in two seen frames: what its
-joints moved between those is noise."""
 BENT_PX, CARRIED_PX = 1.5, 4.0
 """Parts that moved by less than the first are bent, by more than the second carried."""
 BACKGROUND_RADII = 1.4
 """How far a part's flow reaches when the last frame is bent."""
 STILL_PX = 0.35
 """Flow of less is none: a frame fetched between pixels is softer than it was."""
-SWITCHING = 0.045
-"""Body sizes by which another source must be better than the part's present one: no flicker."""
-AGEING = 0.002
-"""Body sizes by which each frame of age counts against a source: light changes."""
 FRONT = 0.15
 """By how much each part wins over the one behind it."""
 SEAM = 0.25
@@ -119,9 +109,33 @@ class CarriedPerson:
                 show beyond its edge was made up, and what lies beyond theirs is not known. None:
                 the edge goes on, as the shipped refinement was trained.
         """
-        past, self._side = len(frames), frames.shape[1]
-        scale = COARSE / self._side
-        joints = joints.astype(np.float32) * scale
+        self._side, self._ends_at_edge = frames.shape[1], inside is not None
+        scaled = joints.astype(np.float32) * (COARSE / self._side)
+        self._look_at_poses(scaled, visible, len(frames), skeleton)
+        mask = person_mask(self._distances.min(axis=1), masks)
+        hidden = mask
+        if inside is not None:  # what was made up is neither the person nor what is behind it
+            hidden, mask = np.where(inside, mask, 1), np.where(inside, mask, 0)
+        self._members = members_of(mask, self._distances, self._poses.known)
+        coarse = frames if self._side == COARSE else np.stack([_shrunk(f) for f in frames])
+        self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
+        path, pace = camera_path(coarse, mask)
+        self._pace = STILL if camera_stops else pace
+        self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
+        places = np.arange(COARSE, dtype=np.float32) + 0.5
+        self._x, self._y = np.meshgrid(places, places)
+        self._sources = sources_of(self._wanted, self._poses, self._size)
+        parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
+        self._bounds = {each: bounds_of(self._members[each]) for each in parts}
+
+    def _look_at_poses(
+        self,
+        joints: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        past: int,
+        skeleton: Skeleton,
+    ) -> None:
+        """Of the seen frames, so many, and of those to come."""
         self._size = max(body_size(joints[:past], visible[:past], skeleton), 1.0)
         # What comes must not pull at what was seen: a forecast may begin with a jump.
         seen = smoothed(joints[:past], visible[:past])
@@ -130,59 +144,30 @@ class CarriedPerson:
         self._last_raw, self._wanted_raw = raw[0], raw[1:]
         poses = pose_of(smooth, visible, skeleton, self._size)
         self._poses, self._wanted = poses[:past], poses[past:]
-        self._distances = np.stack(
-            [part_distances(self._poses[t], COARSE, self._size) for t in range(len(frames))]
-        )
-        self._mask = person_mask(self._distances.min(axis=1), masks)
-        hidden, self._ends_at_edge = self._mask, inside is not None
-        if inside is not None:  # what was made up is neither the person nor what is behind it
-            hidden, self._mask = np.where(inside, hidden, 1), np.where(inside, hidden, 0)
-        self._members = _members(self._mask, self._distances, self._poses.known)
-        coarse = frames if self._side == COARSE else np.stack([_shrunk(f) for f in frames])
-        self._gates = GATE_PX + self._jitter(coarse)
-        path, pace = camera_path(coarse, self._mask)
-        self._pace = STILL if camera_stops else pace
-        covered = np.stack([_resized(mask, self._side) for mask in hidden.astype(np.float32)])
-        plate, holes = background_plate(frames, covered, native(path, scale))
+        far = [part_distances(self._poses[t], COARSE, self._size) for t in range(past)]
+        self._distances = np.stack(far)
         self._crossed = crossed(self._distances)
-        bare = cache(lambda t: without_forearms(frames[t], self._mask[t], self._distances[t]))
+
+    def _look_at_room(
+        self,
+        frames: UInt8[np.ndarray, "p s s 3"],
+        coarse: UInt8[np.ndarray, "p c c 3"],
+        mask: Float[np.ndarray, "p c c"],
+        hidden: Float[np.ndarray, "p c c"],
+        path: Float[np.ndarray, "p 2 3"],
+    ) -> None:
+        """What is behind the person's arms, and behind what was `hidden`, where the camera went
+        this way."""
+        covered = np.stack([_resized(each, self._side) for each in hidden])
+        plate, holes = background_plate(frames, covered, native(path, COARSE / self._side))
+        distances = self._distances  # not this object: a circle would keep its pictures in memory
+        bare = cache(lambda t: without_forearms(frames[t], mask[t], distances[t]))
         self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE, bare)
         self._holes = holes.astype(np.float32)
         if self._side != COARSE:
             small = cache(lambda t: _shrunk(bare(t)))
             self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE, small)
             self._holes = _shrunk(self._holes)
-        places = np.arange(COARSE, dtype=np.float32) + 0.5
-        self._x, self._y = np.meshgrid(places, places)
-        self._sources = self._choose_sources()
-        parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
-        self._bounds = {each: bounds_of(self._members[each]) for each in parts}
-
-    def _jitter(self, frames: UInt8[np.ndarray, "t c c 3"]) -> Float[np.ndarray, "n"]:
-        """How far each part's joints were off while its pixels stayed the same."""
-        last = len(frames) - 1
-        change = np.abs(frames.astype(np.int16) - frames[last]).mean(axis=-1)
-        weight = self._members[last] + 1e-6
-        change = np.einsum("tyx,nyx->tn", change, weight) / weight.sum(axis=(1, 2))
-        moved = np.abs(self._poses.ends - self._poses.ends[last]).max(axis=(2, 3))
-        same = (change < SAME_GREY) & self._poses.known & self._poses.known[last]
-        return np.where(same, moved, 0).max(axis=0)
-
-    def _choose_sources(self) -> Int[np.ndarray, "f n"]:
-        """For each wanted pose and part the seen frame in which it lies most alike; -1: none."""
-        chosen = np.full(self._wanted.known.shape, -1)
-        age = AGEING * np.arange(len(self._poses.known) - 1, -1, -1)
-        for number in range(len(PARTS)):
-            seen = np.where(self._poses.known[:, number], age, np.inf)
-            if not np.isfinite(seen).any():
-                continue
-            unlike = _unlikeness(self._wanted, self._poses, number) / self._size + seen
-            before = -1
-            for t in np.flatnonzero(self._wanted.known[:, number]):
-                if before >= 0:
-                    unlike[t, before] -= SWITCHING
-                before = chosen[t, number] = int(unlike[t].argmin())
-        return chosen
 
     def layers(self, t: int) -> Layers:
         """The layers of one of the frames to come; 0 is the first."""
@@ -318,39 +303,6 @@ def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float
     moved = np.abs(pose.ends - stayed).max(axis=(1, 2))
     moved[pose.known != last.known] = np.inf
     return np.where(pose.known | last.known, moved, 0)
-
-
-def person_mask(
-    nearest: Float[np.ndarray, "t c c"], masks: Float[np.ndarray, "t c c"] | None = None
-) -> Float[np.ndarray, "t c c"]:
-    """How much the person covers, from the distance to the nearest part and perhaps masks.
-
-    The middle of a limb is the person whatever a mask says.
-    """
-    if masks is None:
-        return np.clip((1.25 - nearest) / 0.5, 0, 1)
-    believed = masks * np.clip((MASK_REACH - nearest) / 0.5, 0, 1)
-    return np.maximum(believed, 0.9 * np.clip((0.75 - nearest) / 0.3, 0, 1)).astype(np.float32)
-
-
-def _members(
-    mask: Float[np.ndarray, "t c c"],
-    distances: Float[np.ndarray, "t n c c"],
-    known: Bool[np.ndarray, "t n"],
-) -> Float[np.ndarray, "t n c c"]:
-    """How much of each pixel belongs to each part: the nearest one, and those not much farther."""
-    farther = distances - distances.min(axis=1, keepdims=True)
-    belongs = np.clip(1 - farther / SHARED, 0, 1) * known[:, :, None, None]
-    return (mask[:, None] * belongs).astype(np.float32)
-
-
-def _unlikeness(wanted: Pose, seen: Pose, number: int) -> Float[np.ndarray, "t p"]:
-    """How much a part's shape differs between wanted and seen poses, in pixels."""
-    if PARTS[number].name == "torso":
-        first, second = (p.corners - p.corners.mean(1, keepdims=True) for p in (wanted, seen))
-        return np.linalg.norm(first[:, None] - second, axis=-1).mean(axis=-1)
-    first, second = (p.ends[:, number, 1] - p.ends[:, number, 0] for p in (wanted, seen))
-    return np.linalg.norm(first[:, None] - second, axis=-1)
 
 
 def _moved(

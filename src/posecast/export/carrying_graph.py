@@ -15,6 +15,7 @@ from torch.nn import functional
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
+from posecast.carrying.sources import AGEING, MASK_REACH, SAME_GREY, SHARED, SWITCHING
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
@@ -148,17 +149,17 @@ def _inside(box: Float[Tensor, "4"]) -> Bool[Tensor, "c c"]:
 def _person_mask(
     nearest: Float[Tensor, "p c c"], mask: Float[Tensor, "p c c"]
 ) -> Float[Tensor, "p c c"]:
-    """As `layers.person_mask`."""
-    believed = mask * ((carrying.MASK_REACH - nearest) / 0.5).clamp(0, 1)
+    """As `sources.person_mask`."""
+    believed = mask * ((MASK_REACH - nearest) / 0.5).clamp(0, 1)
     return torch.maximum(believed, 0.9 * ((0.75 - nearest) / 0.3).clamp(0, 1))
 
 
 def _members(
     mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], known: Bool[Tensor, "p n"]
 ) -> Float[Tensor, "p n c c"]:
-    """As `layers._members`."""
+    """As `sources.members_of`."""
     farther = distances - distances.amin(1, keepdim=True)
-    belongs = (1 - farther / carrying.SHARED).clamp(0, 1) * known[..., None, None]
+    belongs = (1 - farther / SHARED).clamp(0, 1) * known[..., None, None]
     return mask[:, None] * belongs
 
 
@@ -170,30 +171,30 @@ def _shrunk(pictures: UInt8[Tensor, "p s s 3"]) -> Float[Tensor, "p 3 c c"]:
 def _jitter(
     frames: Float[Tensor, "p 3 c c"], members: Float[Tensor, "p n c c"], seen: Bodies
 ) -> Float[Tensor, " n"]:
-    """As `CarriedPerson._jitter`."""
+    """As `sources.jitter_of`."""
     change = (frames - frames[-1]).abs().mean(1)
     weight = members[-1] + 1e-6
     change = torch.einsum("pyx,nyx->pn", change, weight) / weight.sum((1, 2))
     moved = (seen.ends - seen.ends[-1]).abs().amax((2, 3))
-    same = (change < carrying.SAME_GREY) & seen.known & seen.known[-1]
+    same = (change < SAME_GREY) & seen.known & seen.known[-1]
     return torch.where(same, moved, 0.0).amax(0)
 
 
 def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tensor, "t n"]:
-    """As `CarriedPerson._choose_sources`."""
+    """As `sources.sources_of`."""
     vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
     unlike = (vectors[0][:, None] - vectors[1]).norm(dim=-1)
     corners = [each.corners - each.corners.mean(1, keepdim=True) for each in (wanted, seen)]
     torso = (corners[0][:, None] - corners[1]).norm(dim=-1).mean(-1)
     count = seen.known.shape[0]
-    age = carrying.AGEING * (count - 1 - torch.arange(count))
+    age = AGEING * (count - 1 - torch.arange(count))
     unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
     unlike = torch.where(seen.known, unlike, HUGE)
     usable = seen.known.any(0) & wanted.known
     frames, chosen = torch.arange(count)[:, None], []
     before = torch.full_like(seen.known[0], -1, dtype=torch.long)
     for t in range(wanted.known.shape[0]):
-        kept = carrying.SWITCHING * (frames == before)
+        kept = SWITCHING * (frames == before)
         before = torch.where(usable[t], (unlike[t] - kept).argmin(0), before)
         chosen.append(torch.where(usable[t], before, -1))
     return torch.stack(chosen)

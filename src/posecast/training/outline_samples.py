@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
-from posecast.carrying.layers import COARSE, person_mask
+from posecast.carrying.layers import COARSE
+from posecast.carrying.sources import person_mask
 from posecast.media.grey_levels import to_network
 from posecast.store.reading import StoredClip
 from posecast.training.carrying_samples import FEWEST_JOINTS, View, disturbed

@@ -1,0 +1,83 @@
+"""Whose pixels are whose in the seen frames, and from which of them each part is taken.
+
+Lengths are pixels of the size at which motion is worked out, `layers.COARSE`.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from posecast.carrying.body_parts import PARTS, Pose
+
+MASK_REACH = 2.2
+"""What a mask says is believed up to so many radii from the body: beyond are other people."""
+SHARED = 0.6
+"""Radii by which neighbouring parts overlap, so that bent joints do not tear."""
+SAME_GREY = 2.5
+"""Mean difference in grey levels below which a part looks the same in two seen frames: what its
+joints moved between those is noise."""
+SWITCHING = 0.045
+"""Body sizes by which another source must be better than the part's present one: no flicker."""
+AGEING = 0.002
+"""Body sizes by which each frame of age counts against a source: light changes."""
+
+
+def person_mask(
+    nearest: Float[np.ndarray, "t c c"], masks: Float[np.ndarray, "t c c"] | None = None
+) -> Float[np.ndarray, "t c c"]:
+    """How much the person covers, from the distance to the nearest part and perhaps masks.
+
+    The middle of a limb is the person whatever a mask says.
+    """
+    if masks is None:
+        return np.clip((1.25 - nearest) / 0.5, 0, 1)
+    believed = masks * np.clip((MASK_REACH - nearest) / 0.5, 0, 1)
+    return np.maximum(believed, 0.9 * np.clip((0.75 - nearest) / 0.3, 0, 1)).astype(np.float32)
+
+
+def members_of(
+    mask: Float[np.ndarray, "t c c"],
+    distances: Float[np.ndarray, "t n c c"],
+    known: Bool[np.ndarray, "t n"],
+) -> Float[np.ndarray, "t n c c"]:
+    """How much of each pixel belongs to each part: the nearest one, and those not much farther."""
+    farther = distances - distances.min(axis=1, keepdims=True)
+    belongs = np.clip(1 - farther / SHARED, 0, 1) * known[:, :, None, None]
+    return (mask[:, None] * belongs).astype(np.float32)
+
+
+def jitter_of(
+    frames: UInt8[np.ndarray, "t c c 3"], members: Float[np.ndarray, "t n c c"], poses: Pose
+) -> Float[np.ndarray, "n"]:
+    """How far each part's joints were off while its pixels stayed the same."""
+    change = np.abs(frames.astype(np.int16) - frames[-1]).mean(axis=-1)
+    weight = members[-1] + 1e-6
+    change = np.einsum("tyx,nyx->tn", change, weight) / weight.sum(axis=(1, 2))
+    moved = np.abs(poses.ends - poses.ends[-1]).max(axis=(2, 3))
+    same = (change < SAME_GREY) & poses.known & poses.known[-1]
+    return np.where(same, moved, 0).max(axis=0)
+
+
+def sources_of(wanted: Pose, seen: Pose, size: float) -> Int[np.ndarray, "f n"]:
+    """For each wanted pose and part the seen frame in which it lies most alike; -1: none."""
+    chosen = np.full(wanted.known.shape, -1)
+    age = AGEING * np.arange(len(seen.known) - 1, -1, -1)
+    for number in range(len(PARTS)):
+        aged = np.where(seen.known[:, number], age, np.inf)
+        if not np.isfinite(aged).any():
+            continue
+        unlike = _unlikeness(wanted, seen, number) / size + aged
+        before = -1
+        for t in np.flatnonzero(wanted.known[:, number]):
+            if before >= 0:
+                unlike[t, before] -= SWITCHING
+            before = chosen[t, number] = int(unlike[t].argmin())
+    return chosen
+
+
+def _unlikeness(wanted: Pose, seen: Pose, number: int) -> Float[np.ndarray, "t p"]:
+    """How much a part's shape differs between wanted and seen poses, in pixels."""
+    if PARTS[number].name == "torso":
+        first, second = (p.corners - p.corners.mean(1, keepdims=True) for p in (wanted, seen))
+        return np.linalg.norm(first[:, None] - second, axis=-1).mean(axis=-1)
+    first, second = (p.ends[:, number, 1] - p.ends[:, number, 0] for p in (wanted, seen))
+    return np.linalg.norm(first[:, None] - second, axis=-1)
