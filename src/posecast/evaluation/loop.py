@@ -122,8 +122,7 @@ def evaluate(
         for problems in share.gather(left_out):
             left_out |= problems
         if table:
-            num_clips = evaluation.finish(jobs, table, left_out, out_path)
-            close_record(out_path, left_out, uses)
+            num_clips = evaluation.finish(jobs, table, out_path, left_out, uses)
     facts = (num_clips, left_out, uses, trained_on, tuple(unknown))
     return share.gather(EvaluationReport(out_path, *facts))[0]
 
@@ -227,10 +226,15 @@ class _Evaluation:
         return left_out
 
     def finish(
-        self, jobs: list[Job], table: TableWriter, left_out: dict[str, str], out_path: Path
+        self,
+        jobs: list[Job],
+        table: TableWriter,
+        out_path: Path,
+        left_out: dict[str, str],
+        uses: dict[str, int],
     ) -> int:
-        """Put the parts of all processes together, add the numbers of all clips and the examples;
-        returns how many clips those are. PosecastError where it is none."""
+        """Put the parts of all processes together, add the numbers of all clips and the examples,
+        and say so; returns how many clips there are. PosecastError where it is none."""
         table.absorb(_part_tables(out_path))
         jobs = [job for job in jobs if job.clip.clip_id in table.done]
         if not jobs:
@@ -239,6 +243,7 @@ class _Evaluation:
             )
         table.write(ALL_CLIPS, "", self.judges.of_all_clips(self.names, jobs))
         write_examples(self.methods, self.store, jobs, out_path, self.config)
+        close_record(out_path, left_out, uses)
         return len(jobs)
 
     def _forecast(self, jobs: list[Job]) -> Iterator[tuple[Job, list[PoseForecast | None]]]:

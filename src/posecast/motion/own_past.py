@@ -28,17 +28,14 @@ NUM_FACTS = 9 + 2 * len(TRIED_AHEAD)
 
 MEMORY = 0.9
 SETTLED = 32  # frames after which older ones hardly weigh
-VELOCITY_WEIGHT = 4.0
-VELOCITY_FRAMES = 4
-SHORTEST_PERIOD = 6
-WARM_UP = 4
+VELOCITY_WEIGHT, VELOCITY_FRAMES = 4.0, 4
+SHORTEST_PERIOD, WARM_UP = 6, 4
 FEWEST_FRAMES = WARM_UP + SHORTEST_PERIOD + 1
 SOFTNESS = 0.5
 PULL_FRAMES = 90.0
 _APART = 4
 TRIED_FRAMES, TRIED_EVERY = 90, 4
-TRIED_MOMENTS = 12
-TRIED_FROM = 16
+TRIED_MOMENTS, TRIED_FROM = 12, 16
 NOISE = 0.02  # body sizes: errors below it are all alike
 USUAL_SHARE = 0.8  # of the movement, where hardly anything moves
 SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
@@ -183,8 +180,7 @@ class Recalled:
 def _turned(
     poses: Float[np.ndarray, "p j 2"], end: Int[np.ndarray, "1"], steps: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of the motion played backwards: frames, misfits, whether they count, and how it went
-    on from them, to the beginning at most."""
+    """As `Moments` has them, of the motion played backwards, to its beginning at most."""
     history = poses[::-1]
     best = _best_moments(_misfits(poses, history, end), end, NUM_TURNED)
     ahead = np.arange(1, steps + 1)
