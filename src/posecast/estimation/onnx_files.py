@@ -24,7 +24,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import Joints, Pixels
-from posecast.keypoints.names import HALPE, own_side_name, to_skeleton
+from posecast.keypoints.names import HALPE, own_side_names, to_skeleton
 from posecast.networks.hourglass import decode_joint_maps
 from posecast.skeletons import COCO, Skeleton
 
@@ -141,7 +141,7 @@ class OnnxEstimator:
             if len(names) == count:
                 return names
         if count == self.skeleton.num_joints:
-            return [own_side_name(joint, self.skeleton) for joint in self.skeleton.joints]
+            return own_side_names(self.skeleton)
         raise PosecastError(
             f"the ONNX model finds {count} joints; expected 17 (COCO), 26 (Halpe) or "
             f"{self.skeleton.num_joints} ({self.skeleton.name})"

@@ -17,7 +17,6 @@ clip, which may be half there, so rows need no memory and a kill costs one clip.
 """
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from posecast.records.files import FileError, reading, write_text, writing
+from posecast.records.files import FileError, csv_text, reading, write_text, writing
 
 COLUMNS = (
     *("clip", "action", "method", "metric", "sample", "frame"),
@@ -85,9 +84,7 @@ class TableWriter:
         clip_frames: Int[np.ndarray, " f"] | None = None,
     ) -> None:
         """Add all rows of a clip at once; `clip_frames` are the numbers of its future frames."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        numbers = [] if clip_frames is None else clip_frames.tolist()
+        rows, numbers = [], [] if clip_frames is None else clip_frames.tolist()
         for curve in curves:
             for frame, value, weight in zip(
                 curve.frames.tolist(), curve.values.tolist(), curve.weights.tolist(), strict=True
@@ -95,8 +92,8 @@ class TableWriter:
                 if weight > 0:
                     number = numbers[frame - 1] if frame > 0 else ""
                     row = (clip_id, action, curve.method, curve.metric, curve.sample, frame)
-                    rows.writerow((*row, f"{value:.7g}", f"{weight:g}", number, curve.coordinates))
-        self._append(text.getvalue())
+                    rows.append((*row, f"{value:.7g}", f"{weight:g}", number, curve.coordinates))
+        self._append(csv_text(rows))
         self.done.add(clip_id)
 
     def absorb(self, parts: Iterable[Path], broken: bool = False) -> None:

@@ -121,6 +121,11 @@ def own_side_name(joint: str, skeleton: Skeleton) -> str:
     return joint if skeleton.left_means == "left" else other_side(joint)
 
 
+def own_side_names(skeleton: Skeleton) -> list[str]:
+    """Those of all joints, in their order."""
+    return [own_side_name(joint, skeleton) for joint in skeleton.joints]
+
+
 def joint_sources(names: Sequence[str], skeleton: Skeleton) -> list[list[list[int]]]:
     """For each joint of the skeleton the columns of the points that it comes from, best first;
     several columns mean their middle. KeypointError where no joint has a source."""

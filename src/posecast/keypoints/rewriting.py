@@ -4,8 +4,6 @@ Names, people, numbers, images and units are those of the file that was read; po
 passes over (face and hands) are written as not found. `reading.read_points` gives them back.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable
@@ -16,7 +14,7 @@ import numpy as np
 
 from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError, PointTrack
 from posecast.keypoints.writing import coco_annotation, trc_text
-from posecast.records.files import write_safely, write_text
+from posecast.records.files import csv_text, write_safely, write_text
 
 _FOUND = 0.99
 """Confidence of a point, where formats have one: what is known of it is in the forecast."""
@@ -35,7 +33,7 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
     elif track.format == "trc":
         write_text(path, _trc(path.name, track, fps))
     elif track.format in _TABLES:
-        write_text(path, _csv_text(_TABLES[track.format](track)))
+        write_text(path, csv_text(_TABLES[track.format](track)))
     else:
         write_text(path, json.dumps(_JSON[track.format](track)) + "\n")
 
@@ -76,12 +74,6 @@ def _next_name(name: Any, number: int, new: int) -> Any:
 
 
 # --- tables ---------------------------------------------------------------------------------------
-
-
-def _csv_text(rows: list[list[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
 
 
 def _table(track: PointTrack) -> list[list[Any]]:

@@ -33,9 +33,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name
-from posecast.keypoints.names import own_side_name, plain_name
+from posecast.keypoints.names import own_side_names, plain_name
 from posecast.keypoints.numbering import frame_numbers
-from posecast.records.files import write_text
+from posecast.records.files import csv_text, write_text
 from posecast.skeletons import Skeleton
 
 _NEEDED = ("frame", "joint", "x", "y")
@@ -64,14 +64,12 @@ def write_table(
 ) -> None:
     """Write the visible joints of one person, frames numbered 0, `every`, 2 * `every` ...;
     `read_keypoints` gives them back."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*_NEEDED, "person"))
-    names = [own_side_name(joint, skeleton) for joint in skeleton.joints]
+    rows: list[tuple[object, ...]] = [(*_NEEDED, "person")]
+    names = own_side_names(skeleton)
     for frame, joint in np.argwhere(visible).tolist():
         x, y = joints_px[frame, joint].tolist()
-        writer.writerow((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1))
-    write_text(path, buffer.getvalue())
+        rows.append((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1))
+    write_text(path, csv_text(rows))
 
 
 Row = tuple[int, list[str]]

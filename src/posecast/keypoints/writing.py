@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints.detections import HALF_PIXEL
-from posecast.keypoints.names import own_side_name
+from posecast.keypoints.names import own_side_names
 from posecast.records.files import write_text
 from posecast.skeletons import Skeleton
 
@@ -78,13 +78,9 @@ def _category(skeleton: Skeleton) -> dict[str, Any]:
     return {
         "id": 1,
         "name": "person",
-        "keypoints": _names(skeleton),
+        "keypoints": own_side_names(skeleton),
         "skeleton": [[skeleton.index(end[0]) + 1 for end in ends] for ends in limbs],
     }
-
-
-def _names(skeleton: Skeleton) -> list[str]:
-    return [own_side_name(joint, skeleton) for joint in skeleton.joints]
 
 
 def write_trc(
@@ -99,7 +95,7 @@ def write_trc(
     image's y), z is 0, joints that are not visible are left empty. `name` is what the file calls
     itself, if not as PATH."""
     flipped = np.concatenate([joints_px * [1.0, -1.0], np.zeros((*visible.shape, 1))], axis=-1)
-    write_text(path, trc_text(name or path.name, flipped, visible, _names(skeleton), fps))
+    write_text(path, trc_text(name or path.name, flipped, visible, own_side_names(skeleton), fps))
 
 
 def trc_text(

@@ -4,8 +4,6 @@ Computes no metric; all numbers come from the tables. Everything is in the folde
 copied, zipped, opened from disk and printed.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from posecast.evaluation.examples import read_examples, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
-from posecast.records.files import FileError, read_json, write_json, write_text
+from posecast.records.files import FileError, csv_text, read_json, write_json, write_text
 from posecast.report import tables
 from posecast.report.charts import Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
@@ -270,16 +268,11 @@ def _run_paths(facts: dict[str, Any]) -> list[Path]:
 
 
 def _curves_csv(summary: Summary, metrics: Sequence[str]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("metric", "method", "frame", "value", "low", "high", "clips"))
+    rows: list[tuple[Any, ...]] = [("metric", "method", "frame", "value", "low", "high", "clips")]
     for metric in metrics:
         for name in tables.methods_with(summary, metric):
             curve = summary.curve(name, metric)
-            for frame, value, low, high, count in zip(
-                *(curve.frames, curve.values, curve.low, curve.high, curve.num_clips), strict=True
-            ):
-                rows.writerow(
-                    (metric, name, frame, f"{value:.6g}", f"{low:.6g}", f"{high:.6g}", count)
-                )
-    return text.getvalue()
+            columns = (curve.frames, curve.values, curve.low, curve.high, curve.num_clips)
+            for frame, *numbers, count in zip(*columns, strict=True):
+                rows.append((metric, name, frame, *(f"{each:.6g}" for each in numbers), count))
+    return csv_text(rows)

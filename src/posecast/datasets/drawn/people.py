@@ -88,8 +88,6 @@ class _WriteClip:
 
 
 def _fill_folder(folder: Path, clip: clips.DrawnClip) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)
     folder.mkdir()
     for number, frame in enumerate(clip.frames, start=1):
         swapped = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
