@@ -85,10 +85,6 @@ class OwnVideoConfig:
         """Frames before the second at which the forecast begins; None for all."""
         if from_s is None:
             return None
-        if not from_s > 0:
-            raise PosecastError(
-                f"cannot forecast from second {from_s}: something has to be seen before"
-            )
         from_s = as_positive(from_s, "the second to forecast from")
         return math.ceil(from_s * self.fps - 1e-6)
 
