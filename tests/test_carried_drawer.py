@@ -60,6 +60,19 @@ def test_frames_of_a_store_come_back_in_the_stores_size():
     assert np.array_equal(drawn[0, :, 108:], stored.pictures[-1][:, 108:])
 
 
+def test_a_trunk_whose_joints_are_hidden_for_a_while_is_drawn():
+    shown = np.ones((5, 13), bool)
+    shown[2:, [PENN_ACTION.index("left_hip"), PENN_ACTION.index("right_hip")]] = False
+    walked = pose()[None] + np.float32([16, 0])
+    one = seen(crop=Crop(0, 0, 128, 128), visible=shown[:4])
+    drawn, whole = (
+        drawer().draw_frames(each, walked, visible)[0].astype(int)
+        for each, visible in ((one, shown[4:]), (replace(one, visible=ALL), ALL[:1]))
+    )
+    trunk = np.s_[44:68, 74:86]
+    assert np.abs(drawn - whole)[trunk].mean() < 5
+
+
 def test_a_crop_that_is_no_square_is_carried_upright():
     wide = Crop(0, 0, 128, 64)
     frames = np.stack([cv2.resize(each[:64], (128, 128)) for each in seen().pictures])

@@ -5,12 +5,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from carrying.scene import SHIRT, SKIN, picture, pose, wall
 from posecast.carrying import layers
 from posecast.carrying.body_parts import LEAST_TORSO, TORSO, part_transform, pose_of
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
+from posecast.carrying.smoothing import whole_trunk
+from posecast.export import body_graph
 from posecast.skeletons import COCO, PENN_ACTION
 
 RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
@@ -202,3 +205,30 @@ def test_a_skeleton_with_a_nose_has_a_head():
     frame = person.frame(person.layers(0)).astype(int)
     skin = np.abs(frame - (240, 220, 180)).sum(-1) < 60
     assert skin.nonzero()[0].mean() > 24 + 5
+
+
+def test_hidden_hips_are_where_the_body_takes_them_and_other_joints_stay_hidden():
+    walking = np.stack([pose() + np.float32([3 * t, -t]) for t in range(7)])
+    visible = np.ones(walking.shape[:2], bool)
+    visible[2:5, [PENN_ACTION.index("left_hip"), PENN_ACTION.index("right_hip")]] = False
+    visible[5:, PENN_ACTION.index("left_shoulder")] = False
+    visible[3:, PENN_ACTION.index("left_wrist")] = False
+    visible[:, PENN_ACTION.index("right_shoulder")] = False
+    given = np.where(visible[..., None], walking, np.float32(np.nan))
+    joints, shown = whole_trunk(given, visible, PENN_ACTION)
+    never = ["left_wrist", "right_shoulder"]
+    guessed = shown & ~visible
+    assert not guessed[:, [PENN_ACTION.index(name) for name in never]].any()
+    assert guessed.sum() == 3 * 2 + 2
+    np.testing.assert_allclose(joints[shown], walking[shown], atol=1e-3)
+
+
+def test_the_exported_trunk_is_that_of_the_drawer():
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(0, 1, (9, 13, 2)).astype(np.float32)
+    visible = rng.uniform(size=(9, 13)) < 0.6
+    expected, shown = whole_trunk(joints, visible, PENN_ACTION)
+    found = body_graph.whole_trunk(*map(torch.from_numpy, (joints, visible)), PENN_ACTION)
+    assert (shown & ~visible).any()
+    np.testing.assert_array_equal(found[1], shown)
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)

@@ -122,13 +122,16 @@ def test_the_command_forecasts_with_it(exported: Path, tmp_path: Path, monkeypat
 
 @pytest.mark.slow
 def test_the_whole_chain_of_graphs_draws_as_posecast_does(exported: Path) -> None:
-    """With another number and size of frames than the exporter saw, and a hidden joint."""
+    """With another number and size of frames than the exporter saw, and hidden joints."""
     forecaster = Forecaster.load(DEFAULT_FORECASTER, DEFAULT_DRAWER, CPU)
     estimator = PoseEstimator.pretrained(options=EstimatorOptions(device="cpu"))
     config = OwnVideoConfig(steps=64)
     own = forecast_video(SAMPLE, forecaster, EstimatedPoses(estimator), config=config, from_s=1.8)
     seen = own.seen.last(12)
     seen.visible[:, 9] = False
+    seen.visible[-3:, [forecaster.skeleton.index(f"{side}_hip") for side in ("left", "right")]] = (
+        False
+    )
     forecast = forecaster.draw(seen, own.forecast)
     known = run_chain(
         exported,

@@ -1,7 +1,10 @@
-"""Poses without the jitter of their estimator."""
+"""Poses without the jitter of their estimator, and trunks without gaps."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
+
+from posecast.carrying.body_parts import TORSO_CORNERS, joint_index
+from posecast.skeletons import Skeleton
 
 SIGMA_FRAMES = 0.6
 """0 and 1 cost up to 0.1 dB on real clips."""
@@ -27,3 +30,39 @@ def smoothed(
         total[here] += share[..., None] * np.where(visible[there][..., None], joints[there], 0)
     mean = total / np.maximum(weight, 1e-9)[..., None]
     return np.where(visible[..., None], mean, joints).astype(joints.dtype)
+
+
+def whole_trunk(
+    joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Hidden shoulders and hips where the body took them from when they were seen last, and will
+    take them until they are seen next: arms before a trunk hide its joints, not the trunk."""
+    frames, count = np.arange(len(joints))[:, None], len(joints)
+    told = np.where(visible[..., None], joints, 0)
+    before = np.maximum.accumulate(np.where(visible, frames, -1))
+    after = np.minimum.accumulate(np.where(visible, frames, count)[::-1])[::-1]
+    total, weight = np.zeros(joints.shape), np.zeros(visible.shape)
+    for source in (before, after):
+        guess, known = _taken_along(told, visible, source.clip(0, count - 1))
+        near = known / np.maximum(abs(source - frames), 1)
+        total, weight = total + guess * near[..., None], weight + near
+    trunk = [joint_index(skeleton, name) for name in TORSO_CORNERS]
+    guessed = (weight > 0) & ~visible & np.isin(np.arange(skeleton.num_joints), trunk)
+    mean = (total / np.maximum(weight, 1e-9)[..., None]).astype(joints.dtype)
+    return np.where(guessed[..., None], mean, joints), visible | guessed
+
+
+def _taken_along(
+    joints: Float[np.ndarray, "t j 2"],
+    visible: Bool[np.ndarray, "t j"],
+    source: Int[np.ndarray, "t j"],
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Each joint from a source frame of its own, moved as those that are visible in both frames,
+    and whether it is visible there and any of those is; the nearer one is, the more it tells."""
+    there = np.take_along_axis(joints, source[..., None], axis=0)
+    others, shown = joints[source], visible[source] & visible[:, None]
+    far = np.square(others - there[:, :, None]).sum(axis=-1)
+    weight = shown / np.maximum(far, 1e-9)
+    moved = (weight[..., None] * (joints[:, None] - others)).sum(axis=2)
+    moved /= np.maximum(weight.sum(axis=2), 1e-9)[..., None]
+    return there + moved, np.take_along_axis(visible, source, axis=0) & shown.any(axis=2)

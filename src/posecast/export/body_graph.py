@@ -92,6 +92,38 @@ def smoothed(
     return torch.where(visible[..., None], total / weight.clamp(min=1e-9), joints)
 
 
+def whole_trunk(
+    joints: Float[Tensor, "t j 2"], visible: Bool[Tensor, "t j"], skeleton: Skeleton
+) -> tuple[Float[Tensor, "t j 2"], Bool[Tensor, "t j"]]:
+    """As `smoothing.whole_trunk`."""
+    frames, last = torch.arange(joints.shape[0]), joints.shape[0] - 1
+    at, other = frames[:, None, None], frames[:, None]
+    before = torch.where(visible & (other <= at), other, -1).amax(1)
+    after = torch.where(visible & (other >= at), other, joints.shape[0]).amin(1)
+    total, weight = torch.zeros_like(joints), torch.zeros_like(joints[..., 0])
+    for source in (before, after):
+        guess, known = _taken_along(joints, visible, source.clamp(0, last))
+        near = known / (source - other).abs().clamp(min=1)
+        total, weight = total + guess * near[..., None], weight + near
+    trunk = [name in TORSO_CORNERS for name in skeleton.joints]
+    guessed = (weight > 0) & ~visible & torch.tensor(trunk)
+    mean = total / weight.clamp(min=1e-9)[..., None]
+    return torch.where(guessed[..., None], mean, joints), visible | guessed
+
+
+def _taken_along(
+    joints: Float[Tensor, "t j 2"], visible: Bool[Tensor, "t j"], source: Int[Tensor, "t j"]
+) -> tuple[Float[Tensor, "t j 2"], Bool[Tensor, "t j"]]:
+    """As `smoothing._taken_along`."""
+    there = joints.gather(0, source[..., None].expand(-1, -1, 2))
+    others, shown = joints[source], visible[source] & visible[:, None]
+    far = (others - there[:, :, None]).square().sum(-1)
+    weight = shown / far.clamp(min=1e-9)
+    moved = (weight[..., None] * (joints[:, None] - others)).sum(2)
+    moved = moved / weight.sum(2).clamp(min=1e-9)[..., None]
+    return there + moved, visible.gather(0, source) & shown.any(2)
+
+
 def bodies_of(
     joints: Float[Tensor, "b j 2"],
     visible: Bool[Tensor, "b j"],

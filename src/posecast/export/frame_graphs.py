@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.carrying.layers import COARSE
-from posecast.export.body_graph import HUGE, places_of, size_of_body
+from posecast.export.body_graph import HUGE, places_of, size_of_body, whole_trunk
 from posecast.forecasting.carried import ROOM
 from posecast.skeletons import Skeleton
 
@@ -94,9 +94,10 @@ class BeginGraph(nn.Module):
         square = torch.cat([corner, side.reshape(1)])
         planes = last_frames.movedim(-1, 1).float()
         pictures = _to_pictures(_cut(planes, square, self._size, _FINER[1]))
-        seen = last_visible.clone()
-        joints = ((last_joints_px - corner) / side).where(seen[..., None], 0.0)
+        joints = ((last_joints_px - corner) / side).where(last_visible[..., None], 0.0)
         future = (future_joints_px[0] - corner) / side
+        poses = (torch.cat([joints, future[:1]]), torch.cat([last_visible, known[:1]]))
+        joints, seen = (each[:-1] for each in whole_trunk(*poses, self._skeleton))
         size = size_of_body(joints, seen, self._skeleton).expand(joints.shape[0], 1, 1)
         small = averaged(pictures.movedim(-1, 1).float(), self._size // COARSE)
         box = torch.cat([-corner, hw - corner]) / side

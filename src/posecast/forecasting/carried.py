@@ -17,6 +17,7 @@ from posecast.carrying.body_maps import body_maps
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
+from posecast.carrying.smoothing import whole_trunk
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions, in_precision
@@ -105,15 +106,21 @@ class CarriedDrawer:
             (np.where(shown[..., None], each - (crop.x1, crop.y1), 0) / longer).astype(np.float32)
             for each, shown in both
         )
-        size = body_size(past, seen.visible, self.skeleton)
+        joints, shown = whole_trunk(
+            *(np.concatenate(pair) for pair in ((past, future), (seen.visible, visible))),
+            self.skeleton,
+        )
+        past, future = np.split(joints, [len(past)])
+        seen_visible, visible = np.split(shown, [len(past)])
+        seen_visible = seen_visible & np.any(seen.visible, axis=0)  # what comes shows no pixels
+        size = body_size(past, seen_visible, self.skeleton)
         if not size:  # neither torso nor leg was ever seen whole: nothing to carry
             return np.repeat(frames[-1:], len(joints_px), axis=0)
         masks = None
         if self._network.mask is not None:
             with in_precision(self._precision, self._device):
-                known = (past, seen.visible, self.skeleton)
+                known = (past, seen_visible, self.skeleton)
                 masks = person_masks(self._network.mask, frames, *known)
-        joints, shown = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
         # Around the crop of an own video stays what was seen last: so must the camera.
         stops = seen.crop is None
         inside = _inside(crop, seen.image_hw) if stops else None
