@@ -129,6 +129,15 @@ def test_who_was_lost_begins_anew():
     np.testing.assert_array_equal(steady(found, seen), found)
 
 
+def test_each_shot_begins_anew():
+    found = moving(40)
+    found[10:30] = exchanged(found[10:30], UPPER + LEGS)
+    shown = (found, np.full(found.shape[:2], 0.9), np.ones(found.shape[:2], bool), PENN_ACTION)
+    result = steady_sides(*shown, [0] * 10 + [10] * 30)[0]
+    np.testing.assert_array_equal(result[:30], found[:30])
+    np.testing.assert_array_equal(result[30:], exchanged(found[30:], UPPER + LEGS))
+
+
 def test_joints_that_two_looks_find_apart_are_doubted(monkeypatch):
     """The picture and its mirror image, one joint far apart and one a little."""
     straight = torch.rand(1, 17, 2, generator=torch.Generator().manual_seed(0))

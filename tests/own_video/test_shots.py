@@ -7,6 +7,7 @@ import pytest
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
+from posecast.estimation.shots import Shots
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
@@ -14,7 +15,6 @@ from posecast.forecasting.own_truth import NothingToCompareError, find_truth
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.forecasting.seen_frames import choose_frames
-from posecast.forecasting.shots import Shots
 from posecast.keypoints import write_table
 from posecast.report.compared_pictures import compare_pictures
 from posecast.skeletons import PENN_ACTION
@@ -57,6 +57,26 @@ def test_what_is_before_a_cut_is_not_seen(tmp_path):
     assert "the video cuts to another shot at 0.40 s" in whole.note
     assert "cuts" not in alone.note
     assert forecast(tmp_path / "whole.mp4", wide(12) + near(16), 0.4).past_frames[0] == 0
+
+
+class CrossesArmsBeforeDark(RedEstimator):
+    """Finds left and right of arms the other way before dark ground."""
+
+    def _find(self, picture):
+        joints, sure = super()._find(picture)
+        dark = np.median(picture[..., 2]) < 150
+        order = [0, 2, 1, 4, 3, 6, 5, *range(7, 13)] if dark else range(13)
+        return joints[list(order)], sure
+
+
+def test_left_and_right_of_a_shot_are_not_those_of_the_one_before(tmp_path):
+    after = [frame_with((48 + 2 * t, 30, 24, 48), ground=120) for t in range(16)]
+    video = write_video(tmp_path / "video.mp4", wide(12) + after)
+    poses = EstimatedPoses(CrossesArmsBeforeDark())
+    seen = forecast_video(video, Forecaster(LooksFarBack()), poses, None, CONFIG).seen
+    assert len(seen) == 16
+    left, right = (PENN_ACTION.index(f"{side}_shoulder") for side in ("left", "right"))
+    assert (seen.joints_px[:, left, 0] > seen.joints_px[:, right, 0]).all()
 
 
 def test_a_shot_that_is_too_short_for_the_model():

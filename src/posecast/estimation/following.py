@@ -7,7 +7,7 @@ through; only their poses are kept, but for the few frames of the decision.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,12 +94,15 @@ def follow(
     box: Box | None = None,
     on_frame: Callable[[], None] = lambda: None,
     person: int = 1,
+    starts: Callable[[np.ndarray, np.ndarray], Sequence[int]] | None = None,
 ) -> Followed:
     """Find a person in the first frames of a video and follow it to the last one.
 
     `box` is where the person is in the first frame; without it the whole frame is searched.
     `person` chooses among several people: 1 is whom the video is most likely about. Frames without
     the person have no visible joint. `on_frame` is called after each frame, for a progress bar.
+    `starts` is asked in the end for each frame's first one of its shot, given the joints and which
+    are seen (`Shots.starts`): at a cut left and right are found anew.
     PosecastError: no frame, a box outside of it or with nobody in it, fewer people than asked.
     """
     follower = _Follower(estimator, options or FollowOptions(), box, person)
@@ -117,7 +120,8 @@ def follow(
             joints[t] = pose.joints_px
             confidence[t] = np.where(pose.doubted, 0, pose.confidence)
     seen = confidence >= estimator.min_confidence
-    joints, confidence = steady_sides(joints, confidence, seen, estimator.skeleton)
+    shots = () if starts is None else starts(joints, seen)
+    joints, confidence = steady_sides(joints, confidence, seen, estimator.skeleton, shots)
     seen = confidence >= estimator.min_confidence
     return Followed(joints, confidence, seen, image_hw, follower.people)
 

@@ -1,5 +1,7 @@
 """Left and right of one person, the same from frame to frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -23,18 +25,23 @@ def steady_sides(
     confidence: Float[np.ndarray, "t j"],
     seen: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
+    shots: Sequence[int] = (),
 ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
     """Joints and confidence with left and right exchanged of arms or legs that had them the other
     way the frame before: estimators take people seen from behind now one way, now the other, and
     nobody turns round at once.
 
     Each frame depends on those before it alone. A way that is found more often than the other, or
-    for `_BELIEVED` frames, is taken for right from then on: people may turn unseen.
+    for `_BELIEVED` frames, is taken for right from then on: people may turn unseen. Of `shots`, the
+    first frame of each frame's shot, each begins anew.
     """
     joints_px, confidence = joints_px.copy(), confidence.copy()
     sizes = np.array([_size(joints[s]) for joints, s in zip(joints_px, seen, strict=True)])
+    cuts = sorted({*shots} - {0})
     for pairs in _parts(skeleton):
-        exchanged = _exchanged(joints_px[:, pairs], np.all(seen[:, pairs], axis=2), sizes)
+        told = (joints_px[:, pairs], np.all(seen[:, pairs], axis=2), sizes)
+        each_shot = zip(*(np.split(each, cuts) for each in told), strict=True)
+        exchanged = np.concatenate([_exchanged(*shot) for shot in each_shot])
         where, other = np.ix_(exchanged, pairs.ravel()), np.ix_(exchanged, pairs[:, ::-1].ravel())
         joints_px[where], confidence[where] = joints_px[other], confidence[other]
     return joints_px, confidence

@@ -8,6 +8,7 @@ STORE/estimates.json   which run and settings made them
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from posecast.estimation.following import FollowOptions, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
+from posecast.estimation.shots import Shots
 from posecast.geometry import Crop, crop_to_px, cut_crop
 from posecast.keypoints import stored_joints, write_table
 from posecast.media.videos import read_timeline, read_video
@@ -264,8 +266,9 @@ def estimate_folder(
             continue
         on_video(video)
         try:
-            found = follow(read_video(video), estimator, options)
-            timeline = read_timeline(video)
+            timeline, shots = read_timeline(video), Shots()
+            starts = partial(shots.starts, fps=timeline.info.fps)
+            found = follow(shots.watch(read_video(video)), estimator, options, starts=starts)
         except ValueError as error:
             left_out[video] = str(error)
             continue

@@ -5,6 +5,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +19,8 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
+from posecast.estimation.shots import Shots
 from posecast.forecasting.protocols import MOST_PICTURES
-from posecast.forecasting.shots import Shots
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import (
     VideoSource,
@@ -179,6 +180,7 @@ def _estimate_poses(
     found = follow(
         itertools.chain((first.pop() for _ in range(len(first))), watched.frames),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
+        starts=partial(watched.starts, fps=config.fps),
     )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
@@ -206,6 +208,7 @@ class _Watched:
     def __init__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], stages: Stages) -> None:
         self._kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES)
         self._shots = Shots()
+        self.starts = self._shots.starts
         self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(frames))))
 
     def _keeping(
