@@ -106,10 +106,8 @@ class CarriedDrawer:
             (np.where(shown[..., None], each - (crop.x1, crop.y1), 0) / longer).astype(np.float32)
             for each, shown in both
         )
-        joints, shown = whole_trunk(
-            *(np.concatenate(pair) for pair in ((past, future), (seen.visible, visible))),
-            self.skeleton,
-        )
+        poses = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
+        joints, shown = whole_trunk(*poses, self.skeleton)
         past, future = np.split(joints, [len(past)])
         seen_visible, visible = np.split(shown, [len(past)])
         seen_visible = seen_visible & np.any(seen.visible, axis=0)  # what comes shows no pixels
