@@ -124,6 +124,20 @@ def test_forecasts_of_fewer_frames_are_not_held_beside_longer_ones(tmp_path):
     assert evaluate([theirs], store, tmp_path / "out", only_b).num_clips == 1
 
 
+@pytest.mark.parametrize("name", ["num_past", "stride"])
+def test_frames_that_nobody_can_be_shown_are_refused(name):
+    with pytest.raises(PosecastError, match=f"{name} is 0; it must be 1 or more"):
+        WasShown(**{name: 0})
+
+
+def test_forecasts_may_be_lists(tmp_path):
+    store, joints = a_store(tmp_path, a_clip("a", speed=2.0)), np.repeat(STAYS, 2, axis=0)
+    write_forecasts({"a": joints.tolist()}, store, tmp_path / "out", weights={"a": [0.75, 0.25]})
+    stored = read_forecast(tmp_path / "out" / "clips" / "a")
+    np.testing.assert_array_equal(stored.predicted_joints_px, joints)
+    assert stored.weights.tolist() == [0.75, 0.25]
+
+
 FUTURES = {"a": np.zeros((1, 6, 13, 2))}
 
 
@@ -138,6 +152,8 @@ FUTURES = {"a": np.zeros((1, 6, 13, 2))}
         ({"weights": {"a": np.array([0.4])}}, "clip a: .* their sum 1"),
         ({"frames": {"a": np.zeros((1, 6, 16, 16, 3))}}, "clip a: frames are float64"),
         ({"frames": {}}, "clip a: frames are none"),
+        ({"frames": {"a": np.zeros((2, 6, 16, 16, 3), np.uint8)}}, r"uint8 \(1, 6, 16, 16, 3\)"),
+        ({"futures": {"a": [[[0.0, 1.0], [2.0]]]}}, "futures, weights or frames are no arrays"),
         ({"shown": WasShown(num_past=30)}, "no clip can be used: clip a: has 30 frames"),
     ],
 )
@@ -148,14 +164,21 @@ def test_forecasts_that_cannot_be_stored_are_explained(tmp_path, given, message)
     assert not (tmp_path / "out").exists()
 
 
-def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path):
-    store = a_store(tmp_path, a_clip("a", speed=2.0))
-    write_forecasts(FUTURES, store, tmp_path / "out")
+@pytest.mark.parametrize("changed", ["futures", "weights", "frames"])
+def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path, changed):
+    store = a_store(tmp_path, a_clip("a", speed=2.0, has_frames=True))
+    given = {
+        "futures": {"a": np.repeat(STAYS, 2, axis=0)},
+        "weights": {"a": np.array([0.75, 0.25])},
+        "frames": {"a": np.zeros((1, 6, 16, 16, 3), np.uint8)},
+    }
+    others = given | {changed: {"a": given[changed]["a"][::-1] + (changed != "weights")}}
+    write_forecasts(**given, store=store, out_path=tmp_path / "out")
     with pytest.raises(PosecastError, match="is there already"):
-        write_forecasts({"a": FUTURES["a"] + 1}, store, tmp_path / "out")
-    config = EvaluationConfig(steps=6)
+        write_forecasts(**others, store=store, out_path=tmp_path / "out")
+    config = EvaluationConfig(steps=6, examples=0)
     evaluate([stored_method(tmp_path / "out")], store, tmp_path / "numbers", config)
     shutil.rmtree(tmp_path / "out")
-    write_forecasts({"a": FUTURES["a"] + 1}, store, tmp_path / "out")
+    write_forecasts(**others, store=store, out_path=tmp_path / "out")
     with pytest.raises(PosecastError, match=r"methods\.1\.prediction\.futures: '"):
         evaluate([stored_method(tmp_path / "out")], store, tmp_path / "numbers", config)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from numpy.typing import ArrayLike
 
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
@@ -20,6 +21,8 @@ from posecast.forecasting.prediction import (
     settings_of,
 )
 from posecast.forecasting.protocols import checked
+from posecast.records.arguments import as_path, check_is
+from posecast.records.configs import check_at_least
 from posecast.records.files import write_json, write_safely
 from posecast.store.files import check_names
 from posecast.store.reading import ClipSelection, SeenPoses, Store
@@ -37,6 +40,9 @@ class WasShown:
     """It saw, and forecasts, every n-th frame."""
     seen_poses: SeenPoses = "labels"
     """Which poses it was shown."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "num_past", "stride")
 
 
 def write_forecasts(
@@ -61,7 +67,10 @@ def write_forecasts(
         PosecastError: arrays of another shape, NaN, an unknown clip, a folder that is there, or no
             clip that is longer than what was seen.
     """
-    out_path, shown, weights = Path(out_path), shown or WasShown(), weights or {}
+    check_is(store, Store, "store", "what Store.open gives")
+    out_path, shown = as_path(out_path, "out_path"), shown or WasShown()
+    futures, weights = _arrays(futures), _arrays(weights or {})
+    frames = None if frames is None else _arrays(frames)
     named = (*futures, *weights, *(frames or ()))
     check_names(named, [clip.clip_id for clip in store.clips], "clip")
     config = _config(futures, shown, frames is not None)
@@ -74,12 +83,14 @@ def write_forecasts(
         raise PosecastError(f"no clip can be used: {'; '.join(left_out.values())[:1000]}")
 
     def fill(folder: Path) -> None:
-        facts = settings_of(config, store, jobs, None, None) | {"futures": _checksum(futures)}
+        facts = settings_of(config, store, jobs, None, None)
+        facts |= {"futures": _checksum(futures, weights, frames or {})}
         write_json(folder / "prediction.json", facts)
         for job in jobs:
             name = job.clip.clip_id
             poses = _poses(job, futures[name], weights.get(name))
-            pictures = None if frames is None else _pictures(frames, name, config.steps, store)
+            wanted = (len(poses.weights), config.steps, store.size, store.size, 3)
+            pictures = None if frames is None else _pictures(frames, name, wanted)
             with forecast_files.writing_clip(folder, name) as inside:
                 drawn = 0 if pictures is None else len(pictures)
                 forecast_files.write_arrays(inside, describe(job, poses, config, drawn))
@@ -91,11 +102,21 @@ def write_forecasts(
     return PredictionReport(len(jobs), 0, left_out)
 
 
-def _checksum(futures: Mapping[str, Float[np.ndarray, "s t j 2"]]) -> str:
+def _arrays(given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+    """Of each clip, whatever it was given as."""
+    try:
+        return {name: np.asarray(each) for name, each in given.items()}
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PosecastError(f"futures, weights or frames are no arrays: {error}") from error
+
+
+def _checksum(*given: Mapping[str, np.ndarray]) -> str:
     """By which an evaluation that goes on knows others of the same place."""
     total = hashlib.sha256()
-    for name in sorted(futures):
-        total.update(name.encode() + np.ascontiguousarray(futures[name], "<f4").tobytes())
+    for arrays in given:
+        for name in sorted(arrays):
+            total.update(f"{name} {arrays[name].shape} ".encode())
+            total.update(np.ascontiguousarray(arrays[name]))
     return total.hexdigest()
 
 
@@ -134,11 +155,14 @@ def _poses(
 
 
 def _pictures(
-    frames: Mapping[str, UInt8[np.ndarray, "n t h w 3"]], name: str, steps: int, store: Store
+    frames: Mapping[str, UInt8[np.ndarray, "n t h w 3"]], name: str, wanted: tuple[int, ...]
 ) -> UInt8[np.ndarray, "n t h w 3"]:
-    wanted = (steps, store.size, store.size, 3)
-    given = frames.get(name)
-    if given is None or given.dtype != np.uint8 or given.shape[1:] != wanted or not len(given):
-        got = "none" if given is None else f"{given.dtype} {given.shape}"
-        raise PosecastError(f"clip {name}: frames are {got}; expected uint8 {('n', *wanted)}, RGB")
+    given = frames.get(name, np.empty(0))
+    fits = given.shape[1:] == wanted[1:] and 1 <= len(given) <= wanted[0]
+    if given.dtype != np.uint8 or not fits:
+        got = f"{given.dtype} {given.shape}" if name in frames else "none"
+        raise PosecastError(
+            f"clip {name}: frames are {got}; expected uint8 {wanted}, RGB, of fewer futures if you "
+            "like"
+        )
     return given
