@@ -144,7 +144,7 @@ def test_pictures_that_lack_in_a_folder_are_said(forecaster, tmp_path):
     for t, frame in enumerate(walking()):
         write_picture(tmp_path / "frames" / f"img_{2 * t + 6 * (t > 4):03d}.png", frame)
     result = forecast_video(tmp_path / "frames", forecaster, RED, None, CONFIG)
-    assert "pictures lack between img_008.png and img_016.png: these follow" in result.summary()
+    assert "pictures are missing between img_008.png and img_016.png: the" in result.summary()
     assert FrameFolder(tmp_path / "frames").describe() in result.note
 
 

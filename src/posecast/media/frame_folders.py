@@ -95,7 +95,7 @@ class FrameFolder:
         return numbers if rising and len(numbers) == len(found) else []
 
     def describe(self) -> str:
-        """Where pictures lack, for people; "" where none do, as far as their numbers say."""
+        """Where pictures are missing, for people; "" where none do, as far as their numbers say."""
         steps = np.diff(self.numbers())
         leaps = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else steps
         if not len(leaps):
@@ -103,8 +103,8 @@ class FrameFolder:
         more = f" and in {len(leaps) - 1} more places" if len(leaps) > 1 else ""
         before, after = self.pictures()[leaps[0] : leaps[0] + 2]
         return (
-            f"pictures lack between {before.name} and {after.name}{more}: these follow each other "
-            "as if none did, and the person leaps"
+            f"pictures are missing between {before.name} and {after.name}{more}: the others follow "
+            "each other as if none were, and the person leaps"
         )
 
     def sizes(self) -> Iterator[tuple[int, int]]:
