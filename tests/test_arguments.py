@@ -23,6 +23,7 @@ from posecast.keypoints import KeypointOptions, PointTrack
 from posecast.presets import POSE
 from posecast.records.configs import config_to_dict
 from posecast.sample import SAMPLE
+from posecast.training.beginning import FitConfig
 
 own = posecast.Forecaster.pretrained()
 joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2)[::-1] * 9
@@ -70,12 +71,12 @@ WRONG = {
     "keypoints(person=2)": "options and person are of files",
     "keypoints(SAMPLE, options='coco')": "options is 'coco'; expected KeypointOptions(...)",
     "points(names=None)": "holds no arrays of numbers, or no names",
-    "points(names=track.names[:5])": "confidence (20, 13) and 5 different names",
-    "points(names=('nose',) * 13)": "and 1 different names",
+    "points(names=track.names[:5])": "confidence (20, 13) and 5 names, 5 different",
+    "points(names=('nose',) * 13)": "and 13 names, 1 different ones",
     "points(points=joints[0])": "has points (13, 2), confidence (20, 13)",
     "points(points=joints * np.nan)": "not one joint of skeleton penn_action is seen",
     "predict(steps=2.5)": "steps is 2.5; expected a whole number",
-    "predict(samples=2.0)": "samples is 2.0; expected a whole number",
+    "predict(samples=2.1)": "samples is 2.1; expected a whole number",
     "predict(num_seen=2.5)": "num_seen is 2.5; expected a whole number",
     "predict(fps='30')": "fps is '30'; expected a number over 0",
     "predict(frames=(each for each in frames))": "frames is of type generator; expected an array",
@@ -100,7 +101,12 @@ WRONG = {
     "video(config='x')": "config is 'x'; expected OwnVideoConfig(...)",
     "video(config=OwnVideoConfig(panels='yes'))": "config.panels is 'yes'; expected bool",
     "video(out='a.mp4', poses=KeypointFile(3))": "the file of keypoints is 3; expected a path",
-    "PennAction('Penn_Action')": "root is 'Penn_Action'; expected Path",
+    "PennAction('Penn_Action')": "Penn Action: Penn_Action is not a folder",
+    "PennAction(3)": "root is 3; expected Path",
+    "FitConfig(init_from=3)": "init_from is 3; expected Path | None",
+    "FitConfig(steps=np.inf)": "steps is inf; expected a whole number",
+    "keypoints(steps=np.inf)": "steps is inf; expected a whole number",
+    "points(names=(*track.names, 'head'))": "and 14 names, 13 different ones",
     "posecast.Store.select(None, 'train')": "selection is 'train'; expected ClipSelection(...)",
     "posecast.Store.select(None, posecast.ClipSelection(clips=(1,)))": "clips is (1,); expected",
     "posecast.Store.select(None, posecast.ClipSelection(actions='run'))": "actions is 'run'; exp",
@@ -118,6 +124,10 @@ WRONG = {
     "posecast.predict_store('x', 'store', None, None, 'out')": "config is 'x'; expected Prediction",
 }
 RIGHT = (
+    "FitConfig(init_from='run').init_from.name",
+    "keypoints(steps=3.0, samples=np.float64(2))",
+    "predict(steps=np.float32(3), num_seen=10.0, samples=1.0)",
+    "json.dumps(config_to_dict(OwnVideoConfig(steps=60.0, futures=np.float32(2))))",
     "keypoints(steps=np.int64(3), samples=np.int64(2), fps=np.float32(25))",
     "keypoints(steps=3, fps=1e9)",
     "points(points=joints.tolist(), confidence=visible.tolist(), names=list(track.names))",

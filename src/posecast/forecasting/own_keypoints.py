@@ -21,9 +21,8 @@ from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_poses import OwnVideoConfig
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
-from posecast.keypoints import KeypointOptions
-from posecast.keypoints.detections import PointTrack
-from posecast.keypoints.names import own_side_name, plain_name, to_skeleton
+from posecast.keypoints import KeypointOptions, PointTrack
+from posecast.keypoints.names import own_side_names, plain_name, to_skeleton
 from posecast.keypoints.reading import read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
@@ -82,8 +81,7 @@ def forecast_keypoints(
     person: int = 1,
     seconds: float | None = None,
 ) -> KeypointForecast:
-    """How one person's keypoints go on; PosecastError for a file that cannot be read, nobody or no
-    known joint in it, or too few frames.
+    """How one person's keypoints go on.
 
     Args:
         keypoints: a file or folder as `posecast forecast --poses` reads it, or points of one's own.
@@ -136,10 +134,10 @@ def _track(
             f"a PointTrack holds no arrays of numbers, or no names: {error}"
         ) from error
     count = len(set(names))
-    if points.shape != (*sure.shape, 2) or sure.shape[1:] != (count,):
+    if points.shape != (*sure.shape, 2) or not sure.shape[1:] == (count,) == (len(names),):
         raise PosecastError(
-            f"a PointTrack has points {points.shape}, confidence {sure.shape} and {count} "
-            "different names; expected (t, k, 2), (t, k) and k"
+            f"a PointTrack has points {points.shape}, confidence {sure.shape} and {len(names)} "
+            f"names, {count} different ones; expected (t, k, 2), (t, k) and k"
         )
     seen = (sure > 0) & np.isfinite(points).all(axis=-1)
     arrays = {
@@ -194,7 +192,7 @@ def _seen(track: PointTrack, skeleton: Skeleton, fps: float) -> tuple[SeenVideo,
 
 def _joints_of(past: PointTrack, seen: SeenVideo, skeleton: Skeleton) -> dict[int, int]:
     """Points that are joints of the pose model and were seen -> those joints."""
-    names = [own_side_name(joint, skeleton) for joint in skeleton.joints]
+    names = own_side_names(skeleton)
     joints = {place: names.index(name) for place, name in enumerate(past.names) if name in names}
     return {place: joint for place, joint in joints.items() if seen.visible[:, joint].any()}
 

@@ -215,7 +215,7 @@ def _choose(people: Sequence[Person], number: int, path: Path, is_cut: bool) -> 
     if not people:
         where = " before the second to forecast from" if is_cut else ""
         raise KeypointError(f"{path}: nobody is in it{where}")
-    if not as_count(number, "person") <= len(people):
+    if (number := as_count(number, "person")) > len(people):
         listed = "; ".join(
             f"{rank}: frames {each.detections[0].frame} to {each.detections[-1].frame}"
             for rank, each in enumerate(people[:_MOST_LISTED], start=1)

@@ -1,5 +1,6 @@
 """What is given from Python: values of the kinds that are expected, or an error that says so."""
 
+import functools
 import math
 import numbers
 import operator
@@ -14,6 +15,7 @@ from posecast.errors import PosecastError
 
 T = TypeVar("T")
 
+_hints_of = functools.cache(typing.get_type_hints)
 _NUMBERS = {int: (numbers.Integral, "a whole number"), float: (numbers.Real, "a number")}
 
 
@@ -42,9 +44,9 @@ def as_path(value: Any, what: str, instead: str = "") -> Path:
 
 
 def as_count(value: Any, what: str, least: int = 1) -> int:
-    """The whole number, numpy's too; PosecastError where it is none, or below `least`."""
+    """The whole number, numpy's too, or 60.0; PosecastError where it is none, or below `least`."""
     try:
-        count = least - 1 if isinstance(value, bool) else operator.index(value)
+        count = least - 1 if isinstance(value, bool) else operator.index(_whole(value))
     except TypeError:
         count = least - 1
     if count < least:
@@ -61,7 +63,7 @@ def as_positive(value: Any, what: str) -> float:
 
 def check_settings(settings: Any, kind: type[T], what: str) -> T:
     """The settings; PosecastError where they are no `kind`, a frozen dataclass, or where one of
-    them, or of those within, is of another kind than its annotation."""
+    them, or of those within, is of another kind than its annotation (see `check_setting`)."""
     check_is(settings, kind, what, f"{kind.__name__}(...)")
     for field in fields(settings):
         check_setting(settings, field.name, f"{what}.{field.name}")
@@ -69,12 +71,31 @@ def check_settings(settings: Any, kind: type[T], what: str) -> T:
 
 
 def check_setting(settings: Any, name: str, what: str) -> None:
-    """PosecastError where one setting is of another kind than its annotation."""
-    kind, value = typing.get_type_hints(type(settings))[name], getattr(settings, name)
+    """PosecastError where one setting is of another kind than its annotation; a path that is given
+    as a string, and a whole number as 60.0, become what they stand for."""
+    kind, value = _hints_of(type(settings))[name], getattr(settings, name)
     if is_dataclass(kind) and isinstance(kind, type):
         check_settings(value, kind, what)
-    elif not _fits(value, kind):
+        return
+    meant = _meant(value, kind)
+    if not _fits(meant, kind):
         raise PosecastError(f"{what} is {value!r}; expected {_described(kind)}")
+    if meant is not value:
+        object.__setattr__(settings, name, meant)  # frozen: its meaning stays
+
+
+def _meant(value: Any, kind: Any) -> Any:
+    kinds = (kind, *typing.get_args(kind))
+    if isinstance(value, str) and Path in kinds and str not in kinds:
+        return Path(value)
+    return _whole(value) if int in kinds and float not in kinds else value
+
+
+def _whole(value: Any) -> Any:
+    """60 for 60.0 of Python or numpy; else the value."""
+    if not _is_number(value, float) or isinstance(value, numbers.Integral):
+        return value
+    return int(value) if float(value).is_integer() else value
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -15,7 +15,7 @@ from posecast.computing.compilation import Compile
 from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
-from posecast.records.arguments import as_path
+from posecast.records.arguments import as_path, check_setting
 from posecast.records.configs import check_at_least, check_below_one, config_from_dict
 from posecast.records.runs import Run, RunError, checkpoints_in
 from posecast.records.training_data import TrainingData
@@ -72,6 +72,7 @@ class FitConfig:
         if not self.learning_rate > 0:
             raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
         check_below_one(self, "beta1", "average")
+        check_setting(self, "init_from", "init_from")
 
     def rate_factor(self, number: int) -> float:
         """Share of the learning rate in update `number`, counted from 0."""
