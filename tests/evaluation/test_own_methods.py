@@ -150,6 +150,10 @@ FUTURES = {"a": np.zeros((1, 6, 13, 2))}
         ({"futures": FUTURES | {"b": np.zeros((1, 5, 13, 2))}}, r"\[\[5\], \[6\]\] frames"),
         ({"futures": {"a": np.full((1, 6, 13, 2), np.nan)}}, "clip a: .* NaN"),
         ({"weights": {"a": np.array([0.4])}}, "clip a: .* their sum 1"),
+        (
+            {"futures": {"a": np.repeat(STAYS, 2, 0)}, "weights": {"a": np.array([0.2, 0.8])}},
+            r"clip a: the weights \[0.2 0.8\] rise: give the likeliest future first",
+        ),
         ({"frames": {"a": np.zeros((1, 6, 16, 16, 3))}}, "clip a: frames are float64"),
         ({"frames": {}}, "clip a: frames are none"),
         ({"frames": {"a": np.zeros((2, 6, 16, 16, 3), np.uint8)}}, r"uint8 \(1, 6, 16, 16, 3\)"),
@@ -172,7 +176,10 @@ def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path, changed):
         "weights": {"a": np.array([0.75, 0.25])},
         "frames": {"a": np.zeros((1, 6, 16, 16, 3), np.uint8)},
     }
-    others = given | {changed: {"a": given[changed]["a"][::-1] + (changed != "weights")}}
+    step = np.array([-0.25, 0.25]) if changed == "weights" else 1
+    others = given | {
+        changed: {"a": (given[changed]["a"] + step).astype(given[changed]["a"].dtype)}
+    }
     write_forecasts(**given, store=store, out_path=tmp_path / "out")
     with pytest.raises(PosecastError, match="is there already"):
         write_forecasts(**others, store=store, out_path=tmp_path / "out")

@@ -149,9 +149,15 @@ def _poses(
         )
     poses = PoseForecast.of(job.seen, joints, weights)
     try:
-        return checked([poses], [job.seen], len(joints[0]), len(joints))[0]
+        checked([poses], [job.seen], len(joints[0]), len(joints))
     except PosecastError as error:
         raise PosecastError(f"clip {job.clip.clip_id}: {error}") from error
+    if (np.diff(poses.weights) > 0).any():
+        raise PosecastError(
+            f"clip {job.clip.clip_id}: the weights {poses.weights} rise: give the likeliest future "
+            "first, which is measured as the forecast"
+        )
+    return poses
 
 
 def _pictures(
