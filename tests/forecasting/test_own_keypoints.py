@@ -236,7 +236,7 @@ def test_points_of_ones_own_are_arrays_of_any_kind():
     ("points", "confidence", "message"),
     [
         (np.zeros((4, 13, 3)), np.ones((4, 13)), r"points \(4, 13, 3\), .* expected"),
-        (np.zeros((4, 12, 2)), np.ones((4, 12)), "13 different names; expected"),
+        (np.zeros((4, 12, 2)), np.ones((4, 12)), "13 names, 13 different ones; expected"),
         (np.zeros((4, 13, 2)), None, r"confidence \(\) .* expected"),
         (np.zeros((4, 13, 2)), "sure", "no arrays of numbers"),
     ],

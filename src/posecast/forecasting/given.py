@@ -116,7 +116,7 @@ def _checksum(*given: Mapping[str, np.ndarray]) -> str:
     for arrays in given:
         for name in sorted(arrays):
             total.update(f"{name} {arrays[name].shape} ".encode())
-            total.update(np.ascontiguousarray(arrays[name]))
+            total.update(np.ascontiguousarray(arrays[name]).data)
     return total.hexdigest()
 
 
