@@ -103,12 +103,25 @@ def test_a_run_goes_on_with_its_own_outline(store_path, tmp_path):
     train_carrying(config, store_path, tmp_path / "run")
     shutil.copy(shipped_file(CARRIED), tmp_path / "mask.safetensors")
     train_carrying(config.but(steps=4), store_path, tmp_path / "run")
-    network = load_network(tmp_path / "run", CarryingNetwork, "last").network
-    own = load_network(DEFAULT_DRAWER, CarryingNetwork).network
-    assert network.mask is not None
-    assert own.mask is not None
-    for name, value in own.mask.state_dict().items():
-        assert torch.equal(network.mask.state_dict()[name], value), name
+    assert_same_outline(tmp_path / "run", DEFAULT_DRAWER)
+
+
+def test_the_outline_of_a_run_is_its_best_one(store_path, tmp_path):
+    (tmp_path / "outline").mkdir()
+    for name, source in (("best", DEFAULT_DRAWER), ("last", CARRIED)):
+        shutil.copy(shipped_file(source), tmp_path / "outline" / f"weights-{name}.safetensors")
+    config = replace(TINY, mask=tmp_path / "outline").but(steps=2)
+    train_carrying(config, store_path, tmp_path / "run")
+    assert_same_outline(tmp_path / "run", DEFAULT_DRAWER)
+
+
+def assert_same_outline(run, source):
+    both = (load_network(each, CarryingNetwork, "last").network for each in (run, source))
+    found, own = (each.mask for each in both)
+    assert found is not None
+    assert own is not None
+    for name, value in own.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value), name
 
 
 def test_a_batch_depends_on_its_number_alone(store_path):

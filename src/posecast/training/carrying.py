@@ -23,7 +23,7 @@ from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
-from posecast.records.training_runs import has_weights
+from posecast.records.runs import checkpoints_in
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
 from posecast.training.beginning import FitConfig, begin
@@ -112,8 +112,10 @@ def train_carrying(
     """
     store = Store.open(store_path)
     chosen = by_group(config, store, _SEEN + _JUDGED[0])
-    goes_on = not fresh and has_weights(run_path)  # with its own mask, whatever is there by now
-    mask = load_network(run_path if goes_on else config.mask, CarryingNetwork, "last").network.mask
+    goes_on = not fresh and bool(checkpoints_in(run_path))
+    # With its own mask, whatever is at the place of that by now.
+    place, weights = (run_path, "last") if goes_on else (config.mask, "best")
+    mask = load_network(place, CarryingNetwork, weights).network.mask
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
