@@ -36,7 +36,9 @@ def whole_trunk(
     joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
     """Hidden shoulders and hips where the body took them from when they were seen last, and will
-    take them until they are seen next: arms before a trunk hide its joints, not the trunk."""
+    take them until they are seen next: arms before a trunk hide its joints, not the trunk.
+
+    In any unit. All joints, others as they were given, and which are visible or were so guessed."""
     frames, count = np.arange(len(joints))[:, None], len(joints)
     told = np.where(visible[..., None], joints, 0)
     before = np.maximum.accumulate(np.where(visible, frames, -1))
