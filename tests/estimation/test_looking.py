@@ -28,6 +28,14 @@ def test_shares_of_the_picture_become_pixels_of_the_frame():
     assert [pose.joints_px[0].tolist() for pose in poses] == [[10.0, 10.0], [25.0, 25.0]]
 
 
+def test_joints_that_an_estimator_lacks_may_be_nan():
+    lacks = np.arange(13) == 2
+    said = Says(np.where(lacks[:, None], np.nan, MIDDLE), np.where(lacks, 0.0, SURE))
+    for pose in look(FRAME, CROPS, said):
+        assert pose.seen.tolist() == (~lacks).tolist()
+        assert np.isfinite(pose.joints_px).all()
+
+
 @pytest.mark.parametrize(
     ("joints", "sure", "message"),
     [

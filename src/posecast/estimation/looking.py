@@ -85,6 +85,7 @@ def _checked(said: ArrayLike, sureness: ArrayLike, count: int, estimator: JointF
             f"the estimator gave joints {joints.shape} and confidences {sure.shape}; expected "
             f"{(*wanted, 2)} and {wanted}, of skeleton {estimator.skeleton.name}"
         )
+    joints = np.where(np.isfinite(joints) | (sure != 0)[..., None], joints, 0)
     if not np.isfinite(joints).all() or not np.isfinite(sure).all():
         raise PosecastError("the estimator gave NaN: give joints that it lacks the confidence 0")
     if np.abs(joints).max() > _FAR_OUTSIDE:
