@@ -86,12 +86,15 @@ class Room:
         self, colours: Float[np.ndarray, "g g 3"]
     ) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """For each wanted patch the seen one that is most alike, and how much it counts."""
-        patches, trust = _patches(colours - GREY), np.tile(_patches(self.trust)[self.wanted], 3)
-        wanted, seen = patches[self.wanted], patches[self.seen]
-        unlike = trust @ (seen**2).T - 2 * (trust * wanted) @ seen.T
+        patches, trust = _patches(colours - GREY), _patches(self.trust)[self.wanted]
+        # Trust is the same of all three colours, whose squares are summed before the product.
+        squares = (patches**2).reshape(-1, 3, PATCH**2).sum(axis=1)
+        weighted = patches[self.wanted] * np.tile(trust, 3)
+        known = np.concatenate([squares, patches], axis=1)[self.seen]
+        unlike = np.concatenate([trust, -2 * weighted], axis=1) @ known.T
         best = unlike.argmin(axis=1)
-        error = unlike[np.arange(len(best)), best] + (trust * wanted**2).sum(axis=1)
-        error = np.maximum(error, 0) / trust.sum(axis=1)
+        error = unlike[np.arange(len(best)), best] + (trust * squares[self.wanted]).sum(axis=1)
+        error = np.maximum(error, 0) / (3 * trust.sum(axis=1))
         counts = np.exp(-error / (2 * error.mean() + 2)) * self.trust.ravel()[self.wanted]
         return self.seen[best], counts
 
