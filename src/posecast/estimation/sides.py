@@ -33,7 +33,8 @@ def steady_sides(
 
     Each frame depends on those before it alone. A way that is found more often than the other, or
     for `_BELIEVED` frames, is taken for right from then on: people may turn unseen. Of `shots`, the
-    first frame of each frame's shot, each begins anew.
+    first frame of each frame's shot, each begins anew; where one begins is told by frames up to a
+    second later, too, so give those of seen frames alone.
     """
     joints_px, confidence = joints_px.copy(), confidence.copy()
     sizes = np.array([_size(joints[s]) for joints, s in zip(joints_px, seen, strict=True)])
