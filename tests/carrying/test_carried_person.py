@@ -166,6 +166,22 @@ def test_a_part_comes_from_the_frame_in_which_it_is_most_alike():
     assert (forearm[:, 1] > forearm[:, 0]).mean() > 0.8
 
 
+def test_a_part_comes_from_no_frame_of_another_light():
+    """A title that dissolves showed through whoever was taken from under it."""
+    frames, past = still()
+    raised, before = pose(**RAISED), picture(pose(**RAISED), wall())
+    bright = (before // 2 + 128).astype(np.uint8)
+    past[:2] = raised
+    arm = np.abs(before.astype(int) - picture(pose(), wall())).sum(-1) > 60
+    arm[50:] = False
+    shown = {}
+    for name, picture_before in (("same", before), ("other", bright)):
+        frame = carried([picture_before] * 2 + frames[2:], past, raised[None])[0]
+        shown[name] = np.abs(frame.astype(int) - before)[arm].mean()
+    assert shown["same"] < 8
+    assert shown["other"] < 40 < np.abs(bright.astype(int) - before)[arm].mean()
+
+
 def test_a_moving_camera_moves_the_room_on():
     room = wall(160)
     frames, past = [], []

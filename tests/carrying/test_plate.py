@@ -24,7 +24,7 @@ def walk(places):
 
 
 def test_where_another_frame_shows_the_room_it_is_that():
-    plate, holes = background_plate(*walk([20, 50, 80]))
+    plate, holes, _ = background_plate(*walk([20, 50, 80]))
     assert np.array_equal(plate, ROOM)
     assert not holes.any()
 
@@ -32,7 +32,7 @@ def test_where_another_frame_shows_the_room_it_is_that():
 def test_what_a_mask_missed_of_the_person_does_not_stay_in_the_room():
     frames, covered, path = walk([20, 50, 80])
     covered[:, :, 1:] = np.minimum(covered[:, :, 1:], covered[:, :, :-1])  # the left edge is missed
-    plate, _ = background_plate(frames, covered, path)
+    plate, *_ = background_plate(frames, covered, path)
     assert np.array_equal(plate, ROOM)
     assert np.array_equal(plate_of(torch.from_numpy(frames), torch.from_numpy(covered))[0], plate)
     # What differs less is light and noise, and the last frame's.
@@ -44,7 +44,7 @@ def test_leaves_that_move_are_the_same_room():
     frames, covered, path = walk([20, 50, 80])
     leaves = np.random.default_rng(1).normal(0, 20, (3, SIZE, SIZE, 1))
     frames = np.where(covered[..., None] > 0, frames, (ROOM + leaves).clip(0, 255)).astype(np.uint8)
-    plate, holes = background_plate(frames, covered, path)
+    plate, holes, _ = background_plate(frames, covered, path)
     assert not holes.any()
     behind = covered[-1] > 0
     assert np.array_equal(plate[behind], np.minimum(frames[0], frames[1])[behind])
@@ -55,8 +55,11 @@ def test_a_title_that_dissolves_is_not_the_room():
     frames, covered, path = walk([20, 50, 80])
     frames[0], covered[0] = 255, 0
     frames[1] = frames[1] // 2 + 128
-    plate, holes = background_plate(frames, covered, path)
+    plate, holes, light = background_plate(frames, covered, path)
     exported = plate_of(torch.from_numpy(frames), torch.from_numpy(covered))
+    np.testing.assert_allclose(exported[2].numpy(), light, atol=0.05)  # bytes are rounded
+    assert light[0] > light[1] > 50
+    assert light[2] == 0
     assert np.abs(exported[0].numpy().astype(int) - plate).max() <= 1
     assert np.array_equal(exported[1].numpy(), holes)
     assert np.array_equal(holes, covered[-1] > 0)

@@ -121,10 +121,10 @@ class CarriedPerson:
         self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
         path, pace = camera_path(coarse, mask)
         self._pace = STILL if camera_stops else pace
-        self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
+        light = self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
         places = np.arange(COARSE, dtype=np.float32) + 0.5
         self._x, self._y = np.meshgrid(places, places)
-        self._sources = sources_of(self._wanted, self._poses, self._size)
+        self._sources = sources_of(self._wanted, self._poses, light, self._size)
         parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
         self._bounds = {each: bounds_of(self._members[each]) for each in parts}
 
@@ -155,11 +155,11 @@ class CarriedPerson:
         mask: Float[np.ndarray, "p c c"],
         hidden: Float[np.ndarray, "p c c"],
         path: Float[np.ndarray, "p 2 3"],
-    ) -> None:
+    ) -> Float[np.ndarray, " p"]:
         """What is behind the person's arms, and behind what was `hidden`, where the camera went
-        this way."""
+        this way. By how many grey levels each frame's room differs from the last one's."""
         covered = np.stack([_resized(each, self._side) for each in hidden])
-        plate, holes = background_plate(frames, covered, native(path, COARSE / self._side))
+        plate, holes, light = background_plate(frames, covered, native(path, COARSE / self._side))
         distances = self._distances  # not this object: a circle would keep its pictures in memory
         bare = cache(lambda t: without_forearms(frames[t], mask[t], distances[t]))
         self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE, bare)
@@ -168,6 +168,7 @@ class CarriedPerson:
             small = cache(lambda t: _shrunk(bare(t)))
             self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE, small)
             self._holes = _shrunk(self._holes)
+        return light
 
     def layers(self, t: int) -> Layers:
         """The layers of one of the frames to come; 0 is the first."""

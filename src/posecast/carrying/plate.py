@@ -23,8 +23,9 @@ def background_plate(
     frames: UInt8[np.ndarray, "t s s 3"],
     covered: Float[np.ndarray, "t s s"],
     to_last: Float[np.ndarray, "t 2 3"],
-) -> tuple[UInt8[np.ndarray, "s s 3"], Bool[np.ndarray, "s s"]]:
-    """The background as the last frame's camera sees it, and where no frame shows it.
+) -> tuple[UInt8[np.ndarray, "s s 3"], Bool[np.ndarray, "s s"], Float[np.ndarray, " t"]]:
+    """The background as the last frame's camera sees it, where no frame shows it, and by how many
+    grey levels each frame's differs.
 
     `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`. Where the
     last frame shows the background, the plate is that frame bit for bit, but for what remains of
@@ -35,7 +36,8 @@ def background_plate(
     moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
     around = np.ones((2 * round(RIM * frames.shape[1]) + 1,) * 2, np.uint8)
     sure = np.stack([cv2.erode(each.view(np.uint8), around).view(bool) for each in seen])
-    same = _same_room(moved, sure)[:, None, None]
+    change = _change(moved, sure)
+    same = (change <= SAME_ROOM)[:, None, None]
     seen, sure = seen & same, sure & same
     plate, ever = frames[-1].copy(), np.asarray(seen.any(axis=0))
     still = all(map(_is_still, to_last))  # else edges differ because others are a little off
@@ -45,20 +47,20 @@ def background_plate(
     plate[rim] = np.where(remains[:, None], room, plate[rim])
     plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
     holes = np.asarray(~ever)
-    return completed(plate, holes), holes
+    return completed(plate, holes), holes, change
 
 
-def _same_room(
+def _change(
     frames: UInt8[np.ndarray, "t h w 3"], sure: Bool[np.ndarray, "t h w"]
-) -> Bool[np.ndarray, " t"]:
-    """Which frames have the background of the last one: in patches, since leaves and water move."""
+) -> Float[np.ndarray, " t"]:
+    """From each background to the last one: in patches, since leaves and water move."""
     patches, whole = (
         np.stack([cv2.resize(e, (PATCHES,) * 2, interpolation=cv2.INTER_AREA) for e in each])
         for each in (frames, sure.astype(np.float32))
     )
     change = np.abs(patches - patches[-1].astype(np.int16)).mean(axis=-1)
     both = (whole > WHOLE) & (whole[-1] > WHOLE)
-    return (change * both).sum(axis=(1, 2)) <= SAME_ROOM * both.sum(axis=(1, 2))
+    return (change * both).sum(axis=(1, 2)) / np.maximum(both.sum(axis=(1, 2)), 1)
 
 
 def _seen(

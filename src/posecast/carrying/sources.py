@@ -19,6 +19,9 @@ SWITCHING = 0.045
 """Body sizes by which another source must be better than the part's present one: no flicker."""
 AGEING = 0.002
 """Body sizes by which each frame of age counts against a source: light changes."""
+SAME_LIGHT, OTHER_LIGHT = 4.0, 0.04
+"""Grey levels by which a source's room may differ from the last frame's, and body sizes by which
+each further one counts against it: a title dissolves into the first picture, a lamp goes on."""
 
 
 def person_mask(
@@ -57,10 +60,16 @@ def jitter_of(
     return np.where(same, moved, 0).max(axis=0)
 
 
-def sources_of(wanted: Pose, seen: Pose, size: float) -> Int[np.ndarray, "f n"]:
-    """For each wanted pose and part the seen frame in which it lies most alike; -1: none."""
+def sources_of(
+    wanted: Pose, seen: Pose, light: Float[np.ndarray, " p"], size: float
+) -> Int[np.ndarray, "f n"]:
+    """For each wanted pose and part the seen frame in which it lies most alike; -1: none.
+
+    `light` is by how many grey levels the room of each seen frame differs from the last one's.
+    """
     chosen = np.full(wanted.known.shape, -1)
     age = AGEING * np.arange(len(seen.known) - 1, -1, -1)
+    age = age + OTHER_LIGHT * np.maximum(light - SAME_LIGHT, 0)
     for number in range(len(PARTS)):
         aged = np.where(seen.known[:, number], age, np.inf)
         if not np.isfinite(aged).any():

@@ -15,7 +15,15 @@ from torch.nn import functional
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
-from posecast.carrying.sources import AGEING, MASK_REACH, SAME_GREY, SHARED, SWITCHING
+from posecast.carrying.sources import (
+    AGEING,
+    MASK_REACH,
+    OTHER_LIGHT,
+    SAME_GREY,
+    SAME_LIGHT,
+    SHARED,
+    SWITCHING,
+)
 from posecast.export.body_graph import (
     HUGE,
     Bodies,
@@ -69,8 +77,8 @@ class LookGraph(_OfSkeleton):
         shown = torch.where(inside, mask, 0.0)
         members = _members(shown, distances, seen.known)
         gates = carrying.GATE_PX + _jitter(_shrunk(seen_pictures), members, seen)
-        plate, no_plate = plate_of(seen_pictures, torch.where(inside, mask, 1.0))
-        sources = _sources(wanted, seen, size)
+        plate, no_plate, light = plate_of(seen_pictures, torch.where(inside, mask, 1.0))
+        sources = _sources(wanted, seen, light, size)
         arms = (crossed(distances), without_forearms(seen_pictures, shown, distances))
         return joints[:count], joints[count:], sources, members, gates, plate, no_plate, *arms
 
@@ -180,7 +188,9 @@ def _jitter(
     return torch.where(same, moved, 0.0).amax(0)
 
 
-def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tensor, "t n"]:
+def _sources(
+    wanted: Bodies, seen: Bodies, light: Float[Tensor, " p"], size: Float[Tensor, ""]
+) -> Int[Tensor, "t n"]:
     """As `sources.sources_of`."""
     vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
     unlike = (vectors[0][:, None] - vectors[1]).norm(dim=-1)
@@ -188,6 +198,7 @@ def _sources(wanted: Bodies, seen: Bodies, size: Float[Tensor, ""]) -> Int[Tenso
     torso = (corners[0][:, None] - corners[1]).norm(dim=-1).mean(-1)
     count = seen.known.shape[0]
     age = AGEING * (count - 1 - torch.arange(count))
+    age = age + OTHER_LIGHT * (light - SAME_LIGHT).clamp(min=0)
     unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
     unlike = torch.where(seen.known, unlike, HUGE)
     usable = seen.known.any(0) & wanted.known

@@ -15,7 +15,7 @@ from posecast.export.frame_graphs import to_side
 
 def plate_of(
     pictures: UInt8[Tensor, "p s s 3"], hidden: Float[Tensor, "p c c"]
-) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"]]:
+) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"], Float[Tensor, " p"]]:
     """As `plate.background_plate`."""
     side = pictures.shape[1]
     seen, rim = to_side(hidden[:, None], side) < UNCOVERED, round(RIM * side)
@@ -26,13 +26,15 @@ def plate_of(
         for each in (shown, sure.float())
     )
     change, both = (patches - patches[-1]).abs().mean(1, keepdim=True), whole.minimum(whole[-1:])
-    same = ((change - SAME_ROOM) * (both > WHOLE)).sum((1, 2, 3), keepdim=True) <= 0
+    both = (both > WHOLE).float()
+    change = (change * both).sum((1, 2, 3)) / both.sum((1, 2, 3)).clamp(min=1)
+    same = (change <= SAME_ROOM)[:, None, None, None]
     seen, sure = seen & same, sure & same
     rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
     left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)
     last = torch.where(left, rest, last)
     plate = torch.where(seen[-1] | holes, last, _median(shown, seen))
-    return completed(plate, holes[..., 0]).to(torch.uint8), holes[..., 0]
+    return completed(plate, holes[..., 0]).to(torch.uint8), holes[..., 0], change
 
 
 def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> Tensor:
