@@ -16,7 +16,7 @@ PSNR, SSIM    of the frame, SSIM in uniform windows of 7 pixels
 person        PSNR within 1.25 radii of the true limbs
 sharpness     gradient energy in there, as a share of the true frame's
 flicker       mean change in grey levels between neighbouring drawn frames, in places farther than
-              3.2 radii from the person in all frames
+              3.2 radii from the person in all frames, of clips whose camera is found to stand still
 and with forecast poses
 shows         % of joints that MoveNet finds in the frame within 0.1 of the body's box of where they
               were asked to be; of "true frame", of where they are
@@ -42,6 +42,8 @@ from jaxtyping import Bool, Float, UInt8
 from skimage.metrics import structural_similarity
 
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
+from posecast.carrying.camera import STILL, camera_path
+from posecast.carrying.sources import person_mask
 from posecast.clips import SeenVideo
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
@@ -248,9 +250,11 @@ class Table:
     ) -> Iterator[tuple[int, Numbers]]:
         size = body_size(clip.joints, clip.visible, PENN_ACTION)
         poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
-        shown = range(SEEN - 1, SEEN + len(frames))
-        nearest = np.stack([part_distances(poses[t], SIZE, size).min(0) for t in shown])
-        still = clip.inside & (nearest.min(axis=0) > 3.2)
+        every = range(SEEN + len(frames))
+        nearest = np.stack([part_distances(poses[t], SIZE, size).min(0) for t in every])
+        stands = camera_path(clip.frames[:SEEN], person_mask(nearest[:SEEN]))[1] is STILL
+        nearest = nearest[SEEN - 1 :]
+        still = clip.inside & (nearest.min(axis=0) > 3.2) & stands
         for ahead in (k for k in HORIZONS if k <= len(frames)):
             true, frame = clip.frames[SEEN - 1 + ahead], frames[ahead - 1]
             joints, seen = clip.joints[SEEN - 1 + ahead], clip.visible[SEEN - 1 + ahead]
