@@ -9,7 +9,8 @@ FOLDER holds clips/NAME.mp4, poses/NAME.csv (`posecast.keypoints.table`) and cli
 clip and group; every fifth group in sorted order is the validation. Or it is Penn Action's, and
 all clips that have frames are taken, each a group of its own. Or it is one video, whose poses
 MoveNet finds. Each clip is cut to the square around all of its joints and 10 % on each side, at
-128 x 128; its first 10 frames are seen. What lies outside of the video is left out of every metric.
+128 x 128; its first 10 frames (--seen) are seen; of more than 32 the drawer gets the last 32 and 16
+from before. What lies outside of the video is left out of every metric.
 Means are over groups of means over clips.
 
 PSNR, SSIM    of the frame, SSIM in uniform windows of 7 pixels
@@ -44,12 +45,13 @@ from skimage.metrics import structural_similarity
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.carrying.camera import STILL, camera_path
 from posecast.carrying.sources import person_mask
-from posecast.clips import SeenVideo
+from posecast.clips import EarlierPictures, SeenVideo
 from posecast.datasets.penn_action import PennAction
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
 from posecast.estimation.following import follow
 from posecast.evaluation.baselines import OpticalFlow
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
+from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.keypoints.table import THRESHOLD
 from posecast.media.grey_levels import to_network
@@ -60,7 +62,8 @@ from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.skeletons import PENN_ACTION
 
-SIZE, SEEN, HORIZONS = 128, 10, (1, 4, 8, 16, 32)
+SIZE, HORIZONS = 128, (1, 4, 8, 16, 32)
+_LEAST_AHEAD = 16
 Numbers = dict[str, float]
 ByGroup = dict[str, dict[str, Numbers]]
 """Of each clip of each group."""
@@ -81,13 +84,18 @@ class CutClip:
     """Pixels that the video shows."""
     scale: float
     """Pixels of the video in one of these: the width of heat maps is stated in those."""
+    num_seen: int
 
     @property
     def seen(self) -> SeenVideo:
         """The first frames."""
-        past = (self.joints[:SEEN] * np.float32(self.scale), self.visible[:SEEN])
-        side = round(SIZE * self.scale)
-        return SeenVideo(*past, 30.0, (side, side), self.frames[:SEEN], Crop(0, 0, side, side))
+        count, side = self.num_seen, round(SIZE * self.scale)
+        past = (self.joints[:count] * np.float32(self.scale), self.visible[:count])
+        last = max(count - MOST_PICTURES, 0)
+        before = tuple(evenly(last, MOST_EARLIER))
+        earlier = EarlierPictures(before, self.frames[list(before)]) if before else None
+        shown = self.frames[last:count], Crop(0, 0, side, side)
+        return SeenVideo(*past, 30.0, (side, side), *shown, earlier=earlier)
 
 
 def real_clips(folder: Path) -> Iterator[Clip]:
@@ -127,7 +135,10 @@ def video_clip(video: Path) -> Iterator[Clip]:
 
 
 def cut(
-    frames: Frames, joints: Float[np.ndarray, "f j 2"], visible: Bool[np.ndarray, "f j"]
+    frames: Frames,
+    joints: Float[np.ndarray, "f j 2"],
+    visible: Bool[np.ndarray, "f j"],
+    num_seen: int,
 ) -> CutClip:
     """The square around all joints, with what was seen outside of the video marked."""
     crop = square_around(joints[visible], 32)
@@ -138,7 +149,7 @@ def cut(
     inside = cut_crop(framed, shifted, SIZE, "area")[..., 0] == 255
     pictures = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
     placed = (px_to_crop(joints, crop) * SIZE).astype(np.float32)
-    return CutClip(pictures, placed, visible, inside, side / SIZE)
+    return CutClip(pictures, placed, visible, inside, side / SIZE, num_seen)
 
 
 def square_around(points: Float[np.ndarray, "n 2"], least: int) -> Crop:
@@ -225,13 +236,14 @@ class Table:
 
     def add(self, clip: CutClip, group: str, clip_name: str) -> dict[str, Frames]:
         """Numbers of one clip, and the frames that they are of."""
-        steps = min(max(HORIZONS) + 2, len(clip.frames) - SEEN)
-        after = slice(SEEN, SEEN + steps)
+        seen = clip.num_seen
+        steps = min(max(HORIZONS) + 2, len(clip.frames) - seen)
+        after = slice(seen, seen + steps)
         wanted = (clip.joints[after], clip.visible[after])
         if self._forecaster is not None:
             said = self._forecaster.forecast_poses([clip.seen], steps)[0]
             wanted = ((said.joints_px[0] / clip.scale).astype(np.float32), said.visible)
-        last = clip.frames[SEEN - 1]
+        last = clip.frames[seen - 1]
         drawn = {"true frame": clip.frames[after], "last frame": np.repeat(last[None], steps, 0)}
         for name, method in self._methods.items():
             if isinstance(method, OpticalFlow):
@@ -250,14 +262,16 @@ class Table:
     ) -> Iterator[tuple[int, Numbers]]:
         size = body_size(clip.joints, clip.visible, PENN_ACTION)
         poses = pose_of(clip.joints, clip.visible, PENN_ACTION, size)
-        every = range(SEEN + len(frames))
+        last = clip.num_seen - 1
+        every = range(clip.num_seen + len(frames))
         nearest = np.stack([part_distances(poses[t], SIZE, size).min(0) for t in every])
-        stands = camera_path(clip.frames[:SEEN], person_mask(nearest[:SEEN]))[1] is STILL
-        nearest = nearest[SEEN - 1 :]
+        known = slice(max(clip.num_seen - MOST_PICTURES, 0), clip.num_seen)
+        stands = camera_path(clip.frames[known], person_mask(nearest[known]))[1] is STILL
+        nearest = nearest[last:]
         still = clip.inside & (nearest.min(axis=0) > 3.2) & stands
         for ahead in (k for k in HORIZONS if k <= len(frames)):
-            true, frame = clip.frames[SEEN - 1 + ahead], frames[ahead - 1]
-            joints, seen = clip.joints[SEEN - 1 + ahead], clip.visible[SEEN - 1 + ahead]
+            true, frame = clip.frames[last + ahead], frames[ahead - 1]
+            joints, seen = clip.joints[last + ahead], clip.visible[last + ahead]
             if seen.sum() < 6:
                 continue
             numbers = measured(frame, true, clip.inside, nearest[ahead] < 1.25)
@@ -293,6 +307,7 @@ def main(
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")],
     methods: tuple[str, ...] = ("carried",),
     poses: Literal["true", "forecast"] = "true",
+    seen: int = 10,
     each: bool = False,
     sheets: Path | None = None,
 ) -> None:
@@ -302,13 +317,16 @@ def main(
         folder: clips, poses and clips.csv; or Penn Action; or a video.
         methods: shipped weights, run folders or weight files that draw frames, or "optical flow".
         poses: which ones are drawn: those that came, or those of the forecaster that ships.
+        seen: frames that are seen; clips that have no 16 more are left out.
         each: a row for every clip too.
         sheets: folder for contact sheets.
     """
     table = Table(methods, poses)
     clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
     for name, group, *clip in (video_clip if folder.is_file() else clips)(folder):
-        drawn = table.add(cut(*clip), group, name)
+        if len(clip[0]) < seen + _LEAST_AHEAD:
+            continue
+        drawn = table.add(cut(*clip, seen), group, name)
         if sheets is not None:
             write_sheet(drawn, sheets / f"{name}.jpg")
     print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")

@@ -11,7 +11,7 @@ import torch
 from carrying.scene import SKIN, picture, pose, wall
 from posecast.carrying.body_maps import NUM_MAPS
 from posecast.carrying.composing import composed
-from posecast.clips import PoseForecast, SeenVideo
+from posecast.clips import EarlierPictures, PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.forecaster import Forecaster
@@ -71,6 +71,61 @@ def test_a_trunk_whose_joints_are_hidden_for_a_while_is_drawn():
     )
     trunk = np.s_[44:68, 74:86]
     assert np.abs(drawn - whole)[trunk].mean() < 5
+
+
+def seen_before(moves=0, hidden=False):
+    """A green arm was raised once, long ago; the person has stood still since, in red."""
+    raised = picture(pose(**RAISED), wall())
+    raised[(raised[..., 0] > 190) & (raised[..., 1] < 110)] = (60, 230, 60)
+    frames = np.stack([picture(pose(), np.roll(wall(), -moves * t, axis=1)) for t in range(-31, 1)])
+    joints = np.stack([pose(**RAISED)] * 6 + [pose()] * 38)
+    visible = np.ones((44, 13), bool)
+    if hidden:
+        visible[12:, [PENN_ACTION.index(name) for name in RAISED]] = False
+    earlier = EarlierPictures((0, 5), np.stack([raised] * 2))
+    return SeenVideo(joints, visible, 30.0, (128, 128), frames, earlier=earlier)
+
+
+def green_of(own):
+    drawn = drawer().draw_frames(own, pose(**RAISED)[None], ALL[:1], Crop(0, 0, 128, 128))
+    forearm = drawn[0, 36:42, 27:34].reshape(-1, 3).astype(int)
+    return (forearm[:, 1] > forearm[:, 0] + 60).mean()
+
+
+def test_what_was_seen_long_ago_is_drawn_from_its_own_picture():
+    assert green_of(seen_before()) > 0.8
+    assert green_of(replace(seen_before(), earlier=None)) == 0
+
+
+def test_frames_in_memory_give_pictures_from_before_as_a_video_does(monkeypatch):
+    given = []
+
+    def end_with(_, seen, *rest):
+        given.append(seen)
+        raise PosecastError("seen enough")
+
+    monkeypatch.setattr(Forecaster, "forecast_video", end_with)
+    monkeypatch.setattr("posecast.forecasting.protocols.MOST_PICTURES", 4)
+    monkeypatch.setattr("posecast.forecasting.protocols.MOST_EARLIER", 3)
+    frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    joints = np.stack([pose()] * 12)
+    with pytest.raises(PosecastError, match="seen enough"):
+        Forecaster.pretrained().predict(frames, joints, np.ones((12, 13), bool))
+    assert given[0].earlier.numbers == (0, 4, 7)
+    assert given[0].earlier.frames[:, 0, 0, 0].tolist() == [0, 4, 7]
+    assert given[0].pictures[:, 0, 0, 0].tolist() == [8, 9, 10, 11]
+
+
+def test_where_the_camera_moves_single_pictures_from_before_tell_nothing():
+    own = seen_before(moves=1)
+    without = drawer().draw_frames(replace(own, earlier=None), pose(**RAISED)[None], ALL[:1])
+    assert np.array_equal(drawer().draw_frames(own, pose(**RAISED)[None], ALL[:1]), without)
+
+
+def test_an_arm_that_has_been_hidden_for_long_does_not_come_back():
+    own = seen_before(hidden=True)
+    without = drawer().draw_frames(replace(own, earlier=None), pose(**RAISED)[None], ALL[:1])
+    assert np.array_equal(drawer().draw_frames(own, pose(**RAISED)[None], ALL[:1]), without)
 
 
 def test_a_crop_that_is_no_square_is_carried_upright():

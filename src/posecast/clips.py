@@ -120,6 +120,15 @@ class ImageBatch:
 
 
 @dataclass(frozen=True, eq=False)
+class EarlierPictures:
+    """Pictures of single seen frames: there, too, the person and the room can be seen."""
+
+    numbers: tuple[int, ...]
+    """Of the seen frames, ascending."""
+    frames: UInt8[np.ndarray, "n h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
 class SeenVideo:
     """What was seen of one person: the one argument of every forecast and every drawing.
 
@@ -142,6 +151,8 @@ class SeenVideo:
     (a prepared store). None: nobody has chosen one yet, `frames` show the whole image."""
     confidence: Float[np.ndarray, "t j"] | None = None
     """How sure an estimator was of each joint, from 0; None where nobody said."""
+    earlier: EarlierPictures | None = None
+    """Of a video of one's own, some from before `frames` begin."""
     trimmed: bool | None = None
     """Whether the video is cut to one action, as the clips of action data sets are: then the motion
     goes on; who is filmed for longer rests now and then. None where nobody said."""
@@ -157,13 +168,13 @@ class SeenVideo:
     def take(
         self, numbers: Sequence[int], fps: float, frames: UInt8[np.ndarray, "n h w 3"] | None
     ) -> "SeenVideo":
-        """Poses of these frames alone, `fps` a second, with pictures of the last n of them."""
+        """Poses of these frames alone, `fps` a second, with pictures of the last n of them; none
+        are earlier."""
         rows = list(numbers)
         sure = None if self.confidence is None else self.confidence[rows]
         joints, visible = self.joints_px[rows], self.visible[rows]
-        return replace(
-            self, joints_px=joints, visible=visible, confidence=sure, fps=fps, frames=frames
-        )
+        values = {"joints_px": joints, "visible": visible, "confidence": sure}
+        return replace(self, **values, fps=fps, frames=frames, earlier=None)
 
     @property
     def shown(self) -> Crop:

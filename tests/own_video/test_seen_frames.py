@@ -64,6 +64,7 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
     for room in ("own_video", "own_poses"):
         monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_PICTURES", 3)
+        monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_EARLIER", 2)
     most = numbers_alive(monkeypatch)
     model = LooksBack()
     model.needs = dataclasses.replace(model.needs, max_past=40)
@@ -74,5 +75,8 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     poses = KeypointFile(tmp_path / "a.csv")
     result = forecast_video(video, Forecaster(model), poses, tmp_path / "out.mp4", config)
     assert len(result.past_frames) == 24
+    assert max(most) <= 3 + 5 + 3  # those for the drawer, earlier ones, and those on their way
     assert len(result.seen.pictures) == 3
-    assert max(most) <= 3 + 3  # those for the drawer, and those on their way
+    assert result.seen.earlier.numbers == (0, 16)
+    shown = list(videos.read_video(video))
+    np.testing.assert_array_equal(result.seen.earlier.frames, [shown[0], shown[16]])

@@ -96,6 +96,7 @@ class CarriedPerson:
         masks: Float[np.ndarray, "p c c"] | None = None,
         camera_stops: bool = False,
         inside: Bool[np.ndarray, "c c"] | None = None,
+        earlier: int = 0,
     ) -> None:
         """Look at the seen frames.
 
@@ -108,19 +109,25 @@ class CarriedPerson:
             inside: which pixels of the `COARSE` size are in the video's picture; what the frames
                 show beyond its edge was made up, and what lies beyond theirs is not known. None:
                 the edge goes on, as the shipped refinement was trained.
+            earlier: the first so many frames are single ones from before, with smooth poses; used
+                where the camera stands still.
         """
         self._side, self._ends_at_edge = frames.shape[1], inside is not None
         scaled = joints.astype(np.float32) * (COARSE / self._side)
-        self._look_at_poses(scaled, visible, len(frames), skeleton)
+        self._look_at_poses(scaled, visible, len(frames), earlier, skeleton)
         mask = person_mask(self._distances.min(axis=1), masks)
         hidden = mask
         if inside is not None:  # what was made up is neither the person nor what is behind it
             hidden, mask = np.where(inside, mask, 1), np.where(inside, mask, 0)
-        self._members = members_of(mask, self._distances, self._poses.known)
         coarse = frames if self._side == COARSE else np.stack([_shrunk(f) for f in frames])
-        self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
-        path, pace = camera_path(coarse, mask)
+        path, pace = camera_path(coarse[earlier:], mask[earlier:])
+        if pace is not STILL:  # where the camera was at single frames is not known
+            hidden = np.concatenate([np.ones_like(hidden[:earlier]), hidden[earlier:]])
+            self._poses.known[:earlier] = False
+        path = np.concatenate([np.tile(STILL, (earlier, 1, 1)), path])
         self._pace = STILL if camera_stops else pace
+        self._members = members_of(mask, self._distances, self._poses.known)
+        self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
         light = self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
         places = np.arange(COARSE, dtype=np.float32) + 0.5
         self._x, self._y = np.meshgrid(places, places)
@@ -133,13 +140,16 @@ class CarriedPerson:
         joints: Float[np.ndarray, "t j 2"],
         visible: Bool[np.ndarray, "t j"],
         past: int,
+        earlier: int,
         skeleton: Skeleton,
     ) -> None:
-        """Of the seen frames, so many, and of those to come."""
-        self._size = max(body_size(joints[:past], visible[:past], skeleton), 1.0)
+        """Of the seen frames, so many, the first of which are `earlier`, and of those to come."""
+        recent = slice(earlier, past)
+        self._size = max(body_size(joints[recent], visible[recent], skeleton), 1.0)
         # What comes must not pull at what was seen: a forecast may begin with a jump.
-        seen = smoothed(joints[:past], visible[:past])
-        smooth = np.concatenate([seen, smoothed(joints, visible)[past:]])
+        seen = smoothed(joints[recent], visible[recent])
+        ahead = smoothed(joints[earlier:], visible[earlier:])[past - earlier :]
+        smooth = np.concatenate([joints[:earlier], seen, ahead])
         raw = pose_of(joints[past - 1 :], visible[past - 1 :], skeleton, self._size)
         self._last_raw, self._wanted_raw = raw[0], raw[1:]
         poses = pose_of(smooth, visible, skeleton, self._size)

@@ -5,6 +5,7 @@ that, but the person's outline and the composition can be (`networks.carrying`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -17,7 +18,7 @@ from posecast.carrying.body_maps import body_maps
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
-from posecast.carrying.smoothing import whole_trunk
+from posecast.carrying.smoothing import smoothed, whole_trunk
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions, in_precision
@@ -34,6 +35,9 @@ heads, hands and feet go on beyond theirs, and the border blends into the pictur
 TOGETHER = 8
 """Frames that a worker draws, and the refinement looks at together: how many cores there are is to
 change no pixel."""
+
+_Poses = tuple[Float[np.ndarray, "_ j 2"], Bool[np.ndarray, "_ j"]]
+"""Joints, those of a trunk that are hidden guessed, and which are visible or were so guessed."""
 
 
 class CarriedDrawer:
@@ -80,8 +84,11 @@ class CarriedDrawer:
         """As `FrameDrawer`, in as many pixels as the seen frames have, LARGEST at most."""
         crop, own_video = crop or self.crop_of(seen, joints_px, visible), seen.crop is None
         side = min(max(crop.hw), LARGEST) if own_video else seen.pictures.shape[1]
-        seen = seen.last(min(MOST_PICTURES, len(seen.pictures)))
-        frames = seen.cut(crop, side)
+        recent = seen.last(min(MOST_PICTURES, len(seen.pictures)))
+        frames = recent.cut(crop, side)
+        if seen.earlier is not None:
+            earlier = replace(seen, frames=seen.earlier.frames).cut(crop, side)
+            frames = np.concatenate([earlier, frames])
         if crop.width == crop.height:
             return self._draw(frames, seen, joints_px, visible, crop)
         upright = _upright(frames, crop)
@@ -100,33 +107,48 @@ class CarriedDrawer:
         crop: Crop,
     ) -> UInt8[np.ndarray, "t s s 3"]:
         """Of upright square frames, whose corner is the crop's."""
-        side, longer = frames.shape[1], max(crop.hw)
-        both = (seen.joints_px, seen.visible), (joints_px, visible)
-        past, future = (  # hidden joints may be NaN, of which no share is nothing
-            (np.where(shown[..., None], each - (crop.x1, crop.y1), 0) / longer).astype(np.float32)
-            for each, shown in both
-        )
-        poses = np.concatenate([past, future]), np.concatenate([seen.visible, visible])
-        joints, shown = whole_trunk(*poses, self.skeleton)
-        past, future = np.split(joints, [len(past)])
-        seen_visible, visible = np.split(shown, [len(past)])
-        seen_visible = seen_visible & np.any(seen.visible, axis=0)  # what comes shows no pixels
-        size = body_size(past, seen_visible, self.skeleton)
+        side, early = frames.shape[1], () if seen.earlier is None else seen.earlier.numbers
+        recent = len(frames) - len(early)
+        past, future = self._poses(seen, joints_px, visible, crop, recent)
+        size = body_size(past[0][-recent:], past[1][-recent:], self.skeleton)
         if not size:  # neither torso nor leg was ever seen whole: nothing to carry
             return np.repeat(frames[-1:], len(joints_px), axis=0)
         masks = None
         if self._network.mask is not None:
             with in_precision(self._precision, self._device):
-                known = (past, seen_visible, self.skeleton)
-                masks = person_masks(self._network.mask, frames, *known)
+                masks = person_masks(self._network.mask, frames, *past, self.skeleton)
         # Around the crop of an own video stays what was seen last: so must the camera.
         stops = seen.crop is None
         inside = _inside(crop, seen.image_hw) if stops else None
-        person = CarriedPerson(frames, joints * side, shown, self.skeleton, masks, stops, inside)
-        poses = partial(self._maps, future, visible, size)
+        joints, shown = (np.concatenate(each) for each in zip(past, future, strict=True))
+        facts = self.skeleton, masks, stops, inside, len(early)
+        person = CarriedPerson(frames, joints * side, shown, *facts)
+        poses = partial(self._maps, *future, size)
         with workers() as pool:
-            parts = torch.arange(len(future)).split(TOGETHER)
+            parts = torch.arange(len(joints_px)).split(TOGETHER)
             return np.concatenate(list(pool.map(partial(self._part, person, poses), parts)))
+
+    def _poses(
+        self,
+        seen: SeenVideo,
+        joints_px: Float[np.ndarray, "t j 2"],
+        visible: Bool[np.ndarray, "t j"],
+        crop: Crop,
+        recent: int,
+    ) -> tuple[_Poses, _Poses]:
+        """Of the frames drawn from, earlier ones and the `recent` last, and of those to come, as
+        shares of the crop's longer side."""
+        count, early = len(seen), [] if seen.earlier is None else list(seen.earlier.numbers)
+        shown = np.concatenate([seen.visible, visible])
+        places = np.concatenate([seen.joints_px, joints_px]) - (crop.x1, crop.y1)
+        # Hidden joints may be NaN, of which no share is nothing.
+        shares = np.where(shown[..., None], places, 0) / max(crop.hw)
+        joints, shown = whole_trunk(shares.astype(np.float32), shown, self.skeleton)
+        last = slice(count - recent, count)
+        past = smoothed(joints[:count], shown[:count])[early], joints[last]
+        # What comes shows no pixels, and what was hidden for long is not known to be there.
+        known = shown[[*early, *range(count)[last]]] & np.any(seen.visible[last], axis=0)
+        return (np.concatenate(past), known), (joints[count:], shown[count:])
 
     @torch.inference_mode()
     def _part(

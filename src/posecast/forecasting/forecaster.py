@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy.typing import ArrayLike
 
-from posecast.clips import Forecast, PoseForecast, SeenVideo
+from posecast.clips import EarlierPictures, Forecast, PoseForecast, SeenVideo
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting import protocols
@@ -194,11 +194,15 @@ class Forecaster:
                 f"frames is {got(frames)}; expected an array (t, h, w, 3) or a list of pictures"
             )
         used = self._used_frames(rates, len(frames), num_seen)
-        looked_at = [frames[number] for number in used[-protocols.MOST_PICTURES :]]
+        last = max(len(used) - protocols.MOST_PICTURES, 0)
+        before = tuple(protocols.evenly(last, protocols.MOST_EARLIER))
+        looked_at = [frames[used[place]] for place in (*before, *range(last, len(used)))]
         given = joints, visible, len(frames), self.skeleton
         pictures, joints, visible = _arrays(looked_at, *given)
+        early, pictures = np.split(pictures, [len(before)])
+        earlier = EarlierPictures(before, early) if before else None
         poses, hw = (joints[used], visible[used]), pictures.shape[1:3]
-        seen = SeenVideo(*poses, rates.video, hw, pictures, trimmed=False)
+        seen = SeenVideo(*poses, rates.video, hw, pictures, earlier=earlier, trimmed=False)
         if not (np.abs(seen.joints_px[seen.visible]) < _FARTHEST_PX).all():
             raise PosecastError(
                 "visible joints have NaN or infinite places, or some a million pixels away; mark "

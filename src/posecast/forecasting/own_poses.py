@@ -20,7 +20,7 @@ from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.shots import Shots
-from posecast.forecasting.protocols import MOST_PICTURES
+from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import (
     VideoSource,
@@ -130,6 +130,8 @@ class FoundPoses:
     """Several people, where an estimator found them."""
     pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
     """The last frames, MOST_PICTURES; none of large ones."""
+    earlier: tuple[tuple[int, UInt8[np.ndarray, "h w 3"]], ...] = ()
+    """Single frames of all the video, evenly spread, with their numbers; none of large ones."""
     shots: tuple[int, ...] = ()
     """For each frame the first one of its shot."""
     num_faded: int = 0
@@ -207,6 +209,7 @@ class _Watched:
 
     def __init__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], stages: Stages) -> None:
         self._kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES)
+        self._spread: list[tuple[int, UInt8[np.ndarray, "h w 3"]]] = []
         self._shots = Shots()
         self.starts = self._shots.starts
         self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(frames))))
@@ -214,9 +217,14 @@ class _Watched:
     def _keeping(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
     ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        for frame in frames:
+        apart = 1
+        for number, frame in enumerate(frames):
             if MOST_PICTURES * frame.nbytes <= _MOST_KEPT_BYTES:
                 self._kept.append(frame)
+                if number % apart == 0:
+                    self._spread.append((number, frame))
+                if len(self._spread) > 2 * MOST_EARLIER:
+                    self._spread, apart = self._spread[::2], 2 * apart
             yield frame
 
     def found(self, seen: SeenVideo, from_s: float | None) -> FoundPoses:
@@ -228,7 +236,9 @@ class _Watched:
         starts = self._shots.starts(seen.joints_px[skipped:], visible[skipped:], seen.fps)
         shots = (*[0] * skipped, *(start + skipped if start else 0 for start in starts))
         seen = replace(seen, visible=visible)
-        return FoundPoses(seen, pictures=tuple(self._kept), shots=shots, num_faded=faded)
+        spread = tuple((number + skipped, picture) for number, picture in self._spread)
+        pictures = {"pictures": tuple(self._kept), "earlier": spread}
+        return FoundPoses(seen, **pictures, shots=shots, num_faded=faded)
 
 
 def _looked_at(

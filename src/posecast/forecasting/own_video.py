@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posecast.clips import SeenVideo
+from posecast.clips import EarlierPictures, SeenVideo
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
@@ -17,7 +17,7 @@ from posecast.forecasting.own_people import tell_of_people
 from posecast.forecasting.own_pictures import read_pictures
 from posecast.forecasting.own_poses import FoundPoses, OwnVideoConfig, PoseSource, find_poses
 from posecast.forecasting.own_result import OwnForecast, Sureness
-from posecast.forecasting.protocols import MOST_PICTURES
+from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder
@@ -154,7 +154,13 @@ def _with_pictures(
         pictures = [found.pictures[number - first] for number in last]
     else:
         pictures = deque(ahead(read_pictures(video, frames, fps)), maxlen=MOST_PICTURES)
-    return found.seen.take(frames, fps, np.stack(pictures)), replace(found, pictures=())
+    seen = found.seen.take(frames, fps, np.stack(pictures))
+    before = [(n - frames[0], each) for n, each in found.earlier if frames[0] <= n < last[0]]
+    if before:
+        chosen = (before[place] for place in evenly(len(before), MOST_EARLIER))
+        numbers, earlier = zip(*chosen, strict=True)
+        seen = replace(seen, earlier=EarlierPictures(numbers, np.stack(earlier)))
+    return seen, replace(found, pictures=(), earlier=())
 
 
 def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps: int) -> Sureness:

@@ -10,9 +10,10 @@ first, with weights; `PoseForecast.of` fills in the rest. To look at all that wa
 
 To add an image model: likewise a class with the members of `FrameDrawer`; see
 `generator_drawer.py`. It is given all seen frames, of a long video of one's own the last
-MOST_PICTURES of them: those of a prepared store are cut and scaled already (`SeenVideo.crop`),
-those of an own video are whole pictures in full resolution.
-`SeenVideo.cut` gives the crop of either at the size that the network draws.
+MOST_PICTURES of them and MOST_EARLIER from before (`SeenVideo.earlier`, which it may pass over):
+those of a prepared store are cut and scaled already (`SeenVideo.crop`), those of an own video are
+whole pictures in full resolution. `SeenVideo.cut` gives the crop of either at the size that the
+network draws.
 
 Then give the kind of its weights a row in `loading.py`, by which run folders and weight files find
 the class.
@@ -33,7 +34,8 @@ from posecast.store.reading import StoredClip
 
 MOST_PICTURES = 32
 """So many of the last seen frames are kept in full for a drawer, a second at the usual rate."""
-
+MOST_EARLIER = 16
+"""So many single ones from before, of all that was seen."""
 
 _ROUNDED = 1e-3
 _ALIKE = 0.02
@@ -43,6 +45,11 @@ _ALIKE = 0.02
 def same_rate(one: float, other: float) -> bool:
     """Whether two frame rates are the same but for how they are rounded."""
     return abs(one / other - 1) < _ALIKE
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Numbers of so many of them at most, spread evenly, the first and the last among them."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
 
 
 def recent_of(seen: SeenVideo) -> SeenVideo:
