@@ -128,7 +128,12 @@ def test_a_folder_is_written_over_what_a_process_of_the_same_number_left(
 
 def test_a_folder_is_searched_for_leftovers_once(tmp_path: Path, monkeypatch) -> None:
     searched, glob = [], Path.glob
-    monkeypatch.setattr(Path, "glob", lambda *call: searched.append(call) or glob(*call))
+
+    def counting(folder, pattern, **how):
+        searched.extend([folder] * (folder == tmp_path))
+        return glob(folder, pattern, **how)
+
+    monkeypatch.setattr(Path, "glob", counting)
     for number in range(3):
         write_text(tmp_path / f"{number}.txt", "whole")
     assert len(searched) == 1

@@ -1,5 +1,6 @@
 """Beginning runs and going on with them: what is refused, and that nothing is touched before."""
 
+import importlib.metadata
 import json
 import signal
 from dataclasses import dataclass, replace
@@ -49,7 +50,7 @@ def test_a_new_run_describes_itself(run: Run) -> None:
     }
     versions = json.loads((run.path / "versions.json").read_text())
     assert len(versions) == 1
-    assert versions[0]["torch"] == torch.__version__
+    assert versions[0]["torch"] == importlib.metadata.version("torch")
     opened = Run.open(run.path, "pose")
     assert (opened.config_dict, opened.data) == (run.config_dict, DATA)
 

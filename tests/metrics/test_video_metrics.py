@@ -80,6 +80,7 @@ class Extractor(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
 def test_an_extractor_is_read_from_a_file(tmp_path):
     frames = np.full((4, 8, 8, 3), 255, np.uint8)
     torch.jit.script(Extractor()).save(str(tmp_path / "extractor.pt"))

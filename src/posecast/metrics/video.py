@@ -10,6 +10,7 @@ The recipe, fixed, because numbers of different recipes do not compare:
 5. |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ def load_extractor(path: str | Path) -> Extractor:
     if not path.is_file():
         raise PosecastError(f"no video feature extractor: there is no file {path}")
     try:
-        return torch.jit.load(path, map_location="cpu").eval()
+        with warnings.catch_warnings():  # deprecated, but how published extractors are stored
+            warnings.simplefilter("ignore", FutureWarning)
+            return torch.jit.load(path, map_location="cpu").eval()
     except RuntimeError as error:
         problem = str(error).splitlines()[0]
         raise PosecastError(f"{path} is no TorchScript file: {problem}") from error

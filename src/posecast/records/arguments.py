@@ -121,4 +121,5 @@ def _described(kind: Any) -> str:
         return ", ".join(map(repr, typing.get_args(kind)))
     if kind in _NUMBERS:
         return _NUMBERS[kind][1]
-    return kind.__name__ if isinstance(kind, type) else str(kind).replace("pathlib.", "")
+    named = kind.__name__ if isinstance(kind, type) else str(kind)
+    return named.replace("pathlib.", "").replace("_local.", "")  # Python 3.13's own
