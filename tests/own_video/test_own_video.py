@@ -322,6 +322,10 @@ def test_not_seen_well_enough(forecaster, tmp_path):
     video = write_video(tmp_path / "a.mp4", frames)
     fails(forecaster, video, r"not seen well enough anywhere.*4 of 8 frames have so many")
     fails(forecaster, video, "not seen well enough before second 0.2", from_s=0.2)
+    ends = write_video(tmp_path / "b.mp4", [*walking(12), frame_with(None)])
+    message = "not seen well enough before second 0.4.*12 of 13.*last good second.* is 0.40"
+    fails(forecaster, ends, message, from_s=0.43)
+    assert forecast_video(ends, forecaster, RED, None, CONFIG, 0.40).past_frames[-1] == 11
     easy = dataclasses.replace(CONFIG, well_seen_frames=0.5)
     assert forecast_video(video, forecaster, RED, None, easy).past_frames[-1] == 6
 

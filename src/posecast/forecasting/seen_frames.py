@@ -1,5 +1,6 @@
 """Which frames of a video of one's own, or of keypoints, are the seen ones."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,24 +35,29 @@ def choose_frames(
             f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
         )
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
-    lasts = range(num_frames - 1, least - 2, -1)
-    for last in lasts if from_s is None else lasts[:1]:
-        first = shots[last] if shots else 0
-        is_whole = last + 1 - first >= span
-        frames = last + 1 - span + looked_at if is_whole else np.arange(first, last + 1)
+    firsts = shots or (0,) * num_frames
+
+    def is_seen(last: int) -> bool:
+        is_whole = last + 1 - firsts[last] >= span
+        frames = last + 1 - span + looked_at if is_whole else np.arange(firsts[last], last + 1)
         takes = is_whole or not needs.is_strict
-        if takes and well[last] and well[frames].mean() >= config.well_seen_frames:
-            return tuple(range(max(last + 1 - rates.span(needs.max_past), first), last + 1))
+        return bool(takes and well[last] and well[frames].mean() >= config.well_seen_frames)
+
+    last = next(filter(is_seen, range(num_frames - 1, least - 2, -1)), None)
+    if last is not None and (from_s is None or last + 1 == num_frames):
+        first = max(last + 1 - rates.span(needs.max_past), firsts[last])
+        return tuple(range(first, last + 1))
     _check_lengths(num_frames, least, shots, config.fps, name)
     where = f"before second {from_s}" if from_s is not None else "anywhere"
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
+    until = "" if last is None else f"{math.floor(100 * (last + 1) / config.fps) / 100:.2f}"
     raise PosecastError(
         f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
         f"({span / config.fps:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
         f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
-        "frames have so many",
-        " (--well-seen-joints, --well-seen-frames)",
+        f"frames have so many{f'; the last good second to forecast from is {until}' * bool(until)}",
+        f" ({f'--from {until}, ' * bool(until)}--well-seen-joints, --well-seen-frames)",
     )
 
 
