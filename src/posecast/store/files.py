@@ -110,12 +110,17 @@ def write_poses(path: Path, poses: dict[str, Poses]) -> None:
     """Store poses of several clips in one file, clips sorted; the same input, the same bytes."""
     ids = sorted(poses)
     lengths = [len(poses[clip_id][0]) for clip_id in ids]
-    arrays = {
-        "clip_ids": np.array(ids, dtype=np.str_),
-        "ends": np.cumsum(lengths, dtype=np.int64),
-        "joints_px": np.concatenate([poses[clip_id][0] for clip_id in ids]).astype(np.float32),
-        "visible": np.concatenate([poses[clip_id][1] for clip_id in ids]),
-    }
+    write_arrays(
+        path,
+        clip_ids=np.array(ids, dtype=np.str_),
+        ends=np.cumsum(lengths, dtype=np.int64),
+        joints_px=np.concatenate([poses[clip_id][0] for clip_id in ids]).astype(np.float32),
+        visible=np.concatenate([poses[clip_id][1] for clip_id in ids]),
+    )
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Replace an .npz file, whatever its name ends with; the same input, the same bytes."""
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:

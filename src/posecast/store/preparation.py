@@ -24,6 +24,7 @@ from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import check_at_least, check_below_one
+from posecast.records.files import WriteError
 from posecast.store.files import CropPolicy, StoreInfo, check_names
 from posecast.store.reading import StoredClip
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
@@ -200,10 +201,10 @@ def prepare(
                 splits=dict(Counter(clip.split for clip in clips)),
                 num_with_frames=sum(clip.has_frames for clip in clips),
             )
-    except (OSError, WorkerError) as error:
+    except (OSError, WorkerError, WriteError) as error:
         raise PreparationError(
-            f"preparing {store_path} stopped: {error}. Finished clips are kept: mend the cause "
-            "(free some space, where the disk is full) and start the same command again"
+            f"preparing {store_path} stopped: {error}. Finished clips are kept: mend the cause and "
+            "start the same command again"
         ) from error
 
 

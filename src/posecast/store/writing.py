@@ -12,20 +12,18 @@ import io
 import itertools
 import json
 import math
-import os
 import shutil
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_to_dict, refuse_differences
-from posecast.records.files import make_folder, partial_path, write_lines
+from posecast.records.files import make_folder, write_json, write_lines, write_safely
 from posecast.records.locks import locked, locked_with_others, refuse_strangers
 from posecast.store import files
 from posecast.store.reading import Store, StoredClip, clip_from_line, clip_to_line
@@ -77,9 +75,7 @@ class StoreWriter:
         return finished
 
     def _describe(self, finished: bool) -> None:
-        content = config_to_dict(self.info) | {"finished": finished}
-        with _written_whole(self.path / "store.json", flush=True) as file:
-            file.write(json.dumps(content, indent=2).encode() + b"\n")
+        write_json(self.path / "store.json", config_to_dict(self.info) | {"finished": finished})
 
     def done(self) -> dict[str, StoredClip]:
         """The clips that need not be made again, by id."""
@@ -151,7 +147,8 @@ def write_clip(
     where their number is not that of the poses.
     """
     if pictures is not None:
-        _write_pictures(files.frames_path(path, clip.clip_id), clip, pictures)
+        frames = files.frames_path(path, clip.clip_id)
+        write_safely(frames, lambda partial: _fill(partial, clip, iter(pictures)))
     _write_piece(path, dataclasses.replace(clip, has_frames=pictures is not None))
 
 
@@ -191,18 +188,17 @@ def hold_out_validation(clips: Sequence[StoredClip], share: float) -> list[Store
     ]
 
 
-def _write_pictures(path: Path, clip: StoredClip, pictures: Iterable[np.ndarray]) -> None:
+def _fill(path: Path, clip: StoredClip, pictures: Iterator[np.ndarray]) -> None:
     """One .npy file, written picture by picture."""
-    stream = iter(pictures)
-    first = next(stream, None)
-    with _written_whole(path, flush=True) as file:
+    first = next(pictures, None)
+    with path.open("wb") as file:
         if first is not None:
             shape = (clip.num_frames, *first.shape)
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             assert file.tell() == files.NPY_HEADER_BYTES
         count = 0
-        for picture in itertools.chain([] if first is None else [first], stream):
+        for picture in itertools.chain([] if first is None else [first], pictures):
             file.write(np.ascontiguousarray(picture).data)
             count += 1
         if count != clip.num_frames:
@@ -217,8 +213,9 @@ def _write_piece(path: Path, clip: StoredClip) -> None:
     """A line of JSON and the poses; the archive's checksums tell a whole piece from a part."""
     joints = np.ascontiguousarray(clip.joints_px, np.float32)
     visible = np.ascontiguousarray(clip.visible)
-    with _written_whole(_piece_path(path, clip.clip_id)) as file:
-        np.savez(file, line=json.dumps(clip_to_line(clip)), joints=joints, visible=visible)
+    line = json.dumps(clip_to_line(clip))
+    piece = _piece_path(path, clip.clip_id)
+    files.write_arrays(piece, line=line, joints=joints, visible=visible)
 
 
 def _read_piece(path: Path) -> StoredClip | None:
@@ -229,25 +226,6 @@ def _read_piece(path: Path) -> StoredClip | None:
             return clip_from_line(json.loads(str(piece["line"])), piece["joints"], piece["visible"])
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-@contextlib.contextmanager
-def _written_whole(path: Path, flush: bool = False) -> Iterator[BinaryIO]:
-    """A temporary file of this process that becomes `path` once the block ends well.
-
-    `flush` waits until the disk has it, so that it outlives a loss of power.
-    """
-    path.parent.mkdir(exist_ok=True)
-    partial = partial_path(path)
-    try:
-        with partial.open("wb") as file:
-            yield file
-            if flush:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _piece_path(path: Path, clip_id: str) -> Path:
