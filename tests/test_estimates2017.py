@@ -72,7 +72,7 @@ def test_penn_estimates_are_shares_of_the_2017_crop(penn, tmp_path):
     written = penn_file(tmp_path / "hourglass", "0002")
     report = import_estimates_2017(tmp_path / "hourglass", penn)
     assert (report.num_imported, report.num_without, report.left_out) == (1, 2, {})
-    (clip,) = Store.open(penn).with_estimated_poses().clips
+    (clip,) = Store.open(penn).with_poses("estimated").clips
     original = PennAction(tmp_path / "raw").read_poses("0002")
     crop = union_crop(original.boxes_px, original.image_hw, 5)
     np.testing.assert_array_equal(clip.visible, written["visibility"] != 0)
@@ -89,7 +89,7 @@ def test_human36m_estimates_are_pixels_of_a_box(human36m, tmp_path, num_frames, 
     written = human36m_file(tmp_path / "est", "Walking 1.54138969", num_frames)
     report = import_estimates_2017(tmp_path / "est", human36m)
     assert (report.num_imported, report.num_without) == (1, 1)
-    (clip,) = Store.open(human36m).with_estimated_poses().clips
+    (clip,) = Store.open(human36m).with_poses("estimated").clips
     assert clip.clip_id == "S9_Walking_1.54138969"
     joints = clip.joints_px[:num_kept]
     np.testing.assert_array_equal(joints[..., 0], written["all_posex"][::4][:6] + 30)
@@ -101,7 +101,7 @@ def test_human36m_estimates_are_pixels_of_a_box(human36m, tmp_path, num_frames, 
 def test_short_penn_files_hide_what_they_lack(penn, tmp_path):
     penn_file(tmp_path / "hourglass", "0001", num_frames=4, visibility=np.ones((4, 13)))
     import_estimates_2017(tmp_path / "hourglass", penn)
-    (clip,) = Store.open(penn).with_estimated_poses().clips
+    (clip,) = Store.open(penn).with_poses("estimated").clips
     assert clip.visible[:4].all()
     assert not clip.visible[4:].any()
 

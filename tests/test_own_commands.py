@@ -245,7 +245,7 @@ def test_a_store_of_own_videos_to_estimates(capsys, here, runs):
     said = json.loads(out)
     assert (status, said["num_estimated"] + said["num_kept"]) == (0, 1), err
     assert [group["num_clips"] for group in said["groups"]] == [1]
-    assert len(Store.open(Path("store")).with_estimated_poses().clips) == 1
+    assert len(Store.open(Path("store")).with_poses("estimated").clips) == 1
 
 
 def test_poses_of_own_videos_by_an_estimator(capsys, here, monkeypatch):

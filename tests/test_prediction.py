@@ -27,7 +27,7 @@ from posecast.records.locks import locked
 from posecast.records.versions import FormatVersionError
 from posecast.store.files import StoreInfo, read_poses, write_poses
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
@@ -69,7 +69,7 @@ def store(tmp_path_factory) -> Path:
 
 def make_store(path: Path) -> Path:
     info = StoreInfo("made_up", "penn_action", SIZE, "union", 5, NUM_PAST, "linear", 0.0)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for clip_id, num_frames in LENGTHS.items():
             rng = np.random.default_rng(int(clip_id))
             pictures = rng.integers(0, 255, (num_frames, SIZE, SIZE, 3), np.uint8)

@@ -12,7 +12,7 @@ from posecast.geometry import Crop
 from posecast.records.versions import FormatVersionError
 from posecast.store.files import StoreError, StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.store.writing import StoreWriter, hold_out_validation, write_clip
+from posecast.store.writing import hold_out_validation, store_writer, write_clip
 from posecast.windows import seen_and_future
 
 SIZE = 8
@@ -52,7 +52,7 @@ WITH_FRAMES = {"0002", "0003"}
 
 
 def write_store(path: Path, clips: list[StoredClip] = CLIPS) -> Store:
-    with StoreWriter(path, INFO) as writer:
+    with store_writer(path, INFO) as writer:
         for clip in clips:
             has_frames = clip.clip_id in WITH_FRAMES
             write_clip(path, clip, iter(pictures_of(clip)) if has_frames else None)
@@ -139,7 +139,7 @@ def test_missing_unfinished_strange_and_newer_stores_say_so(tmp_path):
         Store.open(tmp_path / "absent")
     with pytest.raises(StoreError, match=r"it has no store\.json"):
         Store.open(tmp_path)
-    with StoreWriter(tmp_path / "begun", INFO):
+    with store_writer(tmp_path / "begun", INFO):
         write_clip(tmp_path / "begun", CLIPS[0], None)
     with pytest.raises(StoreError, match="is not finished: run the command"):
         Store.open(tmp_path / "begun")
@@ -248,10 +248,10 @@ def test_validation_rule_goes_by_action_and_never_touches_test_clips():
 
 def test_estimates_replace_the_labels(store):
     with pytest.raises(StoreError, match="no estimated poses: add them with 'posecast estimate'"):
-        store.with_estimated_poses()
+        store.with_poses("estimated")
     joints = store.clip("0002").joints_px + 1
     store.write_estimates({"0002": (joints, np.ones((9, 13), bool))})
-    estimated = Store.open(store.path).with_estimated_poses()
+    estimated = Store.open(store.path).with_poses("estimated")
     assert [clip.clip_id for clip in estimated.clips] == ["0002"]
     np.testing.assert_array_equal(estimated.clip("0002").joints_px, joints)
     assert estimated.clip("0002").visible.all()
@@ -264,7 +264,7 @@ def test_estimates_replace_the_labels(store):
 
 
 def test_other_number_of_pictures_than_poses_is_refused(tmp_path):
-    with StoreWriter(tmp_path / "store", INFO):
+    with store_writer(tmp_path / "store", INFO):
         for count in (0, 4):
             with pytest.raises(ClipError, match=f"{count} frames but poses of 5"):
                 write_clip(tmp_path / "store", CLIPS[0], iter(pictures_of(CLIPS[0])[:count]))
@@ -275,19 +275,20 @@ def test_other_number_of_pictures_than_poses_is_refused(tmp_path):
 
 def test_one_writer_at_a_time_unless_shared(tmp_path):
     with (
-        StoreWriter(tmp_path / "store", INFO),
+        store_writer(tmp_path / "store", INFO),
         pytest.raises(StoreError, match="another process is preparing"),
+        store_writer(tmp_path / "store", INFO),
     ):
-        StoreWriter(tmp_path / "store", INFO)
+        pass
     with (
-        StoreWriter(tmp_path / "store", INFO, shared=True),
-        StoreWriter(tmp_path / "store", INFO, shared=True),
+        store_writer(tmp_path / "store", INFO, shared=True),
+        store_writer(tmp_path / "store", INFO, shared=True),
     ):
         pass
 
 
 def test_a_piece_cut_short_is_made_again(tmp_path):
-    with StoreWriter(tmp_path / "store", INFO) as writer:
+    with store_writer(tmp_path / "store", INFO) as writer:
         write_clip(tmp_path / "store", CLIPS[0], None)
         write_clip(tmp_path / "store", CLIPS[1], iter(pictures_of(CLIPS[1])))
         assert list(writer.done()) == ["0001", "0002"]

@@ -164,7 +164,7 @@ def _check(
 
 
 def _estimated(jobs: Sequence[Job], store: Store, config: RobustnessConfig) -> list[Job]:
-    posed, window = store.with_estimated_poses(), config.evaluation.window
+    posed, window = store.with_poses("estimated"), config.evaluation.window
     chosen, left_out = choose_jobs([job.clip for job in jobs], posed, window)
     if left_out:
         raise PosecastError(

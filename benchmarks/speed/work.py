@@ -25,7 +25,7 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training.beginning import FitConfig
 from posecast.training.image import (
     ImageTraining,
@@ -74,7 +74,7 @@ def write_random_store(path: Path, sizes: Sizes) -> Store:
     """A store of noise: clips of 100 frames."""
     rng = np.random.default_rng(0)
     info = StoreInfo("noise", PENN_ACTION.name, sizes.side, "union", 5, 10, "linear", 0.0)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for number in range(sizes.clips):
             clip = StoredClip(
                 clip_id=f"{number:04d}",

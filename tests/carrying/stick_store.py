@@ -9,7 +9,7 @@ from carrying.scene import picture, pose, wall
 from posecast.geometry import Crop
 from posecast.store.files import StoreInfo
 from posecast.store.reading import StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 
 
 def raised(share: float) -> np.ndarray:
@@ -34,7 +34,7 @@ def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndar
 def write_store(path: Path, frames: int = 30, unseen: str = "") -> Path:
     """Groups a and b of two clips each, and c, a pair of photos; in one, nobody may be seen."""
     info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
             clip, pictures = a_clip(name, group, min(frames, 2) if group == "c" else frames)
             clip = replace(clip, visible=clip.visible & (group != unseen))

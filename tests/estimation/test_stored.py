@@ -17,7 +17,7 @@ from posecast.records.configs import config_to_dict
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from red_people import RedEstimator, joints_of
 from small_store import INFO, a_clip
 
@@ -58,7 +58,7 @@ def store(tmp_path) -> Store:
     clips = [red_clip("0001", "train"), red_clip("0002", "train"), red_clip("0003", "train", 50)]
     clips += [red_clip("0004", "test"), a_clip("0005", 1.0, "train")]
     info = dataclasses.replace(INFO, validation_share=0.34)
-    with StoreWriter(tmp_path / "store", info) as writer:
+    with store_writer(tmp_path / "store", info) as writer:
         for clip in clips:
             frames = red_frames(clip) if clip.has_frames else None
             write_clip(tmp_path / "store", clip, frames)
@@ -80,7 +80,7 @@ def red_run(tmp_path, monkeypatch) -> Path:
 def test_estimates_lie_beside_the_labels(store, red_run):
     report = estimate_store(store.path, red_run, CPU)
     assert (report.num_estimated, report.num_kept, report.num_unscored) == (4, 0, 1)
-    estimated = Store.open(store.path).with_estimated_poses()
+    estimated = Store.open(store.path).with_poses("estimated")
     assert [clip.clip_id for clip in estimated.clips] == ["0001", "0002", "0003", "0004"]
     np.testing.assert_allclose(
         estimated.clip("0002").joints_px, store.clip("0002").joints_px, atol=1e-3
@@ -184,11 +184,11 @@ def test_a_part_keeps_what_the_same_run_estimated(store, red_run):
     estimate_store(store.path, red_run, one)
     report = estimate_store(store.path, red_run, two)
     assert (report.num_estimated, report.num_kept) == (1, 1)
-    assert len(Store.open(store.path).with_estimated_poses().clips) == 2
+    assert len(Store.open(store.path).with_poses("estimated").clips) == 2
     surer = dataclasses.replace(two, estimator=EstimatorOptions(min_confidence=0.5))
     report = estimate_store(store.path, red_run, surer)
     assert (report.num_estimated, report.num_kept) == (1, 0)
-    assert len(Store.open(store.path).with_estimated_poses().clips) == 1
+    assert len(Store.open(store.path).with_poses("estimated").clips) == 1
 
 
 def test_half_the_head_is_a_length():

@@ -10,7 +10,7 @@ from posecast.networks.generator import GeneratorConfig
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.windows import ImagePairs
 
@@ -29,7 +29,7 @@ TINY = ImageTrainingConfig(
 def write_squares(path: Path, num_clips: int = 5) -> None:
     """A finished store; of its clips the last one is held out for validation."""
     info = StoreInfo("squares", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.2)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for number in range(num_clips):
             write_clip(path, *_moving_square(number))
         writer.finish({})

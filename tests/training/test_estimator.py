@@ -19,7 +19,7 @@ from posecast.records.runs import Run, RunError
 from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training import estimator
 from posecast.training.estimator import (
     EstimatorTrainingConfig,
@@ -78,7 +78,7 @@ def store_path(tmp_path_factory) -> Path:
     """Clips 0000..0007 to train on, 0008 to validate on, 0009 a test clip."""
     path = tmp_path_factory.mktemp("stores") / "store"
     info = StoreInfo("lights", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.11)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for number in range(10):
             write_clip(path, *lights(number, "test" if number == 9 else "train"))
         writer.finish({})

@@ -25,7 +25,7 @@ from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training.beginning import choose_clips
 from posecast.training.motion import MotionTrainingConfig, tracks_of, train_motion
 from posecast.training.motion_augmentation import MotionAugmentation
@@ -43,7 +43,7 @@ def store_path(tmp_path_factory):
     """Training clips of people who swing, a tenth for validation."""
     path = tmp_path_factory.mktemp("stores") / "store"
     info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.1)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for track in people(20):
             low, high = track.joints_px.min(axis=(0, 1)), track.joints_px.max(axis=(0, 1))
             values = (track.action, "train", "train", 30.0, (200, 200), Crop(0, 0, 200, 200))

@@ -16,7 +16,7 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run, RunError
 from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
-from posecast.store.writing import StoreWriter, write_clip
+from posecast.store.writing import store_writer, write_clip
 from posecast.training import pose
 from posecast.training.beginning import FitConfig
 from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
@@ -69,7 +69,7 @@ def store_path(tmp_path_factory) -> Path:
     """8 training clips, 1 validation clip (0008), 1 test clip (0009)."""
     path = tmp_path_factory.mktemp("stores") / "store"
     info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.11)
-    with StoreWriter(path, info) as writer:
+    with store_writer(path, info) as writer:
         for clip in CLIPS:
             write_clip(path, clip, None)
         writer.finish({})

@@ -203,7 +203,7 @@ def _kept(store: Store, facts: dict[str, Any]) -> dict[str, Poses]:
     if {name: stored.get(name) for name in facts} != facts:
         return {}
     try:
-        estimated = store.with_estimated_poses().clips
+        estimated = store.with_poses("estimated").clips
     except StoreError:
         return {}
     return {clip.clip_id: (clip.joints_px, clip.visible) for clip in estimated}

@@ -27,7 +27,7 @@ from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.files import WriteError
 from posecast.store.files import CropPolicy, StoreInfo, check_names
 from posecast.store.reading import StoredClip
-from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, write_clip
+from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, store_writer, write_clip
 
 _FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 
@@ -180,7 +180,7 @@ def prepare(
     wanted = _wanted_clips(source, config)
     preparer = ClipPreparer(source, store_path, config)
     try:
-        with StoreWriter(store_path, store_info(source, config), config.num_shards > 1) as writer:
+        with store_writer(store_path, store_info(source, config), config.num_shards > 1) as writer:
             done = writer.done()
             without = {name for name, clip in done.items() if not clip.has_frames}
             again = {name for name in without.intersection(wanted) if preparer.has_frames(name)}

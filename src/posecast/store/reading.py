@@ -177,7 +177,13 @@ class Store:
         lines = files.read_lines(path / "clips.jsonl")
         if [line.get("clip_id") for line in lines] != list(poses):
             raise files.damaged(path, "clips.jsonl and poses.npz list different clips")
-        clips = (_to_clip(path, line, poses, info.trimmed) for line in lines)
+        clips = []
+        for line in lines:
+            try:
+                clips.append(clip_from_line(line, *poses[line["clip_id"]], info.trimmed))
+            except (TypeError, ValueError) as error:
+                problem = f"clips.jsonl, clip {line['clip_id']}: {error}"
+                raise files.damaged(path, problem) from error
         return cls(path, info, tuple(clips))
 
     @property
@@ -255,15 +261,13 @@ class Store:
         return np.asarray(masks[np.asarray(indices)])
 
     def with_poses(self, which: SeenPoses) -> "Store":
-        """With the labels' poses, or as `with_estimated_poses`."""
-        return self if which == "labels" else self.with_estimated_poses()
+        """The same store, or one with estimated joints in place of the labels'.
 
-    def with_estimated_poses(self) -> "Store":
-        """The same store with estimated joints in place of the labels'.
-
-        Holds only the clips that have estimates; StoreError where none were ever written.
+        That holds only the clips that have estimates; StoreError where none were ever written.
         """
         path = self.path / "estimates.npz"
+        if which == "labels":
+            return self
         if not path.is_file():
             raise files.StoreError(
                 f"store {self.path} holds no estimated poses: add them with 'posecast estimate', "
@@ -312,15 +316,6 @@ def clip_from_line(
         "crop": Crop(*line["crop"]),
     }
     return StoredClip(**values, joints_px=joints, visible=visible, trimmed=trimmed)
-
-
-def _to_clip(
-    path: Path, line: dict[str, Any], poses: dict[str, files.Poses], trimmed: bool | None
-) -> StoredClip:
-    try:
-        return clip_from_line(line, *poses[line["clip_id"]], trimmed)
-    except (TypeError, ValueError) as error:
-        raise files.damaged(path, f"clips.jsonl, clip {line['clip_id']}: {error}") from error
 
 
 def _with_poses(path: Path, clip: StoredClip, joints: np.ndarray, seen: np.ndarray) -> StoredClip:

@@ -34,45 +34,44 @@ LEFT_OUT_FILE = "left_out.jsonl"
 _MOST_LISTED = 20
 
 
+@contextlib.contextmanager
+def store_writer(
+    path: Path, info: files.StoreInfo, shared: bool = False
+) -> "Iterator[StoreWriter]":
+    """Begin a store or go on with one, and hold its lock.
+
+    `shared`: others may write other clips of the same store at the same time; none of them can
+    finish it. StoreError where the folder holds something else, was begun with other options, or is
+    in use.
+    """
+    if path.exists() and not path.is_dir():
+        raise files.StoreError(f"{path} is a file; name a folder for the store")
+    # It may be new, empty, a store, or a store that was stopped before it had a name.
+    refuse_strangers(path / "store.json", "store", files.StoreError)
+    make_folder(path)
+    in_use = files.StoreError(
+        f"another process is preparing {path}: wait for it, or stop it; to share the work, "
+        "give every process its --shard"
+    )
+    with (locked_with_others if shared else locked)(path, in_use):
+        yield StoreWriter(path, info)
+
+
 class StoreWriter:
-    """A store at work; use it as a context manager, which holds the store's lock."""
+    """A store at work, whose lock is held (`store_writer`)."""
 
-    def __init__(self, path: Path, info: files.StoreInfo, shared: bool = False) -> None:
-        """Begin a store or go on with one.
-
-        `shared`: others may write other clips of the same store at the same time; none of them
-        can finish it. StoreError where the folder holds something else, was begun with other
-        options, or is in use.
-        """
-        self.path = path
-        self.info = info
-        _refuse_strange_folder(path)
-        make_folder(path)
-        self._held = contextlib.ExitStack()
-        with self._held as undone:
-            undone.enter_context(_held_by_writers(path, shared))
-            self.finished = self._begin()
-            self._held = undone.pop_all()
-
-    def __enter__(self) -> "StoreWriter":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._held.close()
-
-    def _begin(self) -> bool:
-        """Note the options, or compare them with those noted; True where all is done already."""
-        finished = False
-        if (self.path / "store.json").exists():
-            stored, finished = files.read_info(self.path)
-            settings = (config_to_dict(stored), config_to_dict(self.info), "a store", ())
+    def __init__(self, path: Path, info: files.StoreInfo) -> None:
+        """Notes the options, or compares them with those noted."""
+        self.path, self.info, self.finished = path, info, False
+        if (path / "store.json").exists():
+            stored, self.finished = files.read_info(path)
+            settings = (config_to_dict(stored), config_to_dict(info), "a store", ())
             mend = "use the same options, or another folder"
-            refuse_differences(self.path, *settings, files.StoreError, mend)
+            refuse_differences(path, *settings, files.StoreError, mend)
         else:
             self._describe(finished=False)
-        if finished:  # a stop right after the end may have left these
-            shutil.rmtree(self.path / "pieces", ignore_errors=True)
-        return finished
+        if self.finished:  # a stop right after the end may have left these
+            shutil.rmtree(path / "pieces", ignore_errors=True)
 
     def _describe(self, finished: bool) -> None:
         write_json(self.path / "store.json", config_to_dict(self.info) | {"finished": finished})
@@ -230,18 +229,3 @@ def _read_piece(path: Path) -> StoredClip | None:
 
 def _piece_path(path: Path, clip_id: str) -> Path:
     return path / "pieces" / f"{clip_id}.piece"
-
-
-def _refuse_strange_folder(path: Path) -> None:
-    """A folder may be new, empty, a store, or a store that was stopped before it had a name."""
-    if path.exists() and not path.is_dir():
-        raise files.StoreError(f"{path} is a file; name a folder for the store")
-    refuse_strangers(path / "store.json", "store", files.StoreError)
-
-
-def _held_by_writers(path: Path, shared: bool) -> contextlib.AbstractContextManager[None]:
-    in_use = files.StoreError(
-        f"another process is preparing {path}: wait for it, or stop it; to share the work, "
-        "give every process its --shard"
-    )
-    return locked_with_others(path, in_use) if shared else locked(path, in_use)
