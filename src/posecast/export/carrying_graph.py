@@ -24,19 +24,7 @@ from posecast.carrying.sources import (
     SHARED,
     SWITCHING,
 )
-from posecast.export.body_graph import (
-    HUGE,
-    Bodies,
-    blurred,
-    bodies_of,
-    distances_of,
-    each_parts,
-    movement,
-    places_of,
-    size_px,
-    smoothed,
-    transforms_of,
-)
+from posecast.export import body_graph as body
 from posecast.export.frame_graphs import averaged, to_side
 from posecast.export.plate_graph import plate_of
 from posecast.export.uncovering_graph import crossed, has_left, without_forearms
@@ -63,15 +51,15 @@ class LookGraph(_OfSkeleton):
     ) -> tuple[Tensor, ...]:
         """Smoothed poses, each part's source, whose pixels are whose, and the room."""
         past = seen_joints_crop.where(seen_visible[..., None], 0.0)
-        size = size_px(past, seen_visible, self._skeleton)
+        size = body.size_px(past, seen_visible, self._skeleton)
         count, ever = seen_visible.shape[0], seen_visible.any(0)
         visible = torch.cat([seen_visible, ever.expand(future_joints_crop.shape[0], -1)])
-        joints = smoothed(torch.cat([past, future_joints_crop]), visible)
-        joints = torch.cat([smoothed(past, seen_visible), joints[count:]])
-        bodies = bodies_of(joints, visible, size, self._skeleton)
+        joints = body.smoothed(torch.cat([past, future_joints_crop]), visible)
+        joints = torch.cat([body.smoothed(past, seen_visible), joints[count:]])
+        bodies = body.bodies_of(joints, visible, size, self._skeleton)
         frames = torch.arange(joints.shape[0])
         seen, wanted = bodies.take(frames[:count]), bodies.take(frames[count:])
-        distances = distances_of(seen, size)
+        distances = body.distances_of(seen, size)
         mask = _person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
         inside = _inside(picture_box)
         shown = torch.where(inside, mask, 0.0)
@@ -105,20 +93,20 @@ class LayersGraph(_OfSkeleton):
     ) -> tuple[Tensor, ...]:
         """Layers of the future frames with these numbers, and their poses."""
         past = seen_joints_crop.where(seen_visible[..., None], 0.0)
-        size = size_px(past, seen_visible, self._skeleton)
+        size = body.size_px(past, seen_visible, self._skeleton)
         visible = seen_visible.any(0).expand(numbers.shape[0], -1)
-        seen = bodies_of(smooth_past, seen_visible, size, self._skeleton)
+        seen = body.bodies_of(smooth_past, seen_visible, size, self._skeleton)
         last = seen.take(torch.full_like(numbers[:1], -1))
-        pose = bodies_of(smooth_future[numbers], visible, size, self._skeleton)
-        distances = distances_of(pose, size)
-        near = torch.minimum(distances, distances_of(last, size))
+        pose = body.bodies_of(smooth_future[numbers], visible, size, self._skeleton)
+        distances = body.distances_of(pose, size)
+        near = torch.minimum(distances, body.distances_of(last, size))
         joints = future_joints_crop[numbers]
         as_given = [(past[-1:], seen_visible[-1:]), (joints, visible)]
-        first, then = (bodies_of(*each, size, self._skeleton) for each in as_given)
-        moved = torch.minimum(movement(pose, last), movement(then, first))
+        first, then = (body.bodies_of(*each, size, self._skeleton) for each in as_given)
+        moved = torch.minimum(body.movement(pose, last), body.movement(then, first))
         gone, rests, carried = _how_changed(near, moved, gates)
         taken = sources[numbers]
-        transforms = transforms_of(pose, each_parts(seen, taken), size)
+        transforms = body.transforms_of(pose, body.each_parts(seen, taken), size)
         covers, claims = _covers(transforms, taken, members, distances)
         owners, front, behind = _shown(covers, claims)
         shares = [front * carried, behind * carried, 1 - carried, (1 - front - behind) * carried]
@@ -140,11 +128,11 @@ def _how_changed(
     near: Float[Tensor, "b n c c"], moved: Float[Tensor, "b n"], gates: Float[Tensor, " n"]
 ) -> tuple[Float[Tensor, "b c c"], Float[Tensor, "b c c"], Float[Tensor, "b c c"]]:
     """Of each pixel: how far what moves is, how much it stays as it was, how much is carried."""
-    gone = torch.where((moved > gates)[..., None, None], near, HUGE).amin(1)
+    gone = torch.where((moved > gates)[..., None, None], near, body.HUGE).amin(1)
     rests = ((gone - 1.4) / 0.5).clamp(0, 1)
     far = (moved - carrying.BENT_PX) / (carrying.CARRIED_PX - carrying.BENT_PX)
     carried = (((2.2 - near) / 0.6).clamp(0, 1) * far.clamp(0, 1)[..., None, None]).amax(1)
-    return gone, rests, blurred(carried, 1.5) * (1 - rests)
+    return gone, rests, body.blurred(carried, 1.5) * (1 - rests)
 
 
 def _inside(box: Float[Tensor, "4"]) -> Bool[Tensor, "c c"]:
@@ -177,7 +165,7 @@ def _shrunk(pictures: UInt8[Tensor, "p s s 3"]) -> Float[Tensor, "p 3 c c"]:
 
 
 def _jitter(
-    frames: Float[Tensor, "p 3 c c"], members: Float[Tensor, "p n c c"], seen: Bodies
+    frames: Float[Tensor, "p 3 c c"], members: Float[Tensor, "p n c c"], seen: body.Bodies
 ) -> Float[Tensor, " n"]:
     """As `sources.jitter_of`."""
     change = (frames - frames[-1]).abs().mean(1)
@@ -189,7 +177,7 @@ def _jitter(
 
 
 def _sources(
-    wanted: Bodies, seen: Bodies, light: Float[Tensor, " p"], size: Float[Tensor, ""]
+    wanted: body.Bodies, seen: body.Bodies, light: Float[Tensor, " p"], size: Float[Tensor, ""]
 ) -> Int[Tensor, "t n"]:
     """As `sources.sources_of`."""
     vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
@@ -200,7 +188,7 @@ def _sources(
     age = AGEING * (count - 1 - torch.arange(count))
     age = age + OTHER_LIGHT * (light - SAME_LIGHT).clamp(min=0)
     unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
-    unlike = torch.where(seen.known, unlike, HUGE)
+    unlike = torch.where(seen.known, unlike, body.HUGE)
     usable = seen.known.any(0) & wanted.known
     frames, chosen = torch.arange(count)[:, None], []
     before = torch.full_like(seen.known[0], -1, dtype=torch.long)
@@ -228,7 +216,7 @@ def _covers(
 ) -> tuple[Float[Tensor, "b n c c"], Float[Tensor, "b n c c"]]:
     """How much of each pixel each part covers, and its claim to it."""
     parts = torch.arange(len(PARTS))
-    at = torch.einsum("bnij,yxj->bnyxi", transforms[..., :2], places_of(COARSE))
+    at = torch.einsum("bnij,yxj->bnyxi", transforms[..., :2], body.places_of(COARSE))
     at = at + transforms[..., 2][:, :, None, None]
     covers = functional.grid_sample(
         members[sources.clamp(min=0), parts].flatten(0, 1)[:, None],
@@ -248,7 +236,7 @@ def _shown(
 ) -> tuple[Tensor, ...]:
     """The two owners of each pixel, and how much of each shows."""
     best, owners = _owners(claims)
-    cover = blurred(covers.gather(1, owners[:, :1])[:, 0], 0.6)
+    cover = body.blurred(covers.gather(1, owners[:, :1])[:, 0], 0.6)
     cover = ((cover - 0.1) / 0.8).clamp(0, 1)
     second = 0.5 - (best[:, 0] - best[:, 1]) / (carrying.SEAM * best.sum(1) + 1e-9)
     second = second.clamp(0.0, 0.5)
@@ -256,8 +244,8 @@ def _shown(
 
 
 def _flow(
-    pose: Bodies,
-    last: Bodies,
+    pose: body.Bodies,
+    last: body.Bodies,
     near: Float[Tensor, "b n c c"],
     moved: Float[Tensor, "b n"],
     rests: Float[Tensor, "b c c"],
@@ -265,8 +253,8 @@ def _flow(
 ) -> Float[Tensor, "b 2 c c"]:
     """Where the places of the bent last frame come from."""
     source = (last.ends.expand_as(pose.ends), last.corners.expand_as(pose.corners), last.known)
-    transforms = transforms_of(pose, Bodies(*source), size)
-    places = places_of(COARSE)
+    transforms = body.transforms_of(pose, body.Bodies(*source), size)
+    places = body.places_of(COARSE)
     flow = torch.einsum("bnij,yxj->bniyx", transforms[..., :2], places)
     flow = flow + transforms[..., 2][..., None, None] - places.movedim(-1, 0)
     counts = pose.known & last.known & (moved < 3 * carrying.CARRIED_PX)
@@ -289,7 +277,7 @@ def _pictures(
     side = frames.shape[-1]
     tall = frames.movedim(1, 0).flatten(1, 2)[None]
     carried = [_fetched(tall, each, transforms, sources, side) for each in owners.unbind(1)]
-    at = places_of(side) + to_side(flow, side).movedim(1, -1) * (side / COARSE)
+    at = body.places_of(side) + to_side(flow, side).movedim(1, -1) * (side / COARSE)
     bent = _sampled(frames[-2:-1].expand(flow.shape[0], -1, -1, -1), at * (2 / side) - 1)
     pictures = torch.cat([*carried, bent, frames[-1:].expand(flow.shape[0], -1, -1, -1)], 1)
     return pictures.clamp(0, 255)
@@ -315,7 +303,7 @@ def _fetched(
     whose = owner.flatten(1)
     chosen = transforms.flatten(2).gather(1, whose[..., None].expand(-1, -1, 6))
     chosen = chosen.unflatten(1, (side, side)).unflatten(-1, (2, 3))
-    places = places_of(side) * (COARSE / side)
+    places = body.places_of(side) * (COARSE / side)
     at = (chosen[..., :2] @ places[..., None])[..., 0] + chosen[..., 2]
     x, y = (at * (side / COARSE)).unbind(-1)
     rows = sources.gather(1, whose).unflatten(1, (side, side)) * side

@@ -14,16 +14,6 @@ from torch import Tensor, nn
 from posecast.export.own_past_graph import HUGE, own_past_of
 from posecast.motion import bones, neighbours
 from posecast.motion.basis import HORIZON
-from posecast.motion.neighbours import (
-    COLUMNS,
-    LOOKED_AT,
-    NUM_NEIGHBOURS,
-    MotionBase,
-    facts_of,
-    flip,
-    squared_distances,
-    weights_of,
-)
 from posecast.motion.seen import BACK, LONGEST_UNSEEN, RECENT
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.motion_values import MotionInputs
@@ -33,7 +23,7 @@ from posecast.skeletons import SKELETONS, Skeleton
 class MotionGraph(nn.Module):
     """Own past, neighbours, the network and the limbs' lengths."""
 
-    def __init__(self, network: MotionResidual, base: MotionBase) -> None:
+    def __init__(self, network: MotionResidual, base: neighbours.MotionBase) -> None:
         super().__init__()
         self.network = network
         self.others = _Others(base)
@@ -117,7 +107,7 @@ def _see(
 class _Others(nn.Module):
     """As `MotionBase.find`; the database stays packed."""
 
-    def __init__(self, base: MotionBase) -> None:
+    def __init__(self, base: neighbours.MotionBase) -> None:
         super().__init__()
         for name, packed in base.packed.items():
             for key, values in vars(packed).items():
@@ -129,17 +119,19 @@ class _Others(nn.Module):
     ) -> tuple[Float[Tensor, "b m j 2"], Float[Tensor, "b 4"]]:
         """The neighbours' mean displacement as cosines, and the facts."""
         mirror = self.get_buffer("mirror")
-        weights = neighbours.MOVEMENT_WEIGHT / torch.tensor(LOOKED_AT).sqrt()
-        moved = seen["was"][:, COLUMNS] * weights[:, None, None]
+        weights = neighbours.MOVEMENT_WEIGHT / torch.tensor(neighbours.LOOKED_AT).sqrt()
+        moved = seen["was"][:, neighbours.COLUMNS] * weights[:, None, None]
         features = torch.cat([seen["pose"][:, None], moved], dim=1)
         features = features.clamp(-neighbours.FARTHEST, neighbours.FARTHEST)
-        known = torch.cat([torch.ones_like(seen["exists"][:, :1]), seen["exists"][:, COLUMNS]], 1)
+        known = torch.cat(
+            [torch.ones_like(seen["exists"][:, :1]), seen["exists"][:, neighbours.COLUMNS]], 1
+        )
         entries = self._rows("features", slice(None))
         squares = entries.square().unflatten(1, (known.shape[1], -1)).sum(dim=2)
-        both = [features, flip(features, mirror)]
-        distances = [squared_distances(each, known, entries, squares) for each in both]
+        both = [features, neighbours.flip(features, mirror)]
+        distances = [neighbours.squared_distances(each, known, entries, squares) for each in both]
         far = torch.cat(distances, dim=1)
-        far, nearest = torch.topk(far, NUM_NEIGHBOURS, dim=1, largest=False)
+        far, nearest = torch.topk(far, neighbours.NUM_NEIGHBOURS, dim=1, largest=False)
         return self._of_nearest(far.clamp(min=0), nearest, entries.shape[0])
 
     def _of_nearest(
@@ -149,10 +141,10 @@ class _Others(nn.Module):
         shape = (-1, mirror.shape[0], 2)
         cosines = self._rows("futures", nearest % count).unflatten(2, shape)
         turned = (nearest >= count)[..., None, None, None]
-        cosines = torch.where(turned, flip(cosines, mirror), cosines)
-        weights = weights_of(far)
+        cosines = torch.where(turned, neighbours.flip(cosines, mirror), cosines)
+        weights = neighbours.weights_of(far)
         mean = torch.einsum("bn,bnmjc->bmjc", weights, cosines)
-        return mean, facts_of(cosines, weights, far)
+        return mean, neighbours.facts_of(cosines, weights, far)
 
     def _rows(self, name: str, rows: slice | Tensor) -> Float[Tensor, "*n d"]:
         parts = (self.get_buffer(f"{name}_{key}") for key in ("codes", "steps", "components"))

@@ -4,30 +4,19 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from posecast.carrying.uncovering import (
-    ARM,
-    BEHIND,
-    BODY,
-    EDGE,
-    FEWEST,
-    FOREARMS,
-    LEFT_PX,
-    OVER,
-    PLACES,
-    SURE,
-)
+from posecast.carrying import uncovering
 from posecast.export.body_graph import Bodies, blurred
 from posecast.export.completion_graph import grown
 from posecast.export.frame_graphs import to_side
 
-_ARMS = list(FOREARMS)
+_ARMS = list(uncovering.FOREARMS)
 
 
 def crossed(distances: Float[Tensor, "p n c c"]) -> Bool[Tensor, "p n a"]:
     """As `uncovering.crossed`."""
-    near = distances < OVER
-    over = (near[:, :, None] & near[:, None, _ARMS]).sum((3, 4)) > PLACES
-    behind = torch.isin(torch.arange(distances.shape[1]), torch.tensor(BEHIND))
+    near = distances < uncovering.OVER
+    over = (near[:, :, None] & near[:, None, _ARMS]).sum((3, 4)) > uncovering.PLACES
+    behind = torch.isin(torch.arange(distances.shape[1]), torch.tensor(uncovering.BEHIND))
     return over & behind[:, None]
 
 
@@ -42,7 +31,7 @@ def has_left(
     taken = sources.clamp(min=0)
     ends = torch.einsum("bnij,baej->bnaei", transforms[..., :2], pose.ends[:, _ARMS])
     ends = ends + transforms[..., 2][:, :, None, None]
-    moved = (ends - seen.ends[:, _ARMS][taken]).abs().amax((3, 4)) > LEFT_PX
+    moved = (ends - seen.ends[:, _ARMS][taken]).abs().amax((3, 4)) > uncovering.LEFT_PX
     over = crossing[taken, torch.arange(crossing.shape[1])]
     return (moved & pose.known[:, None, _ARMS] & over).any(-1) & (sources >= 0)
 
@@ -55,9 +44,13 @@ def without_forearms(
     """As `uncovering.without_forearms`, of each frame."""
     side, planes = pictures.shape[1], pictures.movedim(-1, 1).float()
     arm = distances[:, _ARMS].amin(1)
-    body = (mask > SURE) & (arm > ARM) & (distances[:, list(BEHIND)].amin(1) < BODY)
-    enough = body.sum((1, 2))[:, None, None, None] >= FEWEST
-    hidden = to_side(blurred((arm < ARM).float(), EDGE)[:, None], side)
+    body = (
+        (mask > uncovering.SURE)
+        & (arm > uncovering.ARM)
+        & (distances[:, list(uncovering.BEHIND)].amin(1) < uncovering.BODY)
+    )
+    enough = body.sum((1, 2))[:, None, None, None] >= uncovering.FEWEST
+    hidden = to_side(blurred((arm < uncovering.ARM).float(), uncovering.EDGE)[:, None], side)
     inner = grown(planes, to_side(body.float()[:, None], side) > 0.5)
     bare = (planes * (1 - hidden) + inner * hidden + 0.5).clamp(0, 255).floor()
     return torch.where(enough, bare, planes).movedim(1, -1).to(torch.uint8)

@@ -22,18 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from posecast.carrying import composing
 from posecast.carrying.body_maps import NUM_MAPS, body_maps
 from posecast.carrying.body_parts import body_size
-from posecast.carrying.composing import (
-    BENT,
-    FADING,
-    FLOW_UNIT,
-    LEAST_BENT,
-    LEAST_SHARE,
-    PULL,
-    REACH,
-    FrameChanges,
-)
 from posecast.carrying.layers import COARSE
 from posecast.media.grey_levels import to_network
 from posecast.networks.compositing import warp
@@ -210,12 +201,12 @@ class Changes:
     flow: Float[Tensor, "b 8 d d"]
     """(x, y) for each layer, in `FLOW_UNIT`."""
 
-    def of_frames(self) -> Iterator[FrameChanges]:
+    def of_frames(self) -> Iterator[composing.FrameChanges]:
         """One after the other, for frames of any size."""
         parts = (
             each.float().contiguous().cpu().numpy() for each in (self.logits, self.drawn, self.flow)
         )
-        return (FrameChanges(*map(list, each)) for each in zip(*parts, strict=True))
+        return (composing.FrameChanges(*map(list, each)) for each in zip(*parts, strict=True))
 
 
 class Refinement(nn.Module):
@@ -248,11 +239,11 @@ def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
     nothing is changed far from the body; where frames are drawn, nothing far from what moved.
     """
     plain = layers.mixed()
-    shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + LEAST_SHARE
-    shown[:, BENT] = layers.shares[:, BENT] + LEAST_BENT
+    shown = functional.pad(layers.shares, (0, 0, 0, 0, 0, 1)) + composing.LEAST_SHARE
+    shown[:, composing.BENT] = layers.shares[:, composing.BENT] + composing.LEAST_BENT
     shown = shown.log()
     before = shown.softmax(dim=1)
-    after = (shown + PULL * changes.logits).softmax(dim=1)
+    after = (shown + composing.PULL * changes.logits).softmax(dim=1)
     # The drawing's own share of the unrefined frame is of that frame, not of the drawing.
     drawn = plain + changes.drawn
     change = after[:, -1:] * drawn - before[:, -1:] * plain
@@ -261,14 +252,14 @@ def refined(layers: LayerBatch, changes: Changes) -> Float[Tensor, "b 3 h w"]:
         moved = _moved(picture, changes.flow[:, 2 * number : 2 * number + 2])
         change = torch.addcmul(change, after[:, part], moved)
         change = torch.addcmul(change, before[:, part], picture, value=-1)
-    return plain + change * ((REACH - layers.distance) / FADING).clamp(0, 1)
+    return plain + change * ((composing.REACH - layers.distance) / composing.FADING).clamp(0, 1)
 
 
 def _moved(
     pictures: Float[Tensor, "b 3 h w"], flow: Float[Tensor, "b 2 d d"]
 ) -> Float[Tensor, "b 3 h w"]:
     """Pixels fetched from where the flow points."""
-    flow = functional.interpolate(flow, pictures.shape[-2:], mode="bilinear") * FLOW_UNIT
+    flow = functional.interpolate(flow, pictures.shape[-2:], mode="bilinear") * composing.FLOW_UNIT
     return warp(pictures, flow)
 
 

@@ -19,17 +19,7 @@ from posecast.errors import PosecastError
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import load_network, resolve
 from posecast.networks.motion_residual import MotionResidual
-from posecast.pretrained import SHIPPED
-from posecast.pretrained.pulled import (
-    CARD,
-    MANIFEST,
-    MANIFEST_VERSION,
-    PREFIX,
-    Pulled,
-    folder_of,
-    read_manifest,
-    repository_of,
-)
+from posecast.pretrained import SHIPPED, pulled
 from posecast.records.files import PARTIAL, WriteError, make_folder, read_text, writing
 from posecast.records.versions import load_extra
 from posecast.records.weights import WeightsFacts, read_facts
@@ -38,7 +28,7 @@ _WEIGHTS = "weights.safetensors"
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def pull(name: str, revision: str | None = None, api: Any = None) -> Pulled:
+def pull(name: str, revision: str | None = None, api: Any = None) -> pulled.Pulled:
     """Fetch a model, check it, and keep it, whole or not at all, in place of an earlier one.
 
     Args:
@@ -50,25 +40,25 @@ def pull(name: str, revision: str | None = None, api: Any = None) -> Pulled:
         PosecastError: the extra is not installed, no such model, no network, or not what posecast
             pushes, damaged, of a newer posecast, or of a kind that it does not know.
     """
-    repository, kept = repository_of(name), folder_of(name)
+    repository, kept = pulled.repository_of(name), pulled.folder_of(name)
     api = api or load_extra("huggingface_hub", "hub").HfApi()
     make_folder(kept.parent)
     with tempfile.TemporaryDirectory(dir=kept.parent, suffix=PARTIAL) as folder:
         new = Path(folder) / "new"
         fetch = {"repo_id": repository, "revision": revision, "local_dir": new}
         with _speaking(name):
-            api.hf_hub_download(filename=MANIFEST, **fetch)
-            for file in read_manifest(new).hashes:
+            api.hf_hub_download(filename=pulled.MANIFEST, **fetch)
+            for file in pulled.read_manifest(new).hashes:
                 api.hf_hub_download(filename=file, **fetch)
         shutil.rmtree(new / ".cache", ignore_errors=True)  # huggingface_hub's own notes
-        fetched = read_manifest(new)
+        fetched = pulled.read_manifest(new)
         fetched.check()
         _check_loads(fetched)
         with writing(kept):
             if kept.exists():
                 kept.rename(Path(folder) / "old")
             new.rename(kept)
-    return read_manifest(kept)
+    return pulled.read_manifest(kept)
 
 
 def push(
@@ -83,7 +73,7 @@ def push(
     Raises:
         PosecastError: no such weights, the extra is not installed, not signed in, no network.
     """
-    repository, weights = repository_of(name), resolve(source)
+    repository, weights = pulled.repository_of(name), resolve(source)
     loaded = load_network(weights)
     api = api or load_extra("huggingface_hub", "hub").HfApi()
     with tempfile.TemporaryDirectory(suffix=PARTIAL) as folder:
@@ -95,11 +85,15 @@ def push(
                 raise PosecastError(f"{path} is missing: {source} cannot be used without it")
             shutil.copyfile(path, Path(folder) / file)
         text = read_text(card) if card else _card(str(source), name, loaded.facts)
-        (Path(folder) / CARD).write_text(text, encoding="utf-8")
-        written = {file: (Path(folder) / file).read_bytes() for file in (*files, CARD)}
+        (Path(folder) / pulled.CARD).write_text(text, encoding="utf-8")
+        written = {file: (Path(folder) / file).read_bytes() for file in (*files, pulled.CARD)}
         hashes = {file: hashlib.sha256(content).hexdigest() for file, content in written.items()}
-        manifest = {"format_version": MANIFEST_VERSION, "kind": loaded.facts.kind, "files": hashes}
-        (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        manifest = {
+            "format_version": pulled.MANIFEST_VERSION,
+            "kind": loaded.facts.kind,
+            "files": hashes,
+        }
+        (Path(folder) / pulled.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         with _speaking(name):
             api.create_repo(repository, private=private, exist_ok=True)
             message = f"Weights of kind {loaded.facts.kind}, step {loaded.facts.step}"
@@ -107,7 +101,7 @@ def push(
     return str(done.commit_url)
 
 
-def _check_loads(fetched: Pulled) -> None:
+def _check_loads(fetched: pulled.Pulled) -> None:
     facts = read_facts(fetched.weights)
     if facts.kind != fetched.kind:
         raise PosecastError(
@@ -133,7 +127,7 @@ def _card(source: str, name: str, facts: WeightsFacts) -> str:
     }
     lines = "\n".join(f"- {what}: {value}" for what, value in rows.items())
     use = f"`posecast models pull {name}`, then `{name}` wherever posecast takes weights."
-    return f"{head}# {name.removeprefix(PREFIX)}\n\n{use}\n\n{lines}\n"
+    return f"{head}# {name.removeprefix(pulled.PREFIX)}\n\n{use}\n\n{lines}\n"
 
 
 @contextmanager

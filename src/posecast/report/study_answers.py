@@ -11,12 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecast.errors import PosecastError
-from posecast.metrics.agreement import (
-    agreeing_share,
-    krippendorff_alpha,
-    share_by_unit,
-    wilson_interval,
-)
+from posecast.metrics import agreement
 from posecast.report.study_files import TRUTH, Answers, StudyKey, StudyPair, read_answers, read_key
 
 ALL_ACTIONS = "all"
@@ -136,7 +131,7 @@ def _result(key: StudyKey, counted: dict[str, Answers], left_out: dict[str, str]
     chosen = [side for unit in units for side in unit]
     return StudyResult(
         *(tuple(preferences), tuple(counted), left_out),
-        *(krippendorff_alpha(units), agreeing_share(units)),
+        *(agreement.krippendorff_alpha(units), agreement.agreeing_share(units)),
         chosen.count("left") / max(len(chosen), 1),
     )
 
@@ -147,9 +142,10 @@ def _preference(
     votes = {
         pair.clip: [getattr(pair, side) == method for side in sides[pair.pair]] for pair in pairs
     }
-    rate, count = share_by_unit(votes), sum(len(each) for each in votes.values())
+    rate, count = agreement.share_by_unit(votes), sum(len(each) for each in votes.values())
     return Preference(
-        *(method, other, action, len(votes), count, rate), *wilson_interval(rate, len(votes))
+        *(method, other, action, len(votes), count, rate),
+        *agreement.wilson_interval(rate, len(votes)),
     )
 
 

@@ -23,24 +23,14 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import (
-    ChosenClips,
-    FitConfig,
-    FrameTrainingConfig,
-    TrainingConfig,
-    begin,
-    check_store_skeleton,
-    choose_clips,
-    long_enough,
-    share_of,
-)
+from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PoseActionTrainingConfig(TrainingConfig):
+class PoseActionTrainingConfig(beginning.TrainingConfig):
     """How the classifier of pose sequences is trained."""
 
     KIND = "pose_action"
@@ -62,17 +52,17 @@ class PoseActionTrainingConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class FlowActionTrainingConfig(FrameTrainingConfig):
+class FlowActionTrainingConfig(beginning.FrameTrainingConfig):
     """How the classifier of optical flow is trained."""
 
     KIND = "flow_action"
 
     model: FlowClassifierConfig = FlowClassifierConfig()
     """`num_actions` is set to the number of actions among the training clips."""
-    fit: Flat[FitConfig] = FitConfig(steps=1000, batch_size=16)
+    fit: Flat[beginning.FitConfig] = beginning.FitConfig(steps=1000, batch_size=16)
 
 
-def with_actions(chosen: ChosenClips) -> tuple[ChosenClips, list[str]]:
+def with_actions(chosen: beginning.ChosenClips) -> tuple[beginning.ChosenClips, list[str]]:
     """Clips that a classifier can learn from, and the names of its classes in their order.
 
     Left out, with a message: clips of no action, and validation clips of one that is not learned.
@@ -81,7 +71,9 @@ def with_actions(chosen: ChosenClips) -> tuple[ChosenClips, list[str]]:
     actions = sorted({clip.action for clip in chosen.train} - {""})
     if len(actions) < 2:
         raise PosecastError(f"a classifier needs clips of two actions or more, got {actions}")
-    kept = ChosenClips(*([each for each in clips if each.action in actions] for clips in chosen))
+    kept = beginning.ChosenClips(
+        *([each for each in clips if each.action in actions] for clips in chosen)
+    )
     left_out = sum(map(len, chosen)) - sum(map(len, kept))
     if left_out:
         logger.warning("%s clips without an action, or of one not learned: left out", left_out)
@@ -96,8 +88,8 @@ def train_pose_classifier(
     The best score is the mean log likelihood of the true actions.
     """
     store = Store.open(store_path)
-    check_store_skeleton(store, config.skeleton)
-    clips, actions = with_actions(choose_clips(config, store))
+    beginning.check_store_skeleton(store, config.skeleton)
+    clips, actions = with_actions(beginning.choose_clips(config, store))
     shape = {"num_actions": len(actions), "num_joints": store.skeleton.num_joints}
     config = replace(config, model=replace(config.model, **shape))
 
@@ -117,8 +109,8 @@ def train_flow_classifier(
     """Train on the flow of true frames, or go on with the run; scores as for poses."""
     store = Store.open(store_path)
     needed = config.model.num_flows + 1
-    chosen = choose_clips(config, store)
-    chosen = ChosenClips(*(long_enough(each, needed) for each in chosen))
+    chosen = beginning.choose_clips(config, store)
+    chosen = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
     clips, actions = with_actions(chosen)
     config = replace(config, model=replace(config.model, num_actions=len(actions)))
 
@@ -144,7 +136,7 @@ class Labelled(NamedTuple):
 def _train(
     config: PoseActionTrainingConfig | FlowActionTrainingConfig,
     store: Store,
-    clips: ChosenClips,
+    clips: beginning.ChosenClips,
     actions: list[str],
     stretches: Callable[[slice, int], Labelled],
     held_out: Callable[[], Iterator[tuple[Tensor, ...]]],
@@ -164,8 +156,10 @@ def _train(
 
     validation = Validation(score, "validation_log_likelihood") if clips.validation else None
     fabric = config.run_on.launch()
-    batches = functools.partial(stretches, share_of(fabric, config.fit.batch_size))
-    with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
+    batches = functools.partial(stretches, beginning.share_of(fabric, config.fit.batch_size))
+    with beginning.begin(
+        config, store, clips, run_path, fabric, fresh=fresh, actions=actions
+    ) as session:
         network = KINDS[config.KIND].network(config.model)
         return fit(Descent(network, _step, session), batches, validation, session)
 

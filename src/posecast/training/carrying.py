@@ -26,6 +26,7 @@ from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.runs import checkpoints_in
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store
+from posecast.training import groups
 from posecast.training.beginning import FitConfig, begin
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import (
@@ -35,15 +36,6 @@ from posecast.training.carrying_stream import (
     StreamConfig,
 )
 from posecast.training.fitting import Descent, FitResult, Validation, fit
-from posecast.training.groups import (
-    ClipSource,
-    GroupTrainingConfig,
-    by_group,
-    check_judged,
-    mean_over_groups,
-    records_of,
-    sources,
-)
 
 _NEAR, _BODY = 2.0, 1.25
 """Radii around the body in which errors count three times, and in which sharpness is measured."""
@@ -68,7 +60,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class CarryingTrainingConfig(GroupTrainingConfig):
+class CarryingTrainingConfig(groups.GroupTrainingConfig):
     """How the carrying networks are trained."""
 
     KIND = "carrying"
@@ -111,7 +103,7 @@ def train_carrying(
     held-out frames nearer to the truth than they were.
     """
     store = Store.open(store_path)
-    chosen = by_group(config, store, _SEEN + _JUDGED[0])
+    chosen = groups.by_group(config, store, _SEEN + _JUDGED[0])
     goes_on = not fresh and bool(checkpoints_in(run_path))
     # With its own mask, whatever is at the place of that by now.
     place, weights = (run_path, "last") if goes_on else (config.mask, "best")
@@ -119,10 +111,10 @@ def train_carrying(
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
-    found, shares = sources(
+    found, shares = groups.sources(
         config, store, chosen.train, lambda _, clip: clip.num_frames > 1, "at least two of them"
     )
-    beside = records_of(found[1:])
+    beside = groups.records_of(found[1:])
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         if mask is not None and network.mask is not None:
@@ -132,7 +124,7 @@ def train_carrying(
         makers = tuple(SampleMaker(each, *settings) for each in found)
         maker = MixedMaker(makers, shares, config.fit.seed)
         batches = SampleStream(maker, config.stream, config.fit, fabric.device)
-        held_out = SampleMaker(ClipSource.of(store, chosen.validation), *settings)
+        held_out = SampleMaker(groups.ClipSource.of(store, chosen.validation), *settings)
         validation = _validation(held_out, fabric.device) if chosen.validation else None
         step = partial(carrying_step, skeleton=store.skeleton, weights=config.weights)
         return fit(Descent(network, step, session), batches, validation, session)
@@ -179,7 +171,7 @@ def _validation(maker: SampleMaker, device: torch.device) -> Validation:
         made = maker.window(clip, np.arange(_SEEN), _SEEN - 1 + wanted, None)
         if made is not None:
             samples.append((clip.action, StoredSamples.of(made, device)))
-    check_judged(samples, maker.source)
+    groups.check_judged(samples, maker.source)
     skeleton = maker.source.store.skeleton
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
@@ -191,7 +183,7 @@ def _validation(maker: SampleMaker, device: torch.device) -> Validation:
             closer = -torch.stack([each.log10() for each in errors]).diff(dim=0).mean() * 10
             alike = _unlike(plain, batch) - _unlike(drawn, batch)
             rows.append((group, torch.stack([closer, alike])))
-        gain, structure = mean_over_groups(rows)
+        gain, structure = groups.mean_over_groups(rows)
         return {"validation/gain_db": gain, "validation/ssim_gain": structure}
 
     return Validation(score, "validation/gain_db")

@@ -16,17 +16,11 @@ from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.training_data import TrainingData
 from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training.beginning import (
-    ChosenClips,
-    TrainingConfig,
-    check_alone,
-    check_store_skeleton,
-    long_enough,
-)
+from posecast.training import beginning
 
 
 @dataclass(frozen=True)
-class GroupTrainingConfig(TrainingConfig):
+class GroupTrainingConfig(beginning.TrainingConfig):
     """Of trainings that hold out groups of people and places."""
 
     skeleton: str = "penn_action"
@@ -42,7 +36,7 @@ class GroupTrainingConfig(TrainingConfig):
     """Share of the samples that is made of them."""
 
     def __post_init__(self) -> None:
-        check_alone(self.run_on)
+        beginning.check_alone(self.run_on)
         check_at_least(2, self, "hold_out_every")
         check_below_one(self, "more_share")
 
@@ -66,13 +60,13 @@ class ClipSource(NamedTuple):
         return self.clips[int(rng.choice(len(self.clips), p=self.chances))]
 
 
-def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> ChosenClips:
+def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> beginning.ChosenClips:
     """Clips of some groups, to train on, and those of the others that have so many frames."""
-    check_store_skeleton(store, config.skeleton)
+    beginning.check_store_skeleton(store, config.skeleton)
     clips = store.select(config.clips)
     groups = sorted({clip.action for clip in clips})
     apart = set(groups[:: config.hold_out_every]) if config.fit.validate_every else set()
-    held_out = long_enough([clip for clip in clips if clip.action in apart], num_frames)
+    held_out = beginning.long_enough([clip for clip in clips if clip.action in apart], num_frames)
     known = [clip for clip in clips if clip.action not in apart]
     if not known:
         raise PosecastError(
@@ -80,7 +74,7 @@ def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> Chos
             "group of people and places into a folder of its own, or train without choosing the "
             "best weights: --validate-every 0"
         )
-    return ChosenClips(known, held_out)
+    return beginning.ChosenClips(known, held_out)
 
 
 def sources(
@@ -97,7 +91,7 @@ def sources(
     found = [ClipSource.of(store, clips)]
     for path in config.more:
         other = Store.open(path)
-        check_store_skeleton(other, config.skeleton)
+        beginning.check_store_skeleton(other, config.skeleton)
         chosen = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
         found.append(ClipSource.of(other, chosen))
     for source in found:

@@ -29,39 +29,18 @@ from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.identity import tracks_data
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import (
-    FitConfig,
-    TrainingConfig,
-    begin,
-    check_alone,
-    check_store_skeleton,
-    choose_clips,
-)
+from posecast.training import beginning, motion_batches, motion_windows
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.motion_augmentation import MotionAugmentation
-from posecast.training.motion_batches import (
-    BatchPlan,
-    MotionBatch,
-    MotionBatches,
-    MotionMix,
-    TrackFacts,
-)
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_moments import learn_moments, long_enough
 from posecast.training.motion_validation import mean_share, shares_of_last_pose, validation_windows
-from posecast.training.motion_windows import (
-    WindowChoice,
-    build_base,
-    choose_windows,
-    clip_track,
-    find_others,
-)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MotionTrainingConfig(TrainingConfig):
+class MotionTrainingConfig(beginning.TrainingConfig):
     """How the motion network is trained."""
 
     KIND = "motion"
@@ -78,11 +57,11 @@ class MotionTrainingConfig(TrainingConfig):
     moment_steps: int = 0
     """Steps in which, before all else, what each moment of the own past counts is learned; 0: it is
     not learned. Who starts from another run keeps what that one has learned of it."""
-    windows: WindowChoice = WindowChoice()
-    mix: MotionMix = MotionMix()
+    windows: motion_windows.WindowChoice = motion_windows.WindowChoice()
+    mix: motion_batches.MotionMix = motion_batches.MotionMix()
     augmentation: MotionAugmentation = MotionAugmentation()
     loss: Flat[MotionLossConfig] = MotionLossConfig()
-    fit: Flat[FitConfig] = FitConfig(
+    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
         steps=5000,
         batch_size=320,
         learning_rate=1.5e-3,
@@ -93,7 +72,7 @@ class MotionTrainingConfig(TrainingConfig):
     )
 
     def __post_init__(self) -> None:
-        check_alone(self.run_on)
+        beginning.check_alone(self.run_on)
 
 
 def train_motion(
@@ -105,8 +84,8 @@ def train_motion(
     pose's, a mean over frames and over kinds of windows.
     """
     store = Store.open(store_path)
-    check_store_skeleton(store, config.model.skeleton)
-    chosen = choose_clips(config, store)
+    beginning.check_store_skeleton(store, config.model.skeleton)
+    chosen = beginning.choose_clips(config, store)
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)
     earlier = run_path if not fresh and has_weights(run_path) else config.fit.init_from
@@ -115,7 +94,9 @@ def train_motion(
     config, fabric = replace(config, model=model), config.run_on.launch()
     others = ([each for each in part if not each.is_clip] for part in (known, held_out))
     beside = [tracks_data(*others)] if config.tracks else []
-    with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
+    with beginning.begin(
+        config, store, chosen, run_path, fabric, fresh=fresh, beside=beside
+    ) as session:
         network, weigh = MotionResidual(model), None
         if network.moments is not None:
             moments = _moments(config, known, earlier)
@@ -126,7 +107,9 @@ def train_motion(
             data.base.save(session.run.path / BASE_FILE)
         loss = MotionLoss(config.loss, fabric.device)
 
-        def step(network: nn.Module, batch: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        def step(
+            network: nn.Module, batch: motion_batches.MotionBatch
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             return loss(network(batch.inputs, loss.frames), batch)
 
         return fit(Descent(network, step, session), data.batches, data.validation, session)
@@ -166,7 +149,7 @@ def tracks_of(
     config: MotionTrainingConfig, clips: Sequence[StoredClip], held_out: bool = False
 ) -> list[MotionTrack]:
     """Clips and, of the videos' groups, those that are held out or the others."""
-    tracks = [clip_track(clip) for clip in clips]
+    tracks = [motion_windows.clip_track(clip) for clip in clips]
     for path in config.tracks:
         videos = read_pose_tracks(path)
         apart = groups_held_out([video.group for video in videos])
@@ -179,7 +162,7 @@ class MotionData:
     """All that a training needs, made once."""
 
     base: MotionBase
-    batches: MotionBatches
+    batches: motion_batches.MotionBatches
     validation: Validation | None
 
     @classmethod
@@ -195,17 +178,19 @@ class MotionData:
         mirror, seed = SKELETONS[config.model.skeleton].mirror, config.fit.seed
         facts = {"skeleton": config.model.skeleton, "fps": f"{FPS:g}", "made_from": name}
         clips = [track for track in known if track.is_clip]
-        base, sources = build_base(clips, mirror, facts)
-        tracks = TrackFacts.of(known, config.model.actions, config.preferred_actions)
+        base, sources = motion_windows.build_base(clips, mirror, facts)
+        tracks = motion_batches.TrackFacts.of(known, config.model.actions, config.preferred_actions)
 
         def apart(rows: Int[np.ndarray, " b"]) -> Bool[np.ndarray, "b n"]:
             return tracks.group[rows][:, None] == tracks.group[sources][None]
 
-        windows = choose_windows(known, config.windows, seed, config.fit.workers, weigh)
-        windows = find_others(windows, base, apart)
-        plan = BatchPlan(config.fit.batch_size, config.fit.steps, seed)
+        windows = motion_windows.choose_windows(
+            known, config.windows, seed, config.fit.workers, weigh
+        )
+        windows = motion_windows.find_others(windows, base, apart)
+        plan = motion_batches.BatchPlan(config.fit.batch_size, config.fit.steps, seed)
         settings = (mirror, config.mix, config.augmentation, plan)
-        batches = MotionBatches(windows, tracks, *settings)
+        batches = motion_batches.MotionBatches(windows, tracks, *settings)
         validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)
 

@@ -22,25 +22,10 @@ from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
+from posecast.training import groups, outline_samples
 from posecast.training.beginning import ChosenClips, FitConfig, begin
 from posecast.training.carrying_samples import FEWEST_JOINTS
 from posecast.training.fitting import Descent, FitResult, Validation, fit
-from posecast.training.groups import (
-    ClipSource,
-    GroupTrainingConfig,
-    by_group,
-    check_judged,
-    mean_over_groups,
-    records_of,
-    sources,
-)
-from posecast.training.outline_samples import (
-    Frame,
-    FrameConfig,
-    OutlineBatch,
-    OutlineBatches,
-    OutlineMaker,
-)
 
 _JUDGED = 6
 """Frames of each held-out clip that are looked at."""
@@ -49,13 +34,13 @@ _OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
-class OutlineTrainingConfig(GroupTrainingConfig):
+class OutlineTrainingConfig(groups.GroupTrainingConfig):
     """How the outline network is trained."""
 
     KIND = "carrying"
 
     model: CarryingConfig = CarryingConfig(refinement_widths=())
-    frames: FrameConfig = FrameConfig()
+    frames: outline_samples.FrameConfig = outline_samples.FrameConfig()
     fit: Flat[FitConfig] = FitConfig(
         steps=4000,
         batch_size=16,
@@ -85,16 +70,20 @@ def train_outline(
     held-out clips: their intersection as a share of their union.
     """
     store = Store.open(store_path)
-    chosen = ChosenClips(*(_with_masks(store, clips) for clips in by_group(config, store, 1)))
+    chosen = ChosenClips(
+        *(_with_masks(store, clips) for clips in groups.by_group(config, store, 1))
+    )
     fabric = config.run_on.launch()
     needs = "masks of somebody whose pose is seen"
-    found, shares = sources(config, store, chosen.train, _is_usable, needs)
-    makers = tuple(OutlineMaker(each, config.frames) for each in found)
-    batches = OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
+    found, shares = groups.sources(config, store, chosen.train, _is_usable, needs)
+    makers = tuple(outline_samples.OutlineMaker(each, config.frames) for each in found)
+    batches = outline_samples.OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = store.skeleton
-    held_out = OutlineMaker(ClipSource.of(store, chosen.validation), config.frames)
+    held_out = outline_samples.OutlineMaker(
+        groups.ClipSource.of(store, chosen.validation), config.frames
+    )
     validation = _validation(held_out, skeleton) if chosen.validation else None
-    beside = records_of(found[1:])
+    beside = groups.records_of(found[1:])
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         step = partial(outline_step, skeleton=skeleton)
@@ -120,7 +109,7 @@ def _with_masks(store: Store, clips: list[StoredClip]) -> list[StoredClip]:
 
 
 def outline_step(
-    network: nn.Module, batch: OutlineBatch, skeleton: Skeleton
+    network: nn.Module, batch: outline_samples.OutlineBatch, skeleton: Skeleton
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Cross-entropy of each pixel, and what lacks of the overlap (Dice).
 
@@ -136,7 +125,9 @@ def outline_step(
     return loss, {name: each.detach() for name, each in metrics.items()}
 
 
-def find(network: nn.Module, batch: OutlineBatch, skeleton: Skeleton) -> Float[Tensor, "b 1 c c"]:
+def find(
+    network: nn.Module, batch: outline_samples.OutlineBatch, skeleton: Skeleton
+) -> Float[Tensor, "b 1 c c"]:
     """The outlines of a batch as logits."""
     assert isinstance(network, CarryingNetwork)
     assert network.mask is not None
@@ -144,17 +135,17 @@ def find(network: nn.Module, batch: OutlineBatch, skeleton: Skeleton) -> Float[T
     return network.mask(batch.pictures, maps).float()
 
 
-def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
+def _validation(maker: outline_samples.OutlineMaker, skeleton: Skeleton) -> Validation:
     """Some frames of each held-out clip, in a view of the whole clip."""
-    by_clip: list[tuple[str, OutlineBatch]] = []
+    by_clip: list[tuple[str, outline_samples.OutlineBatch]] = []
     for clip in maker.source.clips:
         everywhere = np.arange(clip.num_frames)
         numbers = np.unique(np.linspace(0, clip.num_frames - 1, _JUDGED).round().astype(int))
         made = [maker.frame(clip, n, np.append(everywhere, n)) for n in numbers.tolist()]
-        frames: list[Frame] = [frame for frame in made if frame is not None]
+        frames: list[outline_samples.Frame] = [frame for frame in made if frame is not None]
         if frames:
-            by_clip.append((clip.action, OutlineBatch.of(frames)))
-    check_judged(by_clip, maker.source)
+            by_clip.append((clip.action, outline_samples.OutlineBatch.of(frames)))
+    groups.check_judged(by_clip, maker.source)
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         rows = []
@@ -163,7 +154,7 @@ def _validation(maker: OutlineMaker, skeleton: Skeleton) -> Validation:
             logits, true = find(network, batch, skeleton), batch.outlines
             entropy = functional.binary_cross_entropy_with_logits(logits, true)
             rows.append((group, torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])))
-        shared, entropy = mean_over_groups(rows)
+        shared, entropy = groups.mean_over_groups(rows)
         return {"validation/overlap": shared, "validation/cross_entropy": entropy}
 
     return Validation(score, "validation/overlap")
