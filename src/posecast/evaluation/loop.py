@@ -140,9 +140,6 @@ def _part_tables(out_path: Path) -> list[Path]:
     return sorted(out_path.glob("rows.process-*.csv"))
 
 
-# --- before ---------------------------------------------------------------------------------------
-
-
 def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationConfig) -> None:
     names = [method.name for method in methods]
     if not names or len(set(names)) != len(names):
@@ -195,9 +192,6 @@ def _usable_jobs(
     if not jobs:
         raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
     return jobs, left_out
-
-
-# --- clips ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)

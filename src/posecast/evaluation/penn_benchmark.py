@@ -144,9 +144,6 @@ def _scale(
     return features.reshape(scaled.shape)
 
 
-# --- the whole benchmark --------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class PennPoseBenchmark:
     """What to run of the benchmark."""

@@ -55,9 +55,6 @@ def load_json(path: Path) -> Any:
         raise KeypointError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-# --- OpenPose -----------------------------------------------------------------------------------
-
-
 def openpose_files(folder: Path) -> list[Path]:
     """The files of a folder that OpenPose may have written, sorted; hidden ones are passed over."""
     files = [file for file in sorted(folder.glob("*.json")) if not file.name.startswith(".")]
@@ -118,9 +115,6 @@ def _with_image_shares(found: Detections) -> Detections:
         )
     people = (replace(each, points=each.points - HALF_PIXEL) for each in found.people)
     return replace(found, people=tuple(people), shares=True)
-
-
-# --- COCO and AlphaPose -------------------------------------------------------------------------
 
 
 def is_coco(content: Any) -> bool:
@@ -215,9 +209,6 @@ def read_results(content: list[dict[str, Any]], where: str) -> Detections:
     repeated = {"frame_name": content[-1]["image_id"], "number": numbers[-1]}
     values = (found.joints, tuple(found.people), _RESULTS_FROM)
     return Detections(*values, num_points=found.num_points, repeated=repeated)
-
-
-# --- MediaPipe ----------------------------------------------------------------------------------
 
 
 def is_mediapipe(content: Any) -> bool:

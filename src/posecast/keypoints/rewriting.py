@@ -73,9 +73,6 @@ def _next_name(name: Any, number: int, new: int) -> Any:
     return f"{name[: last.start()]}{new:0{len(last[0])}d}{name[last.end() :]}"
 
 
-# --- tables ---------------------------------------------------------------------------------------
-
-
 def _table(track: PointTrack) -> list[list[Any]]:
     lines: list[list[Any]] = [["frame", "joint", "x", "y", "confidence", "person"]]
     for frame, rows in _numbered(track):
@@ -98,9 +95,6 @@ def _deeplabcut(track: PointTrack) -> list[list[Any]]:
         cells = [row if row[2] else ["", "", ""] for row in rows.tolist()]
         lines.append([frame, *(cell for row in cells for cell in row)])
     return [*heads, *lines]
-
-
-# --- JSON -----------------------------------------------------------------------------------------
 
 
 def _coco(track: PointTrack) -> dict[str, Any]:
