@@ -7,7 +7,6 @@ a guess is made and said, or refused.
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from posecast.keypoints.detections import KeypointError
 
@@ -28,16 +27,6 @@ _FRAME_KEYS = (
 _OF_FRAMES_ALONE = "index"
 """Such a name that says another thing of a person."""
 _OVERRULE = "--first-frame says otherwise"
-
-
-@dataclass(frozen=True)
-class Numbering:
-    """How the numbers of a file are meant."""
-
-    first: int
-    """What the file calls the video's first frame."""
-    note: str = ""
-    """What was guessed, for people; "" where nothing was."""
 
 
 def said_numbers(entries: Sequence[object], people: bool = False) -> list[int] | None:
@@ -90,8 +79,8 @@ def _numbers_in(name: object) -> list[int]:
 
 def find_first(
     numbers: Sequence[int], num_frames: int, counts_from: int | None, asked: int, where: str
-) -> Numbering:
-    """What the file calls the first of `num_frames` frames.
+) -> tuple[int, str]:
+    """What the file calls the first of `num_frames` frames; what was guessed, for people, or "".
 
     `asked` is what the user says it is, -1 for nothing; `counts_from` what the kind of file says.
     KeypointError where the numbers cannot belong to so many frames.
@@ -101,17 +90,17 @@ def find_first(
     if asked >= 0:
         return _asked(numbers, num_frames, asked, where)
     if counts_from == 1 and lowest >= 1 and highest < num_frames + _SURPLUS:
-        return Numbering(1)
+        return 1, ""
     if highest < num_frames:
         doubtful = counts_from is None and lowest == 1
         note = f"{said} are taken to count from 0; {_OVERRULE}" if doubtful else ""
-        return Numbering(0, note)
+        return 0, note
     if lowest >= 1 and (highest == num_frames or (lowest == 1 and highest == num_frames + 1)):
-        return Numbering(1, f"{said} are taken to count from 1; {_OVERRULE}")
+        return 1, f"{said} are taken to count from 1; {_OVERRULE}"
     if highest < num_frames + _SURPLUS:
-        return Numbering(0, f"{said} are taken to count from 0, the surplus is left out")
+        return 0, f"{said} are taken to count from 0, the surplus is left out"
     if _MOST_OF_IT * num_frames <= highest - lowest + 1 < num_frames + _SURPLUS:
-        return Numbering(lowest, f"{said}: {lowest} is taken for the first frame; {_OVERRULE}")
+        return lowest, f"{said}: {lowest} is taken for the first frame; {_OVERRULE}"
     raise KeypointError(
         f"{where}: has poses up to frame {highest}, the video has {num_frames} frames: give the "
         f"keypoints of this video, of all of its frames; or, if the numbers from {lowest} on are "
@@ -119,7 +108,7 @@ def find_first(
     )
 
 
-def _asked(numbers: Sequence[int], num_frames: int, asked: int, where: str) -> Numbering:
+def _asked(numbers: Sequence[int], num_frames: int, asked: int, where: str) -> tuple[int, str]:
     outside = sum(not asked <= number < asked + num_frames for number in numbers)
     if outside == len(numbers):
         raise KeypointError(
@@ -127,4 +116,4 @@ def _asked(numbers: Sequence[int], num_frames: int, asked: int, where: str) -> N
             f"{asked} the video's {num_frames} frames are {asked} to {asked + num_frames - 1}"
         )
     note = f"poses of {outside} frames outside of the video are left out" if outside else ""
-    return Numbering(asked, note)
+    return asked, note

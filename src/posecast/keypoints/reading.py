@@ -233,9 +233,8 @@ def _on_frames(
     if first_frame < 0 and set(numbers) <= set(names):
         place = {name: frame for frame, name in enumerate(names)}
         return [dataclasses.replace(each, frame=place[each.frame]) for each in found.people], ""
-    how = find_first(numbers, num_frames, found.counts_from, first_frame, str(path))
-    moved = [dataclasses.replace(each, frame=each.frame - how.first) for each in found.people]
-    return moved, how.note
+    first, note = find_first(numbers, num_frames, found.counts_from, first_frame, str(path))
+    return [dataclasses.replace(each, frame=each.frame - first) for each in found.people], note
 
 
 def _fill(
