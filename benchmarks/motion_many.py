@@ -29,9 +29,9 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
+from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
-    BatchPlan,
     MotionBatches,
     MotionMix,
     TrackFacts,
@@ -106,7 +106,7 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     actions = tuple(sorted({track.action for track in known} - {""}))
     facts = TrackFacts.of(known, actions, PAPER_ACTIONS)
     mix = MotionMix(together=asked.together)
-    settings = (mix, MotionAugmentation(), BatchPlan(fit.batch_size, 1), device)
+    settings = (mix, MotionAugmentation(), FitConfig(1, fit.batch_size), device)
     batches = MotionBatches(windows, facts, PENN_ACTION.mirror, *settings)
     many = Many(variants, actions, [(len(variants), batches)], fit, device)
     torch.set_float32_matmul_precision("high")  # not before: distances of neighbours need it all

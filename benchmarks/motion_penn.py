@@ -31,9 +31,9 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import joined
 from posecast.motion.tracks import MotionTrack
 from posecast.skeletons import PENN_ACTION
+from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import (
-    BatchPlan,
     MotionBatches,
     MotionMix,
     TrackFacts,
@@ -160,7 +160,7 @@ class Data:
         self, variants: Sequence[Variant], fit: Fit, device: torch.device
     ) -> list[tuple[int, MotionBatches]]:
         """What neighbouring variants of one diet and fold are trained on."""
-        facts, plan = self.facts(), BatchPlan(fit.batch_size, 1)
+        facts, plan = self.facts(), FitConfig(1, fit.batch_size)
         settings = (PENN_ACTION.mirror, MotionMix(), MotionAugmentation(), plan, device)
         every = MotionBatches(self.windows, facts, *settings)
         draws = []

@@ -33,7 +33,8 @@ from posecast.networks.motion_values import trusted
 from posecast.presets import MOTION
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
-from posecast.training.motion_batches import BatchPlan, MotionBatches, TrackFacts
+from posecast.training.beginning import FitConfig
+from posecast.training.motion_batches import MotionBatches, TrackFacts
 from posecast.training.motion_loss import MotionLoss
 from posecast.training.motion_validation import window_inputs
 from posecast.training.motion_windows import (
@@ -74,7 +75,7 @@ def batches_of(
     tracks: Sequence[MotionTrack],
     windows: MotionWindows,
     unknown: Bool[np.ndarray, " tracks"],
-    plan: BatchPlan,
+    plan: FitConfig,
 ) -> MotionBatches:
     """Batches without these people."""
     facts = TrackFacts.of(tracks, actions_of(tracks), CONFIG.preferred_actions)
@@ -88,7 +89,7 @@ def actions_of(tracks: Sequence[MotionTrack]) -> tuple[str, ...]:
     return tuple(sorted({track.action for track in tracks} - {""}))
 
 
-def train(batches: MotionBatches, actions: tuple[str, ...], plan: BatchPlan) -> MotionResidual:
+def train(batches: MotionBatches, actions: tuple[str, ...], plan: FitConfig) -> MotionResidual:
     """A network as the preset has it, its weights averaged over the last steps."""
     fit, measure = CONFIG.fit, MotionLoss(CONFIG.loss)
     torch.manual_seed(plan.seed)
@@ -128,7 +129,7 @@ def of_strangers(tracks: Sequence[MotionTrack], windows: MotionWindows, steps: i
     """What is said of each window by the network that was trained without its people."""
     fold, rows, parts = fold_of(tracks), [], []
     for left_out in range(FOLDS):
-        plan = BatchPlan(CONFIG.fit.batch_size, steps, left_out)
+        plan = FitConfig(steps, CONFIG.fit.batch_size, seed=left_out)
         unknown = fold == left_out
         network = train(batches_of(tracks, windows, unknown, plan), actions_of(tracks), plan)
         rows.append(np.flatnonzero(unknown[windows.track]))
@@ -143,7 +144,7 @@ def learn_trust(
     tracks: Sequence[MotionTrack], windows: MotionWindows, said: Strangers, steps: int = HEAD_STEPS
 ) -> nn.Sequential:
     """The head that errs least, videos where the last pose would have been nearer regretted."""
-    plan = BatchPlan(BATCH, steps)
+    plan = FitConfig(steps, BATCH)
     batches = batches_of(tracks, windows, np.zeros(len(tracks), bool), plan)
     torch.manual_seed(plan.seed)
     head, luck = trust_head(reads_trimmed=True), torch.Generator().manual_seed(plan.seed)

@@ -7,8 +7,9 @@ import torch
 from motion.moving_people import MIRROR, people
 from posecast.motion.basis import from_cosines
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
+from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
-from posecast.training.motion_batches import BatchPlan, MotionBatches, MotionMix, TrackFacts
+from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_windows import (
     FRAMES,
     WindowChoice,
@@ -33,7 +34,7 @@ def windows():
 @pytest.fixture(scope="module")
 def batches(windows):
     mix, vary = MotionMix(), MotionAugmentation()
-    return MotionBatches(windows, FACTS, MIRROR, mix, vary, BatchPlan(48, 100, seed=3))
+    return MotionBatches(windows, FACTS, MIRROR, mix, vary, FitConfig(100, 48, seed=3))
 
 
 def test_a_batch_is_a_function_of_seed_and_number(batches):

@@ -9,14 +9,18 @@ from posecast.skeletons import PENN_ACTION
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter
 
 
+def varied_by(augmenter, batch, seed, step):
+    return augmenter.vary(batch, augmenter.draw(seed, step, batch.num_past))
+
+
 def test_no_augmentation_changes_nothing():
     batch = a_batch()
-    assert PoseAugmenter(PoseAugmentation(), PENN_ACTION, 6)(batch, 0, 0) is batch
+    assert varied_by(PoseAugmenter(PoseAugmentation(), PENN_ACTION, 6), batch, 0, 0) is batch
 
 
 def test_mirrored_rows_have_left_and_right_exchanged():
     batch = a_batch(rows=40)
-    mirrored = PoseAugmenter(PoseAugmentation(mirror=True), PENN_ACTION, 40)(batch, 0, 0)
+    mirrored = varied_by(PoseAugmenter(PoseAugmentation(mirror=True), PENN_ACTION, 40), batch, 0, 0)
     left, right = PENN_ACTION.index("left_wrist"), PENN_ACTION.index("right_wrist")
     flip = torch.tensor([-1.0, 1.0])
     kept = [torch.equal(a, b) for a, b in zip(mirrored.joints_norm, batch.joints_norm, strict=True)]
@@ -31,10 +35,10 @@ def test_mirrored_rows_have_left_and_right_exchanged():
 def test_rotation_scale_and_shift_keep_the_shape_of_the_motion():
     batch = a_batch()
     config = PoseAugmentation(scale=0.3, shift=0.2, rotation_degrees=20.0)
-    varied = PoseAugmenter(config, PENN_ACTION, 6)(batch, seed=1, step=2)
+    varied = varied_by(PoseAugmenter(config, PENN_ACTION, 6), batch, seed=1, step=2)
     everywhere = torch.ones(6, 10, 13, dtype=torch.bool)
     seen = PoseBatch(batch.joints_norm, everywhere, 4)
-    moved = PoseAugmenter(config, PENN_ACTION, 6)(seen, seed=1, step=2).joints_norm
+    moved = varied_by(PoseAugmenter(config, PENN_ACTION, 6), seen, seed=1, step=2).joints_norm
     for row in range(6):
         before = torch.pdist(batch.joints_norm[row].reshape(-1, 2))
         after = torch.pdist(moved[row].reshape(-1, 2))
@@ -48,7 +52,7 @@ def test_rotation_scale_and_shift_keep_the_shape_of_the_motion():
 def test_noise_and_hiding_touch_the_seen_frames_only():
     batch = a_batch(rows=50)
     config = PoseAugmentation(noise=0.1, hide=0.2)
-    varied = PoseAugmenter(config, PENN_ACTION, 50)(batch, seed=0, step=0)
+    varied = varied_by(PoseAugmenter(config, PENN_ACTION, 50), batch, seed=0, step=0)
     assert torch.equal(varied.joints_norm[:, 4:], batch.joints_norm[:, 4:])
     assert torch.equal(varied.visible[:, 4:], batch.visible[:, 4:])
     hidden = (batch.visible & ~varied.visible).sum() / batch.visible[:, :4].sum()
@@ -60,10 +64,10 @@ def test_noise_and_hiding_touch_the_seen_frames_only():
 def test_processes_vary_their_rows_of_the_same_batch():
     batch = a_batch()
     config = EVERYTHING_ON.augmentation
-    whole = PoseAugmenter(config, PENN_ACTION, 6)(batch, 3, 4)
+    whole = varied_by(PoseAugmenter(config, PENN_ACTION, 6), batch, 3, 4)
     for rank in range(2):
         share = PoseBatch(batch.joints_norm[rank::2], batch.visible[rank::2], 4)
-        varied = PoseAugmenter(config, PENN_ACTION, 6, slice(rank, None, 2))(share, 3, 4)
+        varied = varied_by(PoseAugmenter(config, PENN_ACTION, 6, slice(rank, None, 2)), share, 3, 4)
         torch.testing.assert_close(varied.joints_norm, whole.joints_norm[rank::2])
         assert torch.equal(varied.visible, whole.visible[rank::2])
 

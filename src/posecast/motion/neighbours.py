@@ -19,7 +19,7 @@ from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.motion.basis import HORIZON, NUM_COSINES
-from posecast.motion.seen import BACK, SeenMotion
+from posecast.motion.seen import BACK, SeenShape
 
 BASE_FILE = "motion-base.safetensors"
 """Name of the database beside the weights that were trained with it."""
@@ -101,7 +101,7 @@ class MotionBase:
     @classmethod
     def build(
         cls,
-        seen: SeenMotion,
+        seen: SeenShape,
         future: Float[np.ndarray, "n m j 2"],
         mirror: Sequence[int],
         facts: dict[str, str],
@@ -125,7 +125,7 @@ class MotionBase:
         return moved
 
     def find(
-        self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None = None
+        self, seen: SeenShape, apart_from: Bool[np.ndarray, "b n"] | None = None
     ) -> Neighbours:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
         nearest, far = self._nearest(seen, apart_from)
@@ -137,7 +137,7 @@ class MotionBase:
         return Neighbours(*(each.cpu().numpy() for each in (cosines, poses, weights, facts)))
 
     def _nearest(
-        self, seen: SeenMotion, apart_from: Bool[np.ndarray, "b n"] | None
+        self, seen: SeenShape, apart_from: Bool[np.ndarray, "b n"] | None
     ) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Entries and squared distances, nearest first; from len(self) on they are mirrored."""
         device = self._features.device
@@ -227,7 +227,7 @@ def facts_of(
     return torch.stack(facts, dim=1)
 
 
-def _features(seen: SeenMotion) -> Float[np.ndarray, "b f j 2"]:
+def _features(seen: SeenShape) -> Float[np.ndarray, "b f j 2"]:
     """The last pose and how it came about."""
     weights = MOVEMENT_WEIGHT / np.sqrt(np.array(LOOKED_AT, np.float32))
     moved = seen.was[:, COLUMNS] * weights[:, None, None]

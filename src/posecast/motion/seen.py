@@ -21,8 +21,8 @@ LONGEST_UNSEEN = 30
 
 
 @dataclass(frozen=True)
-class SeenMotion:
-    """One or more seen motions; lengths in sizes of the seen body."""
+class SeenShape:
+    """What networks read of one or more seen motions; lengths in sizes of the seen body."""
 
     pose: Float[np.ndarray, "b j 2"]
     """The last pose, its mean joint at 0. The last seen place stands in for a hidden joint."""
@@ -38,6 +38,12 @@ class SeenMotion:
     """Joints never visible; they are put at the mean of the others."""
     num_seen: Float[np.ndarray, " b"]
     """Frames seen."""
+
+
+@dataclass(frozen=True)
+class SeenMotion(SeenShape):
+    """The same, and where it was."""
+
     size_px: Float[np.ndarray, " b"]
     """Longer side of the seen body in pixels."""
     last_px: Float[np.ndarray, "b j 2"]

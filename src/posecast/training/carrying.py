@@ -32,8 +32,8 @@ from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowCo
 from posecast.training.carrying_stream import (
     CarryingBatch,
     SampleStream,
-    StoredSamples,
     StreamConfig,
+    stored,
 )
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 
@@ -111,10 +111,9 @@ def train_carrying(
     widths = () if mask is None else mask.widths
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
-    found, shares = groups.sources(
+    found, shares, beside = groups.sources(
         config, store, chosen.train, lambda _, clip: clip.num_frames > 1, "at least two of them"
     )
-    beside = groups.records_of(found[1:])
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         if mask is not None and network.mask is not None:
@@ -165,19 +164,19 @@ def draw(network: nn.Module, batch: CarryingBatch, skeleton: Skeleton) -> Float[
 
 def _validation(maker: SampleMaker, device: torch.device) -> Validation:
     """Frames of held-out clips, each seen from its beginning, in their true poses."""
-    samples: list[tuple[str, StoredSamples]] = []
+    samples: list[tuple[str, dict[str, Tensor]]] = []
     for clip in maker.source.clips:
         wanted = np.array([ahead for ahead in _JUDGED if _SEEN - 1 + ahead < clip.num_frames])
         made = maker.window(clip, np.arange(_SEEN), _SEEN - 1 + wanted, None)
         if made is not None:
-            samples.append((clip.action, StoredSamples.of(made, device)))
+            samples.append((clip.action, stored(made, device)))
     groups.check_judged(samples, maker.source)
     skeleton = maker.source.store.skeleton
 
     def score(network: nn.Module, device: torch.device) -> dict[str, float]:
         rows = []
-        for group, stored in samples:
-            batch = CarryingBatch.of(stored)
+        for group, made in samples:
+            batch = CarryingBatch.of(made)
             drawn, plain = draw(network, batch, skeleton).float(), batch.layers.mixed()
             errors = (_error(each, batch, batch.inside) for each in (plain, drawn))
             closer = -torch.stack([each.log10() for each in errors]).diff(dim=0).mean() * 10

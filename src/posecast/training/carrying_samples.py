@@ -4,7 +4,7 @@ A sample is a pure function of (seed, number). Each window is turned, zoomed and
 before anything is carried, so that few clips make many samples.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
 from posecast.geometry import Crop
+from posecast.motion.seen import joined
 from posecast.networks.carrying import PersonMask, person_masks
 from posecast.store.reading import StoredClip
 from posecast.training.groups import ClipSource
@@ -79,7 +80,8 @@ class SampleMaker:
             if samples is not None:
                 made.append(samples)
             if sum(len(each.size) for each in made) >= self.config.targets:
-                return _joined(made, self.config.targets)
+                values = vars(joined(made)).items()
+                return Samples(**{name: each[: self.config.targets] for name, each in values})
         raise RuntimeError(f"no usable window in 100 draws from {len(self.source.clips)} clips")
 
     def _times(
@@ -166,11 +168,6 @@ class MixedMaker:
     def __call__(self, number: int) -> Samples:
         rng = np.random.default_rng([self.seed, number])
         return self.makers[int(rng.choice(len(self.makers), p=self.shares))](number)
-
-
-def _joined(made: list[Samples], most: int) -> Samples:
-    values = ([getattr(samples, each.name) for samples in made] for each in fields(Samples))
-    return Samples(*(np.concatenate(parts)[:most] for parts in values))
 
 
 def disturbed(

@@ -5,11 +5,12 @@ them, waiting until they are there: which samples it holds depends on (seed, n) 
 fast they were made.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from posecast.computing.feeding import prepared
@@ -50,17 +51,17 @@ class CarryingBatch:
     size: Float[Tensor, "b 1 1"]
 
     @classmethod
-    def of(cls, samples: "StoredSamples") -> "CarryingBatch":
-        """Bytes to numbers."""
-        pictures = samples.pictures.float() / 127.5 - 1
-        marks = samples.marks.float() / 255
-        shares = samples.shares.float()
+    def of(cls, samples: Mapping[str, Tensor]) -> "CarryingBatch":
+        """Bytes, as `stored` has them, to numbers."""
+        pictures = samples["pictures"].float() / 127.5 - 1
+        marks = samples["marks"].float() / 255
+        shares = samples["shares"].float()
         shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
         split, distance = 3 * NUM_LAYERS, marks[:, :1] * (255 / DISTANCE_STEPS)
         layers = LayerBatch(pictures[:, :split], shares, distance, marks[:, 1:2])
         true = pictures[:, split:]
-        size = samples.size[:, None, None]
-        return cls(layers, true, marks[:, 2:], samples.joints, samples.visible, size)
+        poses = (samples["joints"], samples["visible"], samples["size"][:, None, None])
+        return cls(layers, true, marks[:, 2:], *poses)
 
     def varied(self, rng: np.random.Generator, skeleton: Skeleton) -> "CarryingBatch":
         """Pairs in other light and colours, half of them with channels permuted, half mirrored."""
@@ -120,24 +121,10 @@ class Look:
         return joints, torch.where(turned, visible[:, sides], visible)
 
 
-@dataclass(frozen=True, eq=False)
-class StoredSamples:
-    """`Samples` as tensors, channels first."""
-
-    pictures: UInt8[Tensor, "n 15 s s"]
-    shares: UInt8[Tensor, "n 4 s s"]
-    marks: UInt8[Tensor, "n 3 s s"]
-    joints: Float[Tensor, "n j 2"]
-    visible: Bool[Tensor, "n j"]
-    size: Float[Tensor, " n"]
-
-    @classmethod
-    def of(cls, samples: Samples, device: torch.device) -> "StoredSamples":
-        values = []
-        for each in fields(samples):
-            value = torch.from_numpy(getattr(samples, each.name)).to(device)
-            values.append(value.movedim(-1, 1) if value.ndim == 4 else value)
-        return cls(*values)
+def stored(samples: Samples, device: torch.device) -> dict[str, Tensor]:
+    """Their fields as tensors, channels first."""
+    values = {name: torch.from_numpy(each).to(device) for name, each in vars(samples).items()}
+    return {name: v.movedim(-1, 1) if v.ndim == 4 else v for name, v in values.items()}
 
 
 class SampleStream:
@@ -152,7 +139,7 @@ class SampleStream:
         windows = -(-config.samples // self._group)
         self._room = windows * self._group
         self._coming = iter(prepared(maker, range(windows), config.makers, _AHEAD))
-        self._stored: StoredSamples | None = None
+        self._stored: dict[str, Tensor] | None = None
         self._count = 0
 
     def __call__(self, number: int) -> CarryingBatch:
@@ -168,7 +155,7 @@ class SampleStream:
     def _fill(self, wanted: int) -> None:
         """Take in windows until there are so many samples."""
         while self._count < wanted:
-            samples = StoredSamples.of(next(self._coming), self._device)
+            samples = stored(next(self._coming), self._device)
             if self._stored is None:
                 self._stored = map_tensors(self._empty, samples)
             for place, values in zip(tensors_in(self._stored), tensors_in(samples), strict=True):

@@ -54,10 +54,6 @@ def train_conv_lstm(
     needed = config.num_past + config.num_future
     clips = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
     shown = clips.validation[: config.validation_windows]
-
-    def step(network: nn.Module, frames: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        return conv_lstm_step(network, to_network(frames), config.num_past)
-
     fabric = config.run_on.launch()
     share = beginning.share_of(fabric, config.fit.batch_size)
     batches = functools.partial(_stretches, store, clips.train, config, share)
@@ -65,13 +61,15 @@ def train_conv_lstm(
     validation = Validation(score, "validation_skill") if shown else None
     with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = ConvLSTM(config.model)
+        step = functools.partial(_step, config.num_past)
         return fit(Descent(network, step, session), batches, validation, session)
 
 
-def conv_lstm_step(
-    network: nn.Module, frames: Float[Tensor, "b t 3 h w"], num_past: int
+def _step(
+    num_past: int, network: nn.Module, read: UInt8[Tensor, "b t h w 3"]
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Squared plus absolute error of the forecast frames, and what to log of it."""
+    frames = to_network(read)
     future = frames[:, num_past:]
     difference = network(frames[:, :num_past], future.shape[1]) - future
     squared, absolute = difference.square().mean(), difference.abs().mean()

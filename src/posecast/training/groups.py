@@ -83,8 +83,9 @@ def sources(
     clips: Sequence[StoredClip],
     usable: Callable[[Store, StoredClip], bool],
     needs: str,
-) -> tuple[tuple[ClipSource, ...], tuple[float, ...]]:
-    """The store's clips and the usable ones of the `more` stores, and how often each is asked.
+) -> tuple[tuple[ClipSource, ...], tuple[float, ...], list[TrainingData]]:
+    """The store's clips and the usable ones of the `more` stores, how often each is asked, and what
+    a run notes of the latter.
 
     PosecastError where a store has no usable clip, one with frames and what it `needs`.
     """
@@ -102,12 +103,8 @@ def sources(
                 "from: add what lacks, or choose other clips and stores (--clips, --more)"
             )
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
-    return tuple(found), (1.0 - sum(rest), *rest)
-
-
-def records_of(others: Sequence[ClipSource]) -> list[TrainingData]:
-    """What a run notes of the `more` stores."""
-    return [training_data(each.store, each.clips) for each in others]
+    beside = [training_data(each.store, each.clips) for each in found[1:]]
+    return tuple(found), (1.0 - sum(rest), *rest), beside
 
 
 def mean_over_groups(rows: Sequence[tuple[str, Float[Tensor, " n"]]]) -> list[float]:

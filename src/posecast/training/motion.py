@@ -188,8 +188,7 @@ class MotionData:
             known, config.windows, seed, config.fit.workers, weigh
         )
         windows = motion_windows.find_others(windows, base, apart)
-        plan = motion_batches.BatchPlan(config.fit.batch_size, config.fit.steps, seed)
-        settings = (mirror, config.mix, config.augmentation, plan)
+        settings = (mirror, config.mix, config.augmentation, config.fit)
         batches = motion_batches.MotionBatches(windows, tracks, *settings)
         validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)

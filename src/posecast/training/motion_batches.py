@@ -16,6 +16,7 @@ from torch import Tensor
 from posecast.computing.recording import on_device
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_values import MotionInputs
+from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation, MotionAugmenter
 from posecast.training.motion_windows import KIND_CLIP, KIND_FIRST, KIND_VIDEO, MotionWindows
 
@@ -54,15 +55,6 @@ class MotionBatch:
     """1 for windows of videos, 0 for those of clips."""
     known: Float[Tensor, " b"]
     """1 for people whom the bold forecast is trained on."""
-
-
-@dataclass(frozen=True)
-class BatchPlan:
-    """How many batches of which size."""
-
-    batch_size: int
-    steps: int
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ class MotionBatches:
         mirror: Sequence[int],
         mix: MotionMix,
         augmentation: MotionAugmentation,
-        plan: BatchPlan,
+        fit: FitConfig,
         device: torch.device | None = None,
     ) -> None:
         self._device = device or torch.device("cpu")
@@ -129,9 +121,9 @@ class MotionBatches:
         self._values = on_device(values, self._device)
         self._action = torch.from_numpy(tracks.action[windows.track]).to(self._device)
         self._augmenter = MotionAugmenter(augmentation, mirror, self._device)
-        self._seed = plan.seed
-        self._together_from = round(plan.steps * mix.together)
-        self._batch_size = plan.batch_size
+        self._seed = fit.seed
+        self._together_from = round(fit.steps * mix.together)
+        self._batch_size = fit.batch_size
         self._usable, self._kind = _usable(windows), windows.kind
         self._tracks, self._track = tracks, windows.track
         self._draws = self._draws_of(mix, np.ones(len(windows), bool))

@@ -6,7 +6,7 @@ A window never sees the future, nor, through the database of motion, its own tra
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from posecast.motion.basis import HORIZON, to_cosines
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh, own_past
-from posecast.motion.seen import RECENT, SeenMotion, joined, see
+from posecast.motion.seen import RECENT, SeenMotion, SeenShape, joined, see
 from posecast.motion.tracks import MotionTrack, as_told
 from posecast.store.reading import StoredClip
 
@@ -35,16 +35,9 @@ KIND_FIRST, KIND_CLIP, KIND_VIDEO = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class MotionWindows:
-    """Many windows; lengths in sizes of the seen bodies, half precision where there is much."""
+class MotionWindows(SeenShape):
+    """Many windows; half precision where there is much."""
 
-    pose: Float[np.ndarray, "n j 2"]
-    was: Float[np.ndarray, "n o j 2"]
-    exists: Bool[np.ndarray, "n o"]
-    visible: Float[np.ndarray, "n 10 j"]
-    unseen: Float[np.ndarray, "n j"]
-    never: Bool[np.ndarray, "n j"]
-    num_seen: Float[np.ndarray, " n"]
     trimmed: Float[np.ndarray, " n"]
     own: Float[np.ndarray, "n m j 2"]
     own_best: Float[np.ndarray, "n m j 2"]
@@ -91,9 +84,8 @@ def _window(
     future = (track.joints_px[inside] - last) / size
     future_visible = track.visible[inside] & (frames < len(track))[:, None] & ~seen.never
     side = max(track.window_side_px(end, RECENT, HORIZON), float(size))
-    described = {name: getattr(seen, name) for name in _SEEN}
     return MotionWindows(
-        **described,
+        **{each.name: getattr(seen, each.name) for each in fields(SeenShape)},
         trimmed=np.array([as_told(track.trimmed)], np.float32),
         own=_half(to_cosines(own.likely_px / size))[None],
         own_best=_half(to_cosines(own.best_px / size))[None],
@@ -110,8 +102,6 @@ def _window(
 
 Apart = Callable[[Int[np.ndarray, " b"]], Bool[np.ndarray, "b n"]]
 """Which entries of a database windows of some tracks may not see."""
-
-_SEEN = ("pose", "was", "exists", "visible", "unseen", "never", "num_seen")
 
 
 def _half(lengths: Float[np.ndarray, "*n j 2"]) -> Float[np.ndarray, "*n j 2"]:
@@ -163,17 +153,10 @@ def find_others(
     cosines, facts = [], []
     for first in range(0, len(windows), _CHUNK):
         part = windows.take(np.s_[first : first + _CHUNK])
-        found = base.find(_seen_again(part), None if apart is None else apart(part.track))
+        found = base.find(part, None if apart is None else apart(part.track))
         cosines.append(found.mean.astype(np.float16))
         facts.append(found.facts)
     return replace(windows, others=np.concatenate(cosines), others_facts=np.concatenate(facts))
-
-
-def _seen_again(windows: MotionWindows) -> SeenMotion:
-    described = {name: getattr(windows, name) for name in _SEEN}
-    count, joints = windows.pose.shape[:2]
-    unit = np.ones(count, np.float32)
-    return SeenMotion(**described, size_px=unit, last_px=np.zeros((count, joints, 2), np.float32))
 
 
 def clip_track(clip: StoredClip) -> MotionTrack:

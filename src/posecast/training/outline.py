@@ -75,7 +75,7 @@ def train_outline(
     )
     fabric = config.run_on.launch()
     needs = "masks of somebody whose pose is seen"
-    found, shares = groups.sources(config, store, chosen.train, _is_usable, needs)
+    found, shares, beside = groups.sources(config, store, chosen.train, _is_usable, needs)
     makers = tuple(outline_samples.OutlineMaker(each, config.frames) for each in found)
     batches = outline_samples.OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = store.skeleton
@@ -83,7 +83,6 @@ def train_outline(
         groups.ClipSource.of(store, chosen.validation), config.frames
     )
     validation = _validation(held_out, skeleton) if chosen.validation else None
-    beside = groups.records_of(found[1:])
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)
         step = partial(outline_step, skeleton=skeleton)

@@ -67,10 +67,6 @@ class PoseAugmenter:
     share: slice = field(default_factory=lambda: WHOLE)
     """Those of this process."""
 
-    def __call__(self, batch: PoseBatch, seed: int, step: int) -> PoseBatch:
-        """The varied batch number `step`; invisible joints stay at 0."""
-        return self.vary(batch, self.draw(seed, step, batch.num_past))
-
     def draw(self, seed: int, step: int, num_past: int) -> PoseDraws | None:
         """For batch number `step`, on the CPU; None where nothing is varied."""
         config = self.config
@@ -89,7 +85,7 @@ class PoseAugmenter:
         return PoseDraws(mirrored & config.mirror, matrices, self._rows(shifts), noise, kept)
 
     def vary(self, batch: PoseBatch, draws: PoseDraws | None) -> PoseBatch:
-        """A batch as it was drawn, on the device that holds both."""
+        """A batch as it was drawn, on the device that holds both; invisible joints stay at 0."""
         if draws is None:
             return batch
         joints, visible, past = batch.joints_norm, batch.visible, batch.num_past
