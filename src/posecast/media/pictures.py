@@ -17,6 +17,9 @@ from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
 from posecast.skeletons import JointGroup, Skeleton
 
+Picture = UInt8[np.ndarray, "h w 3"]
+Larger = UInt8[np.ndarray, "h2 w2 3"]
+"""A picture, and what is made of one whose size changes."""
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
@@ -65,12 +68,12 @@ def _end_of_limb(
 
 
 def draw_pose(
-    image: UInt8[np.ndarray, "h w 3"],
+    image: Picture,
     joints: Float[np.ndarray, "j 2"],
     visible: Bool[np.ndarray, "j"],
     skeleton: Skeleton,
     outline: bool = True,
-) -> UInt8[np.ndarray, "h w 3"]:
+) -> Picture:
     """Draw the limbs between visible joints, anti-aliased, left and right in their colours.
 
     joints in pixels of `image`; those hidden or not finite are left out. Line width follows the
@@ -96,7 +99,7 @@ def pose_on_plain(
     skeleton: Skeleton,
     hw: tuple[int, int],
     background: Colour = GROUND,
-) -> UInt8[np.ndarray, "h w 3"]:
+) -> Picture:
     """The pose alone on an even ground."""
     return draw_pose(plain(hw, background), joints, visible, skeleton, outline=False)
 
@@ -107,19 +110,17 @@ def pose_in_crop(
     crop: Crop,
     skeleton: Skeleton,
     side: int,
-) -> UInt8[np.ndarray, "h w 3"]:
+) -> Picture:
     """The pose in a crop of the source, on an even ground of side x side pixels."""
     return pose_on_plain(px_to_crop(joints_px, crop) * side, visible, skeleton, (side, side))
 
 
-def plain(hw: tuple[int, int], colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
+def plain(hw: tuple[int, int], colour: Colour) -> Picture:
     """A picture of one colour."""
     return np.full((*hw, 3), colour, np.uint8)
 
 
-def add_border(
-    image: UInt8[np.ndarray, "h w 3"], colour: Colour, width: int = 3
-) -> UInt8[np.ndarray, "h2 w2 3"]:
+def add_border(image: Picture, colour: Colour, width: int = 3) -> Larger:
     """Frame the picture outside, so that nothing of it is hidden: each side grows by 2 * width."""
     sides = (width, width, width, width)
     return cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=colour)
@@ -130,9 +131,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def add_caption(
-    image: UInt8[np.ndarray, "h w 3"], text: str, height: int = 16
-) -> UInt8[np.ndarray, "h2 w 3"]:
+def add_caption(image: Picture, text: str, height: int = 16) -> UInt8[np.ndarray, "h2 w 3"]:
     """Put a strip of `height` pixels with a line of text above the picture."""
     strip = Image.fromarray(plain((height, image.shape[1]), _GROUND))
     place = (image.shape[1] / 2, height / 2)
@@ -140,23 +139,19 @@ def add_caption(
     return np.concatenate([np.asarray(strip), image])
 
 
-def panel(
-    picture: UInt8[np.ndarray, "h w 3"], colour: Colour, text: str, height: int = 16
-) -> UInt8[np.ndarray, "h2 w2 3"]:
+def panel(picture: Picture, colour: Colour, text: str, height: int = 16) -> Larger:
     """The picture in a border of that colour, a line of text above it, `height` pixels high."""
     return add_caption(add_border(picture, colour), text, height)
 
 
-def enlarge(image: UInt8[np.ndarray, "h w 3"], times: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+def enlarge(image: Picture, times: int) -> Larger:
     """Scale a picture up for viewing (bicubic); never measure anything on the result."""
     if times == 1:
         return image
     return cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
 
 
-def side_by_side(
-    panels: Sequence[UInt8[np.ndarray, "_ _ 3"]], gap: int = 4
-) -> UInt8[np.ndarray, "h w 3"]:
+def side_by_side(panels: Sequence[UInt8[np.ndarray, "_ _ 3"]], gap: int = 4) -> Picture:
     """Put pictures of one height next to each other.
 
     PosecastError: no panels, or their heights differ.
@@ -169,9 +164,7 @@ def side_by_side(
     return np.concatenate(row, axis=1)
 
 
-def contact_sheet(
-    pictures: Sequence[UInt8[np.ndarray, "h w 3"]], columns: int, gap: int = 2
-) -> UInt8[np.ndarray, "h2 w2 3"]:
+def contact_sheet(pictures: Sequence[Picture], columns: int, gap: int = 2) -> Larger:
     """Pictures of one size in rows, left to right, top to bottom; empty places stay white.
 
     PosecastError: no pictures, several sizes, or columns under 1.

@@ -18,13 +18,13 @@ from posecast.errors import PosecastError
 from posecast.media.videos import address, usual_colours
 from posecast.records.files import Write, write_safely
 
+Picture = UInt8[np.ndarray, "h w 3"]
+Frames = Iterable[Picture]
 _STUDIO = 1
 """Range of colours (ITU-T H.273)."""
 
 
-def _peek(
-    frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, path: Path
-) -> tuple[UInt8[np.ndarray, "h w 3"], Iterator[UInt8[np.ndarray, "h w 3"]]]:
+def _peek(frames: Frames, fps: float, path: Path) -> tuple[Picture, Iterator[Picture]]:
     """The first frame, and all frames again."""
     if not fps > 0:
         raise PosecastError(f"{path}: fps must be positive, got {fps}")
@@ -35,15 +35,13 @@ def _peek(
     return first, itertools.chain([first], iterator)
 
 
-def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def _even(frame: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Repeat the last row or column where the size is odd: yuv420p needs even sizes."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def write_mp4(
-    path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
-) -> None:
+def write_mp4(path: str | Path, frames: Frames, fps: float, crf: int = 15) -> None:
     """Write H.264 (yuv420p, plays everywhere); odd sizes gain a repeated row or column.
 
     `crf` is x264's quality, 0 lossless to 51. Compute metrics on arrays, never on this file.
@@ -53,9 +51,7 @@ def write_mp4(
     write_safely(path, mp4_writer(path, frames, fps, crf))
 
 
-def mp4_writer(
-    path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, crf: int = 15
-) -> Write:
+def mp4_writer(path: Path, frames: Frames, fps: float, crf: int = 15) -> Write:
     """What fills a temporary file for `path`, as `write_mp4` does."""
     first, frames = _peek(frames, fps, path)
 
@@ -68,13 +64,7 @@ def mp4_writer(
     return write
 
 
-def _encode(
-    path: Path,
-    first: UInt8[np.ndarray, "h w 3"],
-    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
-    fps: float,
-    crf: int,
-) -> None:
+def _encode(path: Path, first: Picture, frames: Frames, fps: float, crf: int) -> None:
     with av.open(address(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = _even(first).shape[:2]
@@ -108,7 +98,7 @@ def gif_timing(num_frames: int, fps: float) -> tuple[list[int], list[int]]:
     return shown, [10 * (after - before) for before, after in itertools.pairwise(starts)]
 
 
-def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
+def write_gif(path: str | Path, frames: Frames, fps: float) -> None:
     """Write an endless GIF, 256 colours a frame; timing as `gif_timing`.
 
     PosecastError: no frames, or fps not positive.
@@ -117,7 +107,7 @@ def write_gif(path: str | Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fp
     write_safely(path, gif_writer(path, frames, fps))
 
 
-def gif_writer(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> Write:
+def gif_writer(path: Path, frames: Frames, fps: float) -> Write:
     """What fills a temporary file for `path`, as `write_gif` does."""
     _, frames = _peek(frames, fps, path)
     pictures = [
