@@ -41,6 +41,11 @@ USUAL_SHARE = 0.8  # of the movement, where hardly anything moves
 SPREAD_FRAMES = (16, 32)  # ahead, at which the facts tell how far moments part
 NO_FACTS = (0.0, 3.0, 3.0, *[0.0] * (NUM_FACTS - 3))
 
+_Poses = Float[np.ndarray, "p j 2"]
+_Ends = Int[np.ndarray, " e"]
+_OfEach = Float[np.ndarray, "e n"]
+"""A whole motion, some of its frames, and a number for each moment of each of them."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -50,7 +55,7 @@ class Moments:
     fit best first.
     """
 
-    poses: Float[np.ndarray, "p j 2"]
+    poses: _Poses
     size_px: float
     turned: Bool[np.ndarray, " n"]
     """Whether it is played backwards from there; `frames` then count backwards from the end."""
@@ -108,7 +113,7 @@ class OwnPast:
 
 
 def own_past(
-    past_px: Float[np.ndarray, "p j 2"],
+    past_px: _Poses,
     past_visible: Bool[np.ndarray, "p j"],
     steps: int = HORIZON,
     weigh: Weigh | None = None,
@@ -138,12 +143,12 @@ def own_past(
 class Recalled:
     """A seen motion, and for some of its frames, the last one among them, the moments before."""
 
-    poses: Float[np.ndarray, "p j 2"]
+    poses: _Poses
     size_px: float
-    ends: Int[np.ndarray, " e"]
+    ends: _Ends
     misfits: Float[np.ndarray, "e p"]
     moments: Int[np.ndarray, "e n"]
-    errors: Float[np.ndarray, "e n"]
+    errors: _OfEach
     """Misfits of the moments."""
     counted: Bool[np.ndarray, "e n"]
     moved: Float[np.ndarray, "n t j 2"]
@@ -151,10 +156,7 @@ class Recalled:
 
     @classmethod
     def of(
-        cls,
-        past_px: Float[np.ndarray, "p j 2"],
-        past_visible: Bool[np.ndarray, "p j"],
-        steps: int = HORIZON,
+        cls, past_px: _Poses, past_visible: Bool[np.ndarray, "p j"], steps: int = HORIZON
     ) -> "Recalled":
         """Of `FEWEST_FRAMES` at least."""
         poses = fill_hidden(past_px[None], past_visible[None])[0][0]
@@ -178,7 +180,7 @@ class Recalled:
 
 
 def _turned(
-    poses: Float[np.ndarray, "p j 2"], end: Int[np.ndarray, "1"], steps: int
+    poses: _Poses, end: Int[np.ndarray, "1"], steps: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """As `Moments` has them, of the motion played backwards, to its beginning at most."""
     history = poses[::-1]
@@ -189,11 +191,7 @@ def _turned(
     return best[0][0], best[1][0], best[2][0], moved[0]
 
 
-def _misfits(
-    poses: Float[np.ndarray, "p j 2"],
-    history: Float[np.ndarray, "p j 2"],
-    ends: Int[np.ndarray, " e"],
-) -> Float[np.ndarray, "e p"]:
+def _misfits(poses: _Poses, history: _Poses, ends: _Ends) -> Float[np.ndarray, "e p"]:
     """Mean squared difference of the history up to each frame from the motion up to each end."""
     num_frames, num_joints = poses.shape[:2]
     first = max(int(ends[0]) - SETTLED, 0)
@@ -214,7 +212,7 @@ def _misfits(
     return distances[numbers[:, 0]] * ((1 - MEMORY) / (1 - MEMORY**count)).astype(np.float32)
 
 
-def _features(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, "p d"]:
+def _features(poses: _Poses) -> Float[np.ndarray, "p d"]:
     """Poses about their mean joint, and velocities."""
     flat = poses.reshape(len(poses), -1)
     centred = (poses - poses.mean(axis=1, keepdims=True)).reshape(len(poses), -1)
@@ -225,8 +223,8 @@ def _features(poses: Float[np.ndarray, "p j 2"]) -> Float[np.ndarray, "p d"]:
 
 
 def _best_moments(
-    misfit: Float[np.ndarray, "e p"], ends: Int[np.ndarray, " e"], most: int
-) -> tuple[Int[np.ndarray, "e n"], Float[np.ndarray, "e n"], Bool[np.ndarray, "e n"]]:
+    misfit: Float[np.ndarray, "e p"], ends: _Ends, most: int
+) -> tuple[Int[np.ndarray, "e n"], _OfEach, Bool[np.ndarray, "e n"]]:
     """The moments that fit best, best first, their misfits, and whether they are any: those that
     come too early or late are last and do not count."""
     frames, latest = np.arange(misfit.shape[1]), ends[:, None] - SHORTEST_PERIOD
@@ -240,9 +238,7 @@ def _best_moments(
     return best, np.take_along_axis(misfit, best, axis=1), counted
 
 
-def _weights(
-    errors: Float[np.ndarray, "e n"], counted: Bool[np.ndarray, "e n"]
-) -> Float[np.ndarray, "e n"]:
+def _weights(errors: _OfEach, counted: Bool[np.ndarray, "e n"]) -> _OfEach:
     """Of moments, best first."""
     best = errors[:, :1]
     weights = np.where(counted, np.exp(-(errors - best) / (SOFTNESS * best + 1e-9)), 0)
@@ -250,10 +246,7 @@ def _weights(
 
 
 def _continue(
-    poses: Float[np.ndarray, "p j 2"],
-    ends: Int[np.ndarray, " e"],
-    moments: Int[np.ndarray, "e n"],
-    ahead: Int[np.ndarray, " t"],
+    poses: _Poses, ends: _Ends, moments: Int[np.ndarray, "e n"], ahead: Int[np.ndarray, " t"]
 ) -> Float[np.ndarray, "e n t j 2"]:
     """Displacements from each end, as they were after its moments, repeated."""
     period = np.maximum(ends[:, None] - moments, 1)
@@ -262,7 +255,7 @@ def _continue(
 
 
 def _moved(
-    history: Float[np.ndarray, "p j 2"],
+    history: _Poses,
     now: Float[np.ndarray, "e j 2"],
     moments: Int[np.ndarray, "e n"],
     frames: Int[np.ndarray, "e n t"],
@@ -304,10 +297,7 @@ def _fit_facts(
 
 
 def _trial_facts(
-    poses: Float[np.ndarray, "p j 2"],
-    ends: Int[np.ndarray, " e"],
-    moments: Int[np.ndarray, "e n"],
-    weights: Float[np.ndarray, "e n"],
+    poses: _Poses, ends: _Ends, moments: Int[np.ndarray, "e n"], weights: _OfEach
 ) -> Float[np.ndarray, " 15"]:
     """How well the own past would have forecast what was seen after each end."""
     if not len(ends):
