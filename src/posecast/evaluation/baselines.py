@@ -10,13 +10,14 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_px
 from posecast.media.grey_levels import to_bytes, to_network
 from posecast.metrics.image import backward_flow
+from posecast.motion.seen import fill_hidden
 from posecast.networks.conv_lstm import ConvLSTM
 from posecast.networks.kinds import load_network
 
@@ -42,7 +43,8 @@ class LastPose(_OneFuture):
         joints = np.stack([each.joints_px for each in seen]).astype(np.float64)
         visible = np.stack([each.visible for each in seen])
         middles = np.stack([crop_to_px(np.full(2, 0.5), each.shown) for each in seen])
-        last = last_seen_joints(joints, visible, middles)
+        last = fill_hidden(joints, visible)[0][:, -1]
+        last = np.where(np.any(visible, axis=1)[..., None], last, middles[:, None])
         ahead = np.arange(1, steps + 1)[None, :, None, None]
         return last[:, None] + ahead * self._velocity(joints, visible)[:, None]
 
@@ -70,9 +72,9 @@ class ConstantVelocity(LastPose):
     ) -> Float[np.ndarray, "b j 2"]:
         """0 for joints seen once or never in the window."""
         joints, visible = joints[:, -self.window :], visible[:, -self.window :]
-        first, last = visible.argmax(axis=1), last_seen_index(visible)
-        moved = _take_frames(joints, last) - _take_frames(joints, first)
-        velocity = moved / np.maximum(last - first, 1)[..., None]
+        places, last = fill_hidden(joints, visible)
+        frames = np.maximum(last - visible.argmax(axis=1), 1)
+        velocity = (places[:, -1] - places[:, 0]) / frames[..., None]
         return np.where(np.any(visible, axis=1)[..., None], velocity, 0)
 
 
@@ -87,30 +89,6 @@ class MeanPose(_OneFuture):
     def _futures(self, seen: Sequence[SeenVideo], steps: int) -> Float[np.ndarray, "b t j 2"]:
         places = np.stack([crop_to_px(self._mean, each.shown) for each in seen])
         return np.repeat(places[:, None], steps, axis=1)
-
-
-def last_seen_index(visible: Bool[np.ndarray, "b p j"]) -> Int[np.ndarray, "b j"]:
-    """The last frame in which each joint is visible; the last frame for joints never seen."""
-    return visible.shape[1] - 1 - visible[:, ::-1].argmax(axis=1)
-
-
-def last_seen_joints(
-    joints: Float[np.ndarray, "b p j 2"],
-    visible: Bool[np.ndarray, "b p j"],
-    middle: Float[np.ndarray, "b 2"],
-) -> Float[np.ndarray, "b j 2"]:
-    """Where each joint was seen last, a hidden joint included; the middle for those never seen."""
-    last = _take_frames(joints, last_seen_index(visible))
-    return np.where(np.any(visible, axis=1)[..., None], last, middle[:, None])
-
-
-def _take_frames(
-    joints: Float[np.ndarray, "b p j 2"], frames: Int[np.ndarray, "b j"]
-) -> Float[np.ndarray, "b j 2"]:
-    return np.take_along_axis(joints, frames[:, None, :, None], axis=1)[:, 0]
-
-
-# --- frames ---------------------------------------------------------------------------------------
 
 
 @runtime_checkable
