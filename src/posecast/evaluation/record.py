@@ -82,24 +82,19 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> Iterator
     in_use = f"another process is evaluating into {out_path}: wait for it or stop it, or give"
     with locked(out_path, FileError(f"{in_use} another folder")):
         if path.is_file():
-            stored = _read_to_go_on(out_path, facts)
+            stored = read_record(out_path)
+            if read_json(path).get("format_version", 1) != FORMAT_VERSION:
+                raise FileError(
+                    f"{out_path} is an evaluation of an older posecast, which only reports can "
+                    "read: evaluate into another folder"
+                )
+            ignored = (*_NOT_COMPARED, "store.path" if POSES_SEEN in stored else POSES_SEEN)
+            configs.refuse_differences(out_path, stored, facts, "an evaluation", ignored)
         else:
             stored = {**facts, "command": command, "finished": False, "versions": []}
         versions = with_current(stored["versions"])
         write_json(path, {"format_version": FORMAT_VERSION, **stored, "versions": versions})
         yield
-
-
-def _read_to_go_on(out_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    stored = read_record(out_path)
-    if read_json(out_path / "evaluation.json").get("format_version", 1) != FORMAT_VERSION:
-        raise FileError(
-            f"{out_path} is an evaluation of an older posecast, which only reports can read: "
-            "evaluate into another folder"
-        )
-    not_compared = (*_NOT_COMPARED, "store.path" if POSES_SEEN in stored else POSES_SEEN)
-    configs.refuse_differences(out_path, stored, facts, "an evaluation", not_compared)
-    return stored
 
 
 def close_record(out_path: Path, left_out: dict[str, str], test_uses: dict[str, int]) -> None:
@@ -111,6 +106,8 @@ def close_record(out_path: Path, left_out: dict[str, str], test_uses: dict[str, 
 def read_record(out_path: Path) -> dict[str, Any]:
     """An evaluation's facts, in today's form whichever posecast wrote them; FileError: damaged."""
     path = out_path / "evaluation.json"
+    if not path.is_file():
+        raise FileError(f"{out_path} is no evaluation: make one with 'posecast evaluate'")
     stored = read_json(path)
     if not isinstance(stored, dict) or not {"methods", "config", "versions"} <= stored.keys():
         raise FileError(f"{path} is not the record of an evaluation")

@@ -54,8 +54,10 @@ def training_run(
     run = Run(Path(path), kind, configs.config_to_dict(config), data, writes)
     with contextlib.ExitStack() as stack:
         if writes:
-            if not (fresh and (run.path / "config.json").is_file()):
-                _refuse_strange_folder(run.path)
+            if not (run.path / "config.json").is_file():
+                refuse_strangers(run.path / "config.json", "run", RunError)
+            elif not fresh:
+                Run.open(run.path)
             make_folder(run.path)
             in_use = f"another process is training in {run.path}; wait for it or stop it"
             stack.enter_context(locked(run.path, RunError(in_use)))
@@ -81,13 +83,6 @@ def _catching_signals(run: Run) -> Iterator[None]:
             for number in (signal.SIGINT, signal.SIGTERM):
                 stack.callback(signal.signal, number, signal.signal(number, handle))
         yield
-
-
-def _refuse_strange_folder(path: Path) -> None:
-    if (path / "config.json").is_file():
-        Run.open(path)
-        return
-    refuse_strangers(path / "config.json", "run", RunError)
 
 
 def _move_aside(path: Path) -> None:

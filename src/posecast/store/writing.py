@@ -82,15 +82,12 @@ class StoreWriter:
             return {clip.clip_id: clip for clip in Store.open(self.path).clips}
         found = {}
         for file in sorted((self.path / "pieces").glob("*.piece")):
-            clip = _read_piece(file)
-            if clip is not None and self._has_its_frames(clip):
-                found[clip.clip_id] = clip
+            if (clip := _read_piece(file)) is not None:
+                path = files.frames_path(self.path, clip.clip_id)
+                length = files.NPY_HEADER_BYTES + clip.num_frames * 3 * self.info.size**2
+                if not clip.has_frames or (path.is_file() and path.stat().st_size == length):
+                    found[clip.clip_id] = clip
         return found
-
-    def _has_its_frames(self, clip: StoredClip) -> bool:
-        path = files.frames_path(self.path, clip.clip_id)
-        expected = files.NPY_HEADER_BYTES + clip.num_frames * 3 * self.info.size**2
-        return not clip.has_frames or (path.is_file() and path.stat().st_size == expected)
 
     def reopen(self) -> None:
         """Take the index of a finished store apart again, to add clips to it."""
