@@ -13,7 +13,7 @@ from posecast.cli import main
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import LastPose
-from posecast.evaluation.examples import read_examples
+from posecast.evaluation.examples import read_example, read_facts
 from posecast.evaluation.judges import MetricNetworks
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods, stored_frames, stored_method
@@ -34,6 +34,10 @@ from small_store import SIZE, a_clip, a_store
 
 CONFIG = EvaluationConfig(num_past=4, steps=6, examples=2)
 CPU = ForecasterOptions("cpu")
+
+
+def read_examples(out, *ranks):
+    return [read_example(*each) for each in read_facts(out, *ranks).items()]
 
 
 @pytest.fixture

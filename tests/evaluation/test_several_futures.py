@@ -5,7 +5,7 @@ import pytest
 from test_evaluate import CONFIG, rows_of
 
 from posecast.clips import PoseForecast
-from posecast.evaluation.examples import read_examples
+from posecast.evaluation.examples import read_example, read_facts
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import Method, baseline_methods
 from posecast.evaluation.record import EvaluationConfig
@@ -13,6 +13,10 @@ from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.skeletons import PENN_ACTION
 from small_store import a_clip, a_store
+
+
+def read_examples(out, *ranks):
+    return [read_example(*each) for each in read_facts(out, *ranks).items()]
 
 
 class Fan:

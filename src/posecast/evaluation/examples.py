@@ -8,7 +8,7 @@ Ranked by the first forecast's mean over frames, or by the first method's where 
 pose distance where it has poses, else by PSNR.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,14 +99,6 @@ def read_facts(
     numbered = sorted(paths, key=lambda path: int(path.name.split("-")[0]))
     facts = {path: config_from_dict(ExampleFacts, read_json(path)) for path in numbered}
     return {path.with_suffix(".npz"): each for path, each in facts.items() if each.rank in ranks}
-
-
-def read_examples(
-    out_path: str | Path, ranks: Collection[Rank] = ("best", "median", "worst")
-) -> Iterator[Example]:
-    """As `read_facts`, with the arrays, streaming; FileError where one is damaged."""
-    for path, facts in read_facts(out_path, ranks).items():
-        yield read_example(path, facts)
 
 
 def _choose(

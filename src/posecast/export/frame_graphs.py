@@ -81,9 +81,8 @@ class BeginGraph(nn.Module):
         """Pictures and poses of the square, small ones, and the body's size."""
         height, width = last_frames.shape[1], last_frames.shape[2]
         hw = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)])
-        goes = torch.minimum(
-            future_joints_px[0].clamp(min=0), hw
-        )  # `CarriedDrawer.crop_of`, nearly
+        # As `CarriedDrawer.crop_of`, nearly.
+        goes = torch.minimum(future_joints_px[0].clamp(min=0), hw)
         known = last_visible.any(0).expand(goes.shape[0], -1)
         low, high = _box(torch.cat([last_joints_px, goes]), torch.cat([last_visible, known]))
         need = (high - low).max().ceil().clamp(min=_SMALLEST_PX)

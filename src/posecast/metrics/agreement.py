@@ -1,7 +1,7 @@
 """What many people's votes say: how far they agree, and how sure a share of them is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,8 +58,3 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / (1 + z**2 / count)
     return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def share_by_unit(votes: Mapping[str, Sequence[bool]]) -> float:
-    """Share of votes that are True, each thing that was judged counted alike."""
-    return float(np.mean([np.mean(each) for each in votes.values()]))

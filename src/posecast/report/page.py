@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posecast.evaluation.examples import read_examples, read_facts
+from posecast.evaluation.examples import read_example, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
@@ -63,8 +63,6 @@ def write_report(
 
 def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> dict[str, Any]:
     """What `template.html` reads of one evaluation."""
-    if not (path / "evaluation.json").is_file():
-        raise FileError(f"{path} is no evaluation: make one with 'posecast evaluate'")
     facts = read_record(path)
     if not facts["finished"]:
         raise FileError(f"{path} is not finished: the command that began it goes on where it was")
@@ -97,9 +95,6 @@ def _main_metrics(metrics: Sequence[str]) -> list[str]:
     """The few that the headline, the actions and the movement are shown in."""
     wanted = [name for name in ("pck@0.05", "distance", "psnr", "ssim", "lpips") if name in metrics]
     return wanted or list(metrics[:3])
-
-
-# --- words ----------------------------------------------------------------------------------------
 
 
 def _title(facts: dict[str, Any], summary: Summary) -> str:
@@ -154,9 +149,6 @@ def _warnings(facts: dict[str, Any]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-# --- figures --------------------------------------------------------------------------------------
-
-
 def _figure(summary: Summary, metric: str) -> Figure:
     style = style_of(metric)
     table = tables.horizon_table(summary, metric)
@@ -177,7 +169,8 @@ def _figure(summary: Summary, metric: str) -> Figure:
 
 def _movement_figure(summary: Summary, metric: str) -> Figure:
     """A metric over groups of clips, from those that move least to those that move most."""
-    style, groups = style_of(metric), tables.movement_groups(summary)
+    style = style_of(metric)
+    groups = summary.by_movement(min(10, max(1, len(summary.clips) // 2)))  # few clips: fewer
     lines, rows = [], []
     for number, name in enumerate(summary.methods):
         if summary.has(name, metric):
@@ -207,23 +200,20 @@ def _with_chart(
     return Figure(f"{style.heading}, {style.direction}", style.meaning, svg, table)
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
 def _players(
     path: Path, facts: dict[str, Any], methods: Sequence[str], folder: Path, number: int
 ) -> tuple[Player, ...]:
     """Of several examples of a rank the first of each rank before the second ones."""
     skeleton = SKELETONS[facts["store"]["skeleton"]]
-    errors = read_clip_errors(path, list(read_facts(path).values()))
+    kept = read_facts(path)
+    errors = read_clip_errors(path, list(kept.values()))
     players: list[tuple[int, Player]] = []
     ranks = Counter[str]()
-    for place, example in enumerate(read_examples(path), start=1):
-        chart = error_chart(example.facts, errors[example.facts.clip_id], methods)
-        name = f"clip-{number}-{place}"
-        player = write_player(example, skeleton, folder, name, chart)
-        players.append((ranks[example.facts.rank], player))
-        ranks[example.facts.rank] += 1
+    for place, (file, each) in enumerate(kept.items(), start=1):
+        chart, name = error_chart(each, errors[each.clip_id], methods), f"clip-{number}-{place}"
+        player = write_player(read_example(file, each), skeleton, folder, name, chart)
+        players.append((ranks[each.rank], player))
+        ranks[each.rank] += 1
     return tuple(player for _, player in sorted(players, key=lambda pair: pair[0]))
 
 
@@ -253,18 +243,14 @@ def _write_files(
     write_json(folder / links[0][1], facts)
     links.append(("all curves as CSV", f"curves-{number}.csv"))
     write_text(folder / links[1][1], _curves_csv(summary, metrics))
-    for run in _run_paths(facts):
+    runs = (run["path"] for method in facts["methods"] for run in method.get("runs", ()))
+    for run in map(Path, dict.fromkeys(runs)):
         for name in ("config.json", "versions.json", "data.json"):
             if (run / name).is_file():
                 file = f"run-{run.name}-{name}"
                 write_json(folder / file, read_json(run / name))
                 links.append((f"run {run.name}: {name}", file))
     return tuple((text, f"{folder.name}/{file}") for text, file in links)
-
-
-def _run_paths(facts: dict[str, Any]) -> list[Path]:
-    paths = [run["path"] for method in facts["methods"] for run in method.get("runs", ())]
-    return [Path(path) for path in dict.fromkeys(paths)]
 
 
 def _curves_csv(summary: Summary, metrics: Sequence[str]) -> str:

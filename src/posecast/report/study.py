@@ -25,10 +25,11 @@ from posecast.evaluation.examples import (
 from posecast.evaluation.record import read_record
 from posecast.evaluation.setup import distinct_names
 from posecast.media.frame_folders import write_picture
-from posecast.records.files import FileError, write_text
+from posecast.records.configs import config_to_dict
+from posecast.records.files import FileError, write_json, write_text
 from posecast.report.players import QUALITY, enlarged, grid_of, pose_pictures
 from posecast.report.rendering import render
-from posecast.report.study_files import SPOILT, TRUTH, StudyKey, StudyPair, write_key
+from posecast.report.study_files import SPOILT, TRUTH, StudyKey, StudyPair
 from posecast.skeletons import SKELETONS, Skeleton
 
 QUESTIONS = {
@@ -117,7 +118,8 @@ def make_study(
         out_path / "page" / "index.html",
         render("study.html", question=question, truth=config.truth, data=data),
     )
-    write_key(out_path, StudyKey(name, question, config.seed, labels, tuple(pairs), sources))
+    key = StudyKey(name, question, config.seed, labels, tuple(pairs), sources)
+    write_json(out_path / "key.json", config_to_dict(key))
     return _summary(out_path, pairs, labels, opened)
 
 
@@ -143,8 +145,6 @@ def _summary(
 
 def _open(path: Path) -> _Evaluation:
     """Clips drawn by lot where there are any, else the best, the middle and the worst."""
-    if not (path / "evaluation.json").is_file():
-        raise FileError(f"{path} is no evaluation: make one with 'posecast evaluate'")
     record: dict[str, Any] = read_record(path)
     found = read_facts(path, ("random",)) or read_facts(path)
     return _Evaluation(

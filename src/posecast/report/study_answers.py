@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from posecast.errors import PosecastError
 from posecast.metrics import agreement
 from posecast.report.study_files import TRUTH, Answers, StudyKey, StudyPair, read_answers, read_key
@@ -142,7 +144,8 @@ def _preference(
     votes = {
         pair.clip: [getattr(pair, side) == method for side in sides[pair.pair]] for pair in pairs
     }
-    rate, count = agreement.share_by_unit(votes), sum(len(each) for each in votes.values())
+    rate = float(np.mean([np.mean(each) for each in votes.values()]))  # each clip counted alike
+    count = sum(map(len, votes.values()))
     return Preference(
         *(method, other, action, len(votes), count, rate),
         *agreement.wilson_interval(rate, len(votes)),

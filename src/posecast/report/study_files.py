@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from posecast.errors import PosecastError
-from posecast.records.configs import ConfigError, config_from_dict, config_to_dict
-from posecast.records.files import FileError, read_json, write_json
+from posecast.records.configs import ConfigError, config_from_dict
+from posecast.records.files import FileError, read_json
 from posecast.records.versions import check_format_version
 
 FORMAT_VERSION = 1
@@ -71,11 +71,6 @@ class Answers:
     rater: str
     answers: tuple[Answer, ...]
     format_version: int = FORMAT_VERSION
-
-
-def write_key(folder: Path, key: StudyKey) -> None:
-    """STUDY/key.json."""
-    write_json(folder / "key.json", config_to_dict(key))
 
 
 def read_key(folder: Path) -> StudyKey:

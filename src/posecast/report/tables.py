@@ -226,8 +226,3 @@ def _mark_best(
         else cell
         for cell, name in zip(cells, names, strict=True)
     ]
-
-
-def movement_groups(summary: Summary) -> list[list[int]]:
-    """Clips in tenths by movement, fewer groups where there are few clips."""
-    return summary.by_movement(min(10, max(1, len(summary.clips) // 2)))
