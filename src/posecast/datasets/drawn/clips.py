@@ -28,7 +28,6 @@ from posecast.records.configs import check_at_least
 DRAWING_VERSION = 1
 """Changes whenever the same settings give other pictures."""
 
-_DETAIL = 0.7
 _MOVEMENT = 0.35
 _IN_A_GYM = ("bowl", "pullup", "pushup", "situp", "squat", "bench_press", "strum_guitar")
 """Real motion outside the eight actions that is put there; other such motion is in a park."""
@@ -157,7 +156,7 @@ def _scenery(
     canvas_hw = (image_hw[0] + 2 * pad[0], image_hw[1] + 2 * pad[1])
     soles = float(np.quantile(figure.joints_px[..., 1].max(axis=1), 0.9))
     body_px = float(np.median(figure.scale_px))
-    return draw_scenery(place, canvas_hw, soles + 0.04 * body_px + pad[0], body_px, _DETAIL, rng)
+    return draw_scenery(place, canvas_hw, soles + 0.04 * body_px + pad[0], body_px, rng)
 
 
 def _visible(figure: Figure, girth: float, image_hw: tuple[int, int]) -> Bool[np.ndarray, "t j"]:

@@ -99,10 +99,9 @@ def _head_part(person: Person, frame: Moment) -> Part:
     axes = frame.head_axes.astype(np.float32)
 
     def paint(canvas: np.ndarray) -> None:
-        view = window(canvas, centre[None], radius * 1.3 + 3)
-        if view is None:
+        region, xs, ys = window(canvas, centre[None], radius * 1.3 + 3)
+        if not region.size:
             return
-        region, xs, ys = view
         x, y = (xs - np.float32(centre[0])) / radius, (np.float32(centre[1]) - ys) / radius
         # The head is taller than wide: squeeze along its own up direction.
         up = axes[1, :2]

@@ -91,7 +91,7 @@ def drawn_film(pose: PoseClip, seed: int) -> Film:
     height, width = pose.image_hw
     pad = round(PADDING * height), round(PADDING * width)
     hw, floor = (height + 2 * pad[0], width + 2 * pad[1]), _FLOOR * height + pad[0]
-    scenery = draw_scenery("gym", hw, floor, _BODY * height, 0.7, hall)
+    scenery = draw_scenery("gym", hw, floor, _BODY * height, hall)
     moves = np.tile(np.eye(2, 3), (pose.num_frames, 1, 1))
     tone = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
     still = Camera(moves, np.ones(pose.num_frames), tone, grain=1.0, blur_px=0.0)

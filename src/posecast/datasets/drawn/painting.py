@@ -19,13 +19,12 @@ Part = tuple[float, Callable[[np.ndarray], None]]
 
 def window(
     canvas: Canvas, points: np.ndarray, margin: float | int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """View of the canvas around some points, with its pixel centres (x row, y column)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """View of the canvas around some points, with its pixel centres (x row, y column); empty where
+    they lie outside."""
     x1, y1 = np.floor(points.min(axis=0) - margin).astype(int).clip(0)
     x2, y2 = (np.ceil(points.max(axis=0) + margin).astype(int) + 1).clip(0)
     region = canvas[y1:y2, x1:x2]
-    if region.size == 0:
-        return None
     height, width = region.shape[:2]
     xs = np.arange(x1, x1 + width, dtype=np.float32)[None] + np.float32(0.5)
     ys = np.arange(y1, y1 + height, dtype=np.float32)[:, None] + np.float32(0.5)
@@ -38,10 +37,7 @@ def capsule(
     """A limb: the hull of two circles."""
 
     def paint(canvas: np.ndarray) -> None:
-        view = window(canvas, ends, float(radii.max()) + 3)
-        if view is None:
-            return
-        region, xs, ys = view
+        region, xs, ys = window(canvas, ends, float(radii.max()) + 3)
         dx, dy, length = _direction(ends[0], ends[1])
         x, y = xs - float(ends[0, 0]), ys - float(ends[0, 1])
         along = x * dx + y * dy
@@ -65,10 +61,7 @@ def quad(
     corners = np.concatenate([top, bottom]).astype(np.float32)
 
     def paint(canvas: np.ndarray) -> None:
-        view = window(canvas, corners, radius + 3)
-        if view is None:
-            return
-        region, xs, ys = view
+        region, xs, ys = window(canvas, corners, radius + 3)
         distance = _hull_distance(corners, xs, ys) - radius
         dx, dy, length = _direction(top.mean(axis=0), bottom.mean(axis=0))
         x, y = xs - float(top[:, 0].mean()), ys - float(top[:, 1].mean())
@@ -148,10 +141,9 @@ def _stamp(
     canvas: Canvas, points: np.ndarray, colour: np.ndarray, opacity: float, thickness: int | None
 ) -> None:
     """Blend a filled polygon (no thickness) or an open line of one colour."""
-    view = window(canvas, points, (thickness or 0) + 2)
-    if view is None:
+    region, xs, ys = window(canvas, points, (thickness or 0) + 2)
+    if not region.size:
         return
-    region, xs, ys = view
     mask = np.zeros(region.shape[:2], np.uint8)
     corner = np.array([xs[0, 0], ys[0, 0]])
     fixed = np.round((points - corner) * 8).astype(np.int32)

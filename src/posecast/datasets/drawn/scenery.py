@@ -17,18 +17,14 @@ def draw_scenery(
     canvas_hw: tuple[int, int],
     ground_y: float,
     body_px: float,
-    detail: float,
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture in which somebody of `body_px` pixels stands on the ground at row `ground_y`.
-
-    `detail` scales the contrast of fine texture.
-    """
+    """A picture in which somebody of `body_px` pixels stands on the ground at row `ground_y`."""
     canvas = np.zeros((*canvas_hw, 3), np.float32)
     foot_of_wall = int(np.clip(ground_y - body_px * rng.uniform(0.08, 0.4), 8, canvas_hw[0] - 8))
     wall, ground = canvas[:foot_of_wall], canvas[foot_of_wall:]
     painters = {"ball field": _ball_field, "court": _court, "gym": _gym, "park": _park}
-    painters[place](wall, ground, body_px, detail, rng)
+    painters[place](wall, ground, body_px, rng)
     seam = canvas[foot_of_wall - 1 : foot_of_wall + 1]
     seam *= 0.75
     canvas *= min(rng.uniform(0.7, 1.35), 165 / float(canvas.mean()))  # not overexposed
@@ -51,6 +47,8 @@ def noise(
     return total / np.sqrt(len(cells))
 
 
+_DETAIL = 0.7
+"""Of the contrast of fine texture."""
 _PAINTS = ((206, 204, 196), (170, 178, 186), (196, 186, 160), (110, 116, 124))
 
 
@@ -188,49 +186,45 @@ def _banners(wall: np.ndarray, high: float, rng: np.random.Generator) -> None:
 
 
 def _ball_field(
-    wall: np.ndarray, ground: np.ndarray, body_px: float, detail: float, rng: np.random.Generator
+    wall: np.ndarray, ground: np.ndarray, body_px: float, rng: np.random.Generator
 ) -> None:
     _sky(wall, rng)
-    _trees(wall, body_px * rng.uniform(0.5, 1.2), (52, 84, 44), detail, rng)
+    _trees(wall, body_px * rng.uniform(0.5, 1.2), (52, 84, 44), _DETAIL, rng)
     if rng.random() < 0.5:
         _banners(wall, body_px * rng.uniform(0.2, 0.4), rng)
     _spectators(wall, int(rng.integers(0, 14)), body_px, rng)
     _fence(wall, len(wall) - body_px * rng.uniform(0.5, 1.1), rng)
     dirt, grass = (162, 118, 84), (86, 130, 62)
-    _ground(ground, dirt if rng.random() < 0.6 else grass, 0.17 * detail, rng)
+    _ground(ground, dirt if rng.random() < 0.6 else grass, 0.17 * _DETAIL, rng)
     if rng.random() < 0.7:
         band = ground[: len(ground) // 4]
-        _ground(band, grass, 0.2 * detail, rng)
+        _ground(band, grass, 0.2 * _DETAIL, rng)
     _converging(ground, (236, 232, 224), int(rng.integers(1, 4)), rng.uniform(2, 5), rng)
 
 
-def _court(
-    wall: np.ndarray, ground: np.ndarray, body_px: float, detail: float, rng: np.random.Generator
-) -> None:
+def _court(wall: np.ndarray, ground: np.ndarray, body_px: float, rng: np.random.Generator) -> None:
     _sky(wall, rng)
-    _trees(wall, body_px * rng.uniform(0.8, 1.4), (58, 90, 48), detail, rng)
+    _trees(wall, body_px * rng.uniform(0.8, 1.4), (58, 90, 48), _DETAIL, rng)
     screen = body_px * rng.uniform(0.6, 1.1)
     cloth = [(24, 66, 52), (28, 52, 92), (60, 66, 70), (20, 40, 34)][int(rng.integers(4))]
     folds = noise((round(screen), wall.shape[1]), (50, 12, 4), rng)
     strip = wall[-round(screen) :]
-    _shade(strip, cloth, folds[-len(strip) :], 0.16 * detail)
+    _shade(strip, cloth, folds[-len(strip) :], 0.16 * _DETAIL)
     if rng.random() < 0.6:
         _banners(wall, screen * rng.uniform(0.3, 0.5), rng)
     _spectators(wall, int(rng.integers(0, 6)), body_px, rng)
     _fence(wall, len(wall) - screen * rng.uniform(1.0, 1.3), rng)
     surface = [(70, 110, 158), (66, 124, 88), (178, 96, 62), (96, 92, 140)][int(rng.integers(4))]
-    _ground(ground, surface, 0.07 * detail, rng)
+    _ground(ground, surface, 0.07 * _DETAIL, rng)
     _converging(ground, (240, 240, 236), int(rng.integers(3, 6)), rng.uniform(2, 5), rng)
     for share in rng.uniform(0.05, 0.9, 2):
         _box(ground, (0, share * len(ground), ground.shape[1], rng.uniform(2, 5)), (240, 240, 236))
 
 
-def _gym(
-    wall: np.ndarray, ground: np.ndarray, body_px: float, detail: float, rng: np.random.Generator
-) -> None:
+def _gym(wall: np.ndarray, ground: np.ndarray, body_px: float, rng: np.random.Generator) -> None:
     rows, width = _hw(wall)
     paint = _PAINTS[int(rng.integers(len(_PAINTS)))]
-    _shade(wall, paint, noise(_hw(wall), (120, 40, 3), rng), 0.07 * detail)
+    _shade(wall, paint, noise(_hw(wall), (120, 40, 3), rng), 0.07 * _DETAIL)
     accent = _cloth_colour(rng)
     _box(wall, (0, rows * rng.uniform(0.3, 0.7), width, body_px * rng.uniform(0.08, 0.3)), accent)
     for _ in range(int(rng.integers(0, 4))):  # windows or mirrors
@@ -241,10 +235,10 @@ def _gym(
     _rack(wall, body_px, rng)
     _spectators(wall, int(rng.integers(0, 3)), 1.6 * body_px, rng)
     if rng.random() < 0.5:
-        _ground(ground, (172, 128, 84), 0.10 * detail, rng)
+        _ground(ground, (172, 128, 84), 0.10 * _DETAIL, rng)
         _converging(ground, (112, 78, 48), 22, 1, rng)
     else:
-        _ground(ground, (58, 60, 64), 0.22 * detail, rng)
+        _ground(ground, (58, 60, 64), 0.22 * _DETAIL, rng)
         _converging(ground, (28, 28, 30), 8, 2, rng)
 
 
@@ -268,17 +262,15 @@ def _rack(wall: np.ndarray, body_px: float, rng: np.random.Generator) -> None:
         _box(wall, (rng.uniform(0, 0.6) * width, y, rng.uniform(0.2, 0.6) * width, 4), steel)
 
 
-def _park(
-    wall: np.ndarray, ground: np.ndarray, body_px: float, detail: float, rng: np.random.Generator
-) -> None:
+def _park(wall: np.ndarray, ground: np.ndarray, body_px: float, rng: np.random.Generator) -> None:
     _sky(wall, rng)
     for _ in range(int(rng.integers(0, 3))):
         _building(wall, rng)
-    _trees(wall, body_px * rng.uniform(0.3, 1.3), (62, 96, 48), detail, rng)
+    _trees(wall, body_px * rng.uniform(0.3, 1.3), (62, 96, 48), _DETAIL, rng)
     if rng.random() < 0.6:
-        _trees(wall, body_px * rng.uniform(0.12, 0.4), (88, 122, 52), 1.2 * detail, rng)
+        _trees(wall, body_px * rng.uniform(0.12, 0.4), (88, 122, 52), 1.2 * _DETAIL, rng)
     _spectators(wall, int(rng.integers(0, 4)), body_px, rng)
     grass = [(92, 136, 62), (110, 138, 72), (150, 146, 136)][int(rng.integers(3))]
-    _ground(ground, grass, 0.2 * detail, rng)
+    _ground(ground, grass, 0.2 * _DETAIL, rng)
     if rng.random() < 0.4:
         _converging(ground, (196, 190, 178), 2, rng.uniform(6, 20), rng)
