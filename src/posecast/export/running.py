@@ -4,17 +4,17 @@ What is no network stays as it is: own past, neighbours, carrying. So everything
 with a Forecaster it does with this one.
 """
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import nn
 
 from posecast.computing.devices import ForecasterOptions
+from posecast.computing.recording import tensors_in
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import Joints
 from posecast.export.writing import FORMAT, MANIFEST, run, session
@@ -23,7 +23,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.motion import MotionForecaster, Seen, needs_of
 from posecast.motion.neighbours import BASE_FILE, MotionBase, Neighbours
 from posecast.motion.seen import SeenMotion
-from posecast.networks.carrying import CarryingConfig, CarryingNetwork, Changes, LayerBatch
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork, Changes
 from posecast.records.files import FileError, read_json
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -72,25 +72,16 @@ class OnnxMotionForecaster(MotionForecaster):
 
 
 class _Exported(nn.Module):
-    """An exported network of one output, called as the network is."""
+    """An exported network, called as the network is; `say` makes its answer of the outputs."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, say: Callable[..., Any]) -> None:
         super().__init__()
-        self._session = model
+        self._session, self._say = model, say
         self._names = [each.name for each in model.get_inputs()]
 
-    def forward(self, *values: Tensor) -> Tensor:
-        found = run(self._session, dict(zip(self._names, values, strict=True)))
-        return torch.from_numpy(found[0])
-
-
-class _ExportedRefinement(_Exported):
-    """An exported refinement, called as `Refinement` is."""
-
-    def forward(self, layers: LayerBatch, maps: Float[Tensor, "b m d d"]) -> Changes:
-        values = (*(getattr(layers, each.name) for each in fields(layers)), maps)
-        found = run(self._session, dict(zip(self._names, values, strict=True)))
-        return Changes(*(torch.from_numpy(each) for each in found))
+    def forward(self, *inputs: Any) -> Any:
+        values = dict(zip(self._names, tensors_in(inputs), strict=True))
+        return self._say(*map(torch.from_numpy, run(self._session, values)))
 
 
 class _ExportedCarrying(CarryingNetwork):
@@ -101,8 +92,8 @@ class _ExportedCarrying(CarryingNetwork):
 
     def __init__(self, mask: Any, refinement: Any) -> None:
         super().__init__(CarryingConfig(mask_widths=(), refinement_widths=()))
-        self.mask = None if mask is None else _Exported(mask)
-        self.refinement = None if refinement is None else _ExportedRefinement(refinement)
+        self.mask = None if mask is None else _Exported(mask, lambda logits: logits)
+        self.refinement = None if refinement is None else _Exported(refinement, Changes)
 
 
 def load_onnx(

@@ -205,10 +205,12 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
     write_text(path, "".join(json.dumps(value) + "\n" for value in values))
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Fill an .npz file, whatever its name ends with."""
+def save_arrays(
+    path: Path, arrays: Mapping[str, Any], save: Callable[..., None] = np.savez_compressed
+) -> None:
+    """Fill an .npz file, whatever its name ends with; the same arrays, the same bytes."""
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+        save(file, **arrays)
 
 
 def read_json(path: Path) -> Any:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from posecast.errors import PosecastError, did_you_mean
 from posecast.records.configs import config_from_dict
-from posecast.records.files import write_safely
+from posecast.records.files import save_arrays, write_safely
 from posecast.records.versions import check_format_version
 from posecast.skeletons import SKELETONS
 
@@ -110,23 +110,13 @@ def write_poses(path: Path, poses: dict[str, Poses]) -> None:
     """Store poses of several clips in one file, clips sorted; the same input, the same bytes."""
     ids = sorted(poses)
     lengths = [len(poses[clip_id][0]) for clip_id in ids]
-    write_arrays(
-        path,
-        clip_ids=np.array(ids, dtype=np.str_),
-        ends=np.cumsum(lengths, dtype=np.int64),
-        joints_px=np.concatenate([poses[clip_id][0] for clip_id in ids]).astype(np.float32),
-        visible=np.concatenate([poses[clip_id][1] for clip_id in ids]),
-    )
-
-
-def write_arrays(path: Path, **arrays: Any) -> None:
-    """Replace an .npz file, whatever its name ends with; the same input, the same bytes."""
-
-    def write(partial: Path) -> None:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-
-    write_safely(path, write)
+    arrays = {
+        "clip_ids": np.array(ids, dtype=np.str_),
+        "ends": np.cumsum(lengths, dtype=np.int64),
+        "joints_px": np.concatenate([poses[clip_id][0] for clip_id in ids]).astype(np.float32),
+        "visible": np.concatenate([poses[clip_id][1] for clip_id in ids]),
+    }
+    write_safely(path, lambda partial: save_arrays(partial, arrays, np.savez))
 
 
 def read_poses(path: Path) -> dict[str, Poses]:

@@ -23,7 +23,7 @@ from jaxtyping import UInt8
 
 from posecast.clips import ClipError
 from posecast.records.configs import config_to_dict, refuse_differences
-from posecast.records.files import make_folder, write_json, write_lines, write_safely
+from posecast.records.files import make_folder, save_arrays, write_json, write_lines, write_safely
 from posecast.records.locks import locked, locked_with_others, refuse_strangers
 from posecast.store import files
 from posecast.store.reading import Store, StoredClip, clip_from_line, clip_to_line
@@ -207,11 +207,13 @@ def _fill(path: Path, clip: StoredClip, pictures: Iterator[np.ndarray]) -> None:
 
 def _write_piece(path: Path, clip: StoredClip) -> None:
     """A line of JSON and the poses; the archive's checksums tell a whole piece from a part."""
-    joints = np.ascontiguousarray(clip.joints_px, np.float32)
-    visible = np.ascontiguousarray(clip.visible)
-    line = json.dumps(clip_to_line(clip))
+    content = {
+        "line": json.dumps(clip_to_line(clip)),
+        "joints": np.ascontiguousarray(clip.joints_px, np.float32),
+        "visible": np.ascontiguousarray(clip.visible),
+    }
     piece = _piece_path(path, clip.clip_id)
-    files.write_arrays(piece, line=line, joints=joints, visible=visible)
+    write_safely(piece, lambda partial: save_arrays(partial, content, np.savez))
 
 
 def _read_piece(path: Path) -> StoredClip | None:

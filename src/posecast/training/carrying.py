@@ -170,22 +170,17 @@ def _validation(maker: SampleMaker, device: torch.device) -> Validation:
         made = maker.window(clip, np.arange(_SEEN), _SEEN - 1 + wanted, None)
         if made is not None:
             samples.append((clip.action, stored(made, device)))
-    groups.check_judged(samples, maker.source)
-    skeleton = maker.source.store.skeleton
 
-    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        rows = []
-        for group, made in samples:
-            batch = CarryingBatch.of(made)
-            drawn, plain = draw(network, batch, skeleton).float(), batch.layers.mixed()
-            errors = (_error(each, batch, batch.inside) for each in (plain, drawn))
-            closer = -torch.stack([each.log10() for each in errors]).diff(dim=0).mean() * 10
-            alike = _unlike(plain, batch) - _unlike(drawn, batch)
-            rows.append((group, torch.stack([closer, alike])))
-        gain, structure = groups.mean_over_groups(rows)
-        return {"validation/gain_db": gain, "validation/ssim_gain": structure}
+    def measure(network: nn.Module, sample: dict[str, Tensor]) -> Float[Tensor, "2"]:
+        batch = CarryingBatch.of(sample)
+        drawn = draw(network, batch, maker.source.store.skeleton).float()
+        plain = batch.layers.mixed()
+        errors = (_error(each, batch, batch.inside) for each in (plain, drawn))
+        closer = -torch.stack([each.log10() for each in errors]).diff(dim=0).mean() * 10
+        return torch.stack([closer, _unlike(plain, batch) - _unlike(drawn, batch)])
 
-    return Validation(score, "validation/gain_db")
+    names = ("validation/gain_db", "validation/ssim_gain")
+    return groups.judged_by(samples, maker.source, names, measure)
 
 
 def _error(

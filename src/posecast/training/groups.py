@@ -4,19 +4,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from posecast.computing.recording import on_device
 from posecast.errors import PosecastError
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.training_data import TrainingData
 from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.training import beginning
+from posecast.training.fitting import Validation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,20 +111,29 @@ def sources(
     return tuple(found), (1.0 - sum(rest), *rest), beside
 
 
-def mean_over_groups(rows: Sequence[tuple[str, Float[Tensor, " n"]]]) -> list[float]:
-    """Of numbers of clips, each with its group: means over groups of means over their clips."""
-    groups: dict[str, list[Tensor]] = {}
-    for group, numbers in rows:
-        groups.setdefault(group, []).append(numbers)
-    means = torch.stack([torch.stack(each).mean(dim=0) for each in groups.values()])
-    return means.mean(dim=0).tolist()
+def judged_by(
+    samples: Sequence[tuple[str, T]],
+    source: ClipSource,
+    names: Sequence[str],
+    measure: Callable[[nn.Module, T], Float[Tensor, " n"]],
+) -> Validation:
+    """What is measured of samples of held-out clips, each with its group: means over groups of
+    means over their clips; the first of the named ones chooses the best weights.
 
-
-def check_judged(samples: Sequence[object], source: ClipSource) -> None:
-    """PosecastError where held-out clips gave no sample to judge by."""
+    PosecastError where the clips gave no sample to judge by.
+    """
     if not samples:
         raise PosecastError(
             f"in none of {len(source.clips)} held-out clips of {source.store.path} "
             f"({source.clips[0].clip_id}, ...) is enough of a person seen to judge by: hold out "
             "others (--hold-out-every), or do not choose the best weights: --validate-every 0"
         )
+
+    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
+        groups: dict[str, list[Tensor]] = {}
+        for group, sample in samples:
+            groups.setdefault(group, []).append(measure(network, on_device(sample, device)))
+        means = torch.stack([torch.stack(each).mean(dim=0) for each in groups.values()])
+        return dict(zip(names, means.mean(dim=0).tolist(), strict=True))
+
+    return Validation(score, names[0])

@@ -17,7 +17,6 @@ from torch.nn import functional
 from posecast.carrying.body_maps import body_maps
 from posecast.carrying.layers import COARSE
 from posecast.computing.devices import Flat
-from posecast.computing.recording import on_device
 from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.skeletons import Skeleton
@@ -144,19 +143,14 @@ def _validation(maker: outline_samples.OutlineMaker, skeleton: Skeleton) -> Vali
         frames: list[outline_samples.Frame] = [frame for frame in made if frame is not None]
         if frames:
             by_clip.append((clip.action, outline_samples.OutlineBatch.of(frames)))
-    groups.check_judged(by_clip, maker.source)
 
-    def score(network: nn.Module, device: torch.device) -> dict[str, float]:
-        rows = []
-        for group, batch in by_clip:
-            batch = on_device(batch, device)
-            logits, true = find(network, batch, skeleton), batch.outlines
-            entropy = functional.binary_cross_entropy_with_logits(logits, true)
-            rows.append((group, torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])))
-        shared, entropy = groups.mean_over_groups(rows)
-        return {"validation/overlap": shared, "validation/cross_entropy": entropy}
+    def measure(network: nn.Module, batch: outline_samples.OutlineBatch) -> Float[Tensor, "2"]:
+        logits, true = find(network, batch, skeleton), batch.outlines
+        entropy = functional.binary_cross_entropy_with_logits(logits, true)
+        return torch.stack([overlap(logits.sigmoid(), true).mean(), entropy])
 
-    return Validation(score, "validation/overlap")
+    names = ("validation/overlap", "validation/cross_entropy")
+    return groups.judged_by(by_clip, maker.source, names, measure)
 
 
 def overlap(said: Float[Tensor, "b 1 c c"], true: Float[Tensor, "b 1 c c"]) -> Float[Tensor, " b"]:
