@@ -82,9 +82,7 @@ def read_points(
     chosen = _choose(people, person, path, is_cut=False)
     first = chosen.detections[0].frame
     moved = [dataclasses.replace(each, frame=each.frame - first) for each in chosen.detections]
-    points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1)
-    seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
-    points, confidence = np.where(seen[..., None], points, 0.0), np.where(seen, confidence, 0.0)
+    points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1, threshold)
     filled = _fill_gaps(points, confidence, 0)
     name = next((each.person for each in reversed(chosen.detections) if each.person), "")
     values = (points, confidence, found.joints, first, name, kind, found, len(people))
@@ -146,14 +144,12 @@ def read_keypoints(
     seen_early = [each for each in detections if 0 <= each.frame < stop]
     people = find_people(seen_early, threshold)
     chosen = _choose(people, person, path, stop < num_frames)
-    points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
+    points, confidence = _fill(chosen.detections, len(found.joints), num_frames, threshold)
     of_all = np.concatenate([each.points[each.found(threshold)] for each in seen_early])
     (down, right), scaled = _scale(found, of_all, image_hw, path)
     points = points * np.array([right, down])
-    seen = (confidence > 0) & (confidence >= threshold) & np.isfinite(points).all(axis=-1)
-    _check_inside(points[seen], image_hw, path)
-    used = np.where(seen, confidence, 0.0)
-    joints, sure = to_skeleton(points, used, found.joints, skeleton)
+    _check_inside(points[confidence > 0], image_hw, path)
+    joints, sure = to_skeleton(points, confidence, found.joints, skeleton)
     if not (sure > 0).any():
         raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
@@ -238,13 +234,15 @@ def _on_frames(
 
 
 def _fill(
-    detections: Sequence[Detection], num_points: int, num_frames: int
+    detections: Sequence[Detection], num_points: int, num_frames: int, threshold: float
 ) -> tuple[Float[np.ndarray, "t k 2"], Float[np.ndarray, "t k"]]:
-    """Points and confidences in every frame."""
+    """Points and confidences in every frame, 0 where not found."""
     points = np.zeros((num_frames, num_points, 2))
     confidence = np.zeros((num_frames, num_points))
     for each in detections:
-        points[each.frame], confidence[each.frame] = each.points, each.confidence
+        seen = each.found(threshold)
+        points[each.frame, seen] = each.points[seen]
+        confidence[each.frame, seen] = each.confidence[seen]
     return points, confidence
 
 

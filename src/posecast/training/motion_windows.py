@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from posecast.motion.basis import HORIZON, to_cosines
 from posecast.motion.neighbours import MotionBase
 from posecast.motion.own_past import Weigh, own_past
-from posecast.motion.seen import RECENT, SeenMotion, SeenShape, joined, see
+from posecast.motion.seen import RECENT, SeenMotion, SeenShape, fill_hidden, joined, see
 from posecast.motion.tracks import MotionTrack, as_told
 from posecast.store.reading import StoredClip
 
@@ -139,9 +139,7 @@ def _held_future(
     shown = np.concatenate(
         [np.ones_like(shown[:1]), shown, np.zeros((HORIZON, shown.shape[1]), bool)]
     )
-    frames = np.arange(len(shown))[:, None]
-    source = np.maximum.accumulate(np.where(shown, frames, 0), axis=0)[1 : HORIZON + 1]
-    held = np.take_along_axis(joints, source[..., None], axis=0)
+    held = fill_hidden(joints[None], shown[None])[0][0, 1 : HORIZON + 1]
     moved = (held - seen.last_px[0]) / seen.size_px[0]
     return np.clip(moved, -8, 8).astype(np.float32)
 
