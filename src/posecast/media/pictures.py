@@ -144,7 +144,7 @@ def panel(picture: Picture, colour: Colour, text: str, height: int = 16) -> Larg
     return add_caption(add_border(picture, colour), text, height)
 
 
-def enlarge(image: Picture, times: int) -> Larger:
+def enlarge(image: Picture, times: float | int) -> Larger:
     """Scale a picture up for viewing (bicubic); never measure anything on the result."""
     if times == 1:
         return image

@@ -28,16 +28,12 @@ def record_test_use(runs: Sequence[Path], facts: dict[str, Any]) -> dict[str, in
     counts = {}
     for path in runs:
         uses = read_test_uses(path)
-        if not any(_is_same(use, facts) for use in uses):
+        if not any(all(use.get(n) == facts.get(n) for n in _IDENTITY) for use in uses):
             entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
             append_line(_uses_path(path), json.dumps(entry))
             uses.append(entry)
         counts[str(path)] = len(uses)
     return counts
-
-
-def _is_same(use: dict[str, Any], facts: dict[str, Any]) -> bool:
-    return all(use.get(name) == facts.get(name) for name in _IDENTITY)
 
 
 def read_test_uses(run: str | Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.evaluation.examples import Example
 from posecast.evaluation.summary import PAPER_HORIZONS
 from posecast.media.frame_folders import write_picture
-from posecast.media.pictures import add_caption, contact_sheet, draw_pose, pose_on_plain
+from posecast.media.pictures import add_caption, contact_sheet, draw_pose, enlarge, pose_on_plain
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.metric_names import style_of
 from posecast.skeletons import Skeleton
@@ -157,11 +157,7 @@ def _enlargement(frames: UInt8[np.ndarray, "t h w 3"]) -> float:
 
 def enlarged(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "t h2 w2 3"]:
     """Small frames at twice their size, so that the browser has less to smear."""
-    factor = _enlargement(frames)
-    if factor == 1:
-        return frames
-    options = {"fx": factor, "fy": factor, "interpolation": cv2.INTER_CUBIC}
-    return np.stack([cv2.resize(frame, None, **options) for frame in frames])
+    return np.stack([enlarge(frame, _enlargement(frames)) for frame in frames])
 
 
 def pose_pictures(
@@ -206,12 +202,7 @@ def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> tuple[UInt8[np.ndarray, "h2
     """All frames in one picture, COLUMNS a row, and the number of rows."""
     num_rows = -(-len(frames) // COLUMNS)
     missing = num_rows * COLUMNS - len(frames)
-    padded = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
-    rows = [
-        np.concatenate(list(padded[first : first + COLUMNS]), axis=1)
-        for first in range(0, len(padded), COLUMNS)
-    ]
-    return np.concatenate(rows), num_rows
+    return contact_sheet([*frames, *[frames[-1]] * missing], COLUMNS, gap=0), num_rows
 
 
 def _strip(movies: Movies, num_past: int) -> UInt8[np.ndarray, "sheet_h sheet_w 3"]:
