@@ -17,6 +17,7 @@ Images are uint8 RGB `(t, h, w, 3)` at the edges and float [-1, 1] `(b, c, h, w)
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -43,6 +44,15 @@ class ClipError(PosecastError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.clip_id, self.problem)
+
+
+@contextmanager
+def problems_of(clip_id: str) -> Iterator[None]:
+    """What is wrong in the block is wrong with this clip: a ClipError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ClipError(clip_id, str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.clips import ClipError, PoseClip
+from posecast.clips import ClipError, PoseClip, problems_of
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
 from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
@@ -200,23 +200,16 @@ class Human36M:
 
     def _probe(self, files: _Files, clip_id: str) -> VideoInfo | None:
         video = self._video(files, clip_id)
-        if video is None:
-            return None
-        try:
-            return probe_video(video)
-        except ValueError as error:
-            raise ClipError(clip_id, str(error)) from error
+        with problems_of(clip_id):
+            return None if video is None else probe_video(video)
 
     def _stream(self, video: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         expected = self.read_poses(clip_id).num_frames
         count = 0
-        try:
-            with closing(read_video(video, every=self.every)) as frames:
-                for frame in itertools.islice(frames, expected):
-                    yield frame
-                    count += 1
-        except ValueError as error:
-            raise ClipError(clip_id, str(error)) from error
+        with problems_of(clip_id), closing(read_video(video, every=self.every)) as frames:
+            for frame in itertools.islice(frames, expected):
+                yield frame
+                count += 1
         if count < expected:
             raise ClipError(
                 clip_id,

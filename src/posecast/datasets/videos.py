@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip
+from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
 from posecast.media.videos import Timeline, nearest_frames, read_timeline, read_video
@@ -133,10 +133,8 @@ class OwnVideos:
     def _stream(self, clip_id: str, video: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         track, _, ticks = self._read(clip_id, video)
         span = _span(track.visible[ticks])
-        try:
+        with problems_of(clip_id):
             yield from itertools.islice(read_video(video, self.fps), span.start, span.stop)
-        except ValueError as error:
-            raise ClipError(clip_id, str(error)) from error
 
     def _videos(self) -> dict[str, Path]:
         return clip_names(self.root, video_files(self.root))
@@ -158,11 +156,9 @@ class OwnVideos:
                 clip_id, f"no poses {self.poses / stem}.csv, .json or folder; find them first"
             )
         options = KeypointOptions(first_frame=self.first_frame)
-        try:
+        with problems_of(clip_id):
             timeline = _timeline(video)
             track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
-        except ValueError as error:
-            raise ClipError(clip_id, str(error)) from error
         ticks = np.array(nearest_frames(timeline.seconds, self.fps))
         if not track.visible[ticks].any():
             raise ClipError(

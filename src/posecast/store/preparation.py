@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
-from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip
+from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip, problems_of
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
@@ -229,10 +229,8 @@ def to_stored_clip(clip: PoseClip, config: PreparationConfig, has_frames: bool) 
 
     ClipError where no crop can be made of its boxes or joints.
     """
-    try:
+    with problems_of(clip.clip_id):
         crop = choose_crop(clip, config)
-    except ValueError as error:
-        raise ClipError(clip.clip_id, str(error)) from error
     low, high = clip.boxes_px[:, :2].min(axis=0), clip.boxes_px[:, 2:].max(axis=0)
     return StoredClip(
         clip_id=clip.clip_id,
