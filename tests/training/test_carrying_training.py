@@ -89,6 +89,20 @@ def test_samples_are_of_the_wanted_frames(store_path):
     assert near.max() < 0.3
 
 
+def test_a_hidden_hip_is_guessed_as_where_frames_are_drawn(store_path):
+    one = maker(store_path).makers[0]
+    clip = one.source.clips[0]
+    visible = clip.visible.copy()
+    visible[4:, PENN_ACTION.index("right_hip")] = False
+    wanted = (np.arange(10), np.array([13, 20]), None)
+    whole, hidden = one.window(clip, *wanted), one.window(replace(clip, visible=visible), *wanted)
+    assert whole is not None
+    assert hidden is not None
+    assert hidden.visible.all()
+    assert np.allclose(hidden.joints, whole.joints, atol=0.02)
+    assert np.mean(hidden.shares != whole.shares) < 0.1
+
+
 def test_disturbed_poses_are_off_alike_in_all_frames():
     joints = np.stack([pose()] * 5)
     off = disturbed(joints, np.ones((5, 13), bool), 40.0, np.random.default_rng(0))[0] - joints

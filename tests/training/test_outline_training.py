@@ -102,6 +102,19 @@ def test_frames_and_their_outlines_move_together(masked):
     assert (varied.joints[varied.visible] > -0.5).all()
 
 
+def test_hidden_hips_are_guessed_as_where_frames_are_drawn(masked):
+    of_b = maker(masked, "b")
+    clip, hips = of_b.source.clips[0], [PENN_ACTION.index(f"{x}_hip") for x in ("left", "right")]
+    visible = clip.visible.copy()
+    visible[12:, hips] = False
+    whole = of_b.frame(clip, 15, np.arange(30))
+    hidden = of_b.frame(replace(clip, visible=visible), 15, np.arange(30))
+    assert whole is not None
+    assert hidden is not None
+    assert hidden.visible.all()
+    assert np.abs(hidden.outline - whole.outline).mean() < 0.01
+
+
 def test_a_batch_depends_on_its_number_alone(masked):
     batches = OutlineBatches((maker(masked, "b"), maker(masked, "a")), (0.7, 0.3), 4, 0)
     again = OutlineBatches((maker(masked, "b"), maker(masked, "a")), (0.7, 0.3), 4, 0)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
+from posecast.carrying.smoothing import whole_trunk
 from posecast.geometry import Crop
 from posecast.motion.seen import joined
 from posecast.networks.carrying import PersonMask, person_masks
@@ -124,24 +125,23 @@ class SampleMaker:
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
         frames = view.cut(clip.crop, store.read_frames(clip, numbers))
-        seen_joints, seen_visible = view.place(clip, past)
-        size = body_size(seen_joints, seen_visible, store.skeleton)
+        known, coming = view.place(clip, past), view.place(clip, span)
+        size = body_size(*known, store.skeleton)
         if size < 1:
             return None
-        joints, visible = view.place(clip, span)
         if rng is not None and rng.random() < self.config.disturbed:
-            joints, visible = disturbed(joints, visible, size, rng)
-        person = CarriedPerson(
-            frames[: len(past)],
-            np.concatenate([seen_joints, joints]),
-            np.concatenate([seen_visible, visible]),
-            store.skeleton,
-            self._masks(frames[: len(past)], seen_joints, seen_visible),
-        )
+            coming = disturbed(*coming, size, rng)
+        poses = map(np.concatenate, zip(known, coming, strict=True))
+        joints, visible = whole_trunk(*poses, store.skeleton)
+        seen_joints, seen = joints[: len(past)], visible[: len(past)] & known[1].any(axis=0)
+        size = body_size(seen_joints, seen, store.skeleton)  # as where frames are drawn
+        pictures = frames[: len(past)]
+        masks = self._masks(pictures, seen_joints, seen)
+        person = CarriedPerson(pictures, joints, visible, store.skeleton, masks)
         places = np.searchsorted(span, wanted)
         layers = [person.layers(place) for place in places.tolist()]
-        poses = (joints[places] / COARSE, visible[places], size / COARSE)
-        return _as_bytes(layers, frames[len(past) :], view.inside(clip), *poses)
+        shown = (each[len(past) :][places] for each in (joints / COARSE, visible))
+        return _as_bytes(layers, frames[len(past) :], view.inside(clip), *shown, size / COARSE)
 
     def _masks(
         self,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.carrying.layers import COARSE
+from posecast.carrying.smoothing import whole_trunk
 from posecast.carrying.sources import person_mask
 from posecast.media.grey_levels import to_network
 from posecast.store.reading import StoredClip
@@ -22,7 +23,8 @@ from posecast.training.carrying_samples import FEWEST_JOINTS, View, disturbed
 from posecast.training.carrying_stream import Look
 from posecast.training.groups import ClipSource
 
-_SIZE_FRAMES = 10
+_RECENT = 10
+"""Frames that tell how large the body is, and where hidden shoulders and hips are."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class OutlineMaker:
         view = View.around(clip, around[shown])
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
-        recent = np.arange(max(number + 1 - _SIZE_FRAMES, 0), number + 1)
-        joints, visible = view.place(clip, recent)
+        recent = np.arange(max(number + 1 - _RECENT, 0), number + 1)
+        joints, visible = whole_trunk(*view.place(clip, recent), store.skeleton)
         size = body_size(joints, visible, store.skeleton)
         if size < 1:
             return None
