@@ -112,7 +112,7 @@ def train_carrying(
     config = replace(config, model=replace(config.model, mask_widths=widths))
     fabric = config.run_on.launch()
     found, shares, beside = groups.sources(
-        config, store, chosen.train, lambda _, clip: clip.num_frames > 1, "at least two of them"
+        config, store, chosen, lambda _, clip: clip.num_frames > 1, "at least two of them"
     )
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network = CarryingNetwork(config.model)

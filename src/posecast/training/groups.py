@@ -35,7 +35,8 @@ class GroupTrainingConfig(beginning.TrainingConfig):
     """The clips of every so-manieth action, the folders of `posecast prepare videos`, are held out
     and choose the best weights: in a folder lie the videos of one group of people and places."""
     more: tuple[Path, ...] = ()
-    """Other stores, all of whose clips are trained on; those of two frames are pairs of photos."""
+    """Other stores, whose clips are trained on, too, but for those that are held out (of the same
+    data set and name); those of two frames are pairs of photos."""
     more_share: float = 0.35
     """Share of the samples that is made of them."""
 
@@ -84,27 +85,30 @@ def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> begi
 def sources(
     config: GroupTrainingConfig,
     store: Store,
-    clips: Sequence[StoredClip],
+    chosen: ChosenClips,
     usable: Callable[[Store, StoredClip], bool],
     needs: str,
 ) -> tuple[tuple[ClipSource, ...], tuple[float, ...], list[TrainingData]]:
-    """The store's clips and the usable ones of the `more` stores, how often each is asked, and what
-    a run notes of the latter.
+    """The store's clips to train on and the usable ones of the `more` stores that are not held out,
+    how often each is asked, and what a run notes of the latter.
 
     PosecastError where a store has no usable clip, one with frames and what it `needs`.
     """
-    found = [ClipSource.of(store, clips)]
+    found = [ClipSource.of(store, chosen.train)]
+    held_out = {(store.info.dataset, clip.clip_id) for clip in chosen.validation}
     for path in config.more:
         other = Store.open(path)
         beginning.check_store_skeleton(other, config.skeleton)
-        chosen = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
-        found.append(ClipSource.of(other, chosen))
+        clips = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
+        clips = [each for each in clips if (other.info.dataset, each.clip_id) not in held_out]
+        found.append(ClipSource.of(other, clips))
     for source in found:
         if not any(usable(source.store, clip) for clip in source.clips):
-            count = len(clips if source is found[0] else source.store.clips)
+            count = len(chosen.train if source is found[0] else source.store.clips)
             raise PosecastError(
                 f"none of {count} clips of {source.store.path} has frames and {needs} to learn "
-                "from: add what lacks, or choose other clips and stores (--clips, --more)"
+                "from, and is not held out: add what lacks, or choose other clips and stores "
+                "(--clips, --more)"
             )
     rest = [config.more_share / len(config.more)] * len(config.more) if config.more else []
     beside = [training_data(each.store, each.clips) for each in found[1:]]

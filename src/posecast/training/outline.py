@@ -74,7 +74,7 @@ def train_outline(
     )
     fabric = config.run_on.launch()
     needs = "masks of somebody whose pose is seen"
-    found, shares, beside = groups.sources(config, store, chosen.train, _is_usable, needs)
+    found, shares, beside = groups.sources(config, store, chosen, _is_usable, needs)
     makers = tuple(outline_samples.OutlineMaker(each, config.frames) for each in found)
     batches = outline_samples.OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = store.skeleton
