@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
+if len(sys.argv) != 4:
+    sys.exit(f"usage: {__doc__}")
 folder, video, out = sys.argv[1:]
 facts = json.loads(Path(folder, "posecast-onnx.json").read_text())
 graphs = {name: onnxruntime.InferenceSession(f"{folder}/{name}.onnx") for name in facts["graphs"]}

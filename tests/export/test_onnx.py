@@ -157,7 +157,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.slow
 def test_the_example_needs_no_torch(exported: Path, tmp_path: Path) -> None:
-    assert len(EXAMPLE.read_text().splitlines()) <= 40
+    assert len(EXAMPLE.read_text().splitlines()) <= 42
     out = tmp_path / "future.mp4"
     without = "import runpy, sys; sys.modules['torch'] = None; sys.modules['posecast'] = None; "
     code = f"{without}sys.argv[1:] = {[str(exported), str(SAMPLE), str(out)]!r}; "
@@ -181,6 +181,13 @@ def test_the_example_says_where_nobody_is_or_no_video(exported: Path, tmp_path: 
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert f"{name}: not a video, or nobody in it" in done.stderr
     assert not (tmp_path / "future.mp4").exists()
+
+
+def test_the_example_says_how_it_is_used() -> None:
+    for words in ([], ["onnx"], ["onnx", "my.mp4", "future.mp4", "more"]):
+        done = subprocess.run([sys.executable, EXAMPLE, *words], capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "usage: python examples/forecast_onnx.py FOLDER" in done.stderr
 
 
 def run_chain(folder: Path, part: str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
