@@ -255,6 +255,12 @@ def test_poses_only(forecaster):
     np.testing.assert_array_equal(forecast.joints_px, both.joints_px)
 
 
+def test_pictures_nobody_draws_from_are_not_put_together():
+    fan = Fan()
+    Forecaster(fan).predict(*video(4), steps=3)
+    assert (fan.seen[0].frames, fan.seen[0].image_hw) == (None, (40, 60))
+
+
 def test_stride_sees_every_nth_frame():
     forecaster = Forecaster(LSTMForecaster(tiny_pose_model(), PENN_ACTION, num_past=3, stride=2))
     frames, joints, visible = video(6)

@@ -198,10 +198,12 @@ class Forecaster:
         before = tuple(protocols.evenly(last, protocols.MOST_EARLIER))
         looked_at = [frames[used[place]] for place in (*before, *range(last, len(used)))]
         given = joints, visible, len(frames), self.skeleton
-        pictures, joints, visible = _arrays(looked_at, *given)
-        early, pictures = np.split(pictures, [len(before)])
-        earlier = EarlierPictures(before, early) if before else None
-        poses, hw = (joints[used], visible[used]), pictures.shape[1:3]
+        taken, joints, visible = _arrays(looked_at, *given)
+        poses, hw = (joints[used], visible[used]), (taken[0].shape[0], taken[0].shape[1])
+        pictures = earlier = None
+        if self.drawer is not None:
+            early, pictures = np.split(np.stack(taken), [len(before)])
+            earlier = EarlierPictures(before, early) if before else None
         seen = SeenVideo(*poses, rates.video, hw, pictures, earlier=earlier, trimmed=False)
         if not (np.abs(seen.joints_px[seen.visible]) < _FARTHEST_PX).all():
             raise PosecastError(
@@ -258,7 +260,7 @@ def _arrays(
     visible: ArrayLike,
     num_frames: int,
     skeleton: Skeleton,
-) -> tuple[UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+) -> tuple[list[UInt8[np.ndarray, "h w 3"]], Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
     """What a user gave (arrays, lists, tensors) as arrays; PosecastError where these are no frames
     with a pose each. Of the frames, which may be a long video's, only those looked at."""
     try:
@@ -285,4 +287,4 @@ def _arrays(
     visible = visible.astype(bool)
     if visible.any() and (np.abs(joints[visible]) <= 2).all():
         raise PosecastError("all joints lie at the corner: give pixels, not shares of the picture")
-    return np.stack(frames), joints, visible
+    return frames, joints, visible
