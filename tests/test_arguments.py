@@ -18,7 +18,9 @@ import numpy as np
 import posecast
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
+from posecast.evaluation.record import EvaluationConfig
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
+from posecast.forecasting.prediction import PredictionConfig
 from posecast.keypoints import KeypointOptions, PointTrack
 from posecast.presets import POSE
 from posecast.records.configs import config_to_dict
@@ -59,10 +61,14 @@ WRONG = {
     "keypoints(joints)": "keypoints is of type ndarray (20, 13, 2); expected a path (str or Path)",
     "keypoints(None)": "keypoints is None; expected a path",
     "keypoints(forecaster='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",
-    "keypoints(steps=2.5)": "steps is 2.5; expected a whole number, 1 or more",
+    "keypoints(steps=2.5)": "steps is 2.5; expected a whole number, 1 to 10000",
     "keypoints(steps=True)": "steps is True; expected",
     "keypoints(steps='3')": "steps is '3'; expected",
     "keypoints(steps=float('nan'))": "steps is nan; expected",
+    "keypoints(steps=10**8)": "steps is 100000000; expected a whole number, 1 to 10000",
+    "keypoints(seconds=1e9)": "steps is 30000000000; expected a whole number, 1 to 10000",
+    "keypoints(fps=0.001)": "steps at the rate of the pose model is 1920000; expected",
+    "keypoints(samples=10**9)": "samples is 1000000000; expected a whole number, 1 to 1000",
     "keypoints(samples=2.5)": "samples is 2.5; expected",
     "keypoints(fps='30')": "fps is '30'; expected a number over 0",
     "keypoints(fps=float('inf'))": "fps is inf; expected a number over 0",
@@ -94,6 +100,13 @@ WRONG = {
         "options.precision is '16'; expected '32-true', 'bf16-mixed'"
     ),
     "posecast.ForecasterOptions(frames_per_batch=2.5)": "frames_per_batch is 2.5; expected a whole",
+    "OwnVideoConfig(steps=10**8)": "steps is 100000000; it must be 1 to 10000",
+    "OwnVideoConfig(futures=10**9)": "futures is 1000000000; it must be 1 to 1000",
+    "OwnVideoConfig(view_height=10**6)": "view_height is 1000000; it must be 0 to 16384",
+    "EvaluationConfig(steps=10**8)": "steps is 100000000; it must be 1 to 10000",
+    "PredictionConfig(view_scale=10**6)": "view_scale is 1000000; it must be 0 to 64",
+    "PredictionConfig(drawn=10**9)": "drawn is 1000000000; it must be 1 to 1000",
+    "video(poses=KeypointFile(SAMPLE), config=OwnVideoConfig(fps=1e6))": "fps is 1e+06; expect",
     "OwnVideoConfig(steps='3')": "steps is '3'; expected a whole number",
     "video(frames)": "video is of type ndarray (20, 32, 32, 3); expected a path (str or Path)",
     "video(by='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",

@@ -346,7 +346,7 @@ def test_shares_make_the_same_store(raw, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 4}, "size is 4; it must be 8 or more"),
+        ({"size": 4}, "size is 4; it must be 8 to 4096"),
         ({"margin_px": -1}, "margin_px"),
         ({"num_seen": 0}, "num_seen"),
         ({"workers": -1}, "workers"),

@@ -82,7 +82,7 @@ def test_of_a_long_video_only_what_is_looked_at_is_read():
 def test_other_numbers_and_sources_are_explained():
     forecaster = Forecaster(LooksBack())
     for numbers in ({"steps": 0}, {"steps": -1}, {"samples": 0}):
-        with pytest.raises(PosecastError, match="1 or more"):
+        with pytest.raises(PosecastError, match="expected a whole number, 1 to 10"):
             forecaster.predict(FRAMES, JOINTS, VISIBLE, **numbers)
     for fps in (0.0, -5.0, np.nan, np.inf):
         with pytest.raises(PosecastError, match="a number over 0"):

@@ -174,7 +174,11 @@ def test_which_person(here):
     [
         ("missing.csv", "no such keypoint file"),
         ("squat.csv --person 3", "no person 3, it has 2"),
-        ("squat.csv --steps 0", "steps is 0; expected a whole number, 1 or more"),
+        ("squat.csv --steps 0", "steps is 0; expected a whole number, 1 to 10000"),
+        (
+            "squat.csv --futures 1000000000",
+            "futures is 1000000000; expected a whole number, 1 to 1",
+        ),
         ("squat.csv --out squat.csv", "is the file to forecast"),
         ("squat-2.csv --futures 2 --out squat.csv", "is the file to forecast"),
         ("found --out found/alphapose-results.json", "is the file to forecast"),

@@ -11,9 +11,11 @@ from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints, future_paths
+from posecast.forecasting.protocols import MOST_FUTURES
 from posecast.keypoints import Format, KeypointOptions
 from posecast.keypoints.reading import files_read
 from posecast.pretrained import DEFAULT_FORECASTER
+from posecast.records.arguments import as_count
 from posecast.records.files import refuse_to_replace
 
 
@@ -61,6 +63,7 @@ def forecast_poses(words: list[str], program: str) -> int:
     asked = parse(ForecastPoses, words, program)
     if asked.seconds < 0 or asked.fps < 0:
         raise PosecastError("--seconds and --fps must be 0 or more")
+    as_count(asked.futures, "futures", most=MOST_FUTURES)
     out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
     for read in files_read(asked.file):
         refuse_to_replace(read, future_paths(out, asked.futures), "the file to forecast")

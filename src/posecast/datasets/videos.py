@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
-from posecast.media.videos import Timeline, nearest_frames, read_timeline, read_video
+from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
 from posecast.records.arguments import check_setting
 from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
@@ -67,9 +67,10 @@ class OwnVideos:
         if self.skeleton_name not in SKELETONS:
             known = ", ".join(SKELETONS)
             raise PosecastError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")
-        if not self.fps > 0 or self.person < 1:
+        if not 0 < self.fps <= MOST_FPS or self.person < 1:
             raise PosecastError(
-                f"expected fps over 0 and person from 1, got {self.fps}, {self.person}"
+                f"fps is {self.fps}, person {self.person}; expected fps over 0 and at most "
+                f"{MOST_FPS}, person from 1"
             )
         videos = video_files(self.root)
         if not videos:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from posecast.errors import PosecastError
 from posecast.forecasting.jobs import POSES_SEEN
+from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
 from posecast.records import configs
 from posecast.records.files import FileError, make_folder, read_json, write_json
 from posecast.records.locks import locked, refuse_strangers
@@ -61,7 +62,9 @@ class EvaluationConfig:
     """Allow clips that a run was trained on; the result says so."""
 
     def __post_init__(self) -> None:
-        configs.check_at_least(1, self, "num_past", "steps", "stride", "futures", "drawn")
+        configs.check_at_least(1, self, "num_past", "stride")
+        configs.check_at_least(1, self, "steps", most=MOST_STEPS)
+        configs.check_at_least(1, self, "futures", "drawn", most=MOST_FUTURES)
         if not all(threshold > 0 for threshold in self.thresholds):
             raise PosecastError(f"thresholds must be positive, got {self.thresholds}")
 

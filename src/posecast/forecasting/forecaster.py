@@ -96,7 +96,8 @@ class Forecaster:
         """As `PoseForecaster`, many clips in batches; PosecastError without a pose model."""
         if self.poses is None:
             raise PosecastError("no pose model: give a pose run to forecast poses")
-        steps, samples = as_count(steps, "steps"), as_count(samples, "samples")
+        steps = as_count(steps, "steps", most=protocols.MOST_STEPS)
+        samples = as_count(samples, "samples", most=protocols.MOST_FUTURES)
         for each in check_is(seen, Sequence, "seen", "a list of SeenVideo"):
             check_is(each, SeenVideo, "what was seen", "a SeenVideo")
         forecasts = []
@@ -142,8 +143,11 @@ class Forecaster:
 
         Both `seen` and the answer are at the rate of the video.
         """
-        steps, past = as_count(steps, "steps"), to_model_rate(seen, rates, self.needs.max_past)
-        poses = self.forecast_poses([past], steps_of_model(rates, steps), samples)[0]
+        steps = as_count(steps, "steps", most=protocols.MOST_STEPS)
+        of_model, many = steps_of_model(rates, steps), "steps at the rate of the pose model"
+        as_count(of_model, many, most=protocols.MOST_STEPS)
+        past = to_model_rate(seen, rates, self.needs.max_past)
+        poses = self.forecast_poses([past], of_model, samples)[0]
         return to_video_rate(poses, seen, steps)
 
     def forecast_video(
@@ -242,7 +246,7 @@ class Forecaster:
         check_is(store, Store, "store", "what Store.open gives")
         check_is(clip, StoredClip, "clip", "what store.clip gives")
         self.needs.check_rate("the pose model", [clip])
-        steps = as_count(steps, "steps")
+        steps = as_count(steps, "steps", most=protocols.MOST_STEPS)
         window = seen_window(clip, self.needs.num_past, steps, start, self.needs.stride)
         seen = window.past if self.drawer is None else read_window(store, clip, window)[0]
         return self.forecast(seen, steps, samples)

@@ -20,7 +20,12 @@ from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.shots import Shots
-from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES
+from posecast.forecasting.protocols import (
+    MOST_EARLIER,
+    MOST_FUTURES,
+    MOST_PICTURES,
+    MOST_STEPS,
+)
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.videos import (
     VideoSource,
@@ -34,6 +39,7 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
 _MOST_KEPT_BYTES = 2**28
+_TALLEST = 2**14
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
 
@@ -43,7 +49,7 @@ class OwnVideoConfig:
     """What to forecast of a video, and how to show it."""
 
     steps: int = 64
-    """Future frames; any number, whatever the models were trained on."""
+    """Future frames, 10,000 at most, whatever the models were trained on."""
     futures: int = 1
     """Futures to forecast and draw, where the pose model knows several, the likeliest first. The
     video shows them side by side, each with its probability."""
@@ -76,8 +82,10 @@ class OwnVideoConfig:
     """Height of the picture in the video that is written; 0 keeps the size of the video."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "steps", "futures")
-        check_at_least(0, self, "fps", "folder_fps", "lead_s", "view_height")
+        check_at_least(1, self, "steps", most=MOST_STEPS)
+        check_at_least(1, self, "futures", most=MOST_FUTURES)
+        check_at_least(0, self, "view_height", most=_TALLEST)
+        check_at_least(0, self, "fps", "folder_fps", "lead_s")
         for name in ("well_seen_joints", "well_seen_frames"):
             if not 0 < getattr(self, name) <= 1:
                 raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")

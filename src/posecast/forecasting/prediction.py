@@ -28,6 +28,7 @@ from posecast.forecasting.jobs import (
     read_video,
 )
 from posecast.forecasting.movies import forecast_movie
+from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
 from posecast.media.writing import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.arguments import as_path, check_settings
@@ -39,6 +40,7 @@ from posecast.store.files import StoreError
 from posecast.store.reading import ClipSelection, SeenPoses, Store
 
 _MOST_LISTED = 20
+_LARGEST_SCALE = 64
 _MAY_CHANGE = (
     "versions",
     *(f"config.run_on.{name}" for name in ("device", "frames_per_batch", "compile")),
@@ -53,7 +55,7 @@ class PredictionConfig:
     clips: ClipSelection = ClipSelection(split="test")
     """Clips of the store to forecast."""
     steps: int = 64
-    """Future frames; any number, whatever the models were trained on."""
+    """Future frames, 10,000 at most, whatever the models were trained on."""
     start: Literal["first", "middle"] = "first"
     """Where the seen frames begin: at the clip's first frame (paper, Penn Action) or at its middle
     (paper, Human3.6M)."""
@@ -79,8 +81,10 @@ class PredictionConfig:
     run_on: Flat[ForecasterOptions] = ForecasterOptions()
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "steps", "futures", "drawn")
-        check_at_least(0, self, "num_past", "view_scale")
+        check_at_least(1, self, "steps", most=MOST_STEPS)
+        check_at_least(1, self, "futures", "drawn", most=MOST_FUTURES)
+        check_at_least(0, self, "num_past")
+        check_at_least(0, self, "view_scale", most=_LARGEST_SCALE)
         if self.poses == "true" and self.frames == "none":
             raise PosecastError("true poses and no frames: there is nothing to forecast")
 

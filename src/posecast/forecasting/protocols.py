@@ -36,6 +36,10 @@ MOST_PICTURES = 32
 """So many of the last seen frames are kept in full for a drawer, a second at the usual rate."""
 MOST_EARLIER = 16
 """So many single ones from before, of all that was seen."""
+MOST_STEPS = 10_000
+"""Frames that are forecast at most, minutes: all of them are held in memory."""
+MOST_FUTURES = 1000
+
 
 _ROUNDED = 1e-3
 _ALIKE = 0.02

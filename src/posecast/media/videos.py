@@ -28,6 +28,8 @@ from posecast.media.shown import Look, Orientation, place_in, show
 T = TypeVar("T")
 VideoSource = str | Path | FrameFolder
 """A video file, or a folder of frames."""
+MOST_FPS = 1000
+"""Frames a second that a video is brought to at most: more would repeat each many times over."""
 
 _BT601, _BT709, _UNSAID = 6, 1, 2
 """How colours become numbers (ITU-T H.273)."""
@@ -249,8 +251,11 @@ def resample(timed_frames: Iterable[tuple[float, T]], fps: float) -> Generator[T
     """Frames at a constant rate: for each tick k / fps, the frame whose time is nearest.
 
     Frames are repeated or left out, never blended. Times rise; the first is 0. The last frame
-    is shown for the mean time between frames. Works for variable frame rates.
+    is shown for the mean time between frames. Works for variable frame rates. PosecastError for a
+    rate that is not over 0, or over MOST_FPS.
     """
+    if not 0 < fps <= MOST_FPS:
+        raise PosecastError(f"fps is {fps:g}; expected over 0 and at most {MOST_FPS}")
     tick, num_frames = 0, 0
     previous_seconds, previous = 0.0, None
     for seconds, frame in timed_frames:
@@ -273,9 +278,7 @@ def read_video(
 ) -> Generator[UInt8[np.ndarray, "h w 3"], None, None]:
     """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
-    PosecastError: as `read_timed_frames`; or fps is not positive.
+    PosecastError: as `read_timed_frames` and `resample`.
     """
-    if fps is not None and not fps > 0:
-        raise PosecastError(f"fps must be positive, got {fps}")
     timed_frames = read_timed_frames(path, every)
     return (frame for _, frame in timed_frames) if fps is None else resample(timed_frames, fps)

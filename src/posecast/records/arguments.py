@@ -43,14 +43,16 @@ def as_path(value: Any, what: str, instead: str = "") -> Path:
     return Path(value)
 
 
-def as_count(value: Any, what: str, least: int = 1) -> int:
-    """The whole number, numpy's too, or 60.0; PosecastError where it is none, or below `least`."""
+def as_count(value: Any, what: str, least: int = 1, most: int | None = None) -> int:
+    """The whole number, numpy's too, or 60.0; PosecastError where it is none, below `least` or over
+    `most`."""
     try:
         count = least - 1 if isinstance(value, bool) else operator.index(_whole(value))
     except TypeError:
         count = least - 1
-    if count < least:
-        raise PosecastError(f"{what} is {got(value)}; expected a whole number, {least} or more")
+    if count < least or (most is not None and count > most):
+        end = " or more" if most is None else f" to {most}"
+        raise PosecastError(f"{what} is {got(value)}; expected a whole number, {least}{end}")
     return count
 
 

@@ -74,12 +74,14 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
     return cls(**{name: _from_plain(hints[name], values[name], dotted[name]) for name in values})
 
 
-def check_at_least(least: int, config: Any, *names: str) -> None:
-    """PosecastError for the first of these fields that is below `least`, infinite or NaN."""
+def check_at_least(least: int, config: Any, *names: str, most: int | None = None) -> None:
+    """PosecastError for the first of these fields that is below `least`, over `most`,
+    infinite or NaN."""
     for name in names:
         value = _number(config, name)
-        if not least <= value < math.inf:
-            raise PosecastError(f"{name} is {value}; it must be {least} or more")
+        if not (least <= value < math.inf and (most is None or value <= most)):
+            end = " or more" if most is None else f" to {most}"
+            raise PosecastError(f"{name} is {value}; it must be {least}{end}")
 
 
 def check_multiple(of: int, config: Any, name: str) -> None:

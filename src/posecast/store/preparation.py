@@ -67,7 +67,7 @@ class PreparationConfig:
     """Count the preparation as failed when a clip had to be left out."""
 
     def __post_init__(self) -> None:
-        check_at_least(8, self, "size")
+        check_at_least(8, self, "size", most=4096)
         check_at_least(1, self, "num_seen")
         check_at_least(0, self, "margin_px", "workers")
         check_below_one(self, "validation_share")
