@@ -131,6 +131,8 @@ def test_the_paper_is_in_the_presets():
         (["prepare", "human36m", "nowhere", "store"], "nowhere is not a folder"),
         (["predict", "--store", "s", "--out", "o"], "no pose run given"),
         (["import-2017", "nowhere.npz", "run"], "nowhere.npz: no such file"),
+        (["forecast", "https://a.org/b.mp4"], "https://a.org/b.mp4 is an address; expected a path"),
+        (["forecast", "--sample", "--out=s3://b/c.mp4"], "s3://b/c.mp4 is an address"),
     ],
 )
 def test_wrong_input_ends_in_one_message(capsys, tmp_path, monkeypatch, words, message):

@@ -278,6 +278,23 @@ BAD = {
     ),
     "the first line has to name the columns": ("i.csv", "time,x,y\n1,2,3\n"),
     "line 3: expected whole frame numbers": ("j.csv", "frame,joint,x,y\n0,nose,1,2\nx,nose,1,2\n"),
+    r"line 2: expected whole frame .* \(got 'a'\)": ("l.csv", "frame,joint,x,y\n0,nose,a,2\n"),
+    r"line 3: 3 cells, .* names 4 columns \(frame, joint, x, y\)": (
+        "m.csv",
+        "frame,joint,x,y\n0,nose,1,2\n1,nose,1\n",
+    ),
+    "line 2: 6 cells, .* write decimals with a point": (
+        "n.csv",
+        "frame,joint,x,y\n0,nose,1,5,2,5\n",
+    ),
+    "n2.csv: expected DeepLabCut's rows 'bodyparts' and 'coords'": (
+        "n2.csv",
+        "scorer,n,n,n\nbodyparts,nose\ncoords,x,y,likelihood\n0,1,2,1\n",
+    ),
+    "n3.csv: expected DeepLabCut's rows 'bodyparts' and 'coords'": (
+        "n3.csv",
+        "scorer,n,n,n\nbodyparts,nose,nose,nose\ncoords,a,b,c\n0,1,2,1\n",
+    ),
     "is a joint of skeleton penn_action": ("k.csv", "frame,joint,x,y\n0,tail,1,2\n"),
     "a folder of keypoints holds OpenPose's": (".", None),
 }

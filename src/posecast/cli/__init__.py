@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from posecast import __version__
 from posecast.errors import PosecastError, did_you_mean
+from posecast.records.arguments import refuse_address
 
 STARTED = time.monotonic()
 """When the program began."""
@@ -166,6 +167,8 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"posecast {__version__}")
         return 0
+    for word in words:
+        refuse_address(word.partition("=")[2] if word.startswith("--") else word)
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:

@@ -115,7 +115,10 @@ def number(cell: str) -> float:
         return math.nan
     if cell.lower() in _WORDS:
         return _WORDS[cell.lower()]
-    return float(cell if "." in cell else cell.replace(",", "."))
+    try:
+        return float(cell if "." in cell else cell.replace(",", "."))
+    except ValueError:
+        raise ValueError(f"got {cell!r}") from None
 
 
 def read_table(rows: Sequence[Row], where: str) -> Detections:
@@ -128,10 +131,7 @@ def read_table(rows: Sequence[Row], where: str) -> Detections:
             f"{where}: the first line has to name the columns {', '.join(_KNOWN)} (the last three "
             f"may be absent); it lacks {', '.join(missing)}"
         )
-    lines = [
-        _parse(f"{where}, line {line}", dict(zip(head, row, strict=False)))
-        for line, row in rows[1:]
-    ]
+    lines = [_parse(f"{where}, line {line}", head, row) for line, row in rows[1:]]
     labels = [row[head.index("joint")] for _, row in rows[1:]]
     return _collect(lines, {plain_name(label): label for label in labels})
 
@@ -140,13 +140,20 @@ _Line = tuple[int, str, str, tuple[float, float, float]]
 """Frame, person, joint, and x, y, confidence."""
 
 
-def _parse(where: str, row: dict[str, str]) -> _Line:
+def _parse(where: str, head: Sequence[str], cells: Sequence[str]) -> _Line:
+    if len(cells) <= max(map(head.index, _NEEDED)) or any(cells[len(head) :]):
+        raise KeypointError(
+            f"{where}: {len(cells)} cells, where the first line names {len(head)} columns "
+            f"({', '.join(head)}); leave a cell empty where nothing is known, and write decimals "
+            "with a point"
+        )
+    row = dict(zip(head, cells, strict=False))
     try:
         frame = number(row["frame"])
         x, y = number(row["x"]), number(row["y"])
         confidence = number(row.get("confidence") or row.get("visible") or "1")
         joint = plain_name(row["joint"])
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise KeypointError(
             f"{where}: expected whole frame numbers and numbers for x, y, confidence ({error})"
         ) from error
@@ -216,15 +223,17 @@ def is_deeplabcut(rows: Sequence[Row]) -> bool:
 def read_deeplabcut(rows: Sequence[Row], where: str) -> Detections:
     """Read such rows; the names of the body parts are taken as joint names."""
     heads = {row[0].lower(): row for _, row in rows[:4] if row[0].lower() in _HEADS}
-    parts, coords = heads["bodyparts"], heads.get("coords")
-    data = rows[len(heads) :]
-    if coords is None or not data:
-        raise KeypointError(f"{where}: expected DeepLabCut's row 'coords' and rows of numbers")
-    start = next(place for place, cell in enumerate(coords) if cell.lower() == "x")
-    names = heads.get("individuals", [""] * len(parts))
+    parts, coords = heads["bodyparts"], [each.lower() for each in heads.get("coords", ())]
+    names, data = heads.get("individuals", [""] * len(parts)), rows[len(heads) :]
+    if "x" not in coords or len(coords) > min(len(parts), len(names)) or not data:
+        raise KeypointError(
+            f"{where}: expected DeepLabCut's rows 'bodyparts' and 'coords' (x, y, likelihood), "
+            "with as many cells, and rows of numbers; write the file again"
+        )
+    start = coords.index("x")
     joints = tuple(dict.fromkeys(plain_name(part) for part in parts[start:]))
     columns = {
-        (names[place], plain_name(parts[place]), coords[place].lower()): place
+        (names[place], plain_name(parts[place]), coords[place]): place
         for place in range(start, len(coords))
     }
     numbers = frame_numbers([_frame(row[start - 1]) for _, row in data], where)

@@ -5,6 +5,7 @@ import math
 import numbers
 import operator
 import os
+import re
 import types
 import typing
 from dataclasses import fields, is_dataclass
@@ -16,6 +17,7 @@ from posecast.errors import PosecastError
 T = TypeVar("T")
 
 _hints_of = functools.cache(typing.get_type_hints)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _NUMBERS = {int: (numbers.Integral, "a whole number"), float: (numbers.Real, "a number")}
 
 
@@ -40,7 +42,17 @@ def as_path(value: Any, what: str, instead: str = "") -> Path:
     """The path; PosecastError where it is none. `instead` is what else may be given."""
     if not isinstance(value, str | os.PathLike):
         raise PosecastError(f"{what} is {got(value)}; expected a path (str or Path){instead}")
+    refuse_address(str(value))
     return Path(value)
+
+
+def refuse_address(word: str) -> None:
+    """PosecastError for what a browser opens: as a path it would be a folder "https:"."""
+    if _ADDRESS.match(word):
+        raise PosecastError(
+            f"{word} is an address; expected a path: files are neither read from a network nor "
+            "written to one, save it as a file first (models of a hub are called hf:OWNER/NAME)"
+        )
 
 
 def as_count(value: Any, what: str, least: int = 1, most: int | None = None) -> int:
