@@ -13,20 +13,30 @@ from posecast.keypoints import PointTrack
 from posecast.skeletons import PENN_ACTION
 
 _BEFORE = """
-import dataclasses, json, sys
+import json, sys
+from dataclasses import replace
 import numpy as np
 import posecast
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
+from posecast.evaluation.loop import evaluate
 from posecast.evaluation.record import EvaluationConfig
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
 from posecast.forecasting.prediction import PredictionConfig
 from posecast.keypoints import KeypointOptions, PointTrack
-from posecast.presets import POSE
+from posecast.presets import CARRYING, POSE
 from posecast.records.configs import config_to_dict
 from posecast.sample import SAMPLE
+from posecast.store.files import StoreInfo
+from posecast.training.action import train_flow_classifier, train_pose_classifier
 from posecast.training.beginning import FitConfig
+from posecast.training.carrying import train_carrying
+from posecast.training.conv_lstm import train_conv_lstm
+from posecast.training.estimator import train_estimator
+from posecast.training.motion import train_motion
+from posecast.training.outline import train_outline
 
+store = posecast.Store("s", StoreInfo("a", "penn_action", 64, "seen", 5, 10, "area", 0.1), ())
 own = posecast.Forecaster.pretrained()
 joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2)[::-1] * 9
 visible = np.ones((20, 13), bool)
@@ -34,7 +44,7 @@ frames = np.zeros((20, 32, 32, 3), np.uint8)
 track = PointTrack(joints, visible.astype(float), own.skeleton.joints)
 
 def points(**changes):
-    return posecast.forecast_keypoints(dataclasses.replace(track, **changes), own, 2)
+    return posecast.forecast_keypoints(replace(track, **changes), own, 2)
 
 def keypoints(*given, **named):
     return posecast.forecast_keypoints(given[0] if given else track, **{"forecaster": own, **named})
@@ -135,6 +145,20 @@ WRONG = {
     "posecast.prepare('Penn_Action', 'store')": "source is 'Penn_Action'; expected a data set such",
     "posecast.train_pose('tiny', 'store', 'run')": "config is 'tiny'; expected PoseTrainingConfig",
     "posecast.train_pose(POSE['tiny'].but(steps=2.5), 'store', 'run')": "steps is 2.5; expected",
+    "train_motion('penn-action-best', 'store', 'run')": "expected MotionTrainingConfig(...)",
+    "train_carrying(replace(CARRYING['own-videos'], more='pairs'), 's', 'r')": "more is 'pairs'; e",
+    "train_outline(None, 'store', 'run')": "config is None; expected OutlineTrainingConfig(...)",
+    "train_estimator(POSE['tiny'], 'store', 'run')": "expected EstimatorTrainingConfig(...)",
+    "train_conv_lstm('x', 'store', 'run')": "config is 'x'; expected ConvLSTMTrainingConfig(...)",
+    "train_pose_classifier('x', 'store', 'run')": "expected PoseActionTrainingConfig(...)",
+    "train_flow_classifier('x', 'store', 'run')": "expected FlowActionTrainingConfig(...)",
+    "evaluate([], 'store', 'out')": "store is 'store'; expected what Store.open gives",
+    "evaluate([], store, 3)": "out_path is 3; expected a path",
+    "evaluate([], store, 'out', 'final')": "config is 'final'; expected EvaluationConfig(...)",
+    "evaluate([], store, 'out', EvaluationConfig(start='last'))": "config.start is 'last'; ex",
+    "evaluate([], store, 'out', None, 'vgg')": "networks is 'vgg'; expected what load_networks",
+    "evaluate(own, store, 'out')": "methods is of type Forecaster; expected a list of methods",
+    "evaluate(['last'], store, 'out')": "a method is 'last'; expected Method(name, poses=...)",
     "posecast.predict_store('x', 'store', None, None, 'out')": "config is 'x'; expected Prediction",
 }
 RIGHT = (

@@ -44,6 +44,7 @@ from posecast.forecasting.jobs import (
 )
 from posecast.forecasting.protocols import Needs
 from posecast.networks.kinds import place_of
+from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError
 from posecast.records.final_looks import looks_text, record_test_use
@@ -96,7 +97,12 @@ def evaluate(
     clips without `final`, clips that were trained on, a folder of something else, no usable clip.
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
-    share, out_path = share or Share(), Path(out_path)
+    share, out_path = share or Share(), as_path(out_path, "out_path")
+    check_settings(config, EvaluationConfig, "config")
+    check_is(networks, MetricNetworks, "networks", "what load_networks gives")
+    check_is(store, Store, "store", "what Store.open gives")
+    for method in check_is(methods, Sequence, "methods", "a list of methods"):
+        check_is(method, Method, "a method", "Method(name, poses=...)")
     _check_methods(methods, store, config)
     clips = store.select(config.clips)
     runs = sorted({place_of(run) for method in methods for run in method.runs})

@@ -19,6 +19,7 @@ from posecast.carrying.layers import COARSE
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
+from posecast.records.arguments import check_settings
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training import groups, outline_samples
@@ -68,6 +69,7 @@ def train_outline(
     PosecastError where things do not fit. The best score is the overlap with the masks of
     held-out clips: their intersection as a share of their union.
     """
+    check_settings(config, OutlineTrainingConfig, "config")
     store = Store.open(store_path)
     chosen = ChosenClips(
         *(_with_masks(store, clips) for clips in groups.by_group(config, store, 1))
