@@ -22,7 +22,9 @@ from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
+from posecast.media.fields import of_one_moment
 from posecast.media.frame_folders import FrameFolder, read_picture
+from posecast.media.hdr import HLG, PQ, as_shown
 from posecast.media.shown import Look, Orientation, place_in, show
 
 T = TypeVar("T")
@@ -179,17 +181,20 @@ def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, No
         return
     with _opened(source) as (container, stream):
         began, seconds = math.inf, -1 / fps
-        for frame in _whole_frames(source, container, stream):
+        transfer = stream.codec_context.color_trc
+        for frame in of_one_moment(_whole_frames(source, container, stream), stream):
             shown, usual = frame.time, seconds + 1 / fps
             if shown is not None and shown - began < seconds - 1.5 / fps:
                 began = shown - usual  # also of films put behind each other, which count anew
             # Raw streams carry no time stamps, some a few; those of B-frames may fall.
             seconds = usual if shown is None else max(shown - began, seconds)
-            yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame))
+            yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame, transfer))
         _check_length(source, container, stream, end=seconds + 1 / fps)
 
 
-def _rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+def _rgb(frame: av.VideoFrame, transfer: int) -> UInt8[np.ndarray, "h w 3"]:
+    if transfer in (PQ, HLG):
+        return as_shown(frame.reformat(format="rgb48le").to_ndarray(), transfer)
     said = frame.colorspace != _UNSAID
     colours = None if said else usual_colours(frame.width, frame.height)
     return frame.reformat(format="rgb24", src_colorspace=colours).to_ndarray()
