@@ -87,6 +87,26 @@ def test_a_clip_is_where_the_person_is(folder):
     np.testing.assert_allclose(clip.boxes_px[0], expected, atol=0.02)
 
 
+def test_a_clip_is_of_one_shot(tmp_path):
+    """The longest, whichever it is; a rate that is not the video's blends no poses of two."""
+    boxes = [(40 + 2 * t, 30, 24, 48) for t in range(14)] + [(90 + t, 20, 40, 80) for t in range(9)]
+    grounds = [200] * 14 + [120] * 9
+    frames = [frame_with(box, ground=each) for box, each in zip(boxes, grounds, strict=True)]
+    poses = (np.stack(list(map(joints_of, boxes))), np.ones((23, 13), bool), PENN_ACTION)
+    write_mp4(tmp_path / "videos" / "ahead.mp4", frames, 30.0, crf=4)
+    write_table(tmp_path / "poses" / "ahead.csv", *poses)
+    write_mp4(tmp_path / "videos" / "back.mp4", frames[::-1], 30.0, crf=4)
+    write_table(tmp_path / "poses" / "back.csv", poses[0][::-1], *poses[1:])
+    for name, span in (("ahead", "0.00 to 0.43"), ("back", "0.30 to 0.73")):
+        clip = source(tmp_path).read_poses(name)
+        assert clip.note == f"seconds {span} of the video, the longest of 2 shots"
+        shown = list(source(tmp_path).read_frames(name))
+        assert len(shown) == clip.num_frames == 14
+        assert min(frame[2, 2, 0] for frame in shown) > 180
+    faster = source(tmp_path, fps=50.0).read_poses("ahead").joints_px
+    assert np.linalg.norm(np.diff(faster, axis=0), axis=-1).max() < 2.5
+
+
 def test_the_store_is_cropped_by_the_seen_frames(folder):
     report = prepare(source(folder), folder / "store", SEEN, QUIET)
     assert (report.num_new, report.left_out) == (3, {})

@@ -7,7 +7,6 @@ import pytest
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.estimation.shots import Shots
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
@@ -16,6 +15,7 @@ from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.keypoints import write_table
+from posecast.media.shots import Shots
 from posecast.report.compared_pictures import compare_pictures
 from posecast.skeletons import PENN_ACTION
 from red_people import LooksBack, RedEstimator, box_at, frame_with, joints_of, write_video

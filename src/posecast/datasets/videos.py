@@ -7,7 +7,7 @@
 Poses are numbered by the videos' own frames (see `keypoints`); video and poses are brought to one
 frame rate here: of frames the nearest one is shown, poses are interpolated, so that those of a
 video of 25 frames a second move on in each of 30. A clip begins and ends with the first and the
-last frame in which the person is seen.
+last frame in which the person is seen, of a video with cuts in the shot that shows it longest.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import itertools
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
+from posecast.media.shots import Shots
 from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
 from posecast.records.arguments import check_setting
 from posecast.records.files import entries
@@ -101,15 +102,14 @@ class OwnVideos:
     def read_poses(self, clip_id: str) -> PoseClip:
         """The poses of one video; ClipError where it or they cannot be used."""
         video = self._video(clip_id)
-        track, timeline, ticks = self._read(clip_id, video)
+        track, timeline, shots, ticks = self._read(clip_id, video)
         split, folders = _split(video.relative_to(self.root).parent.parts)
-        span = _span(track.visible[ticks])
+        span = _span(track.visible[ticks], shots[ticks])
         kept = ticks[span]
-        first = int(track.visible[ticks].any(axis=1).argmax())
         cut = (
-            f"seconds {first / self.fps:.2f} to {(first + len(kept) - 1) / self.fps:.2f} "
-            "of the video"
+            f"seconds {span.start / self.fps:.2f} to {(span.stop - 1) / self.fps:.2f} of the video"
         )
+        cut += f", the longest of {len(set(shots))} shots" * bool(shots.any())
         notes = (track.note, cut if len(kept) < len(ticks) else "")
         found = track.visible & ~track.filled[:, None]
         return PoseClip(
@@ -118,7 +118,7 @@ class OwnVideos:
             split=split,
             fps=self.fps,
             image_hw=(timeline.info.height, timeline.info.width),
-            joints_px=_at_ticks(track, timeline.seconds, ticks, self.fps)[span],
+            joints_px=_at_ticks(track, timeline.seconds, shots, ticks, self.fps)[span],
             visible=track.visible[kept],
             # A filled pose knows the one after it, as interpolated ones do: boxes are those of
             # the frames shown, and a filled one does not shape the crop.
@@ -132,8 +132,8 @@ class OwnVideos:
         return self._stream(clip_id, video)
 
     def _stream(self, clip_id: str, video: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        track, _, ticks = self._read(clip_id, video)
-        span = _span(track.visible[ticks])
+        track, _, shots, ticks = self._read(clip_id, video)
+        span = _span(track.visible[ticks], shots[ticks])
         with problems_of(clip_id):
             yield from itertools.islice(read_video(video, self.fps), span.start, span.stop)
 
@@ -148,8 +148,9 @@ class OwnVideos:
 
     def _read(
         self, clip_id: str, video: Path
-    ) -> tuple[KeypointTrack, Timeline, Int[np.ndarray, " k"]]:
-        """Poses of the video's own frames, and which of them are shown at `fps` a second."""
+    ) -> tuple[KeypointTrack, Timeline, Int[np.ndarray, " t"], Int[np.ndarray, " k"]]:
+        """Poses of the video's own frames, the first frame of each one's shot, and which frames are
+        shown at `fps` a second."""
         poses = poses_path(self.root, video, self.poses)
         if poses is None:
             stem = video.relative_to(self.root).parent / video.stem
@@ -158,25 +159,29 @@ class OwnVideos:
             )
         options = KeypointOptions(first_frame=self.first_frame)
         with problems_of(clip_id):
-            timeline = _timeline(video)
+            timeline, watched = _looked_through(video)
             track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
         ticks = np.array(nearest_frames(timeline.seconds, self.fps))
         if not track.visible[ticks].any():
             raise ClipError(
                 clip_id, f"{poses}: nobody is seen in it at {self.fps:g} frames a second"
             )
-        return track, timeline, ticks
+        found = track.visible & ~track.filled[:, None]
+        shots = watched.starts(track.joints_px, found, timeline.info.fps)
+        return track, timeline, np.array(shots), ticks
 
 
-def _timeline(video: Path) -> Timeline:
-    """Of a video's frames; a clip's poses and its frames both need it."""
+def _looked_through(video: Path) -> tuple[Timeline, Shots]:
+    """All of a video's frames; a clip's poses and its frames both need it."""
     facts = video.stat()
-    return _timeline_of(video, facts.st_mtime_ns, facts.st_size)
+    return _looked_through_once(video, facts.st_mtime_ns, facts.st_size)
 
 
 @lru_cache(maxsize=8)
-def _timeline_of(video: Path, *_as_it_is: int) -> Timeline:
-    return read_timeline(video)
+def _looked_through_once(video: Path, *_as_it_is: int) -> tuple[Timeline, Shots]:
+    timeline, shots = read_timeline(video), Shots()
+    deque(shots.watch(read_video(video)), maxlen=0)
+    return timeline, shots
 
 
 def _split(folders: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -185,16 +190,23 @@ def _split(folders: Sequence[str]) -> tuple[str, Sequence[str]]:
     return named or "train", folders[1:] if named else folders
 
 
-def _span(visible: Bool[np.ndarray, "t j"]) -> slice:
-    """From the first to the last frame with a joint."""
-    frames = np.flatnonzero(visible.any(axis=1))
+def _span(visible: Bool[np.ndarray, "t j"], shots: Int[np.ndarray, " t"]) -> slice:
+    """From the first to the last frame with a joint, of the shot that has most of them."""
+    seen = visible.any(axis=1)
+    longest = Counter(shots[seen].tolist()).most_common(1)[0][0]
+    frames = np.flatnonzero(seen & (shots == longest))
     return slice(int(frames[0]), int(frames[-1]) + 1)
 
 
 def _at_ticks(
-    track: KeypointTrack, seconds: Sequence[float], ticks: Int[np.ndarray, " k"], fps: float
+    track: KeypointTrack,
+    seconds: Sequence[float],
+    shots: Int[np.ndarray, " t"],
+    ticks: Int[np.ndarray, " k"],
+    fps: float,
 ) -> Float[np.ndarray, "k j 2"]:
-    """Joints at `fps` a second: between two frames where both show them, else of the nearest."""
+    """Joints at `fps` a second: between two frames of a shot where both show them, else of the
+    nearest."""
     times, last = np.array(seconds), len(seconds) - 1
     asked = np.arange(len(ticks)) / fps
     low = np.clip(np.searchsorted(times, asked, side="right") - 1, 0, last)
@@ -202,7 +214,7 @@ def _at_ticks(
     apart = np.where(high > low, times[high] - times[low], np.inf)
     share = np.clip((asked - times[low]) / apart, 0, 1)[:, None, None]
     between = (1 - share) * track.joints_px[low] + share * track.joints_px[high]
-    both = track.visible[low] & track.visible[high]
+    both = track.visible[low] & track.visible[high] & (shots[low] == shots[high])[:, None]
     return np.where(both[..., None], between, track.joints_px[ticks])
 
 

@@ -23,9 +23,9 @@ from posecast.estimation.following import FollowOptions, follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
-from posecast.estimation.shots import Shots
 from posecast.geometry import Crop, crop_to_px, cut_crop
 from posecast.keypoints import stored_joints, write_table
+from posecast.media.shots import Shots
 from posecast.media.videos import read_timeline, read_video
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict

@@ -19,7 +19,6 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.estimation.shots import Shots
 from posecast.forecasting.protocols import (
     MOST_EARLIER,
     MOST_FUTURES,
@@ -27,6 +26,7 @@ from posecast.forecasting.protocols import (
     MOST_STEPS,
 )
 from posecast.keypoints import KeypointOptions, keypoints_in_video
+from posecast.media.shots import Shots
 from posecast.media.videos import (
     VideoSource,
     nearest_frames,

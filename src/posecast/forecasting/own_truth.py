@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.estimation import Box, Followed, follow
-from posecast.estimation.shots import Shots
 from posecast.estimation.sides import steady_sides
 from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints import KeypointTrack, keypoints_in_video
+from posecast.media.shots import Shots
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 
 _ROOM = 0.1
