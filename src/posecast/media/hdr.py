@@ -28,16 +28,17 @@ _TO_BT709 = np.array(
 def as_shown(picture: UInt16[np.ndarray, "h w 3"], transfer: int) -> UInt8[np.ndarray, "h w 3"]:
     """Of full range, its transfer PQ or HLG."""
     light = _pq()[picture] if transfer == PQ else _of_hlg(picture)
-    return _levels()[cv2.transform(light, _TO_BT709)]  # which cuts off at 0 and at 16 bits
+    shown = cv2.transform(light, _TO_BT709)  # cut off at 0 and at 16 bits
+    return _levels()[np.asarray(shown, np.uint16)]
 
 
 def _of_hlg(picture: UInt16[np.ndarray, "h w 3"]) -> UInt16[np.ndarray, "h w 3"]:
     """Light of a screen, whose gamma of 1.2 is that of the brightness."""
     scene, gamma = _hlg()
     light = scene[picture]
-    gain = gamma[cv2.transform(light, _BRIGHTNESS)]
+    gain = gamma[np.asarray(cv2.transform(light, _BRIGHTNESS), np.uint16)]
     scale = _BRIGHTEST_HLG / _WHITE * _STEPS / _MOST**2
-    return cv2.multiply(light, cv2.merge([gain] * 3), scale=scale)
+    return np.asarray(cv2.multiply(light, cv2.merge([gain] * 3), scale=scale), np.uint16)
 
 
 @functools.cache

@@ -131,7 +131,7 @@ class SampleMaker:
             return None
         if rng is not None and rng.random() < self.config.disturbed:
             coming = disturbed(*coming, size, rng)
-        poses = map(np.concatenate, zip(known, coming, strict=True))
+        poses = np.concatenate([known[0], coming[0]]), np.concatenate([known[1], coming[1]])
         joints, visible = whole_trunk(*poses, store.skeleton)
         seen_joints, seen = joints[: len(past)], visible[: len(past)] & known[1].any(axis=0)
         size = body_size(seen_joints, seen, store.skeleton)  # as where frames are drawn
@@ -140,7 +140,7 @@ class SampleMaker:
         person = CarriedPerson(pictures, joints, visible, store.skeleton, masks)
         places = np.searchsorted(span, wanted)
         layers = [person.layers(place) for place in places.tolist()]
-        shown = (each[len(past) :][places] for each in (joints / COARSE, visible))
+        shown = (joints[len(past) + places] / COARSE, visible[len(past) + places])
         return _as_bytes(layers, frames[len(past) :], view.inside(clip), *shown, size / COARSE)
 
     def _masks(
