@@ -85,7 +85,7 @@ def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> begi
 def sources(
     config: GroupTrainingConfig,
     store: Store,
-    chosen: ChosenClips,
+    chosen: beginning.ChosenClips,
     usable: Callable[[Store, StoredClip], bool],
     needs: str,
 ) -> tuple[tuple[ClipSource, ...], tuple[float, ...], list[TrainingData]]:
