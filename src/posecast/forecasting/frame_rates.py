@@ -35,12 +35,13 @@ class FrameRates:
 
         It is looked at `asked_fps` times a second; 0: as often as it has frames, of a fast one at
         every n-th, so that about 30 are left. A model that does not say its rate is taken to have
-        been trained at `asked_fps`, or else at 30.
+        been trained at `asked_fps`, or else at 30; one of 30 reads 29.97 frames a second as they
+        are, since at 30 one of a thousand would be there twice, and all after it late.
         """
         trained = needs.fps or asked_fps or USUAL_FPS
         video = asked_fps or own_fps / max(1, round(own_fps / USUAL_FPS))
         if same_rate(video, trained):
-            video = trained
+            trained = video
         return cls(video, trained / needs.stride, needs.fps is None)
 
     @classmethod
