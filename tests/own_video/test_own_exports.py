@@ -1,5 +1,6 @@
 """Poses of a forecast for other programs come back as they were."""
 
+import csv
 import dataclasses
 import sys
 from pathlib import Path
@@ -69,6 +70,14 @@ def test_frames_are_numbered_as_in_the_video_that_is_written(tmp_path):
     x, y = track.joints_px[number].mean(axis=0).astype(int)
     red = shown[number].astype(int)
     assert red[y, x, 0] > red[y, x, 1] + 50
+
+
+def test_a_table_tells_what_was_seen_from_what_is_forecast(tmp_path):
+    result = forecast(tmp_path, 60.0)
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    told = {int(row["frame"]): (float(row["seconds"]), row["forecast"]) for row in rows}
+    assert [mark for _, mark in told.values()] == ["0"] * len(result.past_frames) + ["1"] * STEPS
+    assert [at for at, _ in told.values()] == pytest.approx([n / 60 for n in told], abs=1e-3)
 
 
 def test_each_future_has_its_files(tmp_path):

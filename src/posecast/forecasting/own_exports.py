@@ -1,8 +1,8 @@
 """The poses of a forecast for other programs: CSV, COCO, .trc, and recordings for rerun.
 
 All go from the first frame of the video to the last forecast one. CSV and COCO count frames as the
-video that is written does, so that they can be laid over it; .trc and rerun have a rate of their
-own, at which the video was looked at.
+video that is written does, so that they can be laid over it; CSV says their seconds and which are
+forecast (1; 0: seen), too; .trc and rerun have a rate of their own, at which the video was looked at.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,12 @@ def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -
     """What fills a file of the seen poses and one of the futures; `name` is what it will be."""
     poses, hw = (*_track(result, sample), result.skeleton), result.seen.image_hw
     if kind == "csv":
-        return lambda path: write_table(path, *poses, result.repeats)
+        frames = range(len(poses[0]))
+        more = {
+            "seconds": [f"{frame / result.fps:.3f}" for frame in frames],
+            "forecast": [int(frame > result.past_frames[-1]) for frame in frames],
+        }
+        return lambda path: write_table(path, *poses, result.repeats, more)
     if kind == "coco":
         return lambda path: write_coco(path, *poses, hw, every=result.repeats)
     return lambda path: write_trc(path, *poses, result.fps, name=name)

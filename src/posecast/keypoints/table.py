@@ -5,9 +5,10 @@
 
 One line a joint. `frame` counts from 0; `joint` is a name such as nose or left_shoulder, by the
 person's own left and right; x and y are pixels, (0, 0) the image's top-left corner. `confidence`
-(or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too. As
-other programs write it, cells may be parted by semicolons or tabs, frame numbers may be 0.0, and a
-joint with an empty x or y is not seen. A joint that one person has twice in a frame is another's.
+(or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too;
+columns of other names are passed over. As other programs write it, cells may be parted by
+semicolons or tabs, frame numbers may be 0.0, and a joint with an empty x or y is not seen. A joint
+that one person has twice in a frame is another's.
 
 DeepLabCut writes three header rows, or four where there are several individuals:
 
@@ -61,14 +62,17 @@ def write_table(
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
     every: int = 1,
+    more: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
     """Write the visible joints of one person, frames numbered 0, `every`, 2 * `every` ...;
-    `read_keypoints` gives them back."""
-    rows: list[tuple[object, ...]] = [(*_NEEDED, "person")]
+    `read_keypoints` gives them back. `more` are further columns by name, a value a frame."""
+    more = more or {}
+    rows: list[tuple[object, ...]] = [(*_NEEDED, "person", *more)]
     names = own_side_names(skeleton)
     for frame, joint in np.argwhere(visible).tolist():
         x, y = joints_px[frame, joint].tolist()
-        rows.append((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1))
+        told = (column[frame] for column in more.values())
+        rows.append((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1, *told))
     write_text(path, csv_text(rows))
 
 
