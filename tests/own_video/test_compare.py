@@ -185,6 +185,25 @@ def test_nothing_to_compare_with(video, tmp_path):
         compare_video(video, FORECASTER, KeypointFile(table), tmp_path / "c.gif", CONFIG)
 
 
+def test_without_a_second_it_begins_where_the_person_is_seen_well(video, noted):
+    """Nobody is found at half of the video, 1 s: 0.8 s will do, unless 1 s is asked for."""
+    table = video.with_suffix(".csv")
+    hidden = tuple(f"{frame}," for frame in range(24, 32))
+    rows = [row for row in table.read_text().splitlines() if not row.startswith(hidden)]
+    table.write_text("\n".join(rows))
+    given = (video, FORECASTER, KeypointFile(table), video.with_name("c.mp4"), CONFIG)
+    with pytest.raises(PosecastError, match="not seen well enough before second 1:"):
+        compare_video(*given, 1.0)
+    compare_video(*given)
+    assert noted[0][2].past_frames[-1] == 23
+
+
+def test_files_that_a_comparison_does_not_write_are_refused(video):
+    config = OwnVideoConfig(export=("csv",), keep_frames=True)
+    with pytest.raises(PosecastError, match="--export and --keep-frames: a comparison writes a"):
+        compare_video(video, FORECASTER, KeypointFile(video), video.with_name("c.mp4"), config)
+
+
 @pytest.mark.parametrize(("num_frames", "num_seen"), [(20, 10), (7, 4), (5, 4)])
 def test_short_videos_leave_enough_to_see(tmp_path, num_frames, num_seen):
     """Half of it is truth, but the pose model sees its four frames."""
@@ -204,6 +223,12 @@ def test_short_videos_leave_enough_to_see(tmp_path, num_frames, num_seen):
         ([5, 8, 9, 10], [4, 8, 9, 10], None, "no better than standing still"),
         ([9, 9, 9, 30], [4, 8, 9, 10], None, "worse than standing still"),
         ([2, 4], [4, 8], [[20, np.inf], [23, 30]], "3.0 dB farther from the truth"),
+        (
+            [2, 4],
+            [4, 8],
+            [[20, 20], [20.01, 20]],
+            "are as near to the truth as the last frame",
+        ),
     ],
 )
 def test_one_sentence_fits_the_numbers(forecast, still, psnr, says):

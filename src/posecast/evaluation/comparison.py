@@ -28,6 +28,7 @@ _LEAST_SEEN = 0.4
 _SIZE_FRAMES = 10
 _STILL, _BETTER, _NO_WORSE = 2.0, 0.9, 1.1
 _LEAST_REACH_S = 0.15
+_ALIKE_DB = 0.05
 _FEW = 3
 
 
@@ -96,7 +97,9 @@ class Comparison:
         if known is None or not known.size:
             return ""
         more = float((known[0] - known[1]).mean())
-        nearer = "nearer to" if more >= 0 else "farther from"
+        if abs(more) < _ALIKE_DB:
+            return "; the frames shown are as near to the truth as the last frame"
+        nearer = "nearer to" if more > 0 else "farther from"
         return f"; the frames shown are {abs(more):.1f} dB {nearer} the truth than the last frame"
 
 

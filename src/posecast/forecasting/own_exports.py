@@ -2,7 +2,8 @@
 
 All go from the first frame of the video to the last forecast one. CSV and COCO count frames as the
 video that is written does, so that they can be laid over it; CSV says their seconds and which are
-forecast (1; 0: seen), too; .trc and rerun have a rate of their own, at which the video was looked at.
+forecast (1; 0: seen), too. .trc and rerun have a rate of their own, at which the video was looked
+at.
 """
 
 from collections.abc import Iterable

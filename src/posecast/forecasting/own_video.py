@@ -36,6 +36,7 @@ def forecast_video(
     config: OwnVideoConfig | None = None,
     from_s: float | None = None,
     stages: Stages | None = None,
+    or_earlier: bool = False,
 ) -> OwnForecast:
     """Forecast a video from its last well-seen stretch, or from a second of it on.
 
@@ -46,6 +47,8 @@ def forecast_video(
             of the people where there are several. None writes nothing.
         from_s: forecast from this second on; what is shown later is not looked at.
         stages: a clock that is told of finding, reading, forecasting, drawing and writing.
+        or_earlier: where the person is not seen well right before `from_s`, forecast from where it
+            was last seen well before that.
 
     Raises:
         PosecastError: no video, a damaged one, nobody in it, too short, not well seen, or poses and
@@ -57,9 +60,9 @@ def forecast_video(
     out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
     if out is None:
-        return _forecast(video, forecaster, poses, out, config, from_s, stages)
+        return _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
     check_out(out, video, poses, config)
-    result = _forecast(video, forecaster, poses, out, config, from_s, stages)
+    result = _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
     with stages.stage("writing"):
         files = forecast_files(video, result, out, config, stages)
         write_together(files)
@@ -74,6 +77,7 @@ def _forecast(
     config: OwnVideoConfig,
     from_s: float | None,
     stages: Stages,
+    or_earlier: bool,
 ) -> OwnForecast:
     """What will be written to `out`."""
     facts = probe_video(video)
@@ -84,7 +88,8 @@ def _forecast(
         found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
     needs = forecaster.needs
     least = rates.span(needs.num_past) if needs.is_strict else 1
-    frames = choose_frames(found.seen, needs, rates, config, str(video), from_s, found.shots)
+    named = (config, str(video), from_s, found.shots, or_earlier)
+    frames = choose_frames(found.seen, needs, rates, *named)
     with stages.stage("reading"):
         seen, found = _with_pictures(video, found, frames, config.fps)
     with stages.stage("forecasting"):

@@ -20,8 +20,10 @@ def choose_frames(
     name: str,
     from_s: float | None = None,
     shots: Sequence[int] = (),
+    or_earlier: bool = False,
 ) -> tuple[int, ...]:
-    """The last frames that the pose model can see, well-seen ones; with `from_s` the very last.
+    """The last frames that the pose model can see, well-seen ones; with `from_s` the very last,
+    unless earlier ones will do.
 
     All frames of the stretch, which may be shorter where the pose model takes fewer; of one that
     looks further back than it needs, as many before those as are of use to it. None from before
@@ -44,11 +46,11 @@ def choose_frames(
         return bool(takes and well[last] and well[frames].mean() >= config.well_seen_frames)
 
     last = next(filter(is_seen, range(num_frames - 1, least - 2, -1)), None)
-    if last is not None and (from_s is None or last + 1 == num_frames):
+    if last is not None and (from_s is None or or_earlier or last + 1 == num_frames):
         first = max(last + 1 - rates.span(needs.max_past), firsts[last])
         return tuple(range(first, last + 1))
     _check_lengths(num_frames, least, shots, config.fps, name)
-    where = f"before second {from_s}" if from_s is not None else "anywhere"
+    where = f"before second {from_s:.4g}" if from_s is not None else "anywhere"
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     until = "" if last is None else f"{math.floor(100 * (last + 1) / config.fps) / 100:.2f}"

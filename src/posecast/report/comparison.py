@@ -36,6 +36,8 @@ from posecast.report.tables import Cell, Table, horizons_of
 _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
 _FORECAST = "forecast"
+_OF_FORECASTS = ("separate", "export", "keep_frames", "rrd", "panels", "view_height")
+"""What `OwnVideoConfig` asks for that a comparison does not write."""
 _STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
 
 
@@ -52,26 +54,38 @@ def compare_video(
 
     Args:
         out: the video to write, .mp4; the page goes beside it, .html.
-        from_s: None leaves `config.steps` frames (at most half of the video) as truth.
+        from_s: None leaves `config.steps` frames (at most half of the video) as truth, or more
+            where the person is not seen well there.
         stages: a clock that is told of the stages of `forecast_video`, comparing and writing.
 
     Returns:
         Tables of the errors and, as the last line, a verdict, for a terminal.
 
     Raises:
-        PosecastError: as `forecast_video`; or nothing to compare with after that second.
+        PosecastError: as `forecast_video`; or nothing to compare with after that second, or files
+            are asked for that a forecast alone has.
     """
     out, config, stages = Path(out), config or OwnVideoConfig(), stages or Stages()
+    if vain := [f"--{name.replace('_', '-')}" for name in _OF_FORECASTS if _is_set(config, name)]:
+        raise PosecastError(
+            f"{' and '.join(vain)}: a comparison writes a video and a page alone; leave that out, "
+            "or forecast without --compare"
+        )
     if out.suffix.lower() != ".mp4":
         raise PosecastError(f"{out}: a comparison is written as .mp4, with a page beside it")
     source = video_source(video, forecaster, config)
     check_out(out, source, poses, config)
     rates = FrameRates.of_video(probe_video(source).fps, forecaster.needs, config.fps)
+    is_ours = from_s is None
     if from_s is None:
         least = rates.span(forecaster.needs.num_past)
         from_s = second_to_compare_from(source, rates.video, config.steps, least)
-    result = forecast_video(source, forecaster, poses, None, config, from_s, stages)
+    result = forecast_video(source, forecaster, poses, None, config, from_s, stages, is_ours)
     return compare_forecast(source, forecaster, poses, result, out, config, stages)
+
+
+def _is_set(config: OwnVideoConfig, name: str) -> bool:
+    return getattr(config, name) != getattr(OwnVideoConfig(), name)
 
 
 def compare_forecast(

@@ -95,10 +95,12 @@ def _against_still(summary: Summary, name: str, words: _Wording, whose: str) -> 
         amount = (
             f"{abs(100 * gain / b):.0f} %" if words.relative else f"{abs(gain):.1f} {words.unit}"
         )
-        side = "nearer" if gain >= 0 else "farther"
+        is_none = float(amount.split()[0]) == 0
+        side = "as near" if is_none else f"{amount} {'nearer' if gain > 0 else 'farther'}"
+        than = words.than.replace(" than ", " as ") if is_none else words.than
         low, high = difference.interval(frame)
         sure = "" if low > 0 or high < 0 else ", not certain from these clips"
-        told = f"{amount} {side}" if texts else f"{whose} are {amount} {side} to {words.than}"
+        told = side if texts else f"{whose} are {side} to {than}"
         numbers = f"{style.text(a)} against {style.text(b)} {words.unit}{sure}"
         texts.append(f"{frame} frames ahead {told} ({numbers})")
     return ", ".join(texts)
