@@ -174,6 +174,17 @@ def test_what_cannot_be_asked_of_many(capsys, here, words, message):
     assert (status, out, message in err) == (2, "", True)
 
 
+@pytest.mark.parametrize("words", ["clips", "clips/*.mp4", "clips/[a-b].mp4"])
+def test_a_folder_of_videos_or_a_pattern_that_no_shell_read(capsys, here, runs, monkeypatch, words):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    (here / "clips").mkdir()
+    for name in ("b.mp4", "a.mp4", "._a.mp4"):  # the last one is what a Mac puts beside a video
+        (here / "clips" / name).write_bytes((here / "walk.mp4").read_bytes())
+    status, out, err = run(capsys, "forecast", words, *models(runs), "--json")
+    assert (status, err) == (0, "")
+    assert [each["video"] for each in json.loads(out)["videos"]] == ["clips/a.mp4", "clips/b.mp4"]
+
+
 def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):
     later = here / "walk-forecast.mp4"  # of an earlier call: *.mp4 names it
     later.write_bytes((here / "walk.mp4").read_bytes())

@@ -1,5 +1,6 @@
 """`posecast forecast`: videos of one's own."""
 
+import glob
 import json
 import sys
 import time
@@ -26,6 +27,7 @@ from posecast.forecasting.own_files import MOVIES
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
+from posecast.media.frame_folders import videos_in
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.files import WriteError, refuse_to_replace
 from posecast.report.comparison import compare_video
@@ -61,7 +63,7 @@ class ForecastVideo:
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="VIDEO", help_behavior_hint=""),
     ] = ()
-    """Video files of any kind, or folders of frames."""
+    """Video files of any kind, folders of them, or folders of frames."""
     sample: bool = False
     """Forecast the video of a real person that ships with posecast, to see what it does."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
@@ -161,7 +163,7 @@ def forecast(words: list[str], program: str) -> int:
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     """Where the forecast of each video goes; PosecastError where that is not clear."""
     given: tuple[Path, ...] = (SAMPLE, *asked.videos) if asked.sample else asked.videos
-    videos = list(dict.fromkeys(given))
+    videos = list(dict.fromkeys(video for path in given for video in _videos(path)))
     if not videos:
         raise PosecastError("give a video to forecast, or --sample")
     if len(videos) > 1 and (asked.box or asked.poses):
@@ -183,6 +185,13 @@ def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     for video in videos:
         refuse_to_replace(video, outs.values(), "a video to forecast")
     return outs
+
+
+def _videos(given: Path) -> list[Path]:
+    """The video, those of a folder, or those that a pattern names, which shells of Windows leave
+    to their programs."""
+    named = [] if given.exists() else sorted(glob.glob(str(given)))  # noqa: PTH207 (hidden ones)
+    return [video for path in named or [given] for video in videos_in(Path(path))]
 
 
 def _stem(video: Path) -> str:

@@ -27,13 +27,13 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
+from posecast.media.frame_folders import VIDEO_SUFFIXES
 from posecast.media.shots import Shots
 from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
 from posecast.records.arguments import check_setting
 from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 """What the folders of the splits may be called, in small or capital letters."""
 _VALIDATION = ("val", "valid", "validation")
@@ -76,7 +76,7 @@ class OwnVideos:
         videos = video_files(self.root)
         if not videos:
             raise PosecastError(
-                f"{self.root}: no videos in it ({', '.join(SUFFIXES)}); expected "
+                f"{self.root}: no videos in it ({', '.join(VIDEO_SUFFIXES)}); expected "
                 "[train/ or test/][ACTION/]NAME.mp4"
             )
         tops = {video.relative_to(self.root).parts[0].lower() for video in videos}
@@ -225,7 +225,7 @@ def video_files(root: Path) -> list[Path]:
     return sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in VIDEO_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
 

@@ -3,7 +3,7 @@ place of a video file."""
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +58,28 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PosecastError(f"{path}: truncated or not a picture ({error})") from error
 
 
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".m4v", ".avi", ".mkv"),
+    *(".webm", ".mpg", ".mpeg", ".wmv", ".3gp"),
+)
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
+
+
+def files_of_kind(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files in a folder with one of these endings, in small or capital letters; hidden ones,
+    which systems put beside others, are none."""
+    return [
+        file
+        for file in entries(folder)
+        if file.suffix.lower() in suffixes and not file.name.startswith(".")
+    ]
+
+
+def videos_in(path: Path) -> list[Path]:
+    """The videos of a folder that holds no pictures; the path itself where it is none."""
+    pictures = files_of_kind(path, _SUFFIXES) if path.is_dir() else [path]
+    return ([] if pictures else files_of_kind(path, VIDEO_SUFFIXES)) or [path]
 
 
 @dataclass(frozen=True)
@@ -75,11 +95,7 @@ class FrameFolder:
 
     def pictures(self) -> list[Path]:
         """The picture files in order; PosecastError where there are none."""
-        files = [
-            file
-            for file in entries(self.path)
-            if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
-        ]
+        files = files_of_kind(self.path, _SUFFIXES)
         if not files:
             raise PosecastError(
                 f"{self.path}: a folder without pictures; give a video file, or a folder of frames "
