@@ -96,6 +96,7 @@ WRONG = {
     "predict(num_seen=2.5)": "num_seen is 2.5; expected a whole number",
     "predict(fps='30')": "fps is '30'; expected a number over 0",
     "predict(frames=(each for each in frames))": "frames is of type generator; expected an array",
+    "predict(frames=[], joints=joints[:0], visible=visible[:0])": "frames is empty; give one seen",
     "predict(frames='my.mp4')": "frames is 'my.mp4'; expected an array",
     "predict(frames=frames[:, :0])": "frames are uint8 (0, 32, 3)",
     "predict(joints=joints * 1e30)": "a million pixels away",

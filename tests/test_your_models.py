@@ -41,6 +41,8 @@ def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
     theirs = summarise("numbers-theirs", num_draws=1)
     assert np.isfinite(theirs.curve("theirs", "distance").values).all()
     assert names["result"].forecast.joints_px.shape == (4, 64, 13, 2)
+    assert names["ahead"].joints_px.shape == (1, 8, 13, 2)
+    assert names["followed"].visible.mean() > 0.9
     assert names["joints"].shape == (8, 42, 13, 2)
     assert names["future"].shape == (8, 16, 16, 3)
     np.testing.assert_allclose(names["total"] / names["count"], np.hypot(3, 3) / 200)

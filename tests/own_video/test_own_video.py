@@ -11,6 +11,7 @@ from posecast.clips import PoseForecast
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.estimation import FollowOptions
+from posecast.forecasting import own_video
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -98,6 +99,15 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
     green, red = pictures[0][17, 50].astype(int), pictures[-1][17, 50].astype(int)
     assert green[1] > green[0] + 50
     assert red[0] > red[1] + 50
+
+
+def test_a_video_alone_is_forecast_by_what_ships(forecaster, tmp_path, monkeypatch):
+    video = write_video(tmp_path / "walk.mp4", walking())
+    shipped = {"carried-refined": forecaster}
+    monkeypatch.setattr(own_video.Forecaster, "pretrained", lambda name: shipped[name])
+    monkeypatch.setattr(own_video.PoseEstimator, "pretrained", RedEstimator)
+    given = forecast_video(video, forecaster, RED, None, CONFIG)
+    check_same(forecast_video(video, config=CONFIG), given)
 
 
 def test_the_forecast_is_the_forecasters_own(forecaster, tmp_path):

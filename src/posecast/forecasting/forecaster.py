@@ -218,6 +218,8 @@ class Forecaster:
 
     def _used_frames(self, rates: FrameRates, num_frames: int, num_seen: int | None) -> list[int]:
         """Numbers of the last frames that are of use."""
+        if not num_frames:
+            raise PosecastError("frames is empty; give one seen frame at least, better ten or more")
         num_seen = num_frames if num_seen is None else as_count(num_seen, "num_seen", 0)
         if not 0 < num_seen <= num_frames:
             raise PosecastError(f"num_seen is {num_seen}, there are {num_frames} frames")

@@ -10,18 +10,26 @@ import numpy as np
 from posecast.clips import EarlierPictures, SeenVideo
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
+from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_files import check_out, forecast_files
 from posecast.forecasting.own_people import tell_of_people
 from posecast.forecasting.own_pictures import read_pictures
-from posecast.forecasting.own_poses import FoundPoses, OwnVideoConfig, PoseSource, find_poses
+from posecast.forecasting.own_poses import (
+    EstimatedPoses,
+    FoundPoses,
+    OwnVideoConfig,
+    PoseSource,
+    find_poses,
+)
 from posecast.forecasting.own_result import OwnForecast, Sureness
 from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.videos import VideoSource, probe_video
+from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.arguments import as_path, check_settings
 from posecast.records.files import write_together
 
@@ -30,8 +38,8 @@ _TOLD_AT_S = (0.25, 0.5, 1.0, 2.0)
 
 def forecast_video(
     video: VideoSource,
-    forecaster: Forecaster,
-    poses: PoseSource,
+    forecaster: Forecaster | None = None,
+    poses: PoseSource | None = None,
     out: str | Path | None = None,
     config: OwnVideoConfig | None = None,
     from_s: float | None = None,
@@ -42,7 +50,9 @@ def forecast_video(
 
     Args:
         video: a video file, or a folder of frames (at `config.folder_fps`).
-        poses: an estimator that follows a person, or a file of keypoints of this video.
+        forecaster: None is what ships, which draws, too.
+        poses: an estimator that follows a person, or a file of keypoints of this video; None is
+            the estimator that ships.
         out: video to write, .mp4 or .gif; its joints go beside it as .npz, and a numbered picture
             of the people where there are several. None writes nothing.
         from_s: forecast from this second on; what is shown later is not looked at.
@@ -55,10 +65,12 @@ def forecast_video(
             models of different skeletons.
     """
     config, stages = config or OwnVideoConfig(), stages or Stages()
+    forecaster = Forecaster.pretrained(DEFAULT_DRAWER) if forecaster is None else forecaster
     check_forecaster(forecaster)
     check_settings(config, OwnVideoConfig, "config")
     out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
+    poses = EstimatedPoses(PoseEstimator.pretrained()) if poses is None else poses
     if out is None:
         return _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
     check_out(out, video, poses, config)
