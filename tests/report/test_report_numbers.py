@@ -53,6 +53,9 @@ def test_a_sentence_says_how_much_better_than_standing_still(two_methods, tmp_pa
         "stood still (2.0 against 2.5 % of the box), 8 frames ahead 64 % nearer (2.0 against 5.5 "
         "% of the box)."
     )
+    (sentence,) = verdicts(summarise(two_methods), ["last pose"])
+    assert "'last pose' are as near to the truth as if the person stood still (2.5" in sentence
+    assert "8 frames ahead as near (5.5 against 5.5" in sentence
     # Of frames by PSNR; where clips disagree it is said.
     evaluation = evaluated(tmp_path / "evaluation")
     (frames,) = verdicts(summarise(evaluation), ["optical flow"])
