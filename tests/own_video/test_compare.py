@@ -200,7 +200,7 @@ def test_without_a_second_it_begins_where_the_person_is_seen_well(video, noted):
 
 def test_files_that_a_comparison_does_not_write_are_refused(video):
     config = OwnVideoConfig(export=("csv",), keep_frames=True)
-    with pytest.raises(PosecastError, match="--export and --keep-frames: a comparison writes a"):
+    with pytest.raises(PosecastError, match="export and keep_frames: a comparison writes a"):
         compare_video(video, FORECASTER, KeypointFile(video), video.with_name("c.mp4"), config)
 
 

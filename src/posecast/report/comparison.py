@@ -66,10 +66,10 @@ def compare_video(
             are asked for that a forecast alone has.
     """
     out, config, stages = Path(out), config or OwnVideoConfig(), stages or Stages()
-    if vain := [f"--{name.replace('_', '-')}" for name in _OF_FORECASTS if _is_set(config, name)]:
+    if vain := [name for name in _OF_FORECASTS if _is_set(config, name)]:
         raise PosecastError(
-            f"{' and '.join(vain)}: a comparison writes a video and a page alone; leave that out, "
-            "or forecast without --compare"
+            f"{' and '.join(vain)}: a comparison writes a video and a page alone; leave that out",
+            ", or forecast without --compare",
         )
     if out.suffix.lower() != ".mp4":
         raise PosecastError(f"{out}: a comparison is written as .mp4, with a page beside it")
