@@ -9,11 +9,12 @@ import torch
 
 from carrying.scene import SHIRT, SKIN, picture, pose, wall
 from posecast.carrying import layers
-from posecast.carrying.body_parts import LEAST_TORSO, TORSO, part_transform, pose_of
+from posecast.carrying.body_parts import LEAST_TORSO, TORSO, part_distances, part_transform, pose_of
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.carrying.smoothing import whole_trunk
-from posecast.export import body_graph
+from posecast.carrying.sources import members_of, person_mask
+from posecast.export import body_graph, carrying_graph
 from posecast.skeletons import COCO, PENN_ACTION
 
 RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
@@ -182,6 +183,32 @@ def test_a_part_comes_from_no_frame_of_another_light():
         shown[name] = np.abs(frame.astype(int) - before)[arm].mean()
     assert shown["same"] < 8
     assert shown["other"] < 40 < np.abs(bright.astype(int) - before)[arm].mean()
+
+
+FOLDED = {"left_knee": (36.0, 84.0), "left_ankle": (56.0, 80.0)}
+
+
+def test_a_leg_that_was_folded_is_whole_when_it_is_stretched():
+    """Thigh and shin had shared its width, and each was a strip."""
+    frames, past = still(**FOLDED)
+    for target, below in ((pose(), 76), (pose(left_knee=(35, 80)), 86)):
+        frame = carried(frames, past, target[None], masks=outline(frames))[0].astype(int)
+        red = [np.abs(each - (230.0, 60, 60)).sum(-1) for each in (picture(target, wall()), frame)]
+        leg = red[0][below:106, 30:62] < 20
+        assert leg.sum() > 100
+        assert (red[1][below:106, 30:62] < 90)[leg].mean() > 0.9
+
+
+def test_the_exported_members_are_those_of_the_drawer():
+    moved = [{}, FOLDED, FOLDED | {"right_hip": (50, 76), "right_knee": (46, 80)}]
+    joints, visible = np.stack([pose(**each) for each in moved]), ALL[:3].copy()
+    visible[2, PENN_ACTION.index("left_ankle")] = False
+    seen = pose_of(joints, visible, PENN_ACTION, 32.0)
+    distances = np.stack([part_distances(seen[t], 128, 32.0) for t in range(3)])
+    mask = person_mask(distances.min(axis=1))
+    bodies = body_graph.Bodies(*map(torch.from_numpy, (seen.ends, seen.corners, seen.known)))
+    found = carrying_graph.members_of(*map(torch.from_numpy, (mask, distances)), bodies)
+    np.testing.assert_allclose(found, members_of(mask, distances, seen), atol=1e-6)
 
 
 def test_a_moving_camera_moves_the_room_on():

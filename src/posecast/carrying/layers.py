@@ -126,7 +126,7 @@ class CarriedPerson:
             self._poses.known[:earlier] = False
         path = np.concatenate([np.tile(STILL, (earlier, 1, 1)), path])
         self._pace = STILL if camera_stops else pace
-        self._members = members_of(mask, self._distances, self._poses.known)
+        self._members = members_of(mask, self._distances, self._poses)
         self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
         light = self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
         places = np.arange(COARSE, dtype=np.float32) + 0.5

@@ -4,7 +4,7 @@ Lengths are pixels of the size at which motion is worked out, `layers.COARSE`.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from posecast.carrying.body_parts import PARTS, Pose
 
@@ -12,6 +12,12 @@ MASK_REACH = 2.2
 """What a mask says is believed up to so many radii from the body: beyond are other people."""
 SHARED = 0.6
 """Radii by which neighbouring parts overlap, so that bent joints do not tear."""
+LEGS = tuple(
+    tuple(n for n, part in enumerate(PARTS) if part.name in (f"{side}_thigh", f"{side}_shin"))
+    for side in ("left", "right")
+)
+WITHIN, SOFT = 1.15, 0.3
+"""Radii up to which a folded leg's pixels belong to thigh and shin both, and softness of that."""
 SAME_GREY = 2.5
 """Mean difference in grey levels below which a part looks the same in two seen frames: what its
 joints moved between those is noise."""
@@ -38,14 +44,24 @@ def person_mask(
 
 
 def members_of(
-    mask: Float[np.ndarray, "t c c"],
-    distances: Float[np.ndarray, "t n c c"],
-    known: Bool[np.ndarray, "t n"],
+    mask: Float[np.ndarray, "t c c"], distances: Float[np.ndarray, "t n c c"], poses: Pose
 ) -> Float[np.ndarray, "t n c c"]:
-    """How much of each pixel belongs to each part: the nearest one, and those not much farther."""
-    farther = distances - distances.min(axis=1, keepdims=True)
-    belongs = np.clip(1 - farther / SHARED, 0, 1) * known[:, :, None, None]
-    return (mask[:, None] * belongs).astype(np.float32)
+    """How much of each pixel belongs to each part: the nearest one, and those not much farther.
+
+    Where a knee is bent by more than a right angle, thigh and shin have one width between them,
+    and look alike: what shows of both is of each, or they would be strips when stretched again.
+    """
+    nearest = distances.min(axis=1, keepdims=True)
+    belongs = np.clip(1 - (distances - nearest) / SHARED, 0, 1)
+    along = poses.ends[:, :, 1] - poses.ends[:, :, 0]
+    for leg in LEGS:
+        thigh, shin = np.moveaxis(along[:, leg], 1, 0)
+        folded = np.flatnonzero((thigh * shin).sum(axis=-1) < 0)
+        both = folded[:, None], np.array(leg)
+        within = np.clip((WITHIN - distances[both]) / SOFT, 0, 1)
+        within *= distances[both].min(axis=1, keepdims=True) <= nearest[folded]
+        belongs[both] = np.maximum(belongs[both], within)
+    return (mask[:, None] * belongs * poses.known[:, :, None, None]).astype(np.float32)
 
 
 def jitter_of(

@@ -17,12 +17,15 @@ from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
 from posecast.carrying.sources import (
     AGEING,
+    LEGS,
     MASK_REACH,
     OTHER_LIGHT,
     SAME_GREY,
     SAME_LIGHT,
     SHARED,
+    SOFT,
     SWITCHING,
+    WITHIN,
 )
 from posecast.export import body_graph as body
 from posecast.export.frame_graphs import averaged, to_side
@@ -63,7 +66,7 @@ class LookGraph(_OfSkeleton):
         mask = _person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
         inside = _inside(picture_box)
         shown = torch.where(inside, mask, 0.0)
-        members = _members(shown, distances, seen.known)
+        members = members_of(shown, distances, seen)
         gates = carrying.GATE_PX + _jitter(_shrunk(seen_pictures), members, seen)
         plate, no_plate, light = plate_of(seen_pictures, torch.where(inside, mask, 1.0))
         sources = _sources(wanted, seen, light, size)
@@ -150,13 +153,21 @@ def _person_mask(
     return torch.maximum(believed, 0.9 * ((0.75 - nearest) / 0.3).clamp(0, 1))
 
 
-def _members(
-    mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], known: Bool[Tensor, "p n"]
+def members_of(
+    mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], seen: Bodies
 ) -> Float[Tensor, "p n c c"]:
     """As `sources.members_of`."""
-    farther = distances - distances.amin(1, keepdim=True)
-    belongs = (1 - farther / SHARED).clamp(0, 1) * known[..., None, None]
-    return mask[:, None] * belongs
+    nearest = distances.amin(1, keepdim=True)
+    belongs = list((1 - (distances - nearest) / SHARED).clamp(0, 1).unbind(1))
+    along = seen.ends[:, :, 1] - seen.ends[:, :, 0]
+    for leg in map(list, LEGS):
+        thigh, shin = along[:, leg].unbind(1)
+        folded = (thigh * shin).sum(-1) < 0
+        shared = (distances[:, leg].amin(1) <= nearest[:, 0]) & folded[:, None, None]
+        for n in leg:
+            within = ((WITHIN - distances[:, n]) / SOFT).clamp(0, 1) * shared
+            belongs[n] = torch.maximum(belongs[n], within)
+    return mask[:, None] * torch.stack(belongs, 1) * seen.known[..., None, None]
 
 
 def _shrunk(pictures: UInt8[Tensor, "p s s 3"]) -> Float[Tensor, "p 3 c c"]:
