@@ -154,7 +154,7 @@ def _person_mask(
 
 
 def members_of(
-    mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], seen: Bodies
+    mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], seen: body.Bodies
 ) -> Float[Tensor, "p n c c"]:
     """As `sources.members_of`."""
     nearest = distances.amin(1, keepdim=True)
