@@ -245,3 +245,15 @@ def test_pictures_shown_several_times_are_no_cuts(held):
     pose = np.random.default_rng(1).uniform(0, 100, (13, 2))
     joints = pose - np.stack([10 * times, 0 * times], axis=-1)[:, None]
     assert shots.starts(joints, np.ones((60, 13), bool), 30.0) == [0] * 60
+
+
+def test_a_frame_that_a_file_has_lost_is_no_cut():
+    """Some frames are there twice, and one in between is not: a change of two frames at once."""
+    changes = (6, 7, 0, 13, 0, 7, 0, 5, 3, 3, 4, 5, 0, 5, 6, 5)
+    levels = 50 + np.cumsum([0, *changes])
+    ground = np.random.default_rng(0).integers(0, 100, (18, 32, 1), np.uint8)
+    shots = Shots()
+    frames = (np.tile(ground + np.uint8(level), 3) for level in levels)
+    assert len(list(shots.watch(frames))) == len(levels)
+    nobody = np.zeros((len(levels), 13, 2)), np.zeros((len(levels), 13), bool)
+    assert shots.starts(*nobody, 30.0) == [0] * len(levels)

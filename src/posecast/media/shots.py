@@ -21,7 +21,7 @@ _CHANGE, _SUDDEN = 12.0, 3.0
 usual one of the frames around."""
 _AROUND, _HELD = 6, 0.5
 """Frames before and after; difference at most of a frame that shows the picture before once more:
-where most do, the usual difference is that of the others."""
+the usual difference is that of the others."""
 _MIXING_S, _MIXED = 0.2, 0.3
 """Seconds before and after a frame of two shots that dissolve into each other; how far it is at
 most from halfway between the pictures there, as a share of their difference."""
@@ -105,11 +105,8 @@ class Shots:
         cuts = []
         for number in np.flatnonzero(changes >= _CHANGE).tolist():
             around = np.arange(max(number - _AROUND, 1), min(number + _AROUND + 1, count))
-            usual = np.median(changes[around])
-            if usual <= _HELD:
-                apart = changes[around[abs(around - number) > 1]]
-                usual = np.median([*apart[apart > _HELD]] or [0])
-            if changes[number] > _SUDDEN * usual:
+            apart = changes[around[abs(around - number) > 1]]
+            if changes[number] > _SUDDEN * np.median([*apart[apart > _HELD]] or [0]):
                 cuts.append(number)
         return cuts
 
