@@ -241,11 +241,12 @@ def test_the_video_itself_is_not_written_over(forecaster, tmp_path):
     video = write_odd(tmp_path / "in.mp4", walking())
     before = video.read_bytes()
     (tmp_path / "link.mp4").symlink_to(video)
+    alone = dataclasses.replace(CONFIG, panels=False, view_height=0)  # a comparison has neither
     for out in (video, tmp_path / "link.mp4"):
         with pytest.raises(ValueError, match="is the video to forecast: give another name"):
             forecast_video(video, forecaster, poses(tmp_path / "a.csv"), out, CONFIG)
         with pytest.raises(ValueError, match="is the video to forecast: give another name"):
-            compare_video(video, forecaster, poses(tmp_path / "a.csv"), out, CONFIG, 1.0)
+            compare_video(video, forecaster, poses(tmp_path / "a.csv"), out, alone, 1.0)
     assert video.read_bytes() == before
 
 
