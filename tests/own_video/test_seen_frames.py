@@ -1,13 +1,21 @@
 """Which frames of an own video a pose model is shown, and how many of them are held."""
 
 import dataclasses
+from collections import deque
 
 import numpy as np
 import pytest
 
+from posecast.clips import SeenVideo
+from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_poses import (
+    EstimatedPoses,
+    KeypointFile,
+    OwnVideoConfig,
+    _Watched,
+)
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import write_table
 from posecast.media import videos
@@ -80,3 +88,14 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     assert result.seen.earlier.numbers == (0, 16)
     shown = list(videos.read_video(video))
     np.testing.assert_array_equal(result.seen.earlier.frames, [shown[0], shown[16]])
+
+
+def test_single_pictures_of_a_long_video_are_from_its_end():
+    """What was shown minutes ago is not looked at; sixteen pictures of all of it would be of that."""
+    watched = _Watched((np.full((4, 4, 3), n % 2, np.uint8) for n in range(5000)), Stages())
+    deque(watched.frames, maxlen=0)
+    seen = SeenVideo(np.zeros((5000, 13, 2)), np.ones((5000, 13), bool), 30.0, (4, 4))
+    numbers = [number for number, _ in watched.found(seen, None).earlier]
+    assert np.ptp(np.diff(numbers)) == 0
+    assert numbers[0] < 5000 - 900
+    assert sum(number >= 5000 - 900 for number in numbers) >= 16

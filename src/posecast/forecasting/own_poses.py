@@ -39,6 +39,9 @@ from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 
 _MOST_KEPT_BYTES = 2**28
+_FARTHEST_APART = 32
+"""Of single pictures that are kept: spread over all of a long video, they were from before what is
+looked at."""
 _TALLEST = 2**14
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
@@ -139,7 +142,8 @@ class FoundPoses:
     pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
     """The last frames, MOST_PICTURES; none of large ones."""
     earlier: tuple[tuple[int, UInt8[np.ndarray, "h w 3"]], ...] = ()
-    """Single frames of all the video, evenly spread, with their numbers; none of large ones."""
+    """Single ones of the last thousand frames, evenly spread, with their numbers; none of large
+    ones."""
     shots: tuple[int, ...] = ()
     """For each frame the first one of its shot."""
     num_faded: int = 0
@@ -232,7 +236,9 @@ class _Watched:
                 if number % apart == 0:
                     self._spread.append((number, frame))
                 if len(self._spread) > 2 * MOST_EARLIER:
-                    self._spread, apart = self._spread[::2], 2 * apart
+                    thinned = apart < _FARTHEST_APART
+                    self._spread = self._spread[::2] if thinned else self._spread[1:]
+                    apart = 2 * apart if thinned else apart
             yield frame
 
     def found(self, seen: SeenVideo, from_s: float | None) -> FoundPoses:
