@@ -75,14 +75,16 @@ def signal_of(light: np.ndarray, transfer: int) -> np.ndarray:
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
 
 
+@pytest.mark.parametrize("names_its_colours", [True, False])
 @pytest.mark.parametrize("transfer", [PQ, HLG])
-def test_hdr_is_as_bright_as_on_a_usual_screen(tmp_path, transfer):
+def test_hdr_is_as_bright_as_on_a_usual_screen(tmp_path, transfer, names_its_colours):
     brighter = np.array([[1.0] * 3, [2.0] * 3, [4.5] * 3])
     light = np.concatenate([LIGHT, brighter]) @ TO_BT2020.T
     numbers = np.repeat(np.repeat(signal_of(203 * light, transfer)[:, None], 16, 0), 64, 1)
     sent = av.VideoFrame.from_ndarray((65535 * numbers).astype(np.uint16), format="rgb48le")
     sent = sent.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)
-    said = {"color_trc": transfer, "color_primaries": 9, "colorspace": 9, "color_range": 1}
+    said = {"color_trc": transfer, "color_range": 1}
+    said |= {"color_primaries": 9, "colorspace": 9} if names_its_colours else {}
     video = write(tmp_path / "a.mp4", [sent], {}, **said)
     assert probe_video(video).num_frames == 1
     shown = next(read_video(video))[8::16, 32].astype(int)

@@ -33,7 +33,7 @@ VideoSource = str | Path | FrameFolder
 MOST_FPS = 1000
 """Frames a second that a video is brought to at most: more would repeat each many times over."""
 
-_BT601, _BT709, _UNSAID = 6, 1, 2
+_BT601, _BT709, _BT2020, _UNSAID = 6, 1, 9, 2
 """How colours become numbers (ITU-T H.273)."""
 _NOT_A_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -193,10 +193,12 @@ def _timed(source: Path | FrameFolder, fps: float) -> Generator[_Frame, None, No
 
 
 def _rgb(frame: av.VideoFrame, transfer: int) -> UInt8[np.ndarray, "h w 3"]:
-    if transfer in (PQ, HLG):
-        return as_shown(frame.reformat(format="rgb48le").to_ndarray(), transfer)
-    said = frame.colorspace != _UNSAID
-    colours = None if said else usual_colours(frame.width, frame.height)
+    is_hdr, said = transfer in (PQ, HLG), frame.colorspace != _UNSAID
+    usual = _BT2020 if is_hdr else usual_colours(frame.width, frame.height)
+    colours = None if said else usual
+    if is_hdr:
+        whole = frame.reformat(format="rgb48le", src_colorspace=colours)
+        return as_shown(whole.to_ndarray(), transfer)
     return frame.reformat(format="rgb24", src_colorspace=colours).to_ndarray()
 
 
