@@ -125,6 +125,13 @@ def test_at_which_rate_a_video_is_looked_at(own: float, trained: float, video: f
     assert (rates.video, rates.model) == (video, trained)
 
 
+def test_frames_in_memory_of_nearly_the_models_rate_are_taken_as_they_are() -> None:
+    needs = Needs(PENN_ACTION, fps=30.0)
+    assert FrameRates.of_arrays(needs, 29.97) == FrameRates.of_video(29.97, needs)
+    assert FrameRates.of_arrays(needs, 29.97).ratio == 1
+    assert FrameRates.of_arrays(needs, 25.0).model == 30.0
+
+
 def test_tables_name_the_frames_of_a_long_television_video(tmp_path: Path) -> None:
     """At 30 a second its thousandth frame was there twice, and all after it were one late."""
     rate, model = 30000 / 1001, Walker(fps=30.0, stride=1)

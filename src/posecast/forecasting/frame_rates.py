@@ -39,16 +39,18 @@ class FrameRates:
         are, since at 30 one of a thousand would be there twice, and all after it late.
         """
         trained = needs.fps or asked_fps or USUAL_FPS
-        video = asked_fps or own_fps / max(1, round(own_fps / USUAL_FPS))
-        if same_rate(video, trained):
-            trained = video
-        return cls(video, trained / needs.stride, needs.fps is None)
+        return cls._of(asked_fps or own_fps / max(1, round(own_fps / USUAL_FPS)), trained, needs)
 
     @classmethod
     def of_arrays(cls, needs: Needs, fps: float | None) -> "FrameRates":
         """For frames of `fps` a second; None: of the rate that the model was trained at."""
         trained = needs.fps or USUAL_FPS
-        return cls(fps or trained, trained / needs.stride, needs.fps is None)
+        return cls._of(fps or trained, trained, needs)
+
+    @classmethod
+    def _of(cls, video: float, trained: float, needs: Needs) -> "FrameRates":
+        model = video if same_rate(video, trained) else trained
+        return cls(video, model / needs.stride, needs.fps is None)
 
     @property
     def ratio(self) -> float:
