@@ -133,6 +133,7 @@ def test_the_paper_is_in_the_presets():
         (["import-2017", "nowhere.npz", "run"], "nowhere.npz: no such file"),
         (["forecast", "https://a.org/b.mp4"], "https://a.org/b.mp4 is an address; expected a path"),
         (["forecast", "--sample", "--out=s3://b/c.mp4"], "s3://b/c.mp4 is an address"),
+        (["forecast", "C://nowhere/b.mp4"], "b.mp4: no such video file"),  # a disk of Windows
     ],
 )
 def test_wrong_input_ends_in_one_message(capsys, tmp_path, monkeypatch, words, message):

@@ -17,7 +17,7 @@ from posecast.errors import PosecastError
 T = TypeVar("T")
 
 _hints_of = functools.cache(typing.get_type_hints)
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # "C://" is a disk
 _NUMBERS = {int: (numbers.Integral, "a whole number"), float: (numbers.Real, "a number")}
 
 
