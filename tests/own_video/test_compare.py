@@ -196,6 +196,7 @@ def test_without_a_second_it_begins_where_the_person_is_seen_well(video, noted):
         compare_video(*given, 1.0)
     compare_video(*given)
     assert noted[0][2].past_frames[-1] == 23
+    assert "the video was looked at to 1.00 s, but from 0.80 s on" in noted[0][2].note
 
 
 def test_files_that_a_comparison_does_not_write_are_refused(video):

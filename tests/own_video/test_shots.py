@@ -126,7 +126,7 @@ def test_a_fade_is_not_forecast_from(tmp_path):
         result = forecast(tmp_path / "fade.mp4", wide(12) + rest[:count])
         assert result.past_frames[-1] == 11
         end = (12 + count) / 30
-        assert f"goes on to {end:.2f} s, but from 0.40 s on it fades" in result.note
+        assert f"looked at to {end:.2f} s, but from 0.40 s on it fades" in result.note
     assert forecast(tmp_path / "fade.mp4", wide(12) + rest, 13 / 30).past_frames[-1] == 12
 
 

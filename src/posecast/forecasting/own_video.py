@@ -143,7 +143,7 @@ def _notes(
         why = f"the person is not seen well{many * (least > 1)}"
         why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
         last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
-        yield f"the video goes on to {end / fps:.2f} s, but {last}"
+        yield f"the video was looked at to {end / fps:.2f} s, but {last}"
     yield tell_of_people(found.people, out)
 
 
