@@ -109,8 +109,9 @@ def test_frames_in_memory_give_pictures_from_before_as_a_video_does(monkeypatch)
     monkeypatch.setattr("posecast.forecasting.protocols.MOST_EARLIER", 3)
     frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
     joints = np.stack([pose()] * 12)
+    forecaster = Forecaster(Forecaster.pretrained().poses, drawer())
     with pytest.raises(PosecastError, match="seen enough"):
-        Forecaster.pretrained().predict(frames, joints, np.ones((12, 13), bool))
+        forecaster.predict(frames, joints, np.ones((12, 13), bool))
     assert given[0].earlier.numbers == (0, 4, 7)
     assert given[0].earlier.frames[:, 0, 0, 0].tolist() == [0, 4, 7]
     assert given[0].pictures[:, 0, 0, 0].tolist() == [8, 9, 10, 11]

@@ -91,7 +91,7 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
 
 
 def test_single_pictures_of_a_long_video_are_from_its_end():
-    """What was shown minutes ago is not looked at; sixteen pictures of all of it would be of that."""
+    """What was shown minutes ago is not looked at; sixteen pictures of all of it were of that."""
     watched = _Watched((np.full((4, 4, 3), n % 2, np.uint8) for n in range(5000)), Stages())
     deque(watched.frames, maxlen=0)
     seen = SeenVideo(np.zeros((5000, 13, 2)), np.ones((5000, 13), bool), 30.0, (4, 4))
