@@ -129,6 +129,15 @@ def test_an_arm_that_has_been_hidden_for_long_does_not_come_back():
     assert np.array_equal(drawer().draw_frames(own, pose(**RAISED)[None], ALL[:1]), without)
 
 
+def test_who_was_not_found_long_ago_is_not_taken_for_the_room():
+    """The person stood there all the time: when it goes, it was still there, too."""
+    own = seen_before()
+    own.visible[:12], own.earlier.frames[:] = False, own.pictures[0]
+    gone = pose()[None] + (60.0, 0)
+    without = drawer().draw_frames(replace(own, earlier=None), gone, ALL[:1])
+    assert np.array_equal(drawer().draw_frames(own, gone, ALL[:1]), without)
+
+
 def test_a_crop_that_is_no_square_is_carried_upright():
     wide = Crop(0, 0, 128, 64)
     frames = np.stack([cv2.resize(each[:64], (128, 128)) for each in seen().pictures])

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.carrying.body_parts import (
     FAR,
     PARTS,
+    TORSO,
     Pose,
     body_size,
     part_distances,
@@ -110,7 +111,7 @@ class CarriedPerson:
                 show beyond its edge was made up, and what lies beyond theirs is not known. None:
                 the edge goes on, as the shipped refinement was trained.
             earlier: the first so many frames are single ones from before, with smooth poses; used
-                where the camera stands still.
+                where the camera stands still and the trunk is seen.
         """
         self._side, self._ends_at_edge = frames.shape[1], inside is not None
         scaled = joints.astype(np.float32) * (COARSE / self._side)
@@ -122,8 +123,9 @@ class CarriedPerson:
         coarse = frames if self._side == COARSE else np.stack([_shrunk(f) for f in frames])
         path, pace = camera_path(coarse[earlier:], mask[earlier:])
         if pace is not STILL:  # where the camera was at single frames is not known
-            hidden = np.concatenate([np.ones_like(hidden[:earlier]), hidden[earlier:]])
             self._poses.known[:earlier] = False
+        told = self._poses.known[:earlier, TORSO, None, None]  # else who was not found is no room
+        hidden = np.concatenate([np.where(told, hidden[:earlier], 1), hidden[earlier:]])
         path = np.concatenate([np.tile(STILL, (earlier, 1, 1)), path])
         self._pace = STILL if camera_stops else pace
         self._members = members_of(mask, self._distances, self._poses)
