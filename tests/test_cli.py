@@ -124,6 +124,7 @@ def test_the_paper_is_in_the_presets():
         (["bananas"], "unknown command 'bananas'. Known: demo, "),
         (["train", "poses", "tiny"], "did you mean 'pose'?"),
         (["train", "pose", "pen-action"], "unknown preset 'pen-action'; did you mean"),
+        (["forecast", f"{'a' * 300}.mp4"], "File name too long: aaa"),
         (["train", "pose"], "needs the name of a preset first: penn-action, "),
         (["train", "pose", "tiny", "--store", "s", "--run", "r", "--steps", "0"], "steps is 0"),
         (["train", "pose", "tiny", "--store", "nowhere", "--run", "r"], "nowhere"),

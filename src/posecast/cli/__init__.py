@@ -138,6 +138,11 @@ def _answer(words: list[str]) -> int:
     except PermissionError as error:
         print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"posecast: error: {error.strerror}: {error.filename}", file=sys.stderr)
+        return 2
 
 
 def _flush() -> None:
