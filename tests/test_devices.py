@@ -15,6 +15,19 @@ from share_of_prediction import CONFIG
 from test_prediction import make_store, write_pose_run
 
 SCRIPT = Path(__file__).with_name("share_of_prediction.py")
+FORKED = """
+import os, signal, torch
+import posecast.computing.devices
+torch.set_num_threads(2)
+large = torch.ones(1000, 1000)
+large.exp() @ large  # starts torch's threads, which a fork leaves behind
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    large.exp() @ large
+    os._exit(0)
+os._exit(os.waitpid(child, 0)[1] != 0)
+"""
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -30,6 +43,11 @@ def test_one_process_waits_for_nobody() -> None:
     share = Share.join("cpu", 1, 1)
     share.wait()
     assert share.gather("mine") == ["mine"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_computes_on() -> None:
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=120)
 
 
 def test_no_devices_are_refused() -> None:

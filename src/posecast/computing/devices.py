@@ -4,8 +4,10 @@ Fabric starts the processes itself, or joins those that torchrun started.
 """
 
 import atexit
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import torch
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP's threads do not live on in a forked process, which would wait for them for ever.
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 T = TypeVar("T")
 Flat = Annotated[T, arg(name="")]
