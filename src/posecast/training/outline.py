@@ -113,7 +113,7 @@ def outline_step(
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Cross-entropy of each pixel, and what lacks of the overlap (Dice).
 
-    Without the latter, edges are softer and people drawn less sharp (docs/results.md).
+    Without the latter, edges are softer and people drawn less sharp (docs/carrying-tried.md).
     """
     logits, true = find(network, batch, skeleton), batch.outlines
     entropy = functional.binary_cross_entropy_with_logits(logits, true)
