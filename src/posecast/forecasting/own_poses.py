@@ -75,8 +75,9 @@ class OwnVideoConfig:
     """Share of the joints that must be seen in a frame for it to be a well-seen one."""
     well_seen_frames: float = 0.8
     """Share of the seen frames that must be well-seen, the last one among them."""
-    lead_s: float = 5.0
-    """Where the second to forecast from is given, the person is searched so many seconds before."""
+    lead_s: float = 10.0
+    """Where the second to forecast from is given, the person is searched so many seconds before:
+    what was seen earlier makes forecasts no better."""
     panels: bool = False
     """Write the seen frames that the pose model looked at and the forecast ones with the pose
     beside them and borders (green: seen, red: forecast), in place of the video going on; of
