@@ -9,12 +9,19 @@ import torch
 
 from carrying.scene import SHIRT, SKIN, picture, pose, wall
 from posecast.carrying import layers
-from posecast.carrying.body_parts import LEAST_TORSO, TORSO, part_distances, part_transform, pose_of
+from posecast.carrying.body_parts import (
+    LEAST_TORSO,
+    PARTS,
+    TORSO,
+    part_distances,
+    part_transform,
+    pose_of,
+)
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.carrying.smoothing import whole_trunk
-from posecast.carrying.sources import members_of, person_mask
-from posecast.export import body_graph, carrying_graph
+from posecast.carrying.sources import at_feet, members_of, person_mask, taken_in
+from posecast.export import body_graph, sources_graph
 from posecast.skeletons import COCO, PENN_ACTION
 
 RAISED = {"left_elbow": (38.0, 44.0), "left_wrist": (24.0, 34.0)}
@@ -207,7 +214,7 @@ def test_the_exported_members_are_those_of_the_drawer():
     distances = np.stack([part_distances(seen[t], 128, 32.0) for t in range(3)])
     mask = person_mask(distances.min(axis=1))
     bodies = body_graph.Bodies(*map(torch.from_numpy, (seen.ends, seen.corners, seen.known)))
-    found = carrying_graph.members_of(*map(torch.from_numpy, (mask, distances)), bodies)
+    found = sources_graph.members_of(*map(torch.from_numpy, (mask, distances)), bodies)
     np.testing.assert_allclose(found, members_of(mask, distances, seen), atol=1e-6)
 
 
@@ -277,3 +284,24 @@ def test_the_exported_trunk_is_that_of_the_drawer():
     assert (shown & ~visible).any()
     np.testing.assert_array_equal(found[1], shown)
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
+
+
+def test_what_a_mask_missed_is_the_nearest_parts() -> None:
+    distances = np.full((len(PARTS), 2, 2), 5.0, np.float32)
+    distances[2], distances[TORSO, 0] = 4.0, 3.0
+    missed, bare = np.array([[1, 0.2], [1, 0]], np.float32), np.zeros((2, 2), np.float32)
+    mask, nearer = taken_in(missed, bare, distances)
+    assert np.array_equal(mask, missed)
+    assert (nearer[TORSO, 0, 0], nearer[2, 1, 0]) == (1, 1)
+    assert (nearer != distances).sum() == 2
+    tensors = map(torch.from_numpy, (missed, bare, distances))
+    for each, same in zip(sources_graph.taken_in(*tensors), (mask, nearer), strict=True):
+        assert np.array_equal(each, same)
+
+
+def test_feet_are_where_a_lower_leg_is_nearest() -> None:
+    distances = np.full((len(PARTS), 2, 2), 5.0, np.float32)
+    shin = [part.name for part in PARTS].index("left_shin")
+    distances[shin, 0, 1], distances[TORSO, 1] = 2.0, 2.0
+    assert at_feet(distances).tolist() == [[0, 1], [0, 0]]
+    assert sources_graph.at_feet(torch.from_numpy(distances)).tolist() == [[0, 1], [0, 0]]

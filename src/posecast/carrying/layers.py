@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from posecast.carrying.bending import BENT_PX, CARRIED_PX, bent_flow
 from posecast.carrying.body_parts import (
     FAR,
     PARTS,
@@ -41,9 +42,16 @@ from posecast.carrying.fetching import (
     owners_of,
     reach,
 )
-from posecast.carrying.plate import background_plate, warped
+from posecast.carrying.plate import Background, background_plate, warped
 from posecast.carrying.smoothing import smoothed
-from posecast.carrying.sources import jitter_of, members_of, person_mask, sources_of
+from posecast.carrying.sources import (
+    at_feet,
+    jitter_of,
+    members_of,
+    person_mask,
+    sources_of,
+    taken_in,
+)
 from posecast.carrying.uncovering import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
@@ -52,12 +60,6 @@ COARSE = 128
 
 GATE_PX = 0.6
 """A part that moved by less stays as it is in the last frame."""
-BENT_PX, CARRIED_PX = 1.5, 4.0
-"""Parts that moved by less than the first are bent, by more than the second carried."""
-BACKGROUND_RADII = 1.4
-"""How far a part's flow reaches when the last frame is bent."""
-STILL_PX = 0.35
-"""Flow of less is none: a frame fetched between pixels is softer than it was."""
 FRONT = 0.15
 """By how much each part wins over the one behind it."""
 SEAM = 0.25
@@ -128,12 +130,14 @@ class CarriedPerson:
         hidden = np.concatenate([np.where(told, hidden[:earlier], 1), hidden[earlier:]])
         path = np.concatenate([np.tile(STILL, (earlier, 1, 1)), path])
         self._pace = STILL if camera_stops else pace
+        room = self._room(frames, hidden.astype(np.float32), path)
+        missed = _shrunk(room.missed.astype(np.float32))
+        mask = mask.copy()
+        mask[-1], self._distances[-1] = taken_in(missed, mask[-1], self._distances[-1])
         self._members = members_of(mask, self._distances, self._poses)
         self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
-        light = self._look_at_room(frames, coarse, mask, hidden.astype(np.float32), path)
-        places = np.arange(COARSE, dtype=np.float32) + 0.5
-        self._x, self._y = np.meshgrid(places, places)
-        self._sources = sources_of(self._wanted, self._poses, light, self._size)
+        self._keep_pixels(frames, coarse, mask, room)
+        self._sources = sources_of(self._wanted, self._poses, room.change, self._size)
         parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
         self._bounds = {each: bounds_of(self._members[each]) for each in parts}
 
@@ -160,27 +164,33 @@ class CarriedPerson:
         self._distances = np.stack(far)
         self._crossed = crossed(self._distances)
 
-    def _look_at_room(
+    def _room(
+        self,
+        frames: UInt8[np.ndarray, "p s s 3"],
+        hidden: Float[np.ndarray, "p c c"],
+        path: Float[np.ndarray, "p 2 3"],
+    ) -> Background:
+        """Behind what is `hidden`, where the camera went this way."""
+        covered = np.stack([_resized(each, self._side) for each in hidden])
+        feet = _resized(at_feet(self._distances[-1]), self._side) > 0.5
+        return background_plate(frames, covered, native(path, COARSE / self._side), feet)
+
+    def _keep_pixels(
         self,
         frames: UInt8[np.ndarray, "p s s 3"],
         coarse: UInt8[np.ndarray, "p c c 3"],
         mask: Float[np.ndarray, "p c c"],
-        hidden: Float[np.ndarray, "p c c"],
-        path: Float[np.ndarray, "p 2 3"],
-    ) -> Float[np.ndarray, " p"]:
-        """What is behind the person's arms, and behind what was `hidden`, where the camera went
-        this way. By how many grey levels each frame's room differs from the last one's."""
-        covered = np.stack([_resized(each, self._side) for each in hidden])
-        plate, holes, light = background_plate(frames, covered, native(path, COARSE / self._side))
+        room: Background,
+    ) -> None:
+        """Of what the layers are made of, and what is behind the person's arms."""
         distances = self._distances  # not this object: a circle would keep its pictures in memory
         bare = cache(lambda t: without_forearms(frames[t], mask[t], distances[t]))
-        self._pixels = self._coarse_pixels = SeenPixels(frames, plate, COARSE, bare)
-        self._holes = holes.astype(np.float32)
+        self._pixels = self._coarse_pixels = SeenPixels(frames, room.plate, COARSE, bare)
+        self._holes = room.holes.astype(np.float32)
         if self._side != COARSE:
             small = cache(lambda t: _shrunk(bare(t)))
-            self._coarse_pixels = SeenPixels(coarse, _shrunk(plate), COARSE, small)
+            self._coarse_pixels = SeenPixels(coarse, _shrunk(room.plate), COARSE, small)
             self._holes = _shrunk(self._holes)
-        return light
 
     def layers(self, t: int) -> Layers:
         """The layers of one of the frames to come; 0 is the first."""
@@ -197,7 +207,7 @@ class CarriedPerson:
         moved = np.minimum(moved, _movement(self._wanted_raw[t], self._last_raw, camera))
         gone = near[moved > self._gates].min(axis=0, initial=np.inf)
         rests = np.clip((gone - 1.4) / 0.5, 0, 1)
-        flow = self._flow(pose, near, moved, rests, camera)
+        flow = bent_flow(pose, self._poses[-1], near, moved, rests, camera, self._size)
         far = np.clip((moved - BENT_PX) / (CARRIED_PX - BENT_PX), 0, 1).astype(np.float32)
         close = near[far > 0]
         np.subtract(np.float32(2.2), close, out=close)
@@ -272,42 +282,9 @@ class CarriedPerson:
             borderMode=cv2.BORDER_REPLICATE,
         )
         if self._ends_at_edge and at_edge(self._bounds[source, number], COARSE):
-            x, y = _moved(transform, self._x[box], self._y[box])
+            x, y = _moved(transform, box)
             cover *= (np.minimum(x, y) > 0) & (np.maximum(x, y) < COARSE)
         return cover
-
-    def _flow(
-        self,
-        pose: Pose,
-        near: Float[np.ndarray, "n c c"],
-        moved: Float[np.ndarray, "n"],
-        rests: Float[np.ndarray, "c c"],
-        camera: Float[np.ndarray, "2 3"],
-    ) -> Float[np.ndarray, "2 c c"]:
-        """Where the places of the bent last frame come from: a mixture of how its parts and the
-        camera move."""
-        back = cv2.invertAffineTransform(camera).astype(np.float32)
-        camera_flow = self._movements(back)
-        total = np.full((COARSE, COARSE), np.exp(-(BACKGROUND_RADII**2)), np.float32)
-        flow = [total * each for each in camera_flow]
-        last = self._poses[-1]
-        for n in np.flatnonzero(pose.known & last.known & (moved < 3 * CARRIED_PX)).tolist():
-            weight = np.exp(-np.square(near[n]))
-            moves = self._movements(part_transform(n, pose, last, self._size))
-            total += weight
-            for values, move in zip(flow, moves, strict=True):
-                cv2.accumulateProduct(weight, move, values)
-        rest = (1 - rests) / total
-        flow = np.stack([v * rest + c * rests for v, c in zip(flow, camera_flow, strict=True)])
-        if camera is STILL:
-            flow *= np.clip(cv2.magnitude(*flow) / np.float32(STILL_PX) - 1, 0, 1)
-        return flow
-
-    def _movements(self, transform: Float[np.ndarray, "2 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """How far it moves each place, across and down."""
-        (a, b, c), (d, e, f) = transform
-        x, y = self._x[0], self._y[:, :1]
-        return ((a - 1) * x + c) + b * y, d * x + ((e - 1) * y + f)
 
 
 def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "n"]:
@@ -319,8 +296,11 @@ def _movement(pose: Pose, last: Pose, camera: Float[np.ndarray, "2 3"]) -> Float
 
 
 def _moved(
-    transform: Float[np.ndarray, "2 3"], x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"]
+    transform: Float[np.ndarray, "2 3"], box: Box
 ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+    """Where it takes the places of a box."""
+    y, x = (np.arange(each.start, each.stop, dtype=np.float32) + 0.5 for each in box)
+    y = y[:, None]
     (a, b, c), (d, e, f) = transform
     return a * x + b * y + c, d * x + e * y + f
 

@@ -1,5 +1,7 @@
 """The room without the person: one picture of the background from all seen frames."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -12,6 +14,11 @@ RIM, REMAINS = 2 / 128, 24.0
 """Width of the strip around the person, as a share of the picture's side, in which the mask may
 have missed something (a shoe's tip); grey levels by which the last frame differs, where it did,
 from the room that others show there."""
+SHOE = 8 / 128
+"""Width of that strip at the feet, as a share of the side: no joint says where shoes end, nor which
+way they point, and a fast one is a blur."""
+AGREEING, APART = 3, 8.0
+"""So many other frames are needed for that, whose mean distance from what they show is less."""
 PATCHES, WHOLE = 16, 0.99
 """Along a side, in which backgrounds are compared; least share of one that has to be seen."""
 SAME_ROOM = 12.0
@@ -19,35 +26,56 @@ SAME_ROOM = 12.0
 not in one light: a title that dissolves into the first picture, a lamp that goes on."""
 
 
+@dataclass(frozen=True, eq=False)
+class Background:
+    """The room as the last frame's camera sees it."""
+
+    plate: UInt8[np.ndarray, "s s 3"]
+    holes: Bool[np.ndarray, "s s"]
+    """What no frame shows."""
+    missed: Bool[np.ndarray, "s s"]
+    """Where the last frame shows something else near the person: of whom the mask missed it."""
+    change: Float[np.ndarray, " t"]
+    """By how many grey levels each frame's room differs from the last one's."""
+
+
 def background_plate(
     frames: UInt8[np.ndarray, "t s s 3"],
     covered: Float[np.ndarray, "t s s"],
     to_last: Float[np.ndarray, "t 2 3"],
-) -> tuple[UInt8[np.ndarray, "s s 3"], Bool[np.ndarray, "s s"], Float[np.ndarray, " t"]]:
-    """The background as the last frame's camera sees it, where no frame shows it, and by how many
-    grey levels each frame's differs.
+    feet: Bool[np.ndarray, "s s"],
+) -> Background:
+    """The room, gathered from all frames.
 
-    `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`. Where the
-    last frame shows the background, the plate is that frame bit for bit, but for what remains of
-    the person's edge (`RIM`); where others do, their median; elsewhere what is likely
-    (`completed`).
+    `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`, `feet` where
+    feet may be in the last frame. Where that shows the background, the plate is that frame bit for
+    bit, but for what remains of the person's edge (`RIM`, `SHOE`); where others do, their median;
+    elsewhere what is likely (`completed`).
     """
     seen = np.stack([_seen(*pair) for pair in zip(covered, to_last, strict=True)])
     moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
-    around = np.ones((2 * round(RIM * frames.shape[1]) + 1,) * 2, np.uint8)
-    sure = np.stack([cv2.erode(each.view(np.uint8), around).view(bool) for each in seen])
+    side = frames.shape[1]
+    sure = np.stack([_without_rim(each, RIM * side) for each in seen])
     change = _change(moved, sure)
     same = (change <= SAME_ROOM)[:, None, None]
     seen, sure = seen & same, sure & same
+    sure[-1] &= _without_rim(seen[-1], SHOE * side) | ~feet
     plate, ever = frames[-1].copy(), np.asarray(seen.any(axis=0))
     still = all(map(_is_still, to_last))  # else edges differ because others are a little off
     rim, wanted = sure.any(axis=0) & seen[-1] & ~sure[-1] & still, ever & ~seen[-1]
-    room = _median(moved[:, rim], sure[:, rim])
-    remains = np.abs(room - plate[rim].astype(np.int16)).mean(axis=-1) > REMAINS
+    room, agree = _agreed(moved[:, rim], sure[:, rim])
+    remains = agree & (np.abs(room - plate[rim].astype(np.int16)).mean(axis=-1) > REMAINS)
     plate[rim] = np.where(remains[:, None], room, plate[rim])
+    missed = np.zeros_like(rim)
+    missed[rim] = remains
     plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
     holes = np.asarray(~ever)
-    return completed(plate, holes), holes, change
+    return Background(completed(plate, holes), holes, missed, change)
+
+
+def _without_rim(seen: Bool[np.ndarray, "s s"], width: float) -> Bool[np.ndarray, "s s"]:
+    around = np.ones((2 * round(width) + 1,) * 2, np.uint8)
+    return cv2.erode(seen.view(np.uint8), around).view(bool)
 
 
 def _change(
@@ -92,6 +120,15 @@ def warped(picture: np.ndarray, transform: Float[np.ndarray, "2 3"]) -> np.ndarr
 
 def _is_still(transform: Float[np.ndarray, "2 3"]) -> bool:
     return np.array_equal(transform, np.eye(2, 3))
+
+
+def _agreed(
+    colours: UInt8[np.ndarray, "t n 3"], seen: Bool[np.ndarray, "t n"]
+) -> tuple[UInt8[np.ndarray, "n 3"], Bool[np.ndarray, "n"]]:
+    """As `_median`, and where the frames agree on it."""
+    middle, count = _median(colours, seen), seen.sum(axis=0)
+    apart = np.abs(colours - middle.astype(np.int16)).mean(axis=-1) * seen
+    return middle, (count >= AGREEING) & (apart.sum(axis=0) < APART * count)
 
 
 def _median(

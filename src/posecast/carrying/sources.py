@@ -16,6 +16,7 @@ LEGS = tuple(
     tuple(n for n, part in enumerate(PARTS) if part.name in (f"{side}_thigh", f"{side}_shin"))
     for side in ("left", "right")
 )
+SHINS = tuple(leg[1] for leg in LEGS)
 WITHIN, SOFT = 1.15, 0.3
 """Radii up to which a folded leg's pixels belong to thigh and shin both, and softness of that."""
 SAME_GREY = 2.5
@@ -43,6 +44,12 @@ def person_mask(
     return np.maximum(believed, 0.9 * np.clip((0.75 - nearest) / 0.3, 0, 1)).astype(np.float32)
 
 
+def at_feet(distances: Float[np.ndarray, "n c c"]) -> Float[np.ndarray, "c c"]:
+    """1 where a lower leg, or what is beyond it, is nearer than other parts, else 0."""
+    others = np.delete(distances, SHINS, axis=0)
+    return (distances[list(SHINS)].min(axis=0) < others.min(axis=0)).astype(np.float32)
+
+
 def members_of(
     mask: Float[np.ndarray, "t c c"], distances: Float[np.ndarray, "t n c c"], poses: Pose
 ) -> Float[np.ndarray, "t n c c"]:
@@ -62,6 +69,16 @@ def members_of(
         within *= distances[both].min(axis=1, keepdims=True) <= nearest[folded]
         belongs[both] = np.maximum(belongs[both], within)
     return (mask[:, None] * belongs * poses.known[:, :, None, None]).astype(np.float32)
+
+
+def taken_in(
+    missed: Float[np.ndarray, "c c"],
+    mask: Float[np.ndarray, "c c"],
+    distances: Float[np.ndarray, "n c c"],
+) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "n c c"]]:
+    """Mask and distances of a frame in which the nearest part has what the mask missed."""
+    nearest = (distances == distances.min(axis=0)) & (missed > 0.5)
+    return np.maximum(mask, missed), np.where(nearest, np.minimum(distances, 1), distances)
 
 
 def jitter_of(

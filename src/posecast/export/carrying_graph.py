@@ -12,24 +12,21 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.carrying import bending
 from posecast.carrying import layers as carrying
 from posecast.carrying.body_parts import FAR, PARTS
 from posecast.carrying.layers import COARSE
-from posecast.carrying.sources import (
-    AGEING,
-    LEGS,
-    MASK_REACH,
-    OTHER_LIGHT,
-    SAME_GREY,
-    SAME_LIGHT,
-    SHARED,
-    SOFT,
-    SWITCHING,
-    WITHIN,
-)
 from posecast.export import body_graph as body
 from posecast.export.frame_graphs import averaged, to_side
 from posecast.export.plate_graph import plate_of
+from posecast.export.sources_graph import (
+    at_feet,
+    jitter_of,
+    members_of,
+    person_mask,
+    sources_of,
+    taken_in,
+)
 from posecast.export.uncovering_graph import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
 
@@ -63,15 +60,23 @@ class LookGraph(_OfSkeleton):
         frames = torch.arange(joints.shape[0])
         seen, wanted = bodies.take(frames[:count]), bodies.take(frames[count:])
         distances = body.distances_of(seen, size)
-        mask = _person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
-        inside = _inside(picture_box)
+        mask = person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
+        crossing, inside = crossed(distances), _inside(picture_box)
         shown = torch.where(inside, mask, 0.0)
+        hidden = torch.where(inside, mask, 1.0)
+        plate, no_plate, missed, light = plate_of(seen_pictures, hidden, at_feet(distances[-1]))
+        missed = functional.adaptive_avg_pool2d(missed.float()[None], COARSE)[0]
+        last = taken_in(missed, shown[-1], distances[-1])
+        shown, distances = (
+            torch.cat([each[:-1], new[None]])
+            for each, new in zip((shown, distances), last, strict=True)
+        )
         members = members_of(shown, distances, seen)
-        gates = carrying.GATE_PX + _jitter(_shrunk(seen_pictures), members, seen)
-        plate, no_plate, light = plate_of(seen_pictures, torch.where(inside, mask, 1.0))
-        sources = _sources(wanted, seen, light, size)
-        arms = (crossed(distances), without_forearms(seen_pictures, shown, distances))
-        return joints[:count], joints[count:], sources, members, gates, plate, no_plate, *arms
+        gates = carrying.GATE_PX + jitter_of(_shrunk(seen_pictures), members, seen)
+        sources = sources_of(wanted, seen, light, size)
+        arms = (crossing, without_forearms(seen_pictures, shown, distances))
+        facts = (sources, members, gates, plate, no_plate, distances[-1])
+        return joints[:count], joints[count:], *facts, *arms
 
 
 class LayersGraph(_OfSkeleton):
@@ -90,6 +95,7 @@ class LayersGraph(_OfSkeleton):
         gates: Float[Tensor, " n"],
         plate: UInt8[Tensor, "s s 3"],
         no_plate: Bool[Tensor, "s s"],
+        last_distances: Float[Tensor, "n c c"],
         crossing: Bool[Tensor, "p n a"],
         bare_pictures: UInt8[Tensor, "p s s 3"],
         numbers: Int[Tensor, " b"],
@@ -102,7 +108,7 @@ class LayersGraph(_OfSkeleton):
         last = seen.take(torch.full_like(numbers[:1], -1))
         pose = body.bodies_of(smooth_future[numbers], visible, size, self._skeleton)
         distances = body.distances_of(pose, size)
-        near = torch.minimum(distances, body.distances_of(last, size))
+        near = torch.minimum(distances, last_distances)
         joints = future_joints_crop[numbers]
         as_given = [(past[-1:], seen_visible[-1:]), (joints, visible)]
         first, then = (body.bodies_of(*each, size, self._skeleton) for each in as_given)
@@ -133,7 +139,7 @@ def _how_changed(
     """Of each pixel: how far what moves is, how much it stays as it was, how much is carried."""
     gone = torch.where((moved > gates)[..., None, None], near, body.HUGE).amin(1)
     rests = ((gone - 1.4) / 0.5).clamp(0, 1)
-    far = (moved - carrying.BENT_PX) / (carrying.CARRIED_PX - carrying.BENT_PX)
+    far = (moved - bending.BENT_PX) / (bending.CARRIED_PX - bending.BENT_PX)
     carried = (((2.2 - near) / 0.6).clamp(0, 1) * far.clamp(0, 1)[..., None, None]).amax(1)
     return gone, rests, body.blurred(carried, 1.5) * (1 - rests)
 
@@ -145,69 +151,9 @@ def _inside(box: Float[Tensor, "4"]) -> Bool[Tensor, "c c"]:
     return down[:, None] & across
 
 
-def _person_mask(
-    nearest: Float[Tensor, "p c c"], mask: Float[Tensor, "p c c"]
-) -> Float[Tensor, "p c c"]:
-    """As `sources.person_mask`."""
-    believed = mask * ((MASK_REACH - nearest) / 0.5).clamp(0, 1)
-    return torch.maximum(believed, 0.9 * ((0.75 - nearest) / 0.3).clamp(0, 1))
-
-
-def members_of(
-    mask: Float[Tensor, "p c c"], distances: Float[Tensor, "p n c c"], seen: body.Bodies
-) -> Float[Tensor, "p n c c"]:
-    """As `sources.members_of`."""
-    nearest = distances.amin(1, keepdim=True)
-    belongs = list((1 - (distances - nearest) / SHARED).clamp(0, 1).unbind(1))
-    along = seen.ends[:, :, 1] - seen.ends[:, :, 0]
-    for leg in map(list, LEGS):
-        thigh, shin = along[:, leg].unbind(1)
-        folded = (thigh * shin).sum(-1) < 0
-        shared = (distances[:, leg].amin(1) <= nearest[:, 0]) & folded[:, None, None]
-        for n in leg:
-            within = ((WITHIN - distances[:, n]) / SOFT).clamp(0, 1) * shared
-            belongs[n] = torch.maximum(belongs[n], within)
-    return mask[:, None] * torch.stack(belongs, 1) * seen.known[..., None, None]
-
-
 def _shrunk(pictures: UInt8[Tensor, "p s s 3"]) -> Float[Tensor, "p 3 c c"]:
     planes = pictures.movedim(-1, 1).float()
     return averaged(planes, planes.shape[-1] // COARSE).round()
-
-
-def _jitter(
-    frames: Float[Tensor, "p 3 c c"], members: Float[Tensor, "p n c c"], seen: body.Bodies
-) -> Float[Tensor, " n"]:
-    """As `sources.jitter_of`."""
-    change = (frames - frames[-1]).abs().mean(1)
-    weight = members[-1] + 1e-6
-    change = torch.einsum("pyx,nyx->pn", change, weight) / weight.sum((1, 2))
-    moved = (seen.ends - seen.ends[-1]).abs().amax((2, 3))
-    same = (change < SAME_GREY) & seen.known & seen.known[-1]
-    return torch.where(same, moved, 0.0).amax(0)
-
-
-def _sources(
-    wanted: body.Bodies, seen: body.Bodies, light: Float[Tensor, " p"], size: Float[Tensor, ""]
-) -> Int[Tensor, "t n"]:
-    """As `sources.sources_of`."""
-    vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
-    unlike = (vectors[0][:, None] - vectors[1]).norm(dim=-1)
-    corners = [each.corners - each.corners.mean(1, keepdim=True) for each in (wanted, seen)]
-    torso = (corners[0][:, None] - corners[1]).norm(dim=-1).mean(-1)
-    count = seen.known.shape[0]
-    age = AGEING * (count - 1 - torch.arange(count))
-    age = age + OTHER_LIGHT * (light - SAME_LIGHT).clamp(min=0)
-    unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
-    unlike = torch.where(seen.known, unlike, body.HUGE)
-    usable = seen.known.any(0) & wanted.known
-    frames, chosen = torch.arange(count)[:, None], []
-    before = torch.full_like(seen.known[0], -1, dtype=torch.long)
-    for t in range(wanted.known.shape[0]):
-        kept = SWITCHING * (frames == before)
-        before = torch.where(usable[t], (unlike[t] - kept).argmin(0), before)
-        chosen.append(torch.where(usable[t], before, -1))
-    return torch.stack(chosen)
 
 
 def _owners(claims: Float[Tensor, "b n h w"]) -> tuple[Tensor, Tensor]:
@@ -268,12 +214,12 @@ def _flow(
     places = body.places_of(COARSE)
     flow = torch.einsum("bnij,yxj->bniyx", transforms[..., :2], places)
     flow = flow + transforms[..., 2][..., None, None] - places.movedim(-1, 0)
-    counts = pose.known & last.known & (moved < 3 * carrying.CARRIED_PX)
+    counts = pose.known & last.known & (moved < 3 * bending.CARRIED_PX)
     weight = torch.exp(-near.square()) * counts[..., None, None]
-    total = weight.sum(1) + math.exp(-(carrying.BACKGROUND_RADII**2))
+    total = weight.sum(1) + math.exp(-(bending.BACKGROUND_RADII**2))
     flow = (flow * weight[:, :, None]).sum(1) / total[:, None] * (1 - rests[:, None])
     length = flow.norm(dim=1, keepdim=True)
-    return flow * (length / carrying.STILL_PX - 1).clamp(0, 1)
+    return flow * (length / bending.STILL_PX - 1).clamp(0, 1)
 
 
 def _pictures(

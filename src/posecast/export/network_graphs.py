@@ -79,7 +79,7 @@ _SAID: dict[str, tuple[tuple[str, ...], str]] = {
     "look": (
         (
             *("smooth_past", "smooth_future", "sources", "members", "gates", "plate", "no_plate"),
-            *("crossing", "bare_pictures"),
+            *("last_distances", "crossing", "bare_pictures"),
         ),
         "the same and the mask to what the layers are made of; the camera stands still.",
     ),

@@ -8,19 +8,29 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from posecast.carrying.plate import PATCHES, REMAINS, RIM, SAME_ROOM, UNCOVERED, WHOLE
+from posecast.carrying.plate import (
+    AGREEING,
+    APART,
+    PATCHES,
+    REMAINS,
+    RIM,
+    SAME_ROOM,
+    SHOE,
+    UNCOVERED,
+    WHOLE,
+)
 from posecast.export.completion_graph import completed
 from posecast.export.frame_graphs import to_side
 
 
 def plate_of(
-    pictures: UInt8[Tensor, "p s s 3"], hidden: Float[Tensor, "p c c"]
-) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"], Float[Tensor, " p"]]:
-    """As `plate.background_plate`."""
+    pictures: UInt8[Tensor, "p s s 3"], hidden: Float[Tensor, "p c c"], feet: Float[Tensor, "c c"]
+) -> tuple[UInt8[Tensor, "s s 3"], Bool[Tensor, "s s"], Bool[Tensor, "s s"], Float[Tensor, " p"]]:
+    """As `plate.background_plate`: plate, holes, missed, change."""
     side = pictures.shape[1]
-    seen, rim = to_side(hidden[:, None], side) < UNCOVERED, round(RIM * side)
-    grown = functional.max_pool2d((~seen).float(), 2 * rim + 1, 1, rim)
-    seen, sure, shown = seen[:, 0, :, :, None], grown[:, 0, :, :, None] == 0, pictures.float()
+    seen = (to_side(hidden[:, None], side) < UNCOVERED)[:, 0, :, :, None]
+    sure, shown = _without_rim(seen, RIM * side), pictures.float()
+    shoes = to_side(feet[None, None], side)[0, 0, :, :, None] > 0.5
     patches, whole = (
         functional.avg_pool2d(each.movedim(-1, 1), side // PATCHES)
         for each in (shown, sure.float())
@@ -30,11 +40,28 @@ def plate_of(
     change = (change * both).sum((1, 2, 3)) / both.sum((1, 2, 3)).clamp(min=1)
     same = (change <= SAME_ROOM)[:, None, None, None]
     seen, sure = seen & same, sure & same
+    safe = sure[-1:] & (_without_rim(seen[-1:], SHOE * side) | ~shoes)
+    sure = torch.cat([sure[:-1], safe])
     rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
-    left = sure.any(0) & ~sure[-1] & ((rest - last).abs().mean(-1, keepdim=True) > REMAINS)
-    last = torch.where(left, rest, last)
+    differs = (rest - last).abs().mean(-1, keepdim=True) > REMAINS
+    missed = _agree(shown, sure, rest) & seen[-1] & ~sure[-1] & differs
+    last = torch.where(missed, rest, last)
     plate = torch.where(seen[-1] | holes, last, _median(shown, seen))
-    return completed(plate, holes[..., 0]).to(torch.uint8), holes[..., 0], change
+    plate = completed(plate, holes[..., 0]).to(torch.uint8)
+    return plate, holes[..., 0], missed[..., 0], change
+
+
+def _without_rim(seen: Bool[Tensor, "p s s 1"], width: float) -> Bool[Tensor, "p s s 1"]:
+    rim = round(width)
+    grown = functional.max_pool2d((~seen).float().movedim(-1, 1), 2 * rim + 1, 1, rim)
+    return grown.movedim(1, -1) == 0
+
+
+def _agree(shown: Tensor, seen: Tensor, middle: Tensor) -> Bool[Tensor, "s s 1"]:
+    """As `plate._agreed`."""
+    count = seen.sum(0)
+    apart = (shown - middle).abs().mean(-1, keepdim=True) * seen
+    return (count >= AGREEING) & (apart.sum(0) < APART * count)
 
 
 def _median(shown: Float[Tensor, "p s s 3"], seen: Bool[Tensor, "p s s 1"]) -> Tensor:
