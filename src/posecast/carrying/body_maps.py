@@ -46,7 +46,7 @@ def body_maps(
     top, low = ([middle((name,)) for name in pair] for pair in (SHOULDERS, HIPS))
     lines = [
         _distance(places, torch.lerp(*top, weight=share), torch.lerp(*low, weight=share))
-        for share in torch.linspace(0, 1, _LINES)
+        for share in (number / (_LINES - 1) for number in range(_LINES))
     ]
     nearest = torch.stack(lines).amin(0)
     maps.append(torch.exp(-nearest / (TORSO_RADIUS * size)) * shown(SHOULDERS + HIPS))
