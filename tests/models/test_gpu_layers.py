@@ -47,8 +47,7 @@ def kernels(monkeypatch):
     from posecast.computing import kernels
 
     if INTERPRETED:
-        for module in (gpu_layers, hourglass2017):
-            monkeypatch.setattr(module, "kernels_for", lambda _maps: kernels)
+        monkeypatch.setattr(gpu_layers, "kernels_for", lambda _maps: kernels)
     return kernels
 
 
@@ -161,8 +160,7 @@ def test_layers(kernels, monkeypatch):
         got = layer(ours)
         got.square().sum().backward()
         with pytest.MonkeyPatch.context() as patch:
-            for module in (gpu_layers, hourglass2017):
-                patch.setattr(module, "kernels_for", lambda _maps: None)
+            patch.setattr(gpu_layers, "kernels_for", lambda _maps: None)
             expected = copy.deepcopy(layer).cpu().double()(theirs)
         expected.square().sum().backward()
         assert close(got.cpu(), expected, 1e-4)
