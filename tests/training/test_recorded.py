@@ -1,15 +1,16 @@
-"""Steps that a GPU replays compute what plain ones do, and nothing in them makes it wait."""
+"""Steps that a GPU replays compute what plain ones do, on a real one and on `a_card`."""
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from a_card import pretended
 from benchmarks.speed.work import Sizes, write_random_store
 from made_runs import weights_of
 from posecast.computing.recording import PLAIN_CALLS
@@ -21,18 +22,21 @@ from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import HourglassConfig
 from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
+from posecast.pretrained import CARRIED
 from posecast.records.runs import Run
 from posecast.store.files import masks_path
 from posecast.store.reading import Store
-from posecast.training import fitting, image
 from posecast.training.action import (
     FlowActionTrainingConfig,
     PoseActionTrainingConfig,
     train_flow_classifier,
     train_pose_classifier,
 )
+from posecast.training.carrying import CarryingTrainingConfig, train_carrying
+from posecast.training.carrying_stream import StreamConfig
 from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
 from posecast.training.estimator import EstimatorTrainingConfig, train_estimator
+from posecast.training.groups import GroupTrainingConfig
 from posecast.training.image import ImageTrainingConfig, train_image
 from posecast.training.motion import MotionTrainingConfig, train_motion
 from posecast.training.motion_windows import WindowChoice
@@ -92,6 +96,14 @@ KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
         train_outline,
         OutlineTrainingConfig(model=CarryingConfig(mask_widths=(8, 8), refinement_widths=())),
     ),
+    "carrying": (
+        train_carrying,
+        CarryingTrainingConfig(
+            model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
+            mask=Path(CARRIED),
+            stream=StreamConfig(samples=16, first=8, per_step=4),
+        ),
+    ),
     "conv": (
         train_conv_lstm,
         ConvLSTMTrainingConfig(
@@ -107,6 +119,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
         FlowActionTrainingConfig(model=FlowClassifierConfig(num_flows=3, width=8)),
     ),
 }
+NORMED = ("estimator", "outline", "carrying", "flow")
 FEW = {"batch_size": 4, "validate_every": 0, "checkpoint_every": 100, "log_every": 5}
 STEPS = 2 * PLAIN_CALLS + 1
 """Plain ones, one that is recorded, and some that are only replayed."""
@@ -123,63 +136,37 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Waits(TorchDispatchMode):
-    """Notes what reads a number, or makes a tensor of numbers of Python's."""
-
-    WAITING = ("_local_scalar_dense", "lift_fresh", "nonzero", "equal", "masked_select")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        masked = name == "index" and any(m.dtype == torch.bool for m in args[1] if m is not None)
-        if name in self.WAITING or masked:
-            self.found.append(str(func))
-        return func(*args, **(kwargs or {}))
+def _with_validation(config: Any, store_path: Path) -> Any:
+    """Of two clips; those that are held out by groups have some as they are."""
+    if isinstance(config, GroupTrainingConfig):
+        return config
+    ids = tuple(clip.clip_id for clip in Store.open(store_path).clips)
+    known, held_out = (replace(config.clips, clips=part) for part in (ids[:6], ids[6:]))
+    return config.but(clips=known, validation=held_out)
 
 
-def _watch(monkeypatch: pytest.MonkeyPatch) -> tuple[Waits, list[int]]:
-    """Let updates be watched from the second one on."""
-    waits, calls = Waits(), []
-
-    def watched(function: Callable[..., Any], how: str, device: torch.device) -> Any:
-        def call(*inputs: Any) -> Any:
-            calls.append(1)
-            if len(calls) == 1:
-                return function(*inputs)
-            with waits:
-                return function(*inputs)
-
-        return call
-
-    for module in (fitting, image):
-        monkeypatch.setattr(module, "recorded", watched)
-    return waits, calls
+def _assert_card_learns(kind: str, store_path: Path, folder: Path, *steps: int, **how: Any) -> None:
+    """As the processor does, on a card that is none (`a_card`); validated, too."""
+    train, config = KINDS[kind]
+    config = config.but(**FEW | {"validate_every": 5}, device="cpu", **how)
+    config = _steady(kind, _with_validation(config, store_path))
+    train(config.but(steps=steps[-1]), store_path, folder / "here")
+    with pytest.MonkeyPatch.context() as patch, pretended(patch) as card:
+        for number in steps:
+            train(config.but(steps=number), store_path, folder / "there")
+    assert any(graph.replays > 1 for graph in card.graphs)
+    assert card.races == []
+    _assert_close(folder / "there", folder / "here")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_step_waits_for_nothing(kind, store_path, tmp_path, monkeypatch):
-    waits, calls = _watch(monkeypatch)
-    train, config = KINDS[kind]
-    train(
-        config.but(**FEW, steps=2, optimizer="adam-2017", device="cpu"),
-        store_path,
-        tmp_path / "run",
-    )
-    assert len(calls) == 2
-    assert waits.found == []
+def test_a_card_learns_what_a_processor_does(kind, store_path, tmp_path):
+    _assert_card_learns(kind, store_path, tmp_path, STEPS)
 
 
-def test_waiting_is_noticed():
-    waits, ten = Waits(), torch.arange(10)
-    with waits:
-        ten.sum().item()
-        ten[[1, 2]]
-        ten[ten > 3]
-        ten.new_tensor([1, 2])
-    assert len(waits.found) >= 4, waits.found
+@pytest.mark.parametrize("kind", ["pose", "image"])
+def test_a_card_goes_on(kind, store_path, tmp_path):
+    _assert_card_learns(kind, store_path, tmp_path, 10, 15, schedule="constant")
 
 
 def _move(optimizer: torch.optim.Optimizer, steps: int, recordable: bool = False) -> list[float]:
@@ -207,6 +194,12 @@ def test_numbers_kept_on_the_device_move_weights_alike(kind):
     assert _move(recordable, 2) == pytest.approx(_move(plain, 2), rel=1e-6)
 
 
+def _steady(kind: str, config: Any) -> Any:
+    """With RMSProp where a bias has no effect: Adam makes whole steps of the noise that is its
+    gradient."""
+    return config.but(optimizer="rmsprop") if kind in NORMED else config
+
+
 def _assert_close(one: Path, other: Path) -> None:
     expected = weights_of(other)
     for name, weight in weights_of(one).items():
@@ -221,12 +214,8 @@ def _assert_close(one: Path, other: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_replayed_steps_give_the_weights_of_plain_ones(kind, store_path, tmp_path):
-    """With RMSProp where a bias has no effect: Adam makes whole steps of the noise that is its
-    gradient."""
     train, config = KINDS[kind]
-    config = config.but(**FEW, steps=STEPS, device="cuda")
-    if kind in ("estimator", "flow"):
-        config = config.but(optimizer="rmsprop")
+    config = _steady(kind, config.but(**FEW, steps=STEPS, device="cuda"))
     for how in ("off", "cuda-graphs"):
         train(config.but(compile=how), store_path, tmp_path / how)
     _assert_close(tmp_path / "cuda-graphs", tmp_path / "off")
