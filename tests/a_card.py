@@ -5,10 +5,12 @@ waits for numbers or brings some. What it would do wrongly without a word is not
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -17,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 
 from posecast.computing import feeding, streams
-from posecast.computing.devices import RunOn
+from posecast.computing.devices import ComputeConfig, RunOn
 from posecast.networks import gpu_layers
 
 CARD = torch.device("cuda", 0)
@@ -41,7 +43,8 @@ class OnCard(Tensor):
     def of(here: Tensor, card: "Card") -> "OnCard":
         lies = {"strides": here.stride(), "storage_offset": here.storage_offset()}
         told = {"dtype": here.dtype, "device": "meta"}
-        made = torch.Tensor._make_wrapper_subclass(OnCard, here.shape, **lies, **told)
+        with torch.inference_mode(mode=False):  # as torch likes such tensors
+            made = torch.Tensor._make_wrapper_subclass(OnCard, here.shape, **lies, **told)
         made.here, made.card = here, card
         return made
 
@@ -56,8 +59,14 @@ class OnCard(Tensor):
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(_without_lists(index), value)
 
+    def new_tensor(self, data: Any) -> Tensor:
+        return torch.tensor(data, dtype=self.dtype, device=CARD)
+
     def tolist(self) -> Any:
         return self.cpu().tolist()
+
+    def __repr__(self) -> str:
+        return f"on the card: {self.here}"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.here.__reduce_ex__(protocol)
@@ -70,7 +79,7 @@ def _without_lists(index: Any) -> Any:
     """torch would make tensors of them where `Card` does not see it."""
     if isinstance(index, tuple):
         return tuple(map(_without_lists, index))
-    return torch.tensor(index) if isinstance(index, list) else index
+    return torch.tensor(index) if isinstance(index, list | np.ndarray) else index
 
 
 class Stream:
@@ -79,7 +88,7 @@ class Stream:
     device = CARD
 
     def __init__(self, _device: torch.device | None = None) -> None:
-        self.known = {self: 0}
+        self.known: dict[Stream, int] = {self: 0}
 
     def record_event(self) -> dict["Stream", int]:
         return dict(self.known)
@@ -129,6 +138,9 @@ class Card(TorchDispatchMode):
         to_card = any(there) if target is None else torch.device(target).type != "cpu"
         if not to_card and not any(there):
             return func(*args, **kwargs)
+        if func._can_decompose():  # in inference mode torch leaves that to us
+            with self:
+                return func.decompose(*args, **kwargs)
         _refuse_mixed(name, tensors, there)
         inside = tree_map(_here, (args, kwargs))
         if target is not None:
@@ -210,15 +222,18 @@ def _refuse_waiting(name: str, args: Any, there: list[bool]) -> None:
         raise RuntimeError(f"{name} waits for the card, or brings it numbers, while it is recorded")
 
 
-class _AtOnce:
+class AtOnce:
     """A `ThreadPoolExecutor` that works when it is asked."""
 
     def __init__(self, *_told: Any) -> None: ...
 
-    def __enter__(self) -> "_AtOnce":
+    def __enter__(self) -> "AtOnce":
         return self
 
     def __exit__(self, *_error: object) -> None: ...
+
+    def map(self, work: Any, items: Iterable[Any]) -> list[Any]:
+        return [work(each) for each in items]
 
     def submit(self, work: Any, *args: Any) -> "Future[Any]":
         done: Future[Any] = Future()
@@ -248,7 +263,9 @@ def pretended(patch: pytest.MonkeyPatch) -> Iterator[Card]:
     patch.setattr(Tensor, "pin_memory", lambda self: self)
     patch.setattr(Fabric, "device", CARD)
     patch.setattr(RunOn, "pick_device", lambda _: CARD)
-    patch.setattr(feeding, "ThreadPoolExecutor", _AtOnce)
+    launch = ComputeConfig.launch
+    patch.setattr(ComputeConfig, "launch", lambda told: launch(replace(told, device="cpu")))
+    patch.setattr(feeding, "ThreadPoolExecutor", AtOnce)
     patch.setattr(streams, "_stream", lambda device: card.beside)
     patch.setattr(gpu_layers, "_kernels", lambda: None)
     torch.__future__.set_overwrite_module_params_on_conversion(True)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from a_card import CARD, pretended
 from benchmarks.speed.features import random_feature_networks
 from posecast.networks import gpu_layers
 from posecast.networks.gpu_layers import (
@@ -191,6 +192,26 @@ def test_halving_convolutions(side):
     got = layer.to(DEVICE)(joined(x))
     assert got.shape == (2, 4, 8, 6)
     assert close(got.cpu(), expected, 3e-3)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["alexnet", "hourglass"])
+def test_feature_networks_on_a_card_that_is_none(number):
+    """Without the kernels: borders and channels of zeros, biases that have no effect."""
+    network = random_feature_networks()[number]
+    assert isinstance(network, nn.Module)
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def look(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        given = picture.to(device).contiguous(memory_format=torch.channels_last).requires_grad_()
+        said = network.to(device).to(memory_format=torch.channels_last)(given)
+        said.square().mean().backward()
+        return said.detach().cpu(), given.grad.cpu()
+
+    expected = look(torch.device("cpu"))
+    with pytest.MonkeyPatch.context() as patch, pretended(patch):
+        got = look(CARD)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert close(ours, theirs, 1e-4)
 
 
 def test_nothing_of_it_on_a_processor():
