@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from posecast.computing import feeding, streams
 from posecast.computing.devices import ComputeConfig, RunOn
+from posecast.heatmaps import _structure
 from posecast.networks import gpu_layers
 
 CARD = torch.device("cuda", 0)
@@ -269,8 +270,10 @@ def pretended(patch: pytest.MonkeyPatch) -> Iterator[Card]:
     patch.setattr(streams, "_stream", lambda device: card.beside)
     patch.setattr(gpu_layers, "_kernels", lambda: None)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
+    _structure.cache_clear()  # by device
     try:
         with card:
             yield card
     finally:
+        _structure.cache_clear()
         torch.__future__.set_overwrite_module_params_on_conversion(False)
