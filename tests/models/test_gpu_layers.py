@@ -55,17 +55,20 @@ def kernels(monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
-def test_normalising(kernels, shape, dtype, tolerance):
+@pytest.mark.parametrize("read_again", [True, False])
+def test_normalising(kernels, shape, dtype, tolerance, read_again):
     x, above = maps(*shape, dtype=dtype), maps(*shape, seed=1, dtype=dtype)
     shift = torch.linspace(-2, 2, shape[1], device=DEVICE)
     ours, theirs = x.clone().requires_grad_(), x.double().requires_grad_()
-    got = kernels.NormReLU.apply(ours, shift, 1e-5)
+    got, kept = kernels.NormReLU.apply(ours, shift, 1e-5)
     scale = torch.ones_like(shift).double()
     normed = functional.batch_norm(theirs, None, None, scale, shift.double(), True, 0, 1e-5)
     expected = normed.relu()
-    got.backward(above)
-    expected.backward(above.double())
+    beside = maps(*shape, seed=2, dtype=dtype) * read_again
+    torch.autograd.backward(*zip((got, above), *[(kept, beside)] * read_again, strict=True))
+    torch.autograd.backward((expected, theirs * 1), (above.double(), beside.double()))
     assert close(got, expected, tolerance)
+    assert torch.equal(kept, x)
     assert close(ours.grad, theirs.grad, tolerance)
 
 

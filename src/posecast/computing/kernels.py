@@ -27,30 +27,38 @@ _MOST_SUMS = 256
 
 
 class NormReLU(torch.autograd.Function):
-    """relu((x - mean) / sqrt(variance + eps) + shift) with the moments of the batch."""
+    """relu((x - mean) / sqrt(variance + eps) + shift) with the moments of the batch; and x, for
+    what else reads it: what flows back from there is added in the same pass."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Float[Tensor, "b c h w"], shift: Float[Tensor, " c"], eps: float
-    ) -> Float[Tensor, "b c h w"]:
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
         moments, y = _means(x, x, x, shift, eps, back=False), torch.empty_like(x)
         count, channels = sizes(x)
         tile, grid = tiles(count, channels)
         told = (count, channels, eps, len(moments))
         _normalise[grid](x, moments, shift, y, *told, *tile, num_warps=WARPS)
         ctx.save_for_backward(x, moments, shift)
+        ctx.set_materialize_grads(False)
         ctx.eps = eps
-        return y
+        return y, x
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
         x, moments, shift = ctx.saved_tensors
-        above = gradients[0].contiguous(memory_format=torch.channels_last)
+        above, beside = (
+            each if each is None else each.contiguous(memory_format=torch.channels_last)
+            for each in gradients
+        )
+        if above is None:
+            return beside, None, None
         means, gradient = _means(x, above, moments, shift, ctx.eps, back=True), torch.empty_like(x)
         count, channels = sizes(x)
         tile, grid = tiles(count, channels)
-        maps, told = (x, above, moments, means, shift, gradient), (count, channels, ctx.eps)
-        _normalise_back[grid](*maps, *told, len(moments), *tile, num_warps=WARPS)
+        maps = (x, above, above if beside is None else beside, moments, means, shift, gradient)
+        told = (count, channels, ctx.eps, beside is not None, len(moments))
+        _normalise_back[grid](*maps, *told, *tile, num_warps=WARPS)
         return gradient, None, None
 
 
@@ -264,6 +272,7 @@ def _normalise(
 def _normalise_back(
     x,
     above,
+    beside,
     moments,
     means,
     shift,
@@ -271,6 +280,7 @@ def _normalise_back(
     count,
     channels,
     eps,
+    HAS_BESIDE: tl.constexpr,
     PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -284,6 +294,8 @@ def _normalise_back(
     flowing = tl.load(above + places, inside, 0.0).to(tl.float32)
     flowing = tl.where(normed + offset[None] > 0, flowing, 0.0)
     value = scale[None] * (flowing - flown[None] - normed * along[None])
+    if HAS_BESIDE:
+        value += tl.load(beside + places, inside, 0.0).to(tl.float32)
     tl.store(gradient + places, value.to(gradient.dtype.element_ty), inside)
 
 

@@ -164,14 +164,20 @@ class _NormReLU(nn.Module):
         self.norm.requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return self.beside(x)[0]
+
+    def beside(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
+        """And x, for what else reads it: a GPU then adds up what flows back in the same pass."""
         kernels = gpu_layers.kernels_for(x)
         if kernels is not None and num_processes() == 1:
             return kernels.NormReLU.apply(x, self.norm.bias, self.norm.eps)
         normed = self.norm(x)
         on_processor = normed.dtype == torch.bfloat16 and normed.device.type == "cpu"
         if not on_processor or torch.compiler.is_compiling():
-            return functional.relu(normed, inplace=True)
-        return _HalfReLU.apply(normed)
+            return functional.relu(normed, inplace=True), x
+        return _HalfReLU.apply(normed), x
 
 
 class _HalfReLU(torch.autograd.Function):
@@ -210,13 +216,14 @@ class _Residual(nn.Module):
         self.skip = nn.Identity() if num_in == num_out else weights.conv(num_in, num_out)
 
     def forward(self, x: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b _ h w"]:
-        kernels, last = gpu_layers.kernels_for(x), self.block[-1]
-        if kernels is None or not isinstance(last, nn.Conv2d):
+        kernels, norm, last = gpu_layers.kernels_for(x), self.block[0], self.block[-1]
+        if kernels is None or not isinstance(norm, _NormReLU) or not isinstance(last, nn.Conv2d):
             return self.block(x) + self.skip(x)
+        normed, x = norm.beside(x)
         other, bias = x, last.bias
         if isinstance(self.skip, nn.Conv2d) and bias is not None and self.skip.bias is not None:
             other, bias = gpu_layers.without_bias(self.skip, x), bias + self.skip.bias
-        maps = gpu_layers.without_bias(last, self.block[:-1](x))
+        maps = gpu_layers.without_bias(last, self.block[1:-1](normed))
         return kernels.AddBias.apply(maps, bias, other, False)
 
 
