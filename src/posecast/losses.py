@@ -167,8 +167,7 @@ def discriminator_loss(
 ) -> DiscriminatorLoss:
     """Real frames against drawn ones and against frames of another pose (2017 conventions).
 
-    The three kinds of logits come from three calls of the discriminator, each normalised by the
-    moments of its own batch.
+    The discriminator normalises each of the three kinds by its own moments.
     """
     real = adversarial_loss(real_logits, real=True)
     drawn = 0.5 * adversarial_loss(drawn_logits, real=False)

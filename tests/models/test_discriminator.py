@@ -60,6 +60,14 @@ def test_evaluation_mode_still_uses_the_batch_s_own_moments() -> None:
     assert not list(network.buffers())
 
 
+def test_kinds_of_pictures_are_judged_together_as_each_by_itself() -> None:
+    network = small().double()
+    pictures, (_, heatmaps) = [inputs(seed=seed)[0].double() for seed in range(3)], inputs()
+    alone = [network(each, heatmaps.double()) for each in pictures]
+    together = network(torch.cat(pictures), heatmaps.double())
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-12)
+
+
 def test_parameters_of_the_paper_s_network() -> None:
     """As many as the 2017 code has at full size."""
     with torch.device("meta"):

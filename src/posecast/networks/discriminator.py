@@ -33,8 +33,8 @@ class Discriminator(nn.Module):
     """Logits of "this is a real frame of this pose"; images in [-1, 1], heat maps in [0, 1].
 
     Normalises with the moments of the batch it is given, in evaluation too, as in 2017 (running
-    averages were never kept): real, mismatched and drawn pictures go through it in calls of their
-    own, and a logit depends on the rest of its batch.
+    averages were never kept): real, mismatched and drawn pictures each by their own, and a logit
+    depends on the rest of its kind.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -51,23 +51,30 @@ class Discriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(
-        self, image: Float[Tensor, "b 3 h w"], heatmaps: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b 1"]:
-        """One logit a picture; PosecastError for a size other than the configured one."""
-        side = self.config.size
+        self, image: Float[Tensor, "kb 3 h w"], heatmaps: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "kb 1"]:
+        """One logit a picture, of one or several kinds of pictures of the same poses, kind after
+        kind; PosecastError for a size other than the configured one."""
+        side, kinds = self.config.size, len(image) // len(heatmaps)
         if image.shape[-2:] != (side, side):
             raise PosecastError(
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
-        hidden = joined(_rounded(image), _rounded(heatmaps))
+        poses = _rounded(heatmaps)
+        hidden = _together([joined(each, poses) for each in _rounded(image).chunk(kinds)])
         for level, convolution in enumerate(self.convolutions):
             hidden = convolution(hidden)
             if level > 0:
-                hidden = self.norms[level - 1](hidden)
+                norm = self.norms[level - 1]
+                hidden = _together([norm(each) for each in hidden.chunk(kinds)])
             hidden = functional.leaky_relu(hidden, 0.2)
         features = hidden.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels, as in 2017
         return self.to_logit(features).to(image.dtype)
+
+
+def _together(maps: list[Tensor]) -> Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(maps)
 
 
 def _rounded(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -90,12 +90,8 @@ def discriminator_step(
 
     Mismatched is the source picture with the target's pose.
     """
-    poses = pairs.target_heatmaps
-    loss = losses.discriminator_loss(
-        real_logits=discriminator(pairs.target, poses),
-        drawn_logits=discriminator(drawn.detach(), poses),
-        mismatched_logits=discriminator(pairs.source, poses),
-    )
+    pictures = torch.cat([pairs.target, drawn.detach(), pairs.source])
+    loss = losses.discriminator_loss(*discriminator(pictures, pairs.target_heatmaps).chunk(3))
     return loss.total, {
         "discriminator_loss": loss.total,
         "real_error": loss.real,
