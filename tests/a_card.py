@@ -139,9 +139,10 @@ class Card(TorchDispatchMode):
         to_card = any(there) if target is None else torch.device(target).type != "cpu"
         if not to_card and not any(there):
             return func(*args, **kwargs)
-        if func._can_decompose():  # in inference mode torch leaves that to us
-            with self:
-                return func.decompose(*args, **kwargs)
+        with self:  # in inference mode torch leaves it to us to take operations apart
+            parts = func.decompose(*args, **kwargs)
+        if parts is not NotImplemented:
+            return parts
         _refuse_mixed(name, tensors, there)
         inside = tree_map(_here, (args, kwargs))
         if target is not None:
@@ -246,6 +247,8 @@ class AtOnce:
 def pretended(patch: pytest.MonkeyPatch) -> Iterator[Card]:
     """All trainings and forecasters run on such a card, whatever device they are told."""
     card, tensor = Card(), torch.tensor
+    if torch.cuda.is_available():  # a real one has to be ready before torch is told that it is
+        torch.cuda.init()
     for name, instead in (
         ("_lazy_init", lambda: None),
         ("Stream", Stream),
