@@ -60,7 +60,7 @@ def video(tmp_path) -> Path:
 
 @pytest.fixture
 def noted(monkeypatch) -> list:
-    """What was compared: forecaster, rates, result, truth, and the errors."""
+    """What was compared: forecaster, result, truth, and the errors."""
     calls = []
     true = comparison.compare_poses
 
@@ -76,7 +76,7 @@ def test_errors_have_their_right_values(video, noted):
     out = video.with_name("compare.mp4")
     poses = KeypointFile(video.with_suffix(".csv"))
     text = compare_video(video, FORECASTER, poses, out, CONFIG)
-    _, _, result, truth, (shown, pooled) = noted[0]
+    _, result, truth, (shown, pooled) = noted[0]
     assert result.past_frames == tuple(range(30))  # half of a short video is left as truth
     assert len(truth.visible) == 30
     walked = 100 * STEP * np.arange(1, 31) / SIZE
@@ -114,7 +114,7 @@ def test_several_futures_each_with_its_error(video, noted):
     poses, config = KeypointFile(video.with_suffix(".csv")), OwnVideoConfig(futures=2)
     out = video.with_name("c.mp4")
     compare_video(video, Forecaster(Forked()), poses, out, config)
-    _, _, result, truth, (shown, _) = noted[0]
+    _, result, truth, (shown, _) = noted[0]
     errors = errors_of_futures(result, truth)
     np.testing.assert_array_equal(errors[0], shown.forecast)
     np.testing.assert_allclose(errors[1], shown.still)
@@ -128,7 +128,7 @@ def test_a_page_where_the_video_ends(video):
     poses, config = KeypointFile(video.with_suffix(".csv")), OwnVideoConfig(futures=2, steps=7)
     forecaster, page = Forecaster(Forked()), video.with_name("page.html")
     result = forecast_video(video, forecaster, poses, None, config)
-    write_forecast_page(video, result, page, "it <ends>")
+    write_forecast_page(result, page, "it <ends>")
     text = page.read_text()
     assert "it &lt;ends&gt;" in text
     assert 'data-frames="22"' in text  # the last 15 of the seen, and 7 to come
@@ -139,7 +139,7 @@ def test_a_page_where_the_video_ends(video):
 def test_from_leaves_what_comes_after_as_truth(video, noted):
     poses = KeypointFile(video.with_suffix(".csv"))
     compare_video(video, FORECASTER, poses, video.with_name("c.mp4"), OwnVideoConfig(steps=5), 0.5)
-    _, _, result, truth, _ = noted[0]
+    _, result, truth, _ = noted[0]
     assert result.past_frames[-1] == 14
     np.testing.assert_allclose(truth.joints_px[:, 0, 0], [32 + STEP * t for t in range(15, 20)])
 
@@ -153,7 +153,7 @@ def test_later_frames_change_nothing_of_the_forecast(video, noted, monkeypatch):
             monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
         source = EstimatedPoses(RedEstimator())
         compare_video(video, FORECASTER, source, video.with_name("c.mp4"), CONFIG, 1.0)
-    (_, _, one, came, _), (_, _, other, otherwise, _) = noted
+    (_, one, came, _), (_, other, otherwise, _) = noted
     assert one.past_frames == other.past_frames
     assert one.forecast.crop == other.forecast.crop
     np.testing.assert_array_equal(one.forecast.joints_px, other.forecast.joints_px)
@@ -170,7 +170,7 @@ def test_the_truth_is_of_the_person_who_was_seen(video, noted):
             lines.append(f"{t},{name},{x},{y},2")
     table.write_text("\n".join(lines))
     compare_video(video, FORECASTER, KeypointFile(table), video.with_name("c.mp4"), CONFIG)
-    _, _, _, truth, _ = noted[0]
+    _, _, truth, _ = noted[0]
     np.testing.assert_allclose(truth.joints_px[:, 0, 0], [32 + STEP * t for t in range(30, 60)])
 
 
@@ -195,8 +195,8 @@ def test_without_a_second_it_begins_where_the_person_is_seen_well(video, noted):
     with pytest.raises(PosecastError, match="not seen well enough before second 1:"):
         compare_video(*given, 1.0)
     compare_video(*given)
-    assert noted[0][2].past_frames[-1] == 23
-    assert "the video was looked at to 1.00 s, but from 0.80 s on" in noted[0][2].note
+    assert noted[0][1].past_frames[-1] == 23
+    assert "the video was looked at to 1.00 s, but from 0.80 s on" in noted[0][1].note
 
 
 def test_files_that_a_comparison_does_not_write_are_refused(video):

@@ -171,10 +171,10 @@ def test_somebody_who_passes_the_camera_does_not_cut():
 def test_what_comes_after_a_cut_is_no_truth(tmp_path):
     video = write_video(tmp_path / "cut.mp4", wide(8) + near(8))
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
-    assert find_truth(video, RED, result).visible.any(axis=1).tolist() == [True] * 4
+    assert find_truth(RED, result).visible.any(axis=1).tolist() == [True] * 4
     keypoints = KeypointFile(keypoints_of(tmp_path / "cut.csv", 8, 8))
     looked_at = []
-    assert len(find_truth(video, keypoints, result, lambda: looked_at.append(1)).visible) == 4
+    assert len(find_truth(keypoints, result, lambda: looked_at.append(1)).visible) == 4
     assert len(looked_at) == 1 + CONFIG.steps
 
 
@@ -186,8 +186,8 @@ def test_the_truth_has_left_and_right_as_what_was_seen(tmp_path):
 
     video = write_video(tmp_path / "video.mp4", wide(20))
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 0.4)
-    truth = find_truth(video, EstimatedPoses(Exchanges()), result)
-    np.testing.assert_array_equal(truth.joints_px, find_truth(video, RED, result).joints_px)
+    truth = find_truth(EstimatedPoses(Exchanges()), result)
+    np.testing.assert_array_equal(truth.joints_px, find_truth(RED, result).joints_px)
     assert truth.visible.all()
 
 
@@ -196,13 +196,13 @@ def test_a_shot_that_ends_behind_the_last_seen_frame_leaves_no_truth(tmp_path, a
     video = write_video(tmp_path / "cut.mp4", wide(6) + after)
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 0.2)
     with pytest.raises(NothingToCompareError, match=r"the shot ends at second 0\.20; give an ear"):
-        find_truth(video, RED, result)
+        find_truth(RED, result)
 
 
 def test_frames_are_compared_up_to_a_cut(tmp_path, monkeypatch):
     video = write_video(tmp_path / "cut.mp4", wide(8) + near(8))
     result = forecast_video(video, Forecaster(LooksFarBack()), RED, None, CONFIG, 4 / 30)
-    pictures = compare_pictures(video, result, find_truth(video, RED, result))
+    pictures = compare_pictures(result, find_truth(RED, result))
     assert len(pictures.panels["truth"][0]) == pictures.num_seen + 4
 
 

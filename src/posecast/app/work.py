@@ -158,21 +158,21 @@ class Workshop:
         futures = min(max(asked.futures, 1), self.limits.max_futures)
         config = OwnVideoConfig(steps=steps, futures=futures, separate=True)
         stages, folder = Stages(show), self._new_folder(taken.folder, "forecast")
-        given = (taken.path, self.forecaster, replace(self.source, person=asked.person))
+        made_by = (self.forecaster, replace(self.source, person=asked.person))
         out, from_s = folder / f"{taken.path.stem}-forecast.mp4", self._from_s(taken, asked.from_s)
-        result = forecast_video(*given, out, config, from_s, stages)
+        result = forecast_video(taken.path, *made_by, out, config, from_s, stages)
         result = replace(result, note=self.names(result.note))
         why = "The video ends here: there is nothing to compare the forecast with."
         if from_s is not None:
             compared = folder / f"{taken.path.stem}-compare.mp4"
             try:
-                text = compare_forecast(*given, result, compared, config, stages)
+                text = compare_forecast(*made_by, result, compared, stages)
                 page = compared.with_suffix(".html")
                 return Done(page, (*result.files, compared, page), _told(result.summary(), text))
             except NothingToCompareError as error:
                 why = self.names(error.text)
         page = out.with_suffix(".html")
-        write_forecast_page(taken.path, result, page, why)
+        write_forecast_page(result, page, why)
         return Done(page, (*result.files, page), _told(result.summary(), why))
 
     def _from_s(self, taken: Taken, from_s: float) -> float | None:

@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.evaluation.baselines import LastPose
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import Truth
 from posecast.geometry import Crop, sides_of
@@ -114,11 +113,11 @@ def _running_mean(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
 
 
 def compare_poses(
-    forecaster: Forecaster, rates: FrameRates, result: OwnForecast, truth: Truth
+    forecaster: Forecaster, result: OwnForecast, truth: Truth
 ) -> tuple[PoseErrors, PoseErrors]:
     """Errors from the moment that is shown, and from all moments."""
     shown = _sums(result.seen, result.forecast, truth)
-    num_seen, steps = len(result.seen), len(result.forecast.visible)
+    rates, num_seen, steps = result.rates, len(result.seen), len(result.forecast.visible)
     whole = replace(
         result.seen,
         joints_px=np.concatenate([result.seen.joints_px, truth.joints_px]),

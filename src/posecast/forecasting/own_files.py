@@ -17,7 +17,6 @@ from posecast.forecasting.own_pictures import (
     future_frames,
     futures_side_by_side,
     read_pictures,
-    seen_frames,
     video_goes_on,
     with_poses,
 )
@@ -51,11 +50,7 @@ def check_out(
 
 
 def forecast_files(
-    video: Path | FrameFolder,
-    result: OwnForecast,
-    out: Path,
-    config: OwnVideoConfig,
-    stages: Stages,
+    result: OwnForecast, out: Path, config: OwnVideoConfig, stages: Stages
 ) -> dict[Path, Write]:
     """What is written beside OUT, and OUT last: where it is, all is."""
     arrays = arrays_writer(result, config.keep_frames)
@@ -65,13 +60,10 @@ def forecast_files(
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
     files |= _pose_files(result, out, config)
     if config.rrd:
-        files[out.with_suffix(".rrd")] = rerun_writer(result, _all_pictures(video, result, stages))
-    movies = _movies(video, result, out, config)
-    fps = result.fps if config.panels else result.shown_fps
-    heard = None if config.panels else video
+        files[out.with_suffix(".rrd")] = rerun_writer(result, _all_pictures(result, stages))
     return files | {
-        path: _movie_writer(path, stages.steps(ahead(movie)), fps, result, heard)
-        for path, movie in movies.items()
+        path: _movie_writer(path, stages.steps(ahead(movie)), result, config.panels)
+        for path, movie in _movies(result, out, config).items()
     }
 
 
@@ -91,53 +83,42 @@ def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[
     return files
 
 
-def _all_pictures(
-    video: Path | FrameFolder, result: OwnForecast, stages: Stages
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+def _all_pictures(result: OwnForecast, stages: Stages) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Every frame of the video up to the last seen one, at `fps`, then the likeliest future."""
-    seen = read_pictures(video, tuple(range(result.past_frames[-1] + 1)), result.fps)
+    seen = read_pictures(result.video, tuple(range(result.past_frames[-1] + 1)), result.fps)
     yield from stages.each("reading", seen)
     yield from future_frames(result, View.of(result.seen.image_hw, 0))
 
 
 def _movies(
-    video: Path | FrameFolder, result: OwnForecast, out: Path, config: OwnVideoConfig
+    result: OwnForecast, out: Path, config: OwnVideoConfig
 ) -> dict[Path, Iterator[UInt8[np.ndarray, "h w 3"]]]:
     """Pictures of each video that is written."""
-
     hw, count = result.seen.image_hw, len(result.forecast.joints_px)
     view = View.of(hw, config.view_height)
     if config.panels:
-        pictures = read_pictures(video, result.past_frames, result.fps)
-        return {out: with_poses(pictures, result, view)}
-    if config.separate and count > 1:
-        return {
-            _numbered(out, n + 1, out.suffix): video_goes_on(
-                seen_frames(video, result), result, view, n
-            )
-            for n in range(count)
-        }
-    if count > 1:
-        view = View.of_grid(hw, config.view_height, count)
-        return {out: futures_side_by_side(seen_frames(video, result), result, view)}
-    return {out: video_goes_on(seen_frames(video, result), result, view)}
+        return {out: with_poses(result, view)}
+    if count == 1:
+        return {out: video_goes_on(result, view)}
+    if config.separate:
+        paths = (_numbered(out, n + 1, out.suffix) for n in range(count))
+        return {path: video_goes_on(result, view, n) for n, path in enumerate(paths)}
+    return {out: futures_side_by_side(result, View.of_grid(hw, config.view_height, count))}
 
 
 def _movie_writer(
-    out: Path,
-    movie: Iterator[UInt8[np.ndarray, "h w 3"]],
-    fps: float,
-    result: OwnForecast,
-    heard: Path | FrameFolder | None,
+    out: Path, movie: Iterator[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, panels: bool
 ) -> Write:
-    """What fills the file of the movie, with the sound of the seen part where there is some."""
+    """What fills the file of the movie; where it is the video that goes on, with the sound of the
+    seen part if there is some."""
+    fps, video = result.fps if panels else result.shown_fps, result.video
     if out.suffix.lower() == ".gif":
         return gif_writer(out, movie, fps)
     write = mp4_writer(out, movie, fps)
 
     def write_with_sound(path: Path) -> None:
         write(path)
-        if isinstance(heard, Path):
-            add_sound(path, heard, result.seen_to_s + 1 / result.fps)
+        if isinstance(video, Path) and not panels:
+            add_sound(path, video, result.seen_to_s + 1 / result.fps)
 
     return write_with_sound

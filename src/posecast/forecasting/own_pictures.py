@@ -4,7 +4,7 @@ several futures side by side, or whole frames with the skeleton beside them."""
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -126,30 +126,29 @@ def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
     return weights.astype(np.float32)
 
 
-def seen_frames(video: VideoSource, result: OwnForecast) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+def _seen_frames(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The video at its own rate, up to the last seen frame."""
     count = round(result.seen_to_s * result.shown_fps) + 1
-    return itertools.islice(read_video(video, result.shown_fps), count)
+    pictures = itertools.islice(read_video(result.video, result.shown_fps), count)
+    return (view.resize(picture) for picture in pictures)
 
 
 def video_goes_on(
-    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View, sample: int = 0
+    result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The video up to the last seen frame and one of its futures, at the video's rate."""
-    yield from (view.resize(picture) for picture in seen)
+    yield from _seen_frames(result, view)
     for picture in future_frames(result, view, sample):
         yield from itertools.repeat(picture, result.repeats)
 
 
-def futures_side_by_side(
-    seen: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View
-) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
+def futures_side_by_side(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """As `video_goes_on`, all futures in a grid, each with its probability; green borders: seen,
     red: forecast."""
     weights = result.forecast.weights
     columns, strip = _columns(len(weights)), max(view.hw[0] // 14, 16)
-    for picture in seen:
-        shown = panel(view.resize(picture), SEEN, "seen", strip)
+    for picture in _seen_frames(result, view):
+        shown = panel(picture, SEEN, "seen", strip)
         yield contact_sheet([shown] * len(weights), columns)
     texts = [f"future {n}: {100 * weight:.0f} %" for n, weight in enumerate(weights, start=1)]
     futures = (future_frames(result, view, sample) for sample in range(len(weights)))
@@ -178,11 +177,10 @@ def future_frames(
         yield paste(picture, patch, crop, still)
 
 
-def with_poses(
-    pictures: Iterable[UInt8[np.ndarray, "h w 3"]], result: OwnForecast, view: View
-) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
+def with_poses(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
     """Seen frames, then those of the likeliest future, each with its pose beside it."""
     seen, forecast = result.seen, result.forecast
+    pictures = read_pictures(result.video, result.past_frames, result.fps)
     shape = (forecast.crop, result.skeleton, view.hw[0])
     for picture, joints, visible in zip(pictures, seen.joints_px, seen.visible, strict=True):
         shown = view.resize(picture)

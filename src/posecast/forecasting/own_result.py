@@ -9,6 +9,8 @@ import numpy as np
 
 from posecast.clips import Forecast, SeenVideo
 from posecast.estimation import People
+from posecast.forecasting.frame_rates import FrameRates
+from posecast.media.frame_folders import FrameFolder
 from posecast.records.files import Write, save_arrays
 from posecast.skeletons import Skeleton
 
@@ -21,13 +23,14 @@ share of the person's size (the longer side of the seen joints)."""
 class OwnForecast:
     """A forecast and where it comes from."""
 
+    video: Path | FrameFolder
     seen: SeenVideo
     forecast: Forecast
     skeleton: Skeleton
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
-    fps: float
-    """At which the video was looked at, and is forecast."""
+    rates: FrameRates
+    """At which the video was looked at and is forecast, and that of the pose model."""
     shown_fps: float
     """Of the video that is written: its own, of fast ones a multiple of `fps`."""
     lost: tuple[tuple[int, int], ...] = ()
@@ -39,6 +42,11 @@ class OwnForecast:
     """Several people, where an estimator found them."""
     files: tuple[Path, ...] = ()
     """What was written."""
+
+    @property
+    def fps(self) -> float:
+        """At which the video was looked at, and is forecast."""
+        return self.rates.video
 
     @property
     def repeats(self) -> int:

@@ -50,21 +50,18 @@ def second_to_compare_from(video: VideoSource, fps: float, steps: int, least: in
 
 
 def find_truth(
-    video: VideoSource,
-    source: PoseSource,
-    result: OwnForecast,
-    on_frame: Callable[[], None] = lambda: None,
+    source: PoseSource, result: OwnForecast, on_frame: Callable[[], None] = lambda: None
 ) -> Truth:
     """At most as many poses as were forecast, up to a cut or a fade, from where the person was
     seen last; NothingToCompareError where no joint that was seen is in them."""
     count = 1 + len(result.forecast.visible)
-    last = itertools.islice(read_video(video, result.fps), result.past_frames[-1], None)
+    last = itertools.islice(read_video(result.video, result.fps), result.past_frames[-1], None)
     shots = Shots()
     frames = shots.watch(itertools.islice(last, count))
     if isinstance(source, KeypointFile):
         for _ in frames:
             on_frame()
-        joints_px, visible = _read(video, source, result, count)
+        joints_px, visible = _read(source, result, count)
     else:
         options = (source.estimator, source.follow, _last_box(result), on_frame)
         found = follow(frames, *options)
@@ -75,19 +72,17 @@ def find_truth(
     if not (truth.visible & result.seen.visible.any(axis=0)).any():
         why = "the shot ends at" if end <= 1 else "the person is not found after"
         raise NothingToCompareError(
-            f"{video}: nothing to compare with: {why} second "
+            f"{result.video}: nothing to compare with: {why} second "
             f"{(result.past_frames[-1] + 1) / result.fps:.2f}",
             "; give an earlier --from",
         )
     return truth
 
 
-def true_pictures(
-    video: VideoSource, result: OwnForecast, truth: Truth
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+def true_pictures(result: OwnForecast, truth: Truth) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The frames of the truth."""
     first = result.past_frames[-1] + 1
-    frames = read_video(video, result.fps)
+    frames = read_video(result.video, result.fps)
     yield from itertools.islice(frames, first, first + len(truth.visible))
 
 
@@ -112,10 +107,10 @@ def _last_box(result: OwnForecast) -> Box:
 
 
 def _read(
-    video: VideoSource, source: KeypointFile, result: OwnForecast, count: int
+    source: KeypointFile, result: OwnForecast, count: int
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
     """So many poses from the last seen one on."""
-    timeline = read_timeline(video)
+    timeline = read_timeline(result.video)
     frames = np.array(nearest_frames(timeline.seconds, result.fps))
     files = (source.path, timeline, result.skeleton, source.options)
     tracks = [keypoints_in_video(*files, source.person)]

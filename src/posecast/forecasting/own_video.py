@@ -71,12 +71,13 @@ def forecast_video(
     out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
     poses = EstimatedPoses(PoseEstimator.pretrained()) if poses is None else poses
-    if out is None:
-        return _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
-    check_out(out, video, poses, config)
+    if out is not None:
+        check_out(out, video, poses, config)
     result = _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
+    if out is None:
+        return result
     with stages.stage("writing"):
-        files = forecast_files(video, result, out, config, stages)
+        files = forecast_files(result, out, config, stages)
         write_together(files)
     return replace(result, files=tuple(files))
 
@@ -110,7 +111,7 @@ def _forecast(
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
     return OwnForecast(
-        *(seen, forecast, forecaster.skeleton, frames, config.fps, shown_fps),
+        *(video, seen, forecast, forecaster.skeleton, frames, rates, shown_fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
         note="\n".join(filter(None, _notes(video, rates, found, frames, out, least))),
         sureness=sureness,

@@ -17,7 +17,6 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import Truth, true_pictures
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, pose_in_crop, side_by_side
-from posecast.media.videos import VideoSource
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
 
@@ -40,9 +39,7 @@ class ComparedPictures:
     without truth."""
 
 
-def compare_pictures(
-    video: VideoSource, result: OwnForecast, truth: Truth | None
-) -> ComparedPictures:
+def compare_pictures(result: OwnForecast, truth: Truth | None) -> ComparedPictures:
     """Whole frames stream through and are measured; small ones are kept.
 
     Without truth the pictures of the forecast alone, all of them.
@@ -61,7 +58,7 @@ def compare_pictures(
     psnr: tuple[list[float], list[float]] = ([], [])
     view = View.of(seen.image_hw, 0)
     drawn = zip(*(future_frames(result, view, n) for n in range(max(num_drawn, 1))), strict=True)
-    came = itertools.repeat(None) if truth is None else true_pictures(video, result, truth)
+    came = itertools.repeat(None) if truth is None else true_pictures(result, truth)
     for number, (true, made) in enumerate(zip(came, drawn, strict=False)):  # it may end before
         if true is not None:
             for values, other in zip(psnr, (made[0], last), strict=True):

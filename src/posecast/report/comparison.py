@@ -81,7 +81,7 @@ def compare_video(
         least = rates.span(forecaster.needs.num_past)
         from_s = second_to_compare_from(source, rates.video, config.steps, least)
     result = forecast_video(source, forecaster, poses, None, config, from_s, stages, is_ours)
-    return compare_forecast(source, forecaster, poses, result, out, config, stages)
+    return compare_forecast(forecaster, poses, result, out, stages)
 
 
 def _is_set(config: OwnVideoConfig, name: str) -> bool:
@@ -89,49 +89,41 @@ def _is_set(config: OwnVideoConfig, name: str) -> bool:
 
 
 def compare_forecast(
-    video: VideoSource,
-    forecaster: Forecaster,
-    poses: PoseSource,
-    result: OwnForecast,
-    out: Path,
-    config: OwnVideoConfig,
-    stages: Stages,
+    forecaster: Forecaster, poses: PoseSource, result: OwnForecast, out: Path, stages: Stages
 ) -> str:
-    """As `compare_video`, of a forecast that was made already, with this `config`."""
-    rates = FrameRates.of_video(probe_video(video).fps, forecaster.needs, config.fps)
+    """As `compare_video`, of a forecast that was made already, by the same of these."""
     with stages.stage("comparing", len(result.forecast.visible)):
-        truth = find_truth(video, poses, result, stages.advance)
-        errors = compare_poses(forecaster, rates, result, truth)
-        pictures = compare_pictures(video, result, truth)
+        truth = find_truth(poses, result, stages.advance)
+        errors = compare_poses(forecaster, result, truth)
+        pictures = compare_pictures(result, truth)
     psnr = None if pictures.psnr is None else np.array(pictures.psnr)
-    comparison = Comparison(rates.video, *errors, psnr)
+    comparison = Comparison(result.fps, *errors, psnr)
     figures = _figures(comparison)
     error = _error_chart(errors_of_futures(result, truth), comparison.shown.still)
-    player = player_of(pictures, rates.video, "Side by side", _where(result), error)
-    title = f"{Path(str(video)).name}: forecast and what came"
-    page = _page(title, comparison.verdict(), player, result, figures)
+    player = player_of(pictures, result.fps, "Side by side", _where(result), error)
+    page = _page("forecast and what came", comparison.verdict(), player, result, figures)
     with stages.stage("writing"):
-        movie = mp4_writer(out, movie_of(pictures), rates.video)
+        movie = mp4_writer(out, movie_of(pictures), result.fps)
         write_together({out.with_suffix(".html"): filled_with(page.encode()), out: movie})
     tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
     return "\n\n".join([_where(result), *tables, comparison.verdict()])
 
 
-def write_forecast_page(video: VideoSource, result: OwnForecast, out: Path, why: str) -> None:
+def write_forecast_page(result: OwnForecast, out: Path, why: str) -> None:
     """A page of one file to look at a forecast with, where there is nothing to compare it with;
     `why` says so."""
-    pictures = compare_pictures(video, result, None)
+    pictures = compare_pictures(result, None)
     player = player_of(pictures, result.fps, "Forecast", _where(result), None)
-    write_text(out, _page(f"{Path(str(video)).name}: forecast", why, player, result))
+    write_text(out, _page("forecast", why, player, result))
 
 
 def _page(
-    title: str, verdict: str, player: Player, result: OwnForecast, figures: Sequence[Figure] = ()
+    what: str, verdict: str, player: Player, result: OwnForecast, figures: Sequence[Figure] = ()
 ) -> str:
-    """The player has the chart of the first of the figures."""
+    """`what` of the video it is; the player has the chart of the first of the figures."""
     return render(
         "comparison.html",
-        title=title,
+        title=f"{Path(str(result.video)).name}: {what}",
         verdict=verdict,
         player=player,
         legend=legend_of({_FORECAST: 0, "nothing moves": 1}),
