@@ -51,6 +51,8 @@ def problems_of(clip_id: str) -> Iterator[None]:
     """What is wrong in the block is wrong with this clip: a ClipError."""
     try:
         yield
+    except ClipError:
+        raise
     except ValueError as error:
         raise ClipError(clip_id, str(error)) from error
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.clips import ClipError, PoseClip, problems_of
+from posecast.clips import PoseClip, problems_of
 from posecast.datasets.human36m_poses import PoseFileError, read_pose_file
 from posecast.errors import PosecastError
 from posecast.media.videos import VideoInfo, probe_video, read_video
@@ -121,16 +121,14 @@ class Human36M:
         the whole track whatever `every` is. Of a video and poses that differ in length by up to
         a second the shorter counts, and the clip's note says so.
         """
-        files = self._find(clip_id)
-        action, camera = _parse_name(files, clip_id)
-        path = self.pose_file(clip_id)
-        try:
-            joints = read_pose_file(path)
-        except PoseFileError as error:
-            problem = f"cannot read {path}: {error}; fetch the file again"
-            raise ClipError(clip_id, problem) from error
-        video = self._probe(files, clip_id)
-        num_frames, note = _common_length(len(joints), video, clip_id)
+        with problems_of(clip_id):
+            files = self._find(clip_id)
+            action, camera = _parse_name(files)
+            joints = _read_joints(self.pose_file(clip_id))
+            path = self._video(clip_id)
+            video = None if path is None else probe_video(path)
+            num_frames, note = _common_length(len(joints), video)
+            image_hw = _image_hw(camera, video)
         boxes = _boxes(joints[:num_frames], self.every)
         joints = joints[: num_frames : self.every]
         return PoseClip(
@@ -138,7 +136,7 @@ class Human36M:
             action=action,
             split="train" if files.subject in TRAINING_SUBJECTS else "test",
             fps=FPS / self.every,
-            image_hw=_image_hw(camera, video, clip_id),
+            image_hw=image_hw,
             joints_px=joints,
             visible=np.ones(joints.shape[:2], bool),
             boxes_px=boxes,
@@ -150,19 +148,20 @@ class Human36M:
 
         ClipError where this clip's video is missing; on the way, where it is damaged.
         """
-        video = self._video(self._find(clip_id), clip_id)
+        with problems_of(clip_id):
+            video = self._video(clip_id)
         return None if video is None else self._stream(video, clip_id)
 
     def pose_file(self, clip_id: str) -> Path:
         """The file that holds the clip's joints; ClipError where there is none."""
-        files = self._find(clip_id)
-        if files.poses is None:
-            raise ClipError(
-                clip_id,
-                f"has a video but no poses: {_POSES[0].format(files.subject)}/{files.stem}.cdf (or "
-                ".mat) is missing; fetch it, or remove the video",
-            )
-        return files.poses
+        with problems_of(clip_id):
+            files = self._find(clip_id)
+            if files.poses is None:
+                raise PosecastError(
+                    f"has a video but no poses: {_POSES[0].format(files.subject)}/{files.stem}.cdf "
+                    "(or .mat) is missing; fetch it, or remove the video"
+                )
+            return files.poses
 
     @functools.cached_property
     def _files(self) -> dict[str, _Files]:
@@ -178,30 +177,25 @@ class Human36M:
 
     def _find(self, clip_id: str) -> _Files:
         if clip_id not in self._files:
-            raise ClipError(clip_id, f"{self.root} holds neither its poses nor its video")
+            raise PosecastError(f"{self.root} holds neither its poses nor its video")
         return self._files[clip_id]
 
-    def _video(self, files: _Files, clip_id: str) -> Path | None:
+    def _video(self, clip_id: str) -> Path | None:
         """The clip's video; None where the subject has no videos or none are wanted."""
+        files = self._find(clip_id)
         folder = _folder(self.root, files.subject, _VIDEOS)
         if self.poses_only or not folder.is_dir():
             return None
         if files.video is None and clip_id in _NEVER_PUBLISHED:
-            raise ClipError(
-                clip_id, "its video was never published; left out, as in the 2017 experiments"
+            raise PosecastError(
+                "its video was never published; left out, as in the 2017 experiments"
             )
         if files.video is None:
-            raise ClipError(
-                clip_id,
+            raise PosecastError(
                 f"has poses but no video {folder / files.stem}.mp4: fetch it, or prepare poses "
-                "only (--poses-only)",
+                "only (--poses-only)"
             )
         return files.video
-
-    def _probe(self, files: _Files, clip_id: str) -> VideoInfo | None:
-        video = self._video(files, clip_id)
-        with problems_of(clip_id):
-            return None if video is None else probe_video(video)
 
     def _stream(self, video: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         expected = self.read_poses(clip_id).num_frames
@@ -210,12 +204,11 @@ class Human36M:
             for frame in itertools.islice(frames, expected):
                 yield frame
                 count += 1
-        if count < expected:
-            raise ClipError(
-                clip_id,
-                f"{video}: truncated: {expected} frames were to be kept, the file ends after "
-                f"{count} of them; copy it again",
-            )
+            if count < expected:
+                raise PosecastError(
+                    f"{video}: truncated: {expected} frames were to be kept, the file ends after "
+                    f"{count} of them; copy it again"
+                )
 
 
 def action_of(name: str) -> str | None:
@@ -243,15 +236,21 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return files
 
 
-def _parse_name(files: _Files, clip_id: str) -> tuple[str, str]:
-    """Action and camera; ClipError where the file's name does not say them."""
+def _read_joints(path: Path) -> Float[np.ndarray, "t j 2"]:
+    try:
+        return read_pose_file(path)
+    except PoseFileError as error:
+        raise PosecastError(f"cannot read {path}: {error}; fetch the file again") from error
+
+
+def _parse_name(files: _Files) -> tuple[str, str]:
+    """Action and camera; PosecastError where the file's name does not say them."""
     match = _NAME.fullmatch(files.stem)
     action = action_of(match["action"]) if match else None
     if match is None or action is None:
-        raise ClipError(
-            clip_id,
+        raise PosecastError(
             f"cannot tell action and camera from the name {files.stem!r}, expected a name such as "
-            f"'Walking 1.54138969' of one of the actions {', '.join(ACTIONS)}; rename or remove it",
+            f"'Walking 1.54138969' of one of the actions {', '.join(ACTIONS)}; rename or remove it"
         )
     return action, match["camera"]
 
@@ -264,36 +263,33 @@ def _boxes(joints: Float[np.ndarray, "t j 2"], every: int) -> Float[np.ndarray, 
     return np.concatenate([low, high], axis=1)
 
 
-def _common_length(num_poses: int, video: VideoInfo | None, clip_id: str) -> tuple[int, str]:
+def _common_length(num_poses: int, video: VideoInfo | None) -> tuple[int, str]:
     """How many frames have both a pose and a picture, and a note where some have not."""
     if video is None or video.num_frames == num_poses:
         return num_poses, ""
     both = f"the video has {video.num_frames} frames, the poses are of {num_poses}"
     if abs(video.num_frames - num_poses) > _MOST_APART:
-        raise ClipError(
-            clip_id,
+        raise PosecastError(
             f"{both}: more than {_MOST_APART} apart, they cannot belong together (was the video "
-            "cut or its frame rate changed?); fetch both again",
+            "cut or its frame rate changed?); fetch both again"
         )
     shorter = min(num_poses, video.num_frames)
     return shorter, f"{both}: the first {shorter} of both are used"
 
 
-def _image_hw(camera: str, video: VideoInfo | None, clip_id: str) -> tuple[int, int]:
+def _image_hw(camera: str, video: VideoInfo | None) -> tuple[int, int]:
     """Size of the pictures: the video's, else what the camera's are known to have."""
     known = _CAMERA_HW.get(camera)
     if video is None and known is None:
-        raise ClipError(
-            clip_id,
+        raise PosecastError(
             f"has no video, and the size of camera {camera}'s pictures is not known (known are "
-            f"{', '.join(_CAMERA_HW)}); add its video",
+            f"{', '.join(_CAMERA_HW)}); add its video"
         )
     if video is None or known is None:
         return known or (video.height, video.width)  # pyright: ignore[reportOptionalMemberAccess]
     if max(abs(video.height - known[0]), abs(video.width - known[1])) > 2:
-        raise ClipError(
-            clip_id,
+        raise PosecastError(
             f"the video is {video.width} x {video.height} pixels but its poses are for "
-            f"{known[1]} x {known[0]}; fetch the video in its published size",
+            f"{known[1]} x {known[0]}; fetch the video in its published size"
         )
     return video.height, video.width

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.clips import ClipError, PoseClip
+from posecast.clips import PoseClip, problems_of
 from posecast.datasets.matlab import MatlabError, read_matlab
 from posecast.errors import PosecastError
 from posecast.media.frame_folders import read_picture
@@ -46,7 +46,8 @@ DRAWN_SETTINGS = "synthetic.json"
 NOMINAL_FPS = 30.0
 """The data set states no frame rate; its clips come from web video of about 30 frames a second."""
 
-_VARIABLES = ("action", "train", "dimensions", "x", "y", "visibility", "bbox")
+_NUMBERS = ("train", "dimensions", "x", "y", "visibility", "bbox")
+_VARIABLES = ("action", *_NUMBERS)
 _FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
 _SPLITS = {1: "train", -1: "test"}
 _LAYOUT = "expected labels/0001.mat ... and, for frames, frames/0001/000001.jpg ..."
@@ -89,12 +90,13 @@ class PennAction:
 
     def read_poses(self, clip_id: str) -> PoseClip:
         """The labels of one clip; ClipError where they cannot be used."""
-        values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
-        visible = values["visibility"] != 0
-        _check(bool(visible.any()), clip_id, "no joint is visible in any frame; it is of no use")
-        image_hw = (int(values["dimensions"][0]), int(values["dimensions"][1]))
-        boxes = values["bbox"] - 0.5
-        _check_boxes(boxes, image_hw, clip_id)
+        with problems_of(clip_id):
+            values = self._read_labels(clip_id)
+            visible = values["visibility"] != 0
+            _check(bool(visible.any()), "no joint is visible in any frame; it is of no use")
+            image_hw = (int(values["dimensions"][0]), int(values["dimensions"][1]))
+            boxes = values["bbox"] - 0.5
+            _check_boxes(boxes, image_hw)
         return PoseClip(
             clip_id=clip_id,
             action=values["action"],
@@ -115,40 +117,39 @@ class PennAction:
         return self._stream(folder, clip_id) if folder.is_dir() else None
 
     def _stream(self, folder: Path, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        values = _read_labels(self.root / "labels" / f"{clip_id}.mat", clip_id)
-        height, width, num_frames = values["dimensions"].astype(int).tolist()
-        files = sorted(
-            (file for file in entries(folder) if file.suffix.lower() in _FRAME_SUFFIXES),
-            key=lambda file: (len(file.stem), file.stem),
-        )
-        files = [file for file in files if file.stem.isdecimal()]
-        expected = list(range(1, num_frames + 1))
-        numbers = [int(file.stem) for file in files]
-        if numbers != expected:
-            raise ClipError(clip_id, _disagreement(folder, files, num_frames))
-        for file in files:
-            yield _read_frame(file, (height, width), clip_id)
+        with problems_of(clip_id):
+            values = self._read_labels(clip_id)
+            height, width, num_frames = values["dimensions"].astype(int).tolist()
+            files = sorted(
+                (file for file in entries(folder) if file.suffix.lower() in _FRAME_SUFFIXES),
+                key=lambda file: (len(file.stem), file.stem),
+            )
+            files = [file for file in files if file.stem.isdecimal()]
+            if [int(file.stem) for file in files] != list(range(1, num_frames + 1)):
+                raise PosecastError(_disagreement(folder, files, num_frames))
+            for file in files:
+                yield _read_frame(file, (height, width))
+
+    def _read_labels(self, clip_id: str) -> dict[str, Any]:
+        return _read_labels(self.root / "labels" / f"{clip_id}.mat")
 
 
-def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
+def _read_labels(path: Path) -> dict[str, Any]:
     """The variables of a label file, numbers as float64, all of them checked for shape."""
     try:
         raw = read_matlab(path)
     except FileNotFoundError:
-        raise ClipError(clip_id, f"there is no label file {path}") from None
+        raise PosecastError(f"there is no label file {path}") from None
     except (OSError, MatlabError) as error:
-        raise ClipError(clip_id, f"cannot read {path}: {error}; fetch the file again") from error
+        raise PosecastError(f"cannot read {path}: {error}; fetch the file again") from error
     missing = [name for name in _VARIABLES if name not in raw]
-    _check(not missing, clip_id, f"{path} lacks {', '.join(missing)}; fetch the file again")
-    values: dict[str, Any] = {
-        name: _numbers(raw[name], f"{path}: {name}", clip_id) for name in _VARIABLES[1:]
-    }
+    _check(not missing, f"{path} lacks {', '.join(missing)}; fetch the file again")
+    values: dict[str, Any] = {name: _numbers(raw[name], f"{path}: {name}") for name in _NUMBERS}
     values["action"] = str(raw["action"])
     values["dimensions"] = values["dimensions"].ravel()
     train = values["train"].ravel().tolist()
     _check(
         len(train) == 1 and train[0] in _SPLITS,
-        clip_id,
         f"{path}: train is {train}, expected 1 (training clip) or -1 (test clip)",
     )
     values["split"] = _SPLITS[int(train[0])]
@@ -156,44 +157,42 @@ def _read_labels(path: Path, clip_id: str) -> dict[str, Any]:
     # Two published clips (1154, 1865) lack the last frame's box: the one before stands in.
     if len(boxes) and len(boxes) == len(values["x"]) - 1:
         values["bbox"] = np.concatenate([boxes, boxes[-1:]])
-    _check_shapes(values, path, clip_id)
+    _check_shapes(values, path)
     return values
 
 
-def _numbers(value: Any, what: str, clip_id: str) -> Float[np.ndarray, "..."]:
+def _numbers(value: Any, what: str) -> Float[np.ndarray, "..."]:
     """As float64 (the stored type may be unsigned), finite."""
     array = np.asarray(value)
-    _check(array.dtype.kind in "biuf", clip_id, f"{what} holds no numbers; fetch the file again")
+    _check(array.dtype.kind in "biuf", f"{what} holds no numbers; fetch the file again")
     array = array.astype(np.float64)
-    _check(bool(np.isfinite(array).all()), clip_id, f"{what} holds NaN or infinite values")
+    _check(bool(np.isfinite(array).all()), f"{what} holds NaN or infinite values")
     return array
 
 
-def _check_shapes(values: dict[str, Any], path: Path, clip_id: str) -> None:
+def _check_shapes(values: dict[str, Any], path: Path) -> None:
     num_frames, num_joints = len(values["x"]), PENN_ACTION.num_joints
     expected = dict.fromkeys(("x", "y", "visibility"), (num_frames, num_joints))
     expected |= {"dimensions": (3,), "bbox": (num_frames, 4)}
     for name, shape in expected.items():
         found = values[name].shape
-        _check(found == shape, clip_id, f"{path}: {name} has shape {found}, expected {shape}")
+        _check(found == shape, f"{path}: {name} has shape {found}, expected {shape}")
     height, width, count = values["dimensions"].tolist()
-    _check(num_frames > 0, clip_id, f"{path} has no frame")
+    _check(num_frames > 0, f"{path} has no frame")
     _check(
         count == num_frames and height > 0 and width > 0,
-        clip_id,
         f"{path}: dimensions (height, width, frames) are {height:g}, {width:g}, {count:g} but "
         f"there are poses of {num_frames} frames",
     )
 
 
-def _check_boxes(boxes_px: np.ndarray, image_hw: tuple[int, int], clip_id: str) -> None:
+def _check_boxes(boxes_px: np.ndarray, image_hw: tuple[int, int]) -> None:
     """Single boxes may leave the image or be empty; together they must show something of it."""
     height, width = image_hw
     x1, y1 = np.maximum(boxes_px[:, :2].min(axis=0), 0)
     x2, y2 = np.minimum(boxes_px[:, 2:].max(axis=0), (width, height))
     _check(
         bool(x2 > x1 and y2 > y1),
-        clip_id,
         f"the boxes of all frames lie outside the image ({width} x {height} pixels) or are "
         "empty; mend the label file's bbox",
     )
@@ -215,21 +214,20 @@ def _disagreement(folder: Path, files: list[Path], num_frames: int) -> str:
     )
 
 
-def _read_frame(path: Path, image_hw: tuple[int, int], clip_id: str) -> UInt8[np.ndarray, "h w 3"]:
+def _read_frame(path: Path, image_hw: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
     try:
         frame = read_picture(path)
     except PosecastError as error:
-        raise ClipError(clip_id, f"cannot read {error}; fetch the clip again") from error
+        raise PosecastError(f"cannot read {error}; fetch the clip again") from error
     found = frame.shape[:2]
     _check(
         found == image_hw,
-        clip_id,
         f"{path} is {found[1]} x {found[0]} pixels but the labels are for {image_hw[1]} x "
         f"{image_hw[0]}; fetch the frames in their published size",
     )
     return frame
 
 
-def _check(condition: bool, clip_id: str, problem: str) -> None:
+def _check(condition: bool, problem: str) -> None:
     if not condition:
-        raise ClipError(clip_id, problem)
+        raise PosecastError(problem)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from posecast.clips import UNLESS_DEFAULT, ClipError, PoseClip, problems_of
+from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
 from posecast.media.frame_folders import VIDEO_SUFFIXES
@@ -101,8 +101,9 @@ class OwnVideos:
 
     def read_poses(self, clip_id: str) -> PoseClip:
         """The poses of one video; ClipError where it or they cannot be used."""
-        video = self._video(clip_id)
-        track, timeline, shots, ticks = self._read(clip_id, video)
+        with problems_of(clip_id):
+            video = self._video(clip_id)
+            track, timeline, shots, ticks = self._read(video)
         split, folders = _split(video.relative_to(self.root).parent.parts)
         span = _span(track.visible[ticks], shots[ticks])
         kept = ticks[span]
@@ -128,13 +129,13 @@ class OwnVideos:
 
     def read_frames(self, clip_id: str) -> Iterator[UInt8[np.ndarray, "h w 3"]] | None:
         """Frames in which the poses are, streaming."""
-        video = self._video(clip_id)
-        return self._stream(clip_id, video)
+        with problems_of(clip_id):
+            return self._stream(clip_id, self._video(clip_id))
 
     def _stream(self, clip_id: str, video: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        track, _, shots, ticks = self._read(clip_id, video)
-        span = _span(track.visible[ticks], shots[ticks])
         with problems_of(clip_id):
+            track, _, shots, ticks = self._read(video)
+            span = _span(track.visible[ticks], shots[ticks])
             yield from itertools.islice(read_video(video, self.fps), span.start, span.stop)
 
     def _videos(self) -> dict[str, Path]:
@@ -143,29 +144,26 @@ class OwnVideos:
     def _video(self, clip_id: str) -> Path:
         videos = self._videos()
         if clip_id not in videos:
-            raise ClipError(clip_id, f"there is no such video in {self.root}")
+            raise PosecastError(f"there is no such video in {self.root}")
         return videos[clip_id]
 
     def _read(
-        self, clip_id: str, video: Path
+        self, video: Path
     ) -> tuple[KeypointTrack, Timeline, Int[np.ndarray, " t"], Int[np.ndarray, " k"]]:
         """Poses of the video's own frames, the first frame of each one's shot, and which frames are
         shown at `fps` a second."""
         poses = poses_path(self.root, video, self.poses)
         if poses is None:
             stem = video.relative_to(self.root).parent / video.stem
-            raise ClipError(
-                clip_id, f"no poses {self.poses / stem}.csv, .json or folder; find them first"
+            raise PosecastError(
+                f"no poses {self.poses / stem}.csv, .json or folder; find them first"
             )
         options = KeypointOptions(first_frame=self.first_frame)
-        with problems_of(clip_id):
-            timeline, watched = _looked_through(video)
-            track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
+        timeline, watched = _looked_through(video)
+        track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
         ticks = np.array(nearest_frames(timeline.seconds, self.fps))
         if not track.visible[ticks].any():
-            raise ClipError(
-                clip_id, f"{poses}: nobody is seen in it at {self.fps:g} frames a second"
-            )
+            raise PosecastError(f"{poses}: nobody is seen in it at {self.fps:g} frames a second")
         found = track.visible & ~track.filled[:, None]
         shots = watched.starts(track.joints_px, found, timeline.info.fps)
         return track, timeline, np.array(shots), ticks
