@@ -125,7 +125,7 @@ def test_folders_with_other_things_are_refused(tiny_set, tmp_path):
         ({"num_clips": 0}, "num_clips is 0; it must be 1 or more"),
         ({"num_frames": 1}, "num_frames is 1; it must be 2 or more"),
         ({"image_hw": (20, 200)}, "image_hw must be 48 or more each"),
-        ({"test_share": 1.5}, "test_share must be between 0 and 1"),
+        ({"test_share": 1.5}, "test_share is 1.5; it must be 0 to 1"),
         ({"seed": -1}, "seed is -1; it must be 0 or more"),
     ],
 )

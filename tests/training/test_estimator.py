@@ -288,7 +288,7 @@ def test_mean_pose_is_that_of_the_clips(store_path):
     [
         ({"batch_size": 5}, "batch_size is 5; it must be even"),
         ({"steps": 0}, "steps is 0"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be positive"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be over 0"),
         ({"skeleton": "human36m"}, "set model.num_joints to 32"),
         ({"skeleton": "pen_action"}, "penn_action"),
     ],

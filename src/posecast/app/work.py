@@ -24,6 +24,7 @@ from posecast.forecasting.own_video import forecast_video
 from posecast.media.frame_folders import write_picture
 from posecast.media.videos import probe_video
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
+from posecast.records.configs import check_over_zero
 from posecast.report.comparison import compare_forecast, write_forecast_page
 from posecast.sample import SAMPLE
 
@@ -45,9 +46,7 @@ class Limits:
     """Futures of one forecast."""
 
     def __post_init__(self) -> None:
-        for name in ("max_mb", "max_seconds", "max_ahead_s", "max_futures"):
-            if not getattr(self, name) > 0:
-                raise PosecastError(f"{name} is {getattr(self, name)}; it must be over 0")
+        check_over_zero(self, "max_mb", "max_seconds", "max_ahead_s", "max_futures")
 
 
 @dataclass(frozen=True, eq=False)

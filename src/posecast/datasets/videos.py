@@ -31,6 +31,7 @@ from posecast.media.frame_folders import VIDEO_SUFFIXES
 from posecast.media.shots import Shots
 from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
 from posecast.records.arguments import check_setting
+from posecast.records.configs import check_at_least, check_over_zero
 from posecast.records.files import entries
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -68,11 +69,8 @@ class OwnVideos:
         if self.skeleton_name not in SKELETONS:
             known = ", ".join(SKELETONS)
             raise PosecastError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")
-        if not 0 < self.fps <= MOST_FPS or self.person < 1:
-            raise PosecastError(
-                f"fps is {self.fps}, person {self.person}; expected fps over 0 and at most "
-                f"{MOST_FPS}, person from 1"
-            )
+        check_over_zero(self, "fps", most=MOST_FPS)
+        check_at_least(1, self, "person")
         videos = video_files(self.root)
         if not videos:
             raise PosecastError(

@@ -18,6 +18,7 @@ from posecast.networks.kinds import load_network
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_ESTIMATOR
 from posecast.records.arguments import check_is, check_settings
+from posecast.records.configs import check_at_least
 from posecast.skeletons import COCO, PENN_ACTION, SKELETONS, Skeleton
 
 Joints = tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, "n j"]]
@@ -73,10 +74,8 @@ class EstimatorOptions:
     to 1, or bytes; auto takes what the file says, or tries all on the first frames."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_confidence <= 1:
-            raise PosecastError(f"min_confidence is {self.min_confidence}; give 0 to 1")
-        if self.frames_per_batch < 1:
-            raise PosecastError(f"frames_per_batch is {self.frames_per_batch}; give 1 or more")
+        check_at_least(0, self, "min_confidence", most=1)
+        check_at_least(1, self, "frames_per_batch")
 
 
 class PoseEstimator:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.looking import Pose, box_side, distance, look
 from posecast.geometry import Crop, seen_crop
+from posecast.records.configs import check_at_least
 
 _WINDOWS = ((1.0, 0.5), (0.34,))
 """Sides of windows, as shares of the frame's shorter side: those that are looked at, and those that
@@ -38,11 +38,8 @@ class FindOptions:
     """Smallest person that a search finds, as a share of the frame's shorter side."""
 
     def __post_init__(self) -> None:
-        if self.room < 1:
-            raise PosecastError(f"room is {self.room}; give 1 or more")
-        for name in ("find_from", "watch_from", "keep_from", "smallest"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; give 0 to 1")
+        check_at_least(1, self, "room")
+        check_at_least(0, self, "find_from", "watch_from", "keep_from", "smallest", most=1)
 
 
 def find_people(

@@ -20,6 +20,7 @@ from posecast.estimation.looking import Pose, distance, look
 from posecast.estimation.sides import steady_sides
 from posecast.estimation.tracks import Track, TrackOptions
 from posecast.geometry import Crop, seen_crop
+from posecast.records.configs import check_at_least
 
 Frame = UInt8[np.ndarray, "h w 3"]
 
@@ -49,8 +50,7 @@ class FollowOptions(TrackOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.search_every, self.watch, self.most_people) < 1:
-            raise PosecastError("expected search_every, watch and most_people of 1 or more")
+        check_at_least(1, self, "search_every", "watch", "most_people")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posecast.errors import PosecastError
 from posecast.estimation.appearance import Appearance
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.finding import FindOptions, prominence
 from posecast.estimation.looking import Pose, box_side, distance, look
 from posecast.geometry import seen_crop
+from posecast.records.configs import check_at_least, check_over_zero
 
 _WIDER = 1.4
 """Room of a second look, as a multiple of the first one's."""
@@ -36,8 +36,8 @@ class TrackOptions(FindOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.jump > 0 and self.another > 0 and self.patience >= 0):
-            raise PosecastError("expected jump and another over 0, and patience of 0 or more")
+        check_over_zero(self, "jump", "another")
+        check_at_least(0, self, "patience")
 
 
 class Track:

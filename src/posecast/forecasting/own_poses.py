@@ -35,7 +35,7 @@ from posecast.media.videos import (
     read_video,
 )
 from posecast.records.arguments import as_positive
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 
 _MOST_KEPT_BYTES = 2**28
@@ -90,9 +90,7 @@ class OwnVideoConfig:
         check_at_least(1, self, "futures", most=MOST_FUTURES)
         check_at_least(0, self, "view_height", most=_TALLEST)
         check_at_least(0, self, "fps", "folder_fps", "lead_s")
-        for name in ("well_seen_joints", "well_seen_frames"):
-            if not 0 < getattr(self, name) <= 1:
-                raise PosecastError(f"{name} is {getattr(self, name)}; give over 0 and at most 1")
+        check_over_zero(self, "well_seen_joints", "well_seen_frames", most=1)
 
     def num_seen(self, from_s: float | None) -> int | None:
         """Frames before the second at which the forecast begins; None for all."""

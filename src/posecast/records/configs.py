@@ -6,7 +6,7 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -77,31 +77,35 @@ def config_from_dict(cls: type[T], values: Any, where: str = "") -> T:
 def check_at_least(least: int, config: Any, *names: str, most: int | None = None) -> None:
     """PosecastError for the first of these fields that is below `least`, over `most`,
     infinite or NaN."""
-    for name in names:
-        value = _number(config, name)
-        if not (least <= value < math.inf and (most is None or value <= most)):
-            end = " or more" if most is None else f" to {most}"
-            raise PosecastError(f"{name} is {value}; it must be {least}{end}")
+    top, end = (math.inf, " or more") if most is None else (most, f" to {most}")
+    _check(config, names, lambda value: least <= value <= top, f"{least}{end}")
+
+
+def check_over_zero(config: Any, *names: str, most: int | None = None) -> None:
+    """PosecastError for the first of these fields that is not over 0, over `most`, infinite or
+    NaN."""
+    top, end = (math.inf, "") if most is None else (most, f" and at most {most}")
+    _check(config, names, lambda value: 0 < value <= top, f"over 0{end}")
 
 
 def check_multiple(of: int, config: Any, name: str) -> None:
     """PosecastError unless this field is a positive multiple of a number."""
-    value = _number(config, name)
-    if value < of or value % of:
-        raise PosecastError(f"{name} is {value}; it must be a multiple of {of}")
+    _check(config, (name,), lambda value: value >= of and value % of == 0, f"a multiple of {of}")
 
 
 def check_below_one(config: Any, *names: str) -> None:
     """PosecastError for the first of these fields that is not at least 0 and below 1."""
+    _check(config, names, lambda value: 0 <= value < 1, "at least 0 and below 1")
+
+
+def _check(
+    config: Any, names: Sequence[str], is_right: Callable[[float], bool], right: str
+) -> None:
     for name in names:
-        value = _number(config, name)
-        if not 0 <= value < 1:
-            raise PosecastError(f"{name} is {value}; it must be at least 0 and below 1")
-
-
-def _number(config: Any, name: str) -> int | float:
-    check_setting(config, name, name)
-    return getattr(config, name)
+        check_setting(config, name, name)
+        value = getattr(config, name)
+        if not (math.isfinite(value) and is_right(value)):
+            raise PosecastError(f"{name} is {value}; it must be {right}")
 
 
 def _from_plain(kind: Any, value: Any, where: str) -> Any:

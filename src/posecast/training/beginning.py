@@ -16,7 +16,12 @@ from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
 from posecast.records.arguments import as_path, check_setting
-from posecast.records.configs import check_at_least, check_below_one, config_from_dict
+from posecast.records.configs import (
+    check_at_least,
+    check_below_one,
+    check_over_zero,
+    config_from_dict,
+)
 from posecast.records.runs import Run, RunError, checkpoints_in
 from posecast.records.training_data import TrainingData
 from posecast.records.training_runs import has_weights, training_run
@@ -69,8 +74,7 @@ class FitConfig:
         check_at_least(1, self, "steps", "batch_size", "checkpoint_every", "log_every")
         check_at_least(0, self, "validate_every", "patience", "workers", "seed")
         check_at_least(0, self, "weight_decay", "clip_norm")
-        if not self.learning_rate > 0:
-            raise PosecastError(f"learning_rate is {self.learning_rate}; it must be positive")
+        check_over_zero(self, "learning_rate")
         check_below_one(self, "beta1", "average")
         check_setting(self, "init_from", "init_from")
 

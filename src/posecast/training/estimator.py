@@ -22,7 +22,7 @@ from posecast.media.grey_levels import to_network
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
 from posecast.networks import hourglass
 from posecast.records.arguments import check_settings
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training import beginning, estimator_data
@@ -51,8 +51,7 @@ class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
     def __post_init__(self) -> None:
         beginning.check_skeleton(self.skeleton, self.model.num_joints)
         check_at_least(1, self, "validation_frames")
-        if not self.sigma > 0:
-            raise PosecastError(f"sigma is {self.sigma}; it must be positive")
+        check_over_zero(self, "sigma")
         if self.fit.batch_size % 2:
             raise PosecastError(f"batch_size is {self.fit.batch_size}; it must be even")
 

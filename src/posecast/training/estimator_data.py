@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from posecast.clips import ImageBatch
-from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm, norm_to_crop, swap_sides
 from posecast.media.grey_levels import to_network
 from posecast.records.configs import check_at_least
@@ -47,8 +46,7 @@ class FrameAugmentation:
     search through a video looks at, and pictures without a person teach what nobody looks like."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.window <= 1:
-            raise PosecastError(f"window is {self.window}; it is a share of the frames, 0 to 1")
+        check_at_least(0, self, "window", most=1)
         check_at_least(0, self, "scale", "shift", "rotation_degrees", "colour")
 
 

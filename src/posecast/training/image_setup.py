@@ -17,7 +17,7 @@ from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassFeatures
 from posecast.networks.kinds import load_network
-from posecast.records.configs import check_at_least
+from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import SKELETONS
 from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
@@ -81,8 +81,7 @@ class ImageTrainingConfig(FrameTrainingConfig):
         check_names((self.skeleton,), list(SKELETONS), "skeleton")
         check_at_least(1, self, "validation_pairs")
         check_at_least(0, self, "sample_every")
-        if not self.sigma_px > 0:
-            raise PosecastError(f"sigma_px is {self.sigma_px}; it must be positive")
+        check_over_zero(self, "sigma_px")
         if self.hourglass_folder is not None and self.pose_features is not None:
             raise PosecastError("give hourglass_folder or pose_features, not both")
         _ = self.weights  # checks them

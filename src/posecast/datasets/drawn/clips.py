@@ -64,8 +64,7 @@ class SyntheticConfig:
             check_at_least(2, self, "num_frames")
         if min(self.image_hw) < 48:
             raise PosecastError(f"image_hw must be 48 or more each, got {self.image_hw}")
-        if not 0 <= self.test_share <= 1:
-            raise PosecastError(f"test_share must be between 0 and 1, got {self.test_share}")
+        check_at_least(0, self, "test_share", most=1)
         check_at_least(0, self, "seed")
 
 
