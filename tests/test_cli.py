@@ -211,10 +211,10 @@ def test_what_is_printed_onto_a_full_disk_is_missed(words):
 
 
 def test_broken_pipes_of_the_program_are_not_hidden(monkeypatch):
-    def break_a_pipe(words, program):
+    def break_a_pipe(name):
         raise BrokenPipeError
 
-    monkeypatch.setattr(cli, "load_command", lambda command: break_a_pipe)
+    monkeypatch.setattr(cli, "load_command", break_a_pipe)
     with pytest.raises(BrokenPipeError):
         main(["models"])
 

@@ -1,22 +1,27 @@
 """The command line: `posecast COMMAND ...`.
 
-Every command is one row of COMMANDS and one function that takes the rest of the arguments and
-returns an exit status; it is imported when it is called, so that help comes at once. Exit status:
-0 done, 1 done but some clips or videos were left out where that counts, 2 wrong input, 130 stopped
-by Ctrl-C.
+Every command is one row of COMMANDS and one class (`parsing.Command`), which is imported when it is
+asked for, so that help comes at once. Exit status: 0 done, 1 done but some clips or videos were
+left out where that counts, 2 wrong input, 130 stopped by Ctrl-C.
 """
 
 import errno
 import importlib
 import logging
 import os
+import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from posecast import __version__
 from posecast.errors import PosecastError, did_you_mean
 from posecast.records.arguments import refuse_address
+
+if TYPE_CHECKING:
+    from posecast.cli.parsing import Command
 
 STARTED = time.monotonic()
 """When the program began."""
@@ -26,58 +31,60 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
-Run = Callable[[list[str], str], int]
-"""A command: its arguments and the name it was called by -> exit status."""
-
+typed = ContextVar("typed", default="")
+"""What the user typed, for records of it."""
 
 COMMANDS = {
-    "demo": ("demo:demo", "a real person forecast, then the whole chain on drawn people"),
-    "synthesize": ("prepare:synthesize", "draw the built-in data set: people in motion, labelled"),
+    "demo": ("demo:Demo", "a real person forecast, then the whole chain on drawn people"),
+    "synthesize": ("prepare:Synthesize", "draw the built-in data set: people in motion, labelled"),
     "synthesize human36m": (
-        "prepare:synthesize_human36m",
+        "prepare:SynthesizeHuman36M",
         "draw the videos of Human3.6M from its poses",
     ),
     "prepare penn-action": (
-        "prepare:prepare_penn_action",
+        "prepare:PreparePennAction",
         "Penn Action -> a store that training reads",
     ),
-    "prepare human36m": ("prepare:prepare_human36m", "Human3.6M, as it is distributed -> a store"),
-    "prepare videos": ("prepare:prepare_videos", "a folder of your own videos -> a store"),
-    "train pose": ("train:train", "learn how poses go on (seen poses -> future poses)"),
-    "train motion": ("train:train", "the same from all that was seen, own past and neighbours"),
-    "train image": ("train:train", "learn to draw a pose (seen frame + pose -> frame)"),
-    "train outline": ("train:train", "learn to find a person's outline (own videos, by groups)"),
-    "train carrying": ("train:train", "learn to carry a person along (own videos, by groups)"),
-    "train estimator": ("train:train", "learn to find joints (frame -> pose)"),
-    "train pose-action": ("train:train", "learn to name the action of poses (a judge)"),
-    "train flow-action": ("train:train", "learn to name the action of frames (a judge)"),
-    "train conv-lstm": ("train:train", "learn to forecast frames without poses (a baseline)"),
-    "models": ("models:models", "the trained networks that come with posecast"),
-    "models pull": ("hub:pull", "fetch a model from the Hugging Face hub"),
-    "models push": ("hub:push", "give weights to the Hugging Face hub"),
-    "estimate": ("predict:estimate", "find poses in a store's frames, beside its labels"),
-    "forecast": ("forecast:forecast", "forecast videos of your own, in one command"),
-    "app": ("app:app", "the same in a browser: drop a video, look, download"),
+    "prepare human36m": ("prepare:PrepareHuman36M", "Human3.6M, as it is distributed -> a store"),
+    "prepare videos": ("prepare:PrepareVideos", "a folder of your own videos -> a store"),
+    "train pose": ("train:Train", "learn how poses go on (seen poses -> future poses)"),
+    "train motion": ("train:Train", "the same from all that was seen, own past and neighbours"),
+    "train image": ("train:Train", "learn to draw a pose (seen frame + pose -> frame)"),
+    "train outline": ("train:Train", "learn to find a person's outline (own videos, by groups)"),
+    "train carrying": ("train:Train", "learn to carry a person along (own videos, by groups)"),
+    "train estimator": ("train:Train", "learn to find joints (frame -> pose)"),
+    "train pose-action": ("train:Train", "learn to name the action of poses (a judge)"),
+    "train flow-action": ("train:Train", "learn to name the action of frames (a judge)"),
+    "train conv-lstm": ("train:Train", "learn to forecast frames without poses (a baseline)"),
+    "models": ("models:Models", "the trained networks that come with posecast"),
+    "models pull": ("hub:Pull", "fetch a model from the Hugging Face hub"),
+    "models push": ("hub:Push", "give weights to the Hugging Face hub"),
+    "estimate": ("predict:Estimate", "find poses in a store's frames, beside its labels"),
+    "forecast": ("forecast:ForecastVideo", "forecast videos of your own, in one command"),
+    "app": ("app:App", "the same in a browser: drop a video, look, download"),
     "forecast-poses": (
-        "forecast_poses:forecast_poses",
+        "forecast_poses:ForecastPoses",
         "forecast keypoints of another program, without pixels",
     ),
-    "predict": ("predict:predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
-    "evaluate": ("evaluate:evaluate_store", "forecasts and baselines against the truth, a table"),
-    "report": ("evaluate:report", "tables of evaluations -> a page with curves and clips"),
-    "study make": ("study:make", "evaluations -> a page on which people choose between forecasts"),
-    "study read": ("study:read", "what people chose, and how far they agree"),
-    "export onnx": ("export:export_as_onnx", "the networks as ONNX files, for other programs"),
-    "benchmark penn-pose": ("evaluate:penn_pose", "the published pose forecasting protocol"),
-    "doctor": ("doctor:doctor", "what works here, for bug reports"),
-    "completion": ("completion:completion", "a script that completes commands in your shell"),
-    "import-2017": ("weights:import_weights", "make a run of a network of the 2017 code"),
+    "predict": ("predict:Predict", "forecast clips of a store: poses, frames, MP4 and GIF"),
+    "evaluate": ("evaluate:Evaluate", "forecasts and baselines against the truth, a table"),
+    "report": ("evaluate:Report", "tables of evaluations -> a page with curves and clips"),
+    "study make": ("study:Make", "evaluations -> a page on which people choose between forecasts"),
+    "study read": ("study:Read", "what people chose, and how far they agree"),
+    "export onnx": ("export:ExportOnnx", "the networks as ONNX files, for other programs"),
+    "benchmark penn-pose": (
+        "evaluate:BenchmarkPennPose",
+        "the published pose forecasting protocol",
+    ),
+    "doctor": ("doctor:Doctor", "what works here, for bug reports"),
+    "completion": ("completion:Completion", "a script that completes commands in your shell"),
+    "import-2017": ("weights:Import2017", "make a run of a network of the 2017 code"),
     "import-poses-2017": (
-        "weights:import_poses",
+        "weights:ImportPoses2017",
         "add the 2017 authors' pose estimates to a store",
     ),
 }
-"""Command -> the function that runs it, as module:name, and what it does in a few words."""
+"""Command -> its class, as module:name, and what it does in a few words."""
 
 _ABOUT = """\
 Forecast video of people: from a few seen frames to the next seconds, by way of
@@ -177,7 +184,8 @@ def _run(words: list[str]) -> int:
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
-            return load_command(name)(words[length:], f"posecast {name}")
+            typed.set(shlex.join(["posecast", *words]))
+            return load_command(name).read(name, words[length:])() or 0
     return _group(words)
 
 
@@ -193,10 +201,10 @@ def _group(words: list[str]) -> int:
     raise PosecastError(f"unknown command {' '.join(asked)!r}{hint} Known: {', '.join(known)}")
 
 
-def load_command(name: str) -> Run:
-    """Import what runs a command."""
-    module, function = COMMANDS[name][0].split(":")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), function)
+def load_command(name: str) -> "type[Command]":
+    """Import what a command is."""
+    module, kind = COMMANDS[name][0].split(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), kind)
 
 
 def _overview(commands: dict[str, tuple[str, str]], program: str) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from posecast.app.serving import EXPOSED, is_local, serve_app
 from posecast.app.work import Limits
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.computing.devices import Flat, ForecasterOptions
 
 
 @dataclass(frozen=True)
-class App:
+class App(Command):
     """Open the app: drop a video of a person into a page, and look at how it goes on.
 
     Needs the extra 'app' (pip install 'posecast[app]') and no network: it runs on this machine,
@@ -30,21 +30,17 @@ class App:
     limits: Flat[Limits] = Limits()
     options: Flat[ForecasterOptions] = ForecasterOptions()
 
+    def __call__(self) -> None:
 
-def app(words: list[str], program: str) -> int:
-    """`posecast app`."""
-    asked = parse(App, words, program)
+        def tell(address: str) -> None:
+            if not is_local(self.host):
+                print(EXPOSED.format(address=address), file=sys.stderr)
+            print(f"posecast app: {address} (Ctrl-C ends it)", flush=True)
 
-    def tell(address: str) -> None:
-        if not is_local(asked.host):
-            print(EXPOSED.format(address=address), file=sys.stderr)
-        print(f"posecast app: {address} (Ctrl-C ends it)", flush=True)
-
-    print("posecast app: loading (some seconds)", file=sys.stderr, flush=True)
-    # So that an end from outside clears away what the app holds, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        serve_app(asked.host, asked.port, asked.limits, asked.options, tell)
-    except KeyboardInterrupt:
-        print("posecast app: ended", file=sys.stderr)
-    return 0
+        print("posecast app: loading (some seconds)", file=sys.stderr, flush=True)
+        # So that an end from outside clears away what the app holds, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            serve_app(self.host, self.port, self.limits, self.options, tell)
+        except KeyboardInterrupt:
+            print("posecast app: ended", file=sys.stderr)

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from posecast.cli import COMMANDS, load_command
-from posecast.cli.parsing import parse, what_is_parsed
+from posecast.cli.parsing import Command
 
 
 @dataclass(frozen=True)
-class Completion:
+class Completion(Command):
     """Print a script that lets your shell complete commands, presets and flags of posecast.
 
     Examples:
@@ -27,22 +27,18 @@ class Completion:
     """bash or zsh. For zsh the folder must be in fpath before compinit runs (in ~/.zshrc:
     fpath+=~/.zfunc; autoload -Uz compinit; compinit)."""
 
-
-def completion(words: list[str], program: str) -> int:
-    """`posecast completion SHELL`."""
-    asked = parse(Completion, words, program)
-    commands = dict.fromkeys(name.split()[0] for name in COMMANDS)
-    kinds = _one_of({name: _command(name) for name in commands})
-    written = io.StringIO()
-    with contextlib.redirect_stdout(written), contextlib.suppress(SystemExit):
-        tyro.cli(
-            kinds,
-            args=["--tyro-print-completion", asked.shell],
-            prog="posecast",
-            config=(tyro.conf.DisallowNone,),
-        )
-    print("\n".join(_on_one_line(line) for line in written.getvalue().splitlines()))
-    return 0
+    def __call__(self) -> None:
+        commands = dict.fromkeys(name.split()[0] for name in COMMANDS)
+        kinds = _one_of({name: _command(name) for name in commands})
+        written = io.StringIO()
+        with contextlib.redirect_stdout(written), contextlib.suppress(SystemExit):
+            tyro.cli(
+                kinds,
+                args=["--tyro-print-completion", self.shell],
+                prog="posecast",
+                config=(tyro.conf.DisallowNone,),
+            )
+        print("\n".join(_on_one_line(line) for line in written.getvalue().splitlines()))
 
 
 def _on_one_line(line: str) -> str:
@@ -68,11 +64,8 @@ def _command(name: str) -> Any:
 
 def _flags(name: str) -> Any:
     """The dataclass of a command, or one for each of its presets."""
-    run, program = load_command(name), f"posecast {name}"
-    what = what_is_parsed(run, [], program)
-    if isinstance(what, type):
-        return what
-    return _group(name, {each: what_is_parsed(run, [each], program) for each in what})
+    flags = load_command(name).flags(name)
+    return flags if isinstance(flags, type) else _group(name, dict(flags))
 
 
 def _group(name: str, below: dict[str, Any], alone: type | None = None) -> type:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.demo import run_demo
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Command):
     """Forecast a video of a real person; then draw people, train on them, forecast and measure.
 
     The first page, sample.html, is there within a minute: the weights that ship at work on the
@@ -28,9 +28,5 @@ class Demo:
     workers: int = 2
     """Processes that draw and prepare."""
 
-
-def demo(words: list[str], program: str) -> int:
-    """`posecast demo FOLDER`."""
-    asked = parse(Demo, words, program)
-    run_demo(asked.folder, asked.workers)
-    return 0
+    def __call__(self) -> None:
+        run_demo(self.folder, self.workers)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.doctor import Findings, examine
 
 
 @dataclass(frozen=True)
-class Doctor:
+class Doctor(Command):
     """Examine this installation: versions, devices, extras, encoders, weights, a short forecast.
 
     Takes about ten seconds. Put what it prints into bug reports; it names no file, folder or user.
@@ -26,16 +26,13 @@ class Doctor:
     self_test: bool = True
     """Forecast a few frames of the sample that ships."""
 
-
-def doctor(words: list[str], program: str) -> int:
-    """`posecast doctor`."""
-    asked = parse(Doctor, words, program)
-    found = examine(asked.self_test)
-    if asked.json:
-        print(json.dumps({**asdict(found), "problems": found.problems}, indent=2))
-    else:
-        print(_text(found))
-    return 1 if found.problems else 0
+    def __call__(self) -> int:
+        found = examine(self.self_test)
+        if self.json:
+            print(json.dumps({**asdict(found), "problems": found.problems}, indent=2))
+        else:
+            print(_text(found))
+        return 1 if found.problems else 0
 
 
 def _text(found: Findings) -> str:

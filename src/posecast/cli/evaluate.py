@@ -1,13 +1,13 @@
 """`posecast evaluate`: a table; `report`: a page of it; `benchmark`: published protocols."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import OverClips, parse, print_json
+from posecast.cli import typed
+from posecast.cli.parsing import Command, OverClips, print_json
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.evaluation.judges import NetworkFiles, load_networks
@@ -22,7 +22,7 @@ from posecast.store.reading import Store
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Command):
     """Evaluate forecasts and baselines on clips of a prepared store into one table.
 
     Writes OUT/rows.csv (clip, action, method, metric, frame, value, weight), OUT/evaluation.json
@@ -47,28 +47,26 @@ class Evaluate:
     config: Flat[EvaluationConfig] = EvaluationConfig()
     how: Flat[OverClips] = OverClips()
 
-
-def evaluate_store(words: list[str], program: str) -> int:
-    """`posecast evaluate --store STORE --out OUT`."""
-    asked = parse(Evaluate, words, program)
-    share = asked.how.share(asked.methods.run_on.device)
-    store = Store.open(asked.store)
-    methods, networks = load_methods(asked.methods, store), load_networks(asked.networks)
-    command = f"{program} {shlex.join(words)}"
-    report = evaluate(methods, store, asked.out, asked.config, networks, command, share)
-    if share.is_first and asked.how.json:
-        table = summarise(asked.out)
-        print_json({"report": report, "curves": [table.curve(*key) for key in table.measured]})
-    elif share.is_first:
-        print(report.summary())
-        print(f"\n{headline_text(summarise(asked.out, num_draws=1))}\n")
-        print(f"All numbers: {asked.out / 'rows.csv'}; settings: {asked.out / 'evaluation.json'}.")
-        print(f"With intervals, curves and clips: posecast report {asked.out} --out PAGE")
-    return 1 if asked.how.strict and report.left_out else 0
+    def __call__(self) -> int:
+        share = self.how.share(self.methods.run_on.device)
+        store = Store.open(self.store)
+        methods, networks = load_methods(self.methods, store), load_networks(self.networks)
+        report = evaluate(methods, store, self.out, self.config, networks, typed.get(), share)
+        if share.is_first and self.how.json:
+            table = summarise(self.out)
+            print_json({"report": report, "curves": [table.curve(*key) for key in table.measured]})
+        elif share.is_first:
+            print(report.summary())
+            print(f"\n{headline_text(summarise(self.out, num_draws=1))}\n")
+            print(
+                f"All numbers: {self.out / 'rows.csv'}; settings: {self.out / 'evaluation.json'}."
+            )
+            print(f"With intervals, curves and clips: posecast report {self.out} --out PAGE")
+        return 1 if self.how.strict and report.left_out else 0
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Command):
     """Make one HTML folder of finished evaluations: tables, curves, clips that play in step.
 
     It opens from disk without a network, on a phone too, and prints.
@@ -84,20 +82,17 @@ class Report:
     """Folder for the page: index.html and files/."""
     config: Flat[ReportConfig] = ReportConfig()
 
-
-def report(words: list[str], program: str) -> int:
-    """`posecast report EVALUATION ... --out OUT`."""
-    asked = parse(Report, words, program)
-    if not asked.evaluations:
-        raise PosecastError(
-            f"{program} needs the folder of an evaluation: {program} NUMBERS --out PAGE"
-        )
-    print(write_report(asked.evaluations, asked.out, asked.config))
-    return 0
+    def __call__(self) -> None:
+        if not self.evaluations:
+            raise PosecastError(
+                "posecast report needs the folder of an evaluation: posecast report NUMBERS --out "
+                "PAGE"
+            )
+        print(write_report(self.evaluations, self.out, self.config))
 
 
 @dataclass(frozen=True)
-class BenchmarkPennPose:
+class BenchmarkPennPose(Command):
     """Forecast poses of Penn Action's test clips by the published protocol, or its clean variant.
 
     Prints PCK@0.05 at steps 1 to 16 of the last pose, of constant velocity and of pose runs.
@@ -113,10 +108,6 @@ class BenchmarkPennPose:
     """Folder of the data set."""
     config: Flat[PennPoseBenchmark] = PennPoseBenchmark()
 
-
-def penn_pose(words: list[str], program: str) -> int:
-    """`posecast benchmark penn-pose RAW`."""
-    asked = parse(BenchmarkPennPose, words, program)
-    table = run_penn_pose_benchmark(asked.raw, asked.config, f"{program} {shlex.join(words)}")
-    print(table.text())
-    return 0
+    def __call__(self) -> None:
+        table = run_penn_pose_benchmark(self.raw, self.config, typed.get())
+        print(table.text())

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.computing.devices import Flat
 from posecast.export.writing import OnnxSources, export_onnx
 
 
 @dataclass(frozen=True)
-class ExportOnnx:
+class ExportOnnx(Command):
     """Write estimator, forecaster and drawer as ONNX files, for programs without PyTorch.
 
     Writes OUT/*.onnx, and OUT/posecast-onnx.json, which says what goes in and comes out of each and
@@ -26,10 +26,6 @@ class ExportOnnx:
     """Folder for the files."""
     sources: Flat[OnnxSources] = OnnxSources()
 
-
-def export_as_onnx(words: list[str], program: str) -> int:
-    """`posecast export onnx [--out OUT]`."""
-    asked = parse(ExportOnnx, words, program)
-    for path in export_onnx(asked.out, asked.sources):
-        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    return 0
+    def __call__(self) -> None:
+        for path in export_onnx(self.out, self.sources):
+            print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

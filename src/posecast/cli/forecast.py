@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from posecast.cli import STARTED
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.cli.stages import shown
 from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
@@ -38,7 +38,7 @@ _KNOWS = "one person is forecast; after the last seen frame the camera is taken 
 
 
 @dataclass(frozen=True)
-class ForecastVideo:
+class ForecastVideo(Command):
     """Forecast videos of your own: how the person in each goes on.
 
     Finds the person, follows it, and forecasts what comes after the last frames in which it is
@@ -114,6 +114,34 @@ class ForecastVideo:
     options: Flat[ForecasterOptions] = ForecasterOptions()
     follow: FollowOptions = FollowOptions()
 
+    def __call__(self) -> int:
+        outs = _outs(self)
+        keep_freed_memory()
+        outcomes: list[_Outcome] = []
+        try:
+            with shown("") as show, Stages(show).stage("loading"):
+                forecaster, source = _load(self)
+            loading = {"loading": time.monotonic() - STARTED}
+            for video, out in outs.items():
+                with shown(video.name if len(outs) > 1 else "") as show:
+                    stages = Stages(show, {} if outcomes else loading)
+                    outcomes.append(_attempt(self, forecaster, source, video, out, stages))
+                if not self.json and not outcomes[-1].problem:
+                    print(outcomes[-1].text, outcomes[-1].stages.summary(), sep="\n", flush=True)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{len(outcomes)} of {len(outs)} videos were done") from None
+        if self.json:
+            print(json.dumps(_facts(outcomes), indent=2))
+        failed = [each for each in outcomes if each.problem]
+        if len(outs) == 1 and failed:
+            raise PosecastError(failed[0].problem)
+        for each in failed:
+            print(f"posecast: left out: {each.problem}", file=sys.stderr)
+        if not failed:
+            return 0
+        print(f"posecast: {len(failed)} of {len(outs)} videos failed", file=sys.stderr)
+        return 1 if len(failed) < len(outs) else 2
+
 
 @dataclass(frozen=True)
 class _Outcome:
@@ -127,37 +155,6 @@ class _Outcome:
     """What people are told."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What programs are told."""
-
-
-def forecast(words: list[str], program: str) -> int:
-    """`posecast forecast VIDEO ...`."""
-    asked = parse(ForecastVideo, words, program)
-    outs = _outs(asked)
-    keep_freed_memory()
-    outcomes: list[_Outcome] = []
-    try:
-        with shown("") as show, Stages(show).stage("loading"):
-            forecaster, source = _load(asked)
-        loading = {"loading": time.monotonic() - STARTED}
-        for video, out in outs.items():
-            with shown(video.name if len(outs) > 1 else "") as show:
-                stages = Stages(show, {} if outcomes else loading)
-                outcomes.append(_attempt(asked, forecaster, source, video, out, stages))
-            if not asked.json and not outcomes[-1].problem:
-                print(outcomes[-1].text, outcomes[-1].stages.summary(), sep="\n", flush=True)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{len(outcomes)} of {len(outs)} videos were done") from None
-    if asked.json:
-        print(json.dumps(_facts(outcomes), indent=2))
-    failed = [each for each in outcomes if each.problem]
-    if len(outs) == 1 and failed:
-        raise PosecastError(failed[0].problem)
-    for each in failed:
-        print(f"posecast: left out: {each.problem}", file=sys.stderr)
-    if not failed:
-        return 0
-    print(f"posecast: {len(failed)} of {len(outs)} videos failed", file=sys.stderr)
-    return 1 if len(failed) < len(outs) else 2
 
 
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:

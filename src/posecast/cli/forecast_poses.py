@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
@@ -20,7 +20,7 @@ from posecast.records.files import refuse_to_replace
 
 
 @dataclass(frozen=True)
-class ForecastPoses:
+class ForecastPoses(Command):
     """Forecast keypoints that another program found: how the person's joints go on.
 
     Reads the formats that 'posecast forecast --poses' reads (docs/own-videos.md lists them) and
@@ -57,29 +57,25 @@ class ForecastPoses:
     file's are. -1: what is usual for the format."""
     options: Flat[ForecasterOptions] = ForecasterOptions()
 
-
-def forecast_poses(words: list[str], program: str) -> int:
-    """`posecast forecast-poses FILE`."""
-    asked = parse(ForecastPoses, words, program)
-    if asked.seconds < 0 or asked.fps < 0:
-        raise PosecastError("--seconds and --fps must be 0 or more")
-    as_count(asked.futures, "futures", most=MOST_FUTURES)
-    out = asked.out or Path(f"{asked.file.stem}-future{asked.file.suffix}")
-    for read in files_read(asked.file):
-        refuse_to_replace(read, future_paths(out, asked.futures), "the file to forecast")
-    forecaster = Forecaster.load(asked.pose_run, None, asked.options)
-    options = KeypointOptions(asked.format, asked.min_confidence)
-    future = forecast_keypoints(
-        *(asked.file, forecaster, asked.steps, asked.futures),
-        *(asked.fps or None, options, asked.person, asked.seconds or None),
-    )
-    paths = future.write(out)
-    first = future.futures[0]
-    last = first.first_frame + len(first.points) - 1
-    print(
-        f"{', '.join(map(str, paths))}: frames {first.first_frame} to {last} "
-        f"({len(first.points) / future.fps:.2f} s)"
-    )
-    if future.note:
-        print(future.note)
-    return 0
+    def __call__(self) -> None:
+        if self.seconds < 0 or self.fps < 0:
+            raise PosecastError("--seconds and --fps must be 0 or more")
+        as_count(self.futures, "futures", most=MOST_FUTURES)
+        out = self.out or Path(f"{self.file.stem}-future{self.file.suffix}")
+        for read in files_read(self.file):
+            refuse_to_replace(read, future_paths(out, self.futures), "the file to forecast")
+        forecaster = Forecaster.load(self.pose_run, None, self.options)
+        options = KeypointOptions(self.format, self.min_confidence)
+        future = forecast_keypoints(
+            *(self.file, forecaster, self.steps, self.futures),
+            *(self.fps or None, options, self.person, self.seconds or None),
+        )
+        paths = future.write(out)
+        first = future.futures[0]
+        last = first.first_frame + len(first.points) - 1
+        print(
+            f"{', '.join(map(str, paths))}: frames {first.first_frame} to {last} "
+            f"({len(first.points) / future.fps:.2f} s)"
+        )
+        if future.note:
+            print(future.note)

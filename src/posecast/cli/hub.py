@@ -6,13 +6,13 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.networks.hub import pull as pull_model
 from posecast.networks.hub import push as push_model
 
 
 @dataclass(frozen=True)
-class Pull:
+class Pull(Command):
     """Fetch a model that somebody pushed; from then on hf:OWNER/NAME is a name for its weights.
 
     Its files are checked (hashes, format, kind) and kept in the user's cache ($POSECAST_MODELS
@@ -28,17 +28,13 @@ class Pull:
     revision: str = ""
     """A branch, a tag or a commit; the newest if not given."""
 
-
-def pull(words: list[str], program: str) -> int:
-    """`posecast models pull hf:OWNER/NAME`."""
-    asked = parse(Pull, words, program)
-    pulled = pull_model(asked.name, asked.revision or None)
-    print(f"{asked.name}: weights of kind {pulled.kind!r}, kept in {pulled.folder}")
-    return 0
+    def __call__(self) -> None:
+        pulled = pull_model(self.name, self.revision or None)
+        print(f"{self.name}: weights of kind {pulled.kind!r}, kept in {pulled.folder}")
 
 
 @dataclass(frozen=True)
-class Push:
+class Push(Command):
     """Upload weights to the Hugging Face hub, for others to pull; sign in first ('hf auth login').
 
     What the weight file says of itself goes with it: settings, seed, step, how the store was made
@@ -59,9 +55,5 @@ class Push:
     private: bool = False
     """Make the repository, where it is not there yet, one that only you see."""
 
-
-def push(words: list[str], program: str) -> int:
-    """`posecast models push RUN hf:OWNER/NAME`."""
-    asked = parse(Push, words, program)
-    print(f"{asked.name}: {push_model(asked.source, asked.name, asked.card, asked.private)}")
-    return 0
+    def __call__(self) -> None:
+        print(f"{self.name}: {push_model(self.source, self.name, self.card, self.private)}")

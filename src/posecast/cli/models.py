@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from posecast.cli.parsing import parse, print_json
+from posecast.cli.parsing import Command, print_json
 from posecast.pretrained import SHIPPED, shipped
 from posecast.pretrained.pulled import CARD, folder_of, is_hub_name, pulled_file, pulled_names
 from posecast.records.files import read_text
 
 
 @dataclass(frozen=True)
-class Models:
+class Models(Command):
     """List the trained networks that come with posecast or were pulled, or print the card of one.
 
     Every --run and --*-run option takes such a name, a run folder or a .safetensors file.
@@ -29,23 +29,20 @@ class Models:
     json: bool = False
     """Print one JSON value in place of lines for people."""
 
-
-def models(words: list[str], program: str) -> int:
-    """`posecast models [NAME]`."""
-    asked = parse(Models, words, program)
-    if asked.name:
-        print(_card(asked.name), end="")
+    def __call__(self) -> int:
+        if self.name:
+            print(_card(self.name), end="")
+            return 0
+        if self.json:
+            print_json(_listed())
+            return 0
+        width = max(len(name) for name in SHIPPED)
+        for name, each in SHIPPED.items():
+            size = each.path.stat().st_size / 1e6
+            print(f"{name.ljust(width)}  {each.summary}; {size:.1f} MB; {each.licence}")
+        for name in pulled_names():
+            print(f"{name}  pulled; {folder_of(name)}")
         return 0
-    if asked.json:
-        print_json(_listed())
-        return 0
-    width = max(len(name) for name in SHIPPED)
-    for name, each in SHIPPED.items():
-        size = each.path.stat().st_size / 1e6
-        print(f"{name.ljust(width)}  {each.summary}; {size:.1f} MB; {each.licence}")
-    for name in pulled_names():
-        print(f"{name}  pulled; {folder_of(name)}")
-    return 0
 
 
 def _listed() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Flags from dataclasses, presets by name, and what commands print for programs (--json)."""
+"""Commands: flags from dataclasses, presets by name, and what is printed for programs (--json)."""
 
 import dataclasses
 import inspect
@@ -6,8 +6,8 @@ import json
 import math
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,32 +42,24 @@ class OverClips:
         return Share.join(device, self.num_devices, self.num_nodes)
 
 
-class _AskedFor(Exception):  # noqa: N818
-    """Carries what a command wants to parse, in place of parsing it."""
+class Command(ABC):
+    """What can be asked of posecast: a dataclass whose fields are the flags, whose docstring is the
+    help text, and which does it when it is called."""
 
-    def __init__(self, what: type | tuple[str, ...]) -> None:
-        super().__init__()
-        self.what = what
+    @classmethod
+    def flags(cls, name: str) -> type["Command"] | Mapping[str, type["Command"]]:
+        """The dataclass of the command of this name, or one for each of the presets that it wants
+        before its flags."""
+        return cls
 
+    @classmethod
+    def read(cls, name: str, words: Sequence[str]) -> "Command":
+        """What is asked by the words that follow the command's name; see `parse`."""
+        return parse(cls, words, f"posecast {name}")
 
-_only_asking = ContextVar("only_asking", default=False)
-
-
-def what_is_parsed(
-    command: Callable[[list[str], str], int], words: list[str], program: str
-) -> type | tuple[str, ...]:
-    """The dataclass whose flags a command takes, or the presets that it wants before them.
-
-    The command is called, up to where it reads its arguments; nothing else in it runs.
-    """
-    token = _only_asking.set(True)
-    try:
-        command(words, program)
-    except _AskedFor as asked:
-        return asked.what
-    finally:
-        _only_asking.reset(token)
-    raise AssertionError(f"{program} does not read its arguments by parse")
+    @abstractmethod
+    def __call__(self) -> int | None:
+        """Returns the exit status; None is 0."""
 
 
 def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
@@ -76,8 +68,6 @@ def parse(kind: Callable[..., T], words: Sequence[str], program: str) -> T:
     Wrong flags and --help end the program (SystemExit 2 and 0). PosecastError where the dataclass
     refuses a value.
     """
-    if _only_asking.get():
-        raise _AskedFor(kind)  # pyright: ignore[reportArgumentType]
     if {"-h", "--help"} & {*words}:
         _join_lines_of_help(kind)
     return tyro.cli(
@@ -121,15 +111,13 @@ def with_config(kind: type[T], config: object, help_text: str) -> type[T]:
 
 
 def split_preset(
-    words: list[str], presets: Mapping[str, T], notes: Mapping[str, str], program: str
-) -> tuple[str, T, list[str]]:
-    """Take the preset's name off the arguments: name, settings, the rest.
+    words: Sequence[str], presets: Iterable[str], notes: Mapping[str, str], program: str
+) -> tuple[str, Sequence[str]]:
+    """Take the preset's name off the arguments: the name, and the rest.
 
     Without a name, --help lists the presets and ends the program. PosecastError for a missing or
     unknown name, with the nearest right one.
     """
-    if _only_asking.get() and not words:
-        raise _AskedFor(tuple(presets))
     names = ", ".join(presets)
     if words and words[0] in ("-h", "--help"):
         width = max(map(len, presets))
@@ -143,7 +131,7 @@ def split_preset(
     if words[0] not in presets:
         hint = did_you_mean(words[0], presets)
         raise PosecastError(f"unknown preset {words[0]!r}{hint} Known: {names}")
-    return words[0], presets[words[0]], words[1:]
+    return words[0], words[1:]
 
 
 def print_json(value: Any) -> None:

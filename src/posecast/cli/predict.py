@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import OverClips, parse, print_json
+from posecast.cli.parsing import Command, OverClips, print_json
 from posecast.computing.devices import Flat
 from posecast.estimation import EstimationConfig, estimate_store
 from posecast.forecasting.prediction import PredictionConfig, predict_store
@@ -14,7 +14,7 @@ from posecast.pretrained import DEFAULT_ESTIMATOR
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Command):
     """Find poses in the frames of a store and add them beside its labels.
 
     'predict' and 'evaluate' start from them with --seen-poses estimated. Ends with PCK@0.2 by
@@ -36,20 +36,16 @@ class Estimate:
     """Print one JSON value in place of lines for people."""
     config: Flat[EstimationConfig] = EstimationConfig()
 
-
-def estimate(words: list[str], program: str) -> int:
-    """`posecast estimate STORE [--run RUN]`."""
-    asked = parse(Estimate, words, program)
-    report = estimate_store(asked.store, asked.run, asked.config)
-    if asked.json:
-        print_json(report)
-    else:
-        print(f"{asked.store}: {report.summary()}")
-    return 0
+    def __call__(self) -> None:
+        report = estimate_store(self.store, self.run, self.config)
+        if self.json:
+            print_json(report)
+        else:
+            print(f"{self.store}: {report.summary()}")
 
 
 @dataclass(frozen=True)
-class Predict:
+class Predict(Command):
     """Forecast clips of a prepared store: future poses, and from them future frames.
 
     Writes, for each clip, OUT/clips/ID/ with joints.npz, the frames, and forecast.mp4 and
@@ -76,15 +72,12 @@ class Predict:
     config: Flat[PredictionConfig] = PredictionConfig()
     how: Flat[OverClips] = OverClips()
 
-
-def predict(words: list[str], program: str) -> int:
-    """`posecast predict --store STORE --pose-run RUN --image-run RUN --out OUT`."""
-    asked = parse(Predict, words, program)
-    share = asked.how.share(asked.config.run_on.device)
-    runs = (asked.pose_run, asked.image_run)
-    report = predict_store(asked.config, asked.store, *runs, asked.out, share)
-    if share.is_first and asked.how.json:
-        print_json(report)
-    elif share.is_first:
-        print(f"{asked.out}: {report.summary()}")
-    return 1 if asked.how.strict and report.left_out else 0
+    def __call__(self) -> int:
+        share = self.how.share(self.config.run_on.device)
+        runs = (self.pose_run, self.image_run)
+        report = predict_store(self.config, self.store, *runs, self.out, share)
+        if share.is_first and self.how.json:
+            print_json(report)
+        elif share.is_first:
+            print(f"{self.out}: {report.summary()}")
+        return 1 if self.how.strict and report.left_out else 0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.clips import ClipSource
 from posecast.computing.devices import Flat
 from posecast.datasets.drawn.clips import DrawnSet, SyntheticConfig
@@ -25,7 +25,7 @@ from posecast.store.preparation import PreparationConfig, prepare
 
 
 @dataclass(frozen=True)
-class Synthesize:
+class Synthesize(Command):
     """Draw the built-in data set, in the layout of Penn Action, to be prepared like it.
 
     The same command again goes on where it stopped.
@@ -42,12 +42,9 @@ class Synthesize:
     workers: int = 1
     """Processes at work."""
 
-
-def synthesize(words: list[str], program: str) -> int:
-    """`posecast synthesize OUT`."""
-    asked = parse(Synthesize, words, program)
-    done = write_penn_layout(asked.config, asked.out, asked.workers)
-    return _tell(asked.out, done, "clips")
+    def __call__(self) -> int:
+        done = write_penn_layout(self.config, self.out, self.workers)
+        return _tell(self.out, done, "clips")
 
 
 def _tell(out: Path, done: DrawnSet, what: str) -> int:
@@ -58,7 +55,7 @@ def _tell(out: Path, done: DrawnSet, what: str) -> int:
 
 
 @dataclass(frozen=True)
-class SynthesizeHuman36M:
+class SynthesizeHuman36M(Command):
     """Draw the videos of Human3.6M from its poses, where the real ones cannot be had.
 
     OUT becomes a folder like RAW with a drawn video for every pose file (1000 x 1002 pixels, 50
@@ -79,16 +76,13 @@ class SynthesizeHuman36M:
     workers: int = 1
     """Processes at work; 0 means one per CPU core."""
 
-
-def synthesize_human36m(words: list[str], program: str) -> int:
-    """`posecast synthesize human36m RAW OUT`."""
-    asked = parse(SynthesizeHuman36M, words, program)
-    done = draw_human36m(asked.raw, asked.out, asked.config, asked.workers)
-    return _tell(asked.out, done, "videos")
+    def __call__(self) -> int:
+        done = draw_human36m(self.raw, self.out, self.config, self.workers)
+        return _tell(self.out, done, "videos")
 
 
 @dataclass(frozen=True)
-class PreparePennAction:
+class PreparePennAction(Command):
     """Make a store of Penn Action: one crop a clip, cut out, resized, with its poses.
 
     RAW holds labels/0001.mat ... and, for clips with pictures, frames/0001/000001.jpg ...; labels
@@ -107,15 +101,12 @@ class PreparePennAction:
     """Folder for the store."""
     config: Flat[PreparationConfig] = PreparationConfig()
 
-
-def prepare_penn_action(words: list[str], program: str) -> int:
-    """`posecast prepare penn-action RAW STORE`."""
-    asked = parse(PreparePennAction, words, program)
-    return _prepare(PennAction(asked.raw), asked.store, asked.config)
+    def __call__(self) -> int:
+        return _prepare(PennAction(self.raw), self.store, self.config)
 
 
 @dataclass(frozen=True)
-class PrepareHuman36M:
+class PrepareHuman36M(Command):
     """Make a store of Human3.6M: one crop a clip, cut out of the video, resized, with its poses.
 
     RAW holds S1/MyPoseFeatures/D2_Positions/*.cdf (or .mat files made from them) and, for clips
@@ -141,16 +132,13 @@ class PrepareHuman36M:
     """Leave the videos alone, even where they are there."""
     config: Flat[PreparationConfig] = PreparationConfig(crop="tube", margin_px=20)
 
-
-def prepare_human36m(words: list[str], program: str) -> int:
-    """`posecast prepare human36m RAW STORE`."""
-    asked = parse(PrepareHuman36M, words, program)
-    source = Human36M(asked.raw, asked.every, asked.poses_only)
-    return _prepare(source, asked.store, asked.config)
+    def __call__(self) -> int:
+        source = Human36M(self.raw, self.every, self.poses_only)
+        return _prepare(source, self.store, self.config)
 
 
 @dataclass(frozen=True)
-class PrepareVideos:
+class PrepareVideos(Command):
     """Make a store of your own videos, to train on.
 
     FOLDER holds [train/ or test/][ACTION/]NAME.mp4; cut videos into clips of a few seconds in
@@ -184,22 +172,19 @@ class PrepareVideos:
     config: Flat[PreparationConfig] = PreparationConfig(crop="seen", resize="area")
     estimator: EstimatorOptions = EstimatorOptions()
 
-
-def prepare_videos(words: list[str], program: str) -> int:
-    """`posecast prepare videos FOLDER STORE (--poses POSES | --estimator-run RUN)`."""
-    asked = parse(PrepareVideos, words, program)
-    if asked.config.crop != "seen":
-        raise PosecastError(
-            f"--crop {asked.config.crop} looks at whole clips: it knows what it should forecast. "
-            "Own videos are cropped by their seen frames (--crop seen)"
+    def __call__(self) -> int:
+        if self.config.crop != "seen":
+            raise PosecastError(
+                f"--crop {self.config.crop} looks at whole clips: it knows what it should "
+                "forecast. Own videos are cropped by their seen frames (--crop seen)"
+            )
+        poses = self.poses or self.store.with_name(self.store.name + "-poses")
+        source = OwnVideos(
+            *(self.folder, poses, self.fps, self.skeleton, self.person, self.first_frame)
         )
-    poses = asked.poses or asked.store.with_name(asked.store.name + "-poses")
-    source = OwnVideos(
-        *(asked.folder, poses, asked.fps, asked.skeleton, asked.person, asked.first_frame)
-    )
-    if asked.poses is None or str(asked.estimator_run) != DEFAULT_ESTIMATOR:
-        _estimate(asked, poses)
-    return _prepare(source, asked.store, asked.config)
+        if self.poses is None or str(self.estimator_run) != DEFAULT_ESTIMATOR:
+            _estimate(self, poses)
+        return _prepare(source, self.store, self.config)
 
 
 def _estimate(asked: PrepareVideos, poses: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.report.study import StudyConfig, make_study
@@ -13,7 +13,7 @@ from posecast.report.study_answers import read_study
 
 
 @dataclass(frozen=True)
-class Make:
+class Make(Command):
     """Make a page on which people say which of two continuations of a clip they prefer.
 
     Forecasts against the baselines of their evaluation and against other forecasts, sides shuffled,
@@ -32,9 +32,17 @@ class Make:
     """Folder for the study."""
     config: Flat[StudyConfig] = StudyConfig()
 
+    def __call__(self) -> None:
+        if not self.evaluations:
+            raise PosecastError(
+                "posecast study make needs the folder of an evaluation: posecast study make "
+                "NUMBERS --out STUDY"
+            )
+        print(make_study(self.evaluations, self.out, self.config))
+
 
 @dataclass(frozen=True)
-class Read:
+class Read(Command):
     """Say what raters preferred: rates with intervals by action, and how far raters agree.
 
     Examples:
@@ -48,22 +56,10 @@ class Read:
     least_checks: float = 0.8
     """Share of the attention checks that a rater must have got right to count."""
 
-
-def make(words: list[str], program: str) -> int:
-    """`posecast study make EVALUATION ... --out STUDY`."""
-    asked = parse(Make, words, program)
-    if not asked.evaluations:
-        raise PosecastError(
-            f"{program} needs the folder of an evaluation: {program} NUMBERS --out STUDY"
-        )
-    print(make_study(asked.evaluations, asked.out, asked.config))
-    return 0
-
-
-def read(words: list[str], program: str) -> int:
-    """`posecast study read STUDY ANSWERS ...`."""
-    asked = parse(Read, words, program)
-    if not asked.answers:
-        raise PosecastError(f"{program} needs the files of raters: {program} STUDY ANSWERS.json")
-    print(read_study(asked.study, asked.answers, asked.least_checks).summary())
-    return 0
+    def __call__(self) -> None:
+        if not self.answers:
+            raise PosecastError(
+                "posecast study read needs the files of raters: posecast study read STUDY "
+                "ANSWERS.json"
+            )
+        print(read_study(self.study, self.answers, self.least_checks).summary())

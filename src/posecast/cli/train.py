@@ -1,12 +1,12 @@
 """`posecast train ...`: a preset where the kind has some, overrides, a store, a run."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from posecast.cli.parsing import parse, split_preset, with_config
+from posecast.cli.parsing import Command, parse, split_preset, with_config
 from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, OUTLINE, POSE
 from posecast.records.configs import config_to_dict
 from posecast.training import action
@@ -147,8 +147,11 @@ Train the ConvLSTM baseline: future frames from seen frames, without poses.
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Command):
     """What every `posecast train` is told."""
+
+    name: ClassVar[str]
+    """Of what is trained, a key of KINDS."""
 
     store: Path
     """Prepared store to learn from."""
@@ -160,21 +163,36 @@ class Train:
     dry_run: bool = False
     """Print the settings as JSON and do nothing."""
 
+    @classmethod
+    def flags(cls, name: str) -> type[Command] | Mapping[str, type[Command]]:
+        name = name.removeprefix("train ")
+        presets = KINDS[name].presets
+        if not isinstance(presets, Mapping):
+            return cls._with(presets, name)
+        return {preset: cls._with(config, name) for preset, config in presets.items()}
 
-def train(words: list[str], program: str) -> int:
-    """`posecast train KIND [PRESET] --store STORE --run RUN`."""
-    name = program.split()[-1]
-    kind = KINDS[name]
-    config = kind.presets
-    if isinstance(config, Mapping):
-        preset, config, words = split_preset(words, config, NOTES, program)
-        program = f"{program} {preset}"
-    asked = parse(with_config(Train, config, kind.text(name)), words, program)
-    if asked.dry_run:
-        print(json.dumps(config_to_dict(asked.config), indent=2))
-        return 0
-    result = kind.train(asked.config, asked.store, asked.run, fresh=asked.fresh)
-    best = result.best_score
-    score = "" if best is None else f", best validation {kind.best.format(best)}"
-    print(f"{asked.run}: {name} after {result.step} steps ({result.ended}){score}")
-    return 130 if result.ended == "stopped" else 0
+    @classmethod
+    def _with(cls, config: TrainingConfig, name: str) -> "type[Train]":
+        """These settings where nothing else is said."""
+        kind = with_config(cls, config, KINDS[name].text(name))
+        kind.name = name
+        return kind
+
+    @classmethod
+    def read(cls, name: str, words: Sequence[str]) -> Command:
+        flags, program = cls.flags(name), f"posecast {name}"
+        if isinstance(flags, Mapping):
+            preset, words = split_preset(words, flags, NOTES, program)
+            flags, program = flags[preset], f"{program} {preset}"
+        return parse(flags, words, program)
+
+    def __call__(self) -> int:
+        if self.dry_run:
+            print(json.dumps(config_to_dict(self.config), indent=2))
+            return 0
+        kind = KINDS[self.name]
+        result = kind.train(self.config, self.store, self.run, fresh=self.fresh)
+        best = result.best_score
+        score = "" if best is None else f", best validation {kind.best.format(best)}"
+        print(f"{self.run}: {self.name} after {result.step} steps ({result.ended}){score}")
+        return 130 if result.ended == "stopped" else 0

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import tyro
 
-from posecast.cli.parsing import parse
+from posecast.cli.parsing import Command
 from posecast.villegas2017.conversion import import_2017
 from posecast.villegas2017.estimates import import_estimates_2017
 
 
 @dataclass(frozen=True)
-class Import2017:
+class Import2017(Command):
     """Make a run of a pose model or an image model of the 2017 code.
 
     FILE is an .npz of its TensorFlow variables, names without ':0'. Where TensorFlow can read the
@@ -30,17 +30,13 @@ class Import2017:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder for the run."""
 
-
-def import_weights(words: list[str], program: str) -> int:
-    """`posecast import-2017 FILE RUN`."""
-    asked = parse(Import2017, words, program)
-    kind = import_2017(asked.file, asked.run)
-    print(f"{asked.run}: run of the {kind} model in {asked.file}")
-    return 0
+    def __call__(self) -> None:
+        kind = import_2017(self.file, self.run)
+        print(f"{self.run}: run of the {kind} model in {self.file}")
 
 
 @dataclass(frozen=True)
-class ImportPoses2017:
+class ImportPoses2017(Command):
     """Add the 2017 authors' stored pose estimates to a store, where you have them.
 
     FOLDER holds 0001.npz ... (Penn Action, their folder `hourglass`) or S9_Hourglass/*.npz and
@@ -57,9 +53,5 @@ class ImportPoses2017:
     store: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STORE")]
     """Prepared store of the same data set."""
 
-
-def import_poses(words: list[str], program: str) -> int:
-    """`posecast import-poses-2017 FOLDER STORE`."""
-    asked = parse(ImportPoses2017, words, program)
-    print(f"{asked.store}: {import_estimates_2017(asked.folder, asked.store).summary()}")
-    return 0
+    def __call__(self) -> None:
+        print(f"{self.store}: {import_estimates_2017(self.folder, self.store).summary()}")
