@@ -1,7 +1,7 @@
 """What a keypoint file says: people in frames, each with named points."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,14 @@ class Detection:
     person: str = ""
     """The file's own name of the person; "" where it names nobody."""
 
-    def found(self, threshold: float) -> Bool[np.ndarray, " k"]:
-        """Points that count as seen."""
-        known = (self.confidence > 0) & (self.confidence >= threshold)
-        return known & np.isfinite(self.points).all(axis=1)
+    @property
+    def found(self) -> Bool[np.ndarray, " k"]:
+        return self.confidence > 0
+
+    def without_unsure(self, least: float) -> "Detection":
+        """Points of less confidence, and those without a place, as not found."""
+        known = (self.confidence >= least) & np.isfinite(self.points).all(axis=1)
+        return replace(self, confidence=np.where(known, self.confidence, 0.0))
 
 
 @dataclass(frozen=True, eq=False)

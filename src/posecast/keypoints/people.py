@@ -29,7 +29,7 @@ class Person:
     """Sum over frames of the longer side of the extent of the points: large and long-seen first."""
 
 
-def find_people(detections: Sequence[Detection], threshold: float) -> list[Person]:
+def find_people(detections: Sequence[Detection]) -> list[Person]:
     """People by presence, the one who is largest and seen longest first.
 
     The file's own names decide who is who. Nearness from frame to frame decides for detections
@@ -37,7 +37,7 @@ def find_people(detections: Sequence[Detection], threshold: float) -> list[Perso
     name ends and another begins, and where two people would leap to each other's place: they have
     exchanged their names. Detections without a point that is found are nobody.
     """
-    known = [each for each in detections if each.found(threshold).any()]
+    known = [each for each in detections if each.found.any()]
     ordered = sorted(known, key=lambda each: each.frame)
     bearers = Counter((each.frame, each.person) for each in ordered)
     repeated = {name for (_, name), count in bearers.items() if count > 1}
@@ -47,11 +47,11 @@ def find_people(detections: Sequence[Detection], threshold: float) -> list[Perso
     longest = _LONGEST_GAP * int(np.median(np.diff(frames))) if len(frames) > 1 else 1
     people: list[Person] = []
     for frame, group in groupby(ordered, key=lambda each: each.frame):
-        rest = _link_by_name(people, list(group), names, threshold)
+        rest = _link_by_name(people, list(group), names)
         recent = [each for each in people if 0 < frame - each.detections[-1].frame <= longest]
-        people += _link_by_nearness(recent, rest, names, apart, threshold)
+        people += _link_by_nearness(recent, rest, names, apart)
     for person in people:
-        person.presence = sum(_extent(each, threshold) for each in person.detections)
+        person.presence = sum(_extent(each) for each in person.detections)
     return sorted(people, key=lambda person: -person.presence)
 
 
@@ -68,16 +68,14 @@ def _seen_together(
 
 
 def _link_by_name(
-    people: Sequence[Person], here: Sequence[Detection], names: Mapping[int, str], threshold: float
+    people: Sequence[Person], here: Sequence[Detection], names: Mapping[int, str]
 ) -> list[Detection]:
     """Give detections to the people whose name they bear; the others are returned."""
     owners = {name: person for person in people for name in person.names}
     named = {names[id(each)]: each for each in here if names[id(each)] in owners}
-    leaping = [name for name in named if not _follows(owners[name], named[name], threshold)]
+    leaping = [name for name in named if not _follows(owners[name], named[name])]
     for one, other in combinations(leaping, 2):
-        if _follows(owners[one], named[other], threshold) and _follows(
-            owners[other], named[one], threshold
-        ):
+        if _follows(owners[one], named[other]) and _follows(owners[other], named[one]):
             for person in (owners[one], owners[other]):
                 person.names ^= {one, other}  # the one for the other
             owners[one], owners[other] = owners[other], owners[one]
@@ -86,10 +84,10 @@ def _link_by_name(
     return [each for each in here if names[id(each)] not in owners]
 
 
-def _follows(person: Person, detection: Detection, threshold: float) -> bool:
+def _follows(person: Person, detection: Detection) -> bool:
     """Whether it is near to where the person was a moment ago; so it is after a longer one."""
     last = person.detections[-1]
-    return detection.frame - last.frame > _SOON or _distance(last, detection, threshold) <= _NEAR
+    return detection.frame - last.frame > _SOON or _distance(last, detection) <= _NEAR
 
 
 def _link_by_nearness(
@@ -97,11 +95,10 @@ def _link_by_nearness(
     here: Sequence[Detection],
     names: Mapping[int, str],
     apart: Mapping[str, set[str]],
-    threshold: float,
 ) -> list[Person]:
     """The nearest pairs of people and detections are linked first; new people are returned."""
     pairs = [
-        (_distance(person.detections[-1], each, threshold), a, b)
+        (_distance(person.detections[-1], each), a, b)
         for a, person in enumerate(recent)
         for b, each in enumerate(here)
         if not person.names & apart.get(names[id(each)], set())
@@ -122,15 +119,15 @@ def _link_by_nearness(
     return new
 
 
-def _extent(detection: Detection, threshold: float) -> float:
-    points = detection.points[detection.found(threshold)]
+def _extent(detection: Detection) -> float:
+    points = detection.points[detection.found]
     return float(np.ptp(points, axis=0).max()) if len(points) > 1 else 0.0
 
 
-def _distance(before: Detection, after: Detection, threshold: float) -> float:
+def _distance(before: Detection, after: Detection) -> float:
     """Mean distance of points found in both, as a share of their extent; infinite without any."""
-    both = before.found(threshold) & after.found(threshold)
-    extent = max(_extent(before, threshold), _extent(after, threshold))
+    both = before.found & after.found
+    extent = max(_extent(before), _extent(after))
     if not both.any() or extent == 0:
         return np.inf
     moved = np.linalg.norm(before.points[both] - after.points[both], axis=1)

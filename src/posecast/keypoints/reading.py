@@ -77,12 +77,12 @@ def read_points(
     an unknown or damaged one, or no such person.
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
-    kind, found, threshold = _open(path, options)
-    people = find_people(found.people, threshold)
+    kind, found = _open(path, options)
+    people = find_people(found.people)
     chosen = _choose(people, person, path, is_cut=False)
     first = chosen.detections[0].frame
     moved = [dataclasses.replace(each, frame=each.frame - first) for each in chosen.detections]
-    points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1, threshold)
+    points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1)
     filled = _fill_gaps(points, confidence, 0)
     name = next((each.person for each in reversed(chosen.detections) if each.person), "")
     values = (points, confidence, found.joints, first, name, kind, found, len(people))
@@ -95,8 +95,8 @@ def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> s
     return "; ".join(each for each in (*guessed, found.note, percent, count) if each)
 
 
-def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]:
-    """The format, what the file says, and the confidence from which a point is seen."""
+def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections]:
+    """The format, and what the file says, of points that are sure enough."""
     check_settings(options, KeypointOptions, "options")
     if not path.exists():
         raise KeypointError(f"{path}: no such keypoint file or folder")
@@ -105,7 +105,9 @@ def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections, float]
         raise KeypointError(f"{path}: nobody is in it")
     found, asked = _of_one(found, path), options.min_confidence
     asked = asked / 100 if found.percent and asked > 1 else asked
-    return kind, found, found.threshold if asked < 0 else asked
+    least = found.threshold if asked < 0 else asked
+    people = tuple(each.without_unsure(least) for each in found.people)
+    return kind, dataclasses.replace(found, people=people)
 
 
 def _of_one(found: Detections, path: Path) -> Detections:
@@ -138,14 +140,14 @@ def read_keypoints(
     damaged one, no such person, more frames than the video has, or points far outside the image.
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
-    kind, found, threshold = _open(path, options)
+    kind, found = _open(path, options)
     stop = num_frames if until is None else min(until, num_frames)
     detections, note = _on_frames(found, num_frames, numbers, options.first_frame, path)
     seen_early = [each for each in detections if 0 <= each.frame < stop]
-    people = find_people(seen_early, threshold)
+    people = find_people(seen_early)
     chosen = _choose(people, person, path, stop < num_frames)
-    points, confidence = _fill(chosen.detections, len(found.joints), num_frames, threshold)
-    of_all = np.concatenate([each.points[each.found(threshold)] for each in seen_early])
+    points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
+    of_all = np.concatenate([each.points[each.found] for each in seen_early])
     (down, right), scaled = _scale(found, of_all, image_hw, path)
     points = points * np.array([right, down])
     _check_inside(points[confidence > 0], image_hw, path)
@@ -234,13 +236,13 @@ def _on_frames(
 
 
 def _fill(
-    detections: Sequence[Detection], num_points: int, num_frames: int, threshold: float
+    detections: Sequence[Detection], num_points: int, num_frames: int
 ) -> tuple[Float[np.ndarray, "t k 2"], Float[np.ndarray, "t k"]]:
     """Points and confidences in every frame, 0 where not found."""
     points = np.zeros((num_frames, num_points, 2))
     confidence = np.zeros((num_frames, num_points))
     for each in detections:
-        seen = each.found(threshold)
+        seen = each.found
         points[each.frame, seen] = each.points[seen]
         confidence[each.frame, seen] = each.confidence[seen]
     return points, confidence
