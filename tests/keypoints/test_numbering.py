@@ -212,7 +212,7 @@ def test_frames_of_a_folder_are_called_by_their_names(tmp_path):
     ],
 )
 def test_the_number_in_a_name(names, numbers):
-    assert frame_numbers(names, "a file") == numbers
+    assert frame_numbers(names) == numbers
 
 
 def test_a_folder_of_two_videos(tmp_path):

@@ -96,11 +96,11 @@ def test_spreadsheets_of_western_europe(tmp_path):
 def test_errors_name_the_line_as_an_editor_counts_it(tmp_path, above):
     path = tmp_path / "a.csv"
     path.write_bytes(f"{above}frame,joint,x,y\n0,nose,3,30\n\n1,nose,here,30\n".encode())
-    with pytest.raises(KeypointError, match=f"a.csv, line {5 if above else 4}: expected whole"):
+    with pytest.raises(KeypointError, match=f"a.csv: line {5 if above else 4}: expected whole"):
         read_points(path)
     head = "scorer,n,n\nbodyparts,nose,nose\ncoords,x,y\n"
     path.write_bytes(f"{above}{head}0,3,30\n1,here,30\n".encode())
-    with pytest.raises(KeypointError, match=f"a.csv, line {6 if above else 5}: expected numbers"):
+    with pytest.raises(KeypointError, match=f"a.csv: line {6 if above else 5}: expected numbers"):
         read_points(path)
 
 

@@ -1,6 +1,7 @@
 """What a keypoint file says: people in frames, each with named points."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,16 @@ image, which is that here."""
 
 class KeypointError(PosecastError):
     """Keypoints cannot be used; the message says what was expected and how to mend it."""
+
+
+@contextmanager
+def told_of(what: object) -> Iterator[None]:
+    """What is wrong in the block is wrong with this file, or this part of one: the message of a
+    KeypointError says so first."""
+    try:
+        yield
+    except KeypointError as error:
+        raise KeypointError(f"{what}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,25 +86,24 @@ class Detections:
 class Gathered:
     """The people of a file that all have the same points, centres of pixels counted from 0."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self) -> None:
         self.people: list[Detection] = []
         self.joints: tuple[str, ...] = ()
         self.num_points = 0
         """Points that the file has of each."""
-        self._where = where
 
     def add(
         self, frame: int, rows: Float[np.ndarray, "k 3"], joints: tuple[str, ...], person: str
     ) -> None:
         """One person; `joints` name the first of the points, the others are left out."""
         if self.people and len(joints) != len(self.joints):
-            raise KeypointError(f"{self._where}: people with different numbers of keypoints")
+            raise KeypointError("people with different numbers of keypoints")
         self.joints, self.num_points = joints, len(rows)
         rows = rows[: len(joints)]
         self.people.append(Detection(frame, rows[:, :2] + HALF_PIXEL, rows[:, 2], person))
 
 
-def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:
+def triples(values: object) -> Float[np.ndarray, "k 3"]:
     """A flat list x, y, confidence, x, y, confidence ... as rows."""
     try:
         numbers = np.asarray(values, dtype=float)
@@ -101,20 +111,17 @@ def triples(values: object, where: str) -> Float[np.ndarray, "k 3"]:
         numbers = np.zeros(1)
     if numbers.ndim != 1 or len(numbers) == 0 or len(numbers) % 3:
         raise KeypointError(
-            f"{where}: expected keypoints as a list x, y, confidence, x, y, ..., got "
-            f"{str(values)[:60]!r}"
+            f"expected keypoints as a list x, y, confidence, x, y, ..., got {str(values)[:60]!r}"
         )
     return numbers.reshape(-1, 3)
 
 
-def choose_names(
-    known: Mapping[int, tuple[str, ...]], count: int, where: str, kind: str
-) -> tuple[str, ...]:
+def choose_names(known: Mapping[int, tuple[str, ...]], count: int, kind: str) -> tuple[str, ...]:
     """Names of the first points of so many."""
     if count in known:
         return known[count]
     lengths = ", ".join(str(length) for length in known)
-    raise KeypointError(f"{where}: {count} keypoints a person; {kind} has {lengths}")
+    raise KeypointError(f"{count} keypoints a person; {kind} has {lengths}")
 
 
 def person_name(value: object) -> str:

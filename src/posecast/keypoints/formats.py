@@ -29,6 +29,7 @@ from posecast.keypoints.detections import (
     KeypointError,
     choose_names,
     person_name,
+    told_of,
     triples,
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
@@ -52,7 +53,7 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise KeypointError(f"{path}: cannot be read as JSON ({error})") from error
+        raise KeypointError(f"cannot be read as JSON ({error})") from error
 
 
 def openpose_files(folder: Path) -> list[Path]:
@@ -64,14 +65,15 @@ def openpose_files(folder: Path) -> list[Path]:
 def read_openpose(folder: Path) -> Detections:
     """A folder of one file a frame, numbered by the names."""
     files = openpose_files(folder)
-    numbers = frame_numbers([file.name for file in files], str(folder))
+    numbers = frame_numbers([file.name for file in files])
     _check_one_video(files, numbers)
-    found = Gathered(str(folder))
+    found = Gathered()
     for number, path in zip(numbers, files, strict=True):
-        for person in _openpose_people(path):
-            rows = triples(person["pose_keypoints_2d"], str(path))
-            names = choose_names(_OPENPOSE, len(rows), str(path), "OpenPose")
-            found.add(number, rows, names, _openpose_name(person))
+        with told_of(path.name):
+            for person in _openpose_people(path):
+                rows = triples(person["pose_keypoints_2d"])
+                names = choose_names(_OPENPOSE, len(rows), "OpenPose")
+                found.add(number, rows, names, _openpose_name(person))
     repeated = {"frame_name": files[-1].name, "number": numbers[-1]}
     read = Detections(found.joints, tuple(found.people), 0.1, tuple(numbers), repeated=repeated)
     return _with_image_shares(read)
@@ -82,8 +84,8 @@ def _check_one_video(files: list[Path], numbers: list[int]) -> None:
     for number, file in zip(numbers, files, strict=True):
         if by_number[number] != file:
             raise KeypointError(
-                f"{file} and {by_number[number].name} are both of frame {number}: give a folder "
-                "with the files of one video"
+                f"{file.name} and {by_number[number].name} are both of frame {number}: give a "
+                "folder with the files of one video"
             )
 
 
@@ -93,7 +95,7 @@ def _openpose_people(path: Path) -> list[dict[str, Any]]:
     if not isinstance(people, list) or not all(
         isinstance(each, dict) and "pose_keypoints_2d" in each for each in people
     ):
-        raise KeypointError(f"{path}: expected OpenPose's 'people' with 'pose_keypoints_2d'")
+        raise KeypointError("expected OpenPose's 'people' with 'pose_keypoints_2d'")
     return [each for each in people if len(each["pose_keypoints_2d"])]
 
 
@@ -122,7 +124,7 @@ def is_coco(content: Any) -> bool:
     return isinstance(content, dict) and "annotations" in content and "images" in content
 
 
-def read_coco(content: dict[str, Any], where: str) -> Detections:
+def read_coco(content: dict[str, Any]) -> Detections:
     """Annotations: only points marked as visible (2) count, as the labels of the data sets here;
     where none is, the marks are confidences.
 
@@ -131,17 +133,17 @@ def read_coco(content: dict[str, Any], where: str) -> Detections:
     try:
         images = {image["id"]: str(image.get("file_name", "")) for image in content["images"]}
         annotations = [each for each in content["annotations"] if "keypoints" in each]
-        numbers = _image_numbers(images, where)
+        numbers = _image_numbers(images)
         names = _category_names(content)
-        found = Gathered(where)
+        found = Gathered()
         for each in annotations:
-            rows = triples(each["keypoints"], where)
+            rows = triples(each["keypoints"])
             known = {len(names): names} if names else BODY_POINTS
-            joints = choose_names(known, len(rows), where, "its category")
+            joints = choose_names(known, len(rows), "its category")
             name = person_name(each.get("track_id", each.get("instance_id")))
             found.add(numbers[each["image_id"]], rows, joints, name)
     except (KeyError, TypeError, AttributeError) as error:
-        raise KeypointError(f"{where}: not a COCO keypoint file ({error!r} is missing)") from error
+        raise KeypointError(f"not a COCO keypoint file ({error!r} is missing)") from error
     last = max(numbers, key=lambda key: numbers[key], default=None)
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
@@ -167,10 +169,10 @@ def _image_hw(images: list[dict[str, Any]]) -> tuple[int, int] | None:
     return round(sides[0]), round(sides[1])
 
 
-def _image_numbers(images: dict[Any, str], where: str) -> dict[Any, int]:
+def _image_numbers(images: dict[Any, str]) -> dict[Any, int]:
     """By the names; by their order where not all have a number of their own."""
     if images and all(re.search(r"\d", Path(name).stem) for name in images.values()):
-        numbers = frame_numbers(list(images.values()), where)
+        numbers = frame_numbers(list(images.values()))
         if len(set(numbers)) == len(numbers):
             return dict(zip(images, numbers, strict=True))
     ordered = sorted(images, key=lambda key: (by_numbers(images[key]), by_numbers(str(key))))
@@ -195,13 +197,13 @@ def is_results(content: Any) -> bool:
     )
 
 
-def read_results(content: list[dict[str, Any]], where: str) -> Detections:
+def read_results(content: list[dict[str, Any]]) -> Detections:
     """COCO results and AlphaPose, numbered by `image_id`; of 133 or 136 points the body's count."""
-    found = Gathered(where)
-    numbers = frame_numbers([each["image_id"] for each in content], where)
+    found = Gathered()
+    numbers = frame_numbers([each["image_id"] for each in content])
     for number, each in zip(numbers, content, strict=True):
-        rows = triples(each["keypoints"], where)
-        names = choose_names(BODY_POINTS, len(rows), where, "COCO or AlphaPose")
+        rows = triples(each["keypoints"])
+        names = choose_names(BODY_POINTS, len(rows), "COCO or AlphaPose")
         track = each.get("idx", each.get("track_id", ""))
         # AlphaPose writes a list where it does not track.
         name = "" if isinstance(track, list) else person_name(track)
@@ -219,7 +221,7 @@ def is_mediapipe(content: Any) -> bool:
     return any(_is_landmarks(person) for frame in frames for person in _mediapipe_people(frame))
 
 
-def read_mediapipe(content: Any, where: str) -> Detections:
+def read_mediapipe(content: Any) -> Detections:
     """A list of frames, see the top of this module."""
     frames = content["frames"] if isinstance(content, dict) else content
     said = said_numbers(frames)
@@ -229,7 +231,7 @@ def read_mediapipe(content: Any, where: str) -> Detections:
         for person in _mediapipe_people(frame):
             if not _is_landmarks(person) or len(person) != len(MEDIAPIPE):
                 raise KeypointError(
-                    f"{where}: frame {number}: expected {len(MEDIAPIPE)} landmarks with x, y and "
+                    f"frame {number}: expected {len(MEDIAPIPE)} landmarks with x, y and "
                     "visibility for each person"
                 )
             rows = np.array([[p["x"], p["y"], p.get("visibility", 1.0)] for p in person], float)

@@ -31,18 +31,19 @@ def is_mmpose(content: Any) -> bool:
     )
 
 
-def read_mmpose(content: Any, where: str) -> detections.Detections:
+def read_mmpose(content: Any) -> detections.Detections:
     """Read such a file; KeypointError where instances are not as described above."""
     frames = _frames(content)
     numbers = [number for number, _ in frames]
     is_script = isinstance(content, dict) and "instance_info" in content
     from_one = is_script and 0 not in numbers
-    found = detections.Gathered(where)
+    found = detections.Gathered()
     for number, instances in frames:
         for each in instances:
-            rows = _rows(each, f"{where}: frame {number}")
+            with detections.told_of(f"frame {number}"):
+                rows = _rows(each)
             name = detections.person_name(each.get("track_id", each.get("instance_id")))
-            found.add(number, rows, _names(content, len(rows), where), name)
+            found.add(number, rows, _names(content, len(rows)), name)
     return detections.Detections(
         *(found.joints, tuple(found.people), _THRESHOLD, tuple(numbers)),
         counts_from=1 if from_one else None,
@@ -81,7 +82,7 @@ def _flat(entry: Any) -> list[Any]:
     return [] if entry is None else [entry]
 
 
-def _rows(instance: Any, where: str) -> np.ndarray:
+def _rows(instance: Any) -> np.ndarray:
     """x, y, confidence of each point."""
     try:
         points = np.array(instance["keypoints"], float)
@@ -91,15 +92,15 @@ def _rows(instance: Any, where: str) -> np.ndarray:
         return np.column_stack([points[:, :2], np.array(scores, float)])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise detections.KeypointError(
-            f"{where}: expected MMPose's instances with 'keypoints' [[x, y], ...] and as many "
+            "expected MMPose's instances with 'keypoints' [[x, y], ...] and as many "
             f"'keypoint_scores' ({error!r})"
         ) from error
 
 
-def _names(content: Any, count: int, where: str) -> tuple[str, ...]:
+def _names(content: Any, count: int) -> tuple[str, ...]:
     """Names of the first points; those in the file, where the count alone does not say."""
     meta = content.get("meta_info") if isinstance(content, dict) else None
     by_id = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
     if isinstance(by_id, dict) and len(by_id) == count and count not in (26, 133, 136):
         return tuple(plain_name(by_id[key]) for key in sorted(by_id, key=int))
-    return detections.choose_names(BODY_POINTS, count, where, "MMPose")
+    return detections.choose_names(BODY_POINTS, count, "MMPose")

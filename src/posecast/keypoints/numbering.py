@@ -44,14 +44,14 @@ def said_numbers(entries: Sequence[object], people: bool = False) -> list[int] |
     keys = _FRAME_KEYS if people else (*_FRAME_KEYS, _OF_FRAMES_ALONE)
     for key in keys if said and len(said) == len(entries) else ():
         with contextlib.suppress(KeypointError):
-            numbers = frame_numbers([each.get(key) for each in said], key)
+            numbers = frame_numbers([each.get(key) for each in said])
             count = len(set(numbers))
             if count == len(numbers) or (count > 1 and (people or key.startswith("frame"))):
                 return numbers
     return None
 
 
-def frame_numbers(names: Sequence[object], where: str) -> list[int]:
+def frame_numbers(names: Sequence[object]) -> list[int]:
     """The number in each name that tells the frames apart: 12 of "walk2_000012_1080p.jpg".
 
     Of several that tell as much the last one counts.
@@ -59,7 +59,7 @@ def frame_numbers(names: Sequence[object], where: str) -> list[int]:
     found = [_numbers_in(name) for name in names]
     for name, numbers in zip(names, found, strict=True):
         if not numbers:
-            raise KeypointError(f"{where}: {name!r} has no frame number")
+            raise KeypointError(f"{name!r} has no frame number")
     if len({len(numbers) for numbers in found}) > 1:
         return [numbers[-1] for numbers in found]
     columns = list(zip(*found, strict=True))
@@ -78,7 +78,7 @@ def _numbers_in(name: object) -> list[int]:
 
 
 def find_first(
-    numbers: Sequence[int], num_frames: int, counts_from: int | None, asked: int, where: str
+    numbers: Sequence[int], num_frames: int, counts_from: int | None, asked: int
 ) -> tuple[int, str]:
     """What the file calls the first of `num_frames` frames; what was guessed, for people, or "".
 
@@ -88,7 +88,7 @@ def find_first(
     lowest, highest = min(numbers), max(numbers)
     said = f"frame numbers {lowest} to {highest} of {num_frames} frames"
     if asked >= 0:
-        return _asked(numbers, num_frames, asked, where)
+        return _asked(numbers, num_frames, asked)
     if counts_from == 1 and lowest >= 1 and highest < num_frames + _SURPLUS:
         return 1, ""
     if highest < num_frames:
@@ -102,17 +102,17 @@ def find_first(
     if _MOST_OF_IT * num_frames <= highest - lowest + 1 < num_frames + _SURPLUS:
         return lowest, f"{said}: {lowest} is taken for the first frame; {_OVERRULE}"
     raise KeypointError(
-        f"{where}: has poses up to frame {highest}, the video has {num_frames} frames: give the "
+        f"has poses up to frame {highest}, the video has {num_frames} frames: give the "
         f"keypoints of this video, of all of its frames; or, if the numbers from {lowest} on are "
         "meant otherwise, say with --first-frame what they call the first frame"
     )
 
 
-def _asked(numbers: Sequence[int], num_frames: int, asked: int, where: str) -> tuple[int, str]:
+def _asked(numbers: Sequence[int], num_frames: int, asked: int) -> tuple[int, str]:
     outside = sum(not asked <= number < asked + num_frames for number in numbers)
     if outside == len(numbers):
         raise KeypointError(
-            f"{where}: its frame numbers are {min(numbers)} to {max(numbers)}; with --first-frame "
+            f"its frame numbers are {min(numbers)} to {max(numbers)}; with --first-frame "
             f"{asked} the video's {num_frames} frames are {asked} to {asked + num_frames - 1}"
         )
     note = f"poses of {outside} frames outside of the video are left out" if outside else ""

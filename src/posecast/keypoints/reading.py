@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.keypoints import formats
-from posecast.keypoints.detections import Detection, Detections, KeypointError, PointTrack
+from posecast.keypoints.detections import (
+    Detection,
+    Detections,
+    KeypointError,
+    PointTrack,
+    told_of,
+)
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
@@ -77,9 +83,10 @@ def read_points(
     an unknown or damaged one, or no such person.
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
-    kind, found = _open(path, options)
-    people = find_people(found.people)
-    chosen = _choose(people, person, path, is_cut=False)
+    with told_of(path):
+        kind, found = _open(path, options)
+        people = find_people(found.people)
+        chosen = _choose(people, person, is_cut=False)
     first = chosen.detections[0].frame
     moved = [dataclasses.replace(each, frame=each.frame - first) for each in chosen.detections]
     points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1)
@@ -99,24 +106,24 @@ def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections]:
     """The format, and what the file says, of points that are sure enough."""
     check_settings(options, KeypointOptions, "options")
     if not path.exists():
-        raise KeypointError(f"{path}: no such keypoint file or folder")
+        raise KeypointError("no such keypoint file or folder")
     kind, found = _read(path, options.format)
     if not found.people:
-        raise KeypointError(f"{path}: nobody is in it")
-    found, asked = _of_one(found, path), options.min_confidence
+        raise KeypointError("nobody is in it")
+    found, asked = _of_one(found), options.min_confidence
     asked = asked / 100 if found.percent and asked > 1 else asked
     least = found.threshold if asked < 0 else asked
     people = tuple(each.without_unsure(least) for each in found.people)
     return kind, dataclasses.replace(found, people=people)
 
 
-def _of_one(found: Detections, path: Path) -> Detections:
+def _of_one(found: Detections) -> Detections:
     """Confidences up to 1 where the file has them in percent."""
     most = max(float(np.nan_to_num(each.confidence).max(initial=0)) for each in found.people)
     if most <= _SUREST:
         return found
     if most > 100:
-        raise KeypointError(f"{path}: confidences go up to {most:g}: expected 0 to 1, or percent")
+        raise KeypointError(f"confidences go up to {most:g}: expected 0 to 1, or percent")
     people = (dataclasses.replace(each, confidence=each.confidence / 100) for each in found.people)
     return dataclasses.replace(found, people=tuple(people), percent=True)
 
@@ -140,20 +147,21 @@ def read_keypoints(
     damaged one, no such person, more frames than the video has, or points far outside the image.
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
-    kind, found = _open(path, options)
-    stop = num_frames if until is None else min(until, num_frames)
-    detections, note = _on_frames(found, num_frames, numbers, options.first_frame, path)
-    seen_early = [each for each in detections if 0 <= each.frame < stop]
-    people = find_people(seen_early)
-    chosen = _choose(people, person, path, stop < num_frames)
-    points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
-    of_all = np.concatenate([each.points[each.found] for each in seen_early])
-    (down, right), scaled = _scale(found, of_all, image_hw, path)
-    points = points * np.array([right, down])
-    _check_inside(points[confidence > 0], image_hw, path)
-    joints, sure = to_skeleton(points, confidence, found.joints, skeleton)
-    if not (sure > 0).any():
-        raise KeypointError(f"{path}: not one joint of skeleton {skeleton.name} is seen in it")
+    with told_of(path):
+        kind, found = _open(path, options)
+        stop = num_frames if until is None else min(until, num_frames)
+        detections, note = _on_frames(found, num_frames, numbers, options.first_frame)
+        seen_early = [each for each in detections if 0 <= each.frame < stop]
+        people = find_people(seen_early)
+        chosen = _choose(people, person, stop < num_frames)
+        points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
+        of_all = np.concatenate([each.points[each.found] for each in seen_early])
+        (down, right), scaled = _scale(found, of_all, image_hw)
+        points = points * np.array([right, down])
+        _check_inside(points[confidence > 0], image_hw)
+        joints, sure = to_skeleton(points, confidence, found.joints, skeleton)
+        if not (sure > 0).any():
+            raise KeypointError(f"not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
     note = _note(found, filled, note, scaled)
     return KeypointTrack(joints, sure > 0, filled, kind, len(people), note)
@@ -176,54 +184,53 @@ def _read(path: Path, kind: Format) -> tuple[str, Detections]:
     if path.is_dir():
         if kind not in ("auto", "openpose") or not files:
             raise KeypointError(
-                f"{path}: a folder of keypoints holds OpenPose's NAME_keypoints.json files "
+                "a folder of keypoints holds OpenPose's NAME_keypoints.json files "
                 "(--write_json); it has none, or another format was asked for"
             )
         return "openpose", formats.read_openpose(path)
     if kind in ("csv", "deeplabcut") or (kind == "auto" and path.suffix.lower() in _TABLES):
         rows = read_rows(path)
         if is_deeplabcut(rows):
-            return "deeplabcut", read_deeplabcut(rows, str(path))
-        return "csv", read_table(rows, str(path))
+            return "deeplabcut", read_deeplabcut(rows)
+        return "csv", read_table(rows)
     if kind == "trc" or (kind == "auto" and path.suffix.lower() == ".trc"):
-        return "trc", read_trc(read_text(path), str(path))
+        return "trc", read_trc(read_text(path))
     return _read_json(path, kind)
 
 
 def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
     content: Any = formats.load_json(path)
-    where = str(path)
     if formats.is_coco(content) and kind in ("auto", "coco"):
-        return "coco", formats.read_coco(content, where)
+        return "coco", formats.read_coco(content)
     if formats.is_results(content) and kind in ("auto", "coco", "alphapose"):
-        return "coco or alphapose", formats.read_results(content, where)
+        return "coco or alphapose", formats.read_results(content)
     if is_mmpose(content) and kind in ("auto", "mmpose"):
-        return "mmpose", read_mmpose(content, where)
+        return "mmpose", read_mmpose(content)
     if formats.is_mediapipe(content) and kind in ("auto", "mediapipe"):
-        return "mediapipe", formats.read_mediapipe(content, where)
+        return "mediapipe", formats.read_mediapipe(content)
     wanted = "any known kind" if kind == "auto" else f"the kind {kind}"
     raise KeypointError(
-        f"{path}: not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
+        f"not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
         "keypoint annotations or results, AlphaPose's results, MMPose's predictions, MediaPipe "
         "landmarks, CSV (posecast's or DeepLabCut's), and OpenSim's .trc"
     )
 
 
-def _choose(people: Sequence[Person], number: int, path: Path, is_cut: bool) -> Person:
+def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
     if not people:
         where = " before the second to forecast from" if is_cut else ""
-        raise KeypointError(f"{path}: nobody is in it{where}")
+        raise KeypointError(f"nobody is in it{where}")
     if (number := as_count(number, "person")) > len(people):
         listed = "; ".join(
             f"{rank}: frames {each.detections[0].frame} to {each.detections[-1].frame}"
             for rank, each in enumerate(people[:_MOST_LISTED], start=1)
         )
-        raise KeypointError(f"{path}: no person {number}, it has {len(people)} ({listed})")
+        raise KeypointError(f"no person {number}, it has {len(people)} ({listed})")
     return people[number - 1]
 
 
 def _on_frames(
-    found: Detections, num_frames: int, names: Sequence[int], first_frame: int, path: Path
+    found: Detections, num_frames: int, names: Sequence[int], first_frame: int
 ) -> tuple[list[Detection], str]:
     """The detections with frames of the video in place of the file's numbers, and what was
     guessed."""
@@ -231,7 +238,7 @@ def _on_frames(
     if first_frame < 0 and set(numbers) <= set(names):
         place = {name: frame for frame, name in enumerate(names)}
         return [dataclasses.replace(each, frame=place[each.frame]) for each in found.people], ""
-    first, note = find_first(numbers, num_frames, found.counts_from, first_frame, str(path))
+    first, note = find_first(numbers, num_frames, found.counts_from, first_frame)
     return [dataclasses.replace(each, frame=each.frame - first) for each in found.people], note
 
 
@@ -271,7 +278,7 @@ def _fill_gaps(
 
 
 def _scale(
-    found: Detections, points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path
+    found: Detections, points: Float[np.ndarray, "n 2"], hw: tuple[int, int]
 ) -> tuple[tuple[float, float], str]:
     """Pixels of the video in one of the file's units, down and to the right; what was guessed.
 
@@ -292,23 +299,23 @@ def _scale(
     if (points <= [hw[1], hw[0]]).all():
         return (1.0, 1.0), f"{sizes}: points are taken for pixels of the video"
     raise KeypointError(
-        f"{path}: {sizes}, another shape: give keypoints of the video's own pictures, neither cut "
+        f"{sizes}, another shape: give keypoints of the video's own pictures, neither cut "
         "nor stretched"
     )
 
 
-def _check_inside(points: Float[np.ndarray, "n 2"], hw: tuple[int, int], path: Path) -> None:
+def _check_inside(points: Float[np.ndarray, "n 2"], hw: tuple[int, int]) -> None:
     """Most points must lie in the image, or the file is of another video or size."""
     if not len(points):
         return
     if min(hw) > 4 and (np.abs(points) < 2).all():
         raise KeypointError(
-            f"{path}: all points lie within 2 pixels of the corner: give pixels of this video, not "
+            "all points lie within 2 pixels of the corner: give pixels of this video, not "
             "shares of its size"
         )
     inside = ((points >= 0) & (points <= [hw[1], hw[0]])).all(axis=1)
     if inside.mean() < 0.5:
         raise KeypointError(
-            f"{path}: {100 * (1 - inside.mean()):.0f} % of the points lie outside the video's "
+            f"{100 * (1 - inside.mean()):.0f} % of the points lie outside the video's "
             f"{hw[1]} x {hw[0]} pixels: give keypoints in pixels of this video, upright"
         )

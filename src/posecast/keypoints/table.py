@@ -33,7 +33,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name
+from posecast.keypoints.detections import (
+    Detection,
+    Detections,
+    KeypointError,
+    person_name,
+    told_of,
+)
 from posecast.keypoints.names import own_side_names, plain_name
 from posecast.keypoints.numbering import frame_numbers
 from posecast.records.files import csv_text, write_text
@@ -93,11 +99,11 @@ def read_rows(path: Path) -> list[Row]:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise KeypointError(f"{path}: cannot be read as CSV ({error})") from error
+        raise KeypointError(f"cannot be read as CSV ({error})") from error
     doubtful = [cell for _, row in rows for cell in row if _THOUSANDS.fullmatch(cell)]
     if doubtful and delimiter == ",":
         raise KeypointError(
-            f"{path}: does the comma in {doubtful[0]!r} part thousands or decimals? Write numbers "
+            f"does the comma in {doubtful[0]!r} part thousands or decimals? Write numbers "
             "without one, or part cells by semicolons"
         )
     return [(line, row) for line, row in rows if any(row)]
@@ -125,17 +131,20 @@ def number(cell: str) -> float:
         raise ValueError(f"got {cell!r}") from None
 
 
-def read_table(rows: Sequence[Row], where: str) -> Detections:
+def read_table(rows: Sequence[Row]) -> Detections:
     """Read such rows; KeypointError names the line that is wrong."""
     head = [name.lower() for name in rows[0][1]] if rows else []
     head = [name if (known := _SAME.get(name, name)) in head else known for name in head]
     missing = [name for name in _NEEDED if name not in head]
     if missing:
         raise KeypointError(
-            f"{where}: the first line has to name the columns {', '.join(_KNOWN)} (the last three "
+            f"the first line has to name the columns {', '.join(_KNOWN)} (the last three "
             f"may be absent); it lacks {', '.join(missing)}"
         )
-    lines = [_parse(f"{where}, line {line}", head, row) for line, row in rows[1:]]
+    lines = []
+    for line, row in rows[1:]:
+        with told_of(f"line {line}"):
+            lines.append(_parse(head, row))
     labels = [row[head.index("joint")] for _, row in rows[1:]]
     return _collect(lines, {plain_name(label): label for label in labels})
 
@@ -144,10 +153,10 @@ _Line = tuple[int, str, str, tuple[float, float, float]]
 """Frame, person, joint, and x, y, confidence."""
 
 
-def _parse(where: str, head: Sequence[str], cells: Sequence[str]) -> _Line:
+def _parse(head: Sequence[str], cells: Sequence[str]) -> _Line:
     if len(cells) <= max(map(head.index, _NEEDED)) or any(cells[len(head) :]):
         raise KeypointError(
-            f"{where}: {len(cells)} cells, where the first line names {len(head)} columns "
+            f"{len(cells)} cells, where the first line names {len(head)} columns "
             f"({', '.join(head)}); leave a cell empty where nothing is known, and write decimals "
             "with a point"
         )
@@ -159,11 +168,11 @@ def _parse(where: str, head: Sequence[str], cells: Sequence[str]) -> _Line:
         joint = plain_name(row["joint"])
     except ValueError as error:
         raise KeypointError(
-            f"{where}: expected whole frame numbers and numbers for x, y, confidence ({error})"
+            f"expected whole frame numbers and numbers for x, y, confidence ({error})"
         ) from error
     if not (frame >= 0 and frame.is_integer() and joint):
         raise KeypointError(
-            f"{where}: expected whole frame numbers from 0 and joints with a name, got frame "
+            f"expected whole frame numbers from 0 and joints with a name, got frame "
             f"{row['frame']!r} and joint {row['joint']!r}"
         )
     known = math.isfinite(x) and math.isfinite(y) and math.isfinite(confidence)
@@ -224,14 +233,14 @@ def is_deeplabcut(rows: Sequence[Row]) -> bool:
     return first[:1] == ["scorer"] and "bodyparts" in first
 
 
-def read_deeplabcut(rows: Sequence[Row], where: str) -> Detections:
+def read_deeplabcut(rows: Sequence[Row]) -> Detections:
     """Read such rows; the names of the body parts are taken as joint names."""
     heads = {row[0].lower(): row for _, row in rows[:4] if row[0].lower() in _HEADS}
     parts, coords = heads["bodyparts"], [each.lower() for each in heads.get("coords", ())]
     names, data = heads.get("individuals", [""] * len(parts)), rows[len(heads) :]
     if "x" not in coords or len(coords) > min(len(parts), len(names)) or not data:
         raise KeypointError(
-            f"{where}: expected DeepLabCut's rows 'bodyparts' and 'coords' (x, y, likelihood), "
+            "expected DeepLabCut's rows 'bodyparts' and 'coords' (x, y, likelihood), "
             "with as many cells, and rows of numbers; write the file again"
         )
     start = coords.index("x")
@@ -240,11 +249,12 @@ def read_deeplabcut(rows: Sequence[Row], where: str) -> Detections:
         (names[place], plain_name(parts[place]), coords[place]): place
         for place in range(start, len(coords))
     }
-    numbers = frame_numbers([_frame(row[start - 1]) for _, row in data], where)
+    numbers = frame_numbers([_frame(row[start - 1]) for _, row in data])
     people = []
     for frame, (line, row) in zip(numbers, data, strict=True):
         for name in dict.fromkeys(names[start:]):
-            values = _values(row, name, joints, columns, f"{where}, line {line}")
+            with told_of(f"line {line}"):
+                values = _values(row, name, joints, columns)
             people.append(Detection(frame, values[:, :2], values[:, 2], person_name(name)))
     labels = {plain_name(part): part for part in reversed(parts[start:])}
     scorer = heads["scorer"][start] if len(heads["scorer"]) > start else "posecast"
@@ -268,7 +278,6 @@ def _values(
     name: str,
     joints: Sequence[str],
     columns: dict[tuple[str, str, str], int],
-    where: str,
 ) -> np.ndarray:
     """x, y, confidence of each joint of one individual; 0 where a cell is empty."""
     values = np.zeros((len(joints), 3))
@@ -279,7 +288,7 @@ def _values(
                 np.nan if cell is None or cell >= len(row) else number(row[cell]) for cell in cells
             )
         except ValueError as error:
-            raise KeypointError(f"{where}: expected numbers ({error})") from error
+            raise KeypointError(f"expected numbers ({error})") from error
         sure = 1.0 if cells[2] is None else sure
         if np.isfinite([x, y, sure]).all():
             values[place] = x, y, sure

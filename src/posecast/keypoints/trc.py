@@ -21,7 +21,7 @@ _DEEPEST = 0.02
 """How far z may go, as a share of the extent of x and y."""
 
 
-def read_trc(text: str, where: str) -> Detections:
+def read_trc(text: str) -> Detections:
     """Read such a file; KeypointError for others and for motion in depth."""
     lines = [line.rstrip("\r").split("\t") for line in text.split("\n")]
     try:
@@ -34,13 +34,13 @@ def read_trc(text: str, where: str) -> Detections:
         values = np.array([_numbers(row[2:], 3 * len(labels)) for row in rows])
         fps = float(facts["DataRate"])
     except (IndexError, KeyError, ValueError) as error:
-        raise KeypointError(f"{where}: not a .trc file as OpenSim reads it ({error})") from error
+        raise KeypointError(f"not a .trc file as OpenSim reads it ({error})") from error
     if not frames or not labels:
-        raise KeypointError(f"{where}: no frame or no marker is in it")
+        raise KeypointError("no frame or no marker is in it")
     second = _seconds(*rows[-1][1:2])
     last = (frames[-1], second) if np.isfinite(second) else (0, 0.0)
     points = values.reshape(len(rows), len(labels), 3)
-    _check_flat(points, where)
+    _check_flat(points)
     depths = [float(depth[-1]) if len(depth) else 0.0 for depth in _depths(points)]
     known = np.all(np.isfinite(points[..., :2]), axis=-1)
     flat = np.where(known[..., None], points[..., :2] * [1.0, -1.0], 0.0)
@@ -65,14 +65,14 @@ def _numbers(cells: list[str], count: int) -> list[float]:
     return values + [np.nan] * (count - len(values))
 
 
-def _check_flat(points: np.ndarray, where: str) -> None:
+def _check_flat(points: np.ndarray) -> None:
     known = points[np.isfinite(points).all(axis=-1)]
     if not len(known):
-        raise KeypointError(f"{where}: not one marker is seen in it")
+        raise KeypointError("not one marker is seen in it")
     extent = np.ptp(known[:, :2], axis=0).max()
     if max(np.ptp(depth) for depth in _depths(points) if len(depth)) > _DEEPEST * extent:
         raise KeypointError(
-            f"{where}: markers move in depth (z): the forecaster knows the image plane alone; give "
+            "markers move in depth (z): the forecaster knows the image plane alone; give "
             "a file of one camera, as Sports2D writes it"
         )
 
