@@ -19,7 +19,7 @@ from posecast.computing.stages import tracked
 from posecast.datasets.videos import poses_path, video_files
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
-from posecast.estimation.following import FollowOptions, follow
+from posecast.estimation.following import follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
@@ -247,7 +247,6 @@ def estimate_folder(
     root: Path,
     poses: Path,
     estimator: JointFinder,
-    options: FollowOptions | None = None,
     on_video: Callable[[Path], None] = lambda video: None,
 ) -> dict[Path, str]:
     """Write POSES/.../NAME.csv for every video that has no poses yet; videos that cannot be read.
@@ -268,7 +267,7 @@ def estimate_folder(
         try:
             timeline, shots = read_timeline(video), Shots()
             starts = partial(shots.starts, fps=timeline.info.fps)
-            found = follow(shots.watch(read_video(video)), estimator, options, starts=starts)
+            found = follow(shots.watch(read_video(video)), estimator, starts=starts)
         except ValueError as error:
             left_out[video] = str(error)
             continue

@@ -150,12 +150,6 @@ class Forecaster:
         poses = self.forecast_poses([past], of_model, samples)[0]
         return to_video_rate(poses, seen, steps)
 
-    def forecast_video(
-        self, seen: SeenVideo, rates: FrameRates, steps: int = 64, samples: int = 1, drawn: int = 1
-    ) -> Forecast:
-        """As `forecast`, at the rates of `forecast_poses_of_video`."""
-        return self.draw(seen, self.forecast_poses_of_video(seen, rates, steps, samples), drawn)
-
     def radii_px(self, seen: SeenVideo, rates: FrameRates) -> Float[np.ndarray, "q t j"] | None:
         """As `SaysHowSure`, of such a stretch; None where the pose model does not say."""
         if not isinstance(self.poses, protocols.SaysHowSure):
@@ -214,7 +208,7 @@ class Forecaster:
                 "visible joints have NaN or infinite places, or some a million pixels away; mark "
                 "them as not visible"
             )
-        return self.forecast_video(seen, rates, steps, samples)
+        return self.draw(seen, self.forecast_poses_of_video(seen, rates, steps, samples))
 
     def _used_frames(self, rates: FrameRates, num_frames: int, num_seen: int | None) -> list[int]:
         """Numbers of the last frames that are of use."""

@@ -30,9 +30,9 @@ def keypoints_in_video(
 
 
 def stored_joints(
-    joints_px: Float[np.ndarray, "t j 2"], timeline: Timeline, first_frame: int = 0
+    joints_px: Float[np.ndarray, "t j 2"], timeline: Timeline
 ) -> Float[np.ndarray, "t j 2"]:
-    """The way back: joints of the shown video, from `first_frame` on, in the stored pixels that
-    files of keypoints are in. Frames after the video's last one count as shown like it."""
-    numbers = np.minimum(np.arange(len(joints_px)) + first_frame, len(timeline.places) - 1)
+    """The way back: joints of the shown video in the stored pixels that files of keypoints are in.
+    Frames after the video's last one count as shown like it."""
+    numbers = np.minimum(np.arange(len(joints_px)), len(timeline.places) - 1)
     return to_stored(joints_px, timeline.info.stored_hw, timeline.places[numbers])
