@@ -18,7 +18,12 @@ from posecast.estimation import EstimatorOptions, load_pose_estimator
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_people import draw_people
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, people_to_choose_from
+from posecast.forecasting.own_poses import (
+    EstimatedPoses,
+    OwnVideoConfig,
+    Past,
+    people_to_choose_from,
+)
 from posecast.forecasting.own_truth import NothingToCompareError, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video
 from posecast.media.frame_folders import write_picture
@@ -143,10 +148,9 @@ class Workshop:
 
     def look(self, taken: Taken, from_s: float, show: Show) -> tuple[Path, int]:
         """A picture of everybody whom one can choose before that second, and how many they are."""
-        config, until = OwnVideoConfig(fps=taken.fps), self._from_s(taken, from_s)
-        stages = Stages(show)
+        past, stages = Past(taken.path, taken.fps, self._from_s(taken, from_s)), Stages(show)
         with stages.stage("looking", self.source.follow.watch):
-            people = people_to_choose_from(taken.path, self.source, config, until, stages)
+            people = people_to_choose_from(past, self.source, stages)
         path = self._new_folder(taken.folder, "people") / "people.png"
         write_picture(path, draw_people(people, self.forecaster.skeleton))
         return path, len(people.poses)

@@ -107,7 +107,7 @@ def forecast_keypoints(
     check_forecaster(forecaster)
     rates = FrameRates.of_video(rate, forecaster.needs, rate)
     seen, scale = _seen(track, forecaster.skeleton, rates.video)
-    asked = (OwnVideoConfig(fps=rates.video), "keypoints" if is_track else str(keypoints))
+    asked = (OwnVideoConfig(), "keypoints" if is_track else str(keypoints))
     frames = choose_frames(seen, forecaster.needs, rates, *asked)
     seen, past = seen.take(frames, rates.video, None), _cut(track, frames)
     poses = forecaster.forecast_poses_of_video(seen, rates, steps, samples)

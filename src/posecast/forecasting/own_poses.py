@@ -1,4 +1,4 @@
-"""What is asked of a video of one's own, and its poses, `config.fps` a second."""
+"""What is asked of a video of one's own, and its poses up to where the forecast begins."""
 
 import itertools
 import math
@@ -26,14 +26,9 @@ from posecast.forecasting.protocols import (
     MOST_STEPS,
 )
 from posecast.keypoints import KeypointOptions, keypoints_in_video
+from posecast.media.frame_folders import FrameFolder
 from posecast.media.shots import Shots
-from posecast.media.videos import (
-    VideoSource,
-    nearest_frames,
-    probe_video,
-    read_timeline,
-    read_video,
-)
+from posecast.media.videos import nearest_frames, probe_video, read_timeline, read_video
 from posecast.records.arguments import as_positive
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
@@ -92,12 +87,29 @@ class OwnVideoConfig:
         check_at_least(0, self, "fps", "folder_fps", "lead_s")
         check_over_zero(self, "well_seen_joints", "well_seen_frames", most=1)
 
-    def num_seen(self, from_s: float | None) -> int | None:
-        """Frames before the second at which the forecast begins; None for all."""
-        if from_s is None:
+
+@dataclass(frozen=True)
+class Past:
+    """What of a video is looked at: all that is before the second to forecast from, if one is
+    given."""
+
+    video: Path | FrameFolder
+    fps: float
+    """At which it is looked at."""
+    from_s: float | None = None
+    lead_s: float = OwnVideoConfig.lead_s
+
+    @property
+    def num_frames(self) -> int | None:
+        """None: as many as the video has."""
+        if self.from_s is None:
             return None
-        from_s = as_positive(from_s, "the second to forecast from")
+        from_s = as_positive(self.from_s, "the second to forecast from")
         return math.ceil(from_s * self.fps - 1e-6)
+
+    def frames(self, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """From this one on, streaming."""
+        return itertools.islice(read_video(self.video, self.fps), first, self.num_frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +161,10 @@ class FoundPoses:
     """Frames at the end that fade away: they do not show the person well."""
 
 
-def find_poses(
-    video: VideoSource,
-    source: PoseSource,
-    skeleton: Skeleton,
-    config: OwnVideoConfig,
-    from_s: float | None = None,
-    stages: Stages | None = None,
-) -> FoundPoses:
-    """Poses `config.fps` a second, up to the second to forecast from.
-
-    `stages` is told of each frame that was looked at.
-    """
-    stages = stages or Stages()
+def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stages) -> FoundPoses:
+    """Poses of each frame; `stages` is told of each that was looked at."""
     if isinstance(source, KeypointFile):
-        return _read_poses(video, source, skeleton, config, from_s, stages)
+        return _read_poses(past, source, skeleton, stages)
     if not isinstance(source, EstimatedPoses):
         raise PosecastError(
             f"poses are {type(source).__name__}; expected EstimatedPoses(estimator) or "
@@ -174,40 +175,34 @@ def find_poses(
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
             f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
-    return _estimate_poses(video, source, config, from_s, stages)
+    return _estimate_poses(past, source, stages)
 
 
-def _estimate_poses(
-    video: VideoSource,
-    source: EstimatedPoses,
-    config: OwnVideoConfig,
-    from_s: float | None,
-    stages: Stages,
-) -> FoundPoses:
-    skipped, stop = _looked_at(source, config, from_s)
-    watched = _Watched(itertools.islice(read_video(video, config.fps), skipped, stop), stages)
+def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> FoundPoses:
+    skipped = _first_searched(past, source)
+    watched = _Watched(past.frames(skipped), stages)
     first = list(itertools.islice(watched.frames, 1))
     if skipped and not first:
-        lasts = f"{video}: lasts {probe_video(video).duration_s:.2f} s"
-        raise PosecastError(f"{lasts}; cannot forecast from {from_s} s on")
+        lasts = f"{past.video}: lasts {probe_video(past.video).duration_s:.2f} s"
+        raise PosecastError(f"{lasts}; cannot forecast from {past.from_s} s on")
     found = follow(
         itertools.chain((first.pop() for _ in range(len(first))), watched.frames),
         *(source.estimator, source.follow, source.box, stages.advance, source.person),
-        starts=partial(watched.starts, fps=config.fps),
+        starts=partial(watched.starts, fps=past.fps),
     )
     rows = ((skipped, 0), (0, 0))
     seen = SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
         np.pad(found.visible, rows),
-        config.fps,
+        past.fps,
         found.image_hw,
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
-    poses = watched.found(seen, from_s)
+    poses = watched.found(seen, past.from_s is None)
     if not np.any(poses.seen.visible):
         raise PosecastError(
-            f"{video}: no person found in {len(found.joints_px)} frames",
+            f"{past.video}: no person found in {len(found.joints_px)} frames",
             "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
             f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
@@ -240,10 +235,11 @@ class _Watched:
                     apart = 2 * apart if thinned else apart
             yield frame
 
-    def found(self, seen: SeenVideo, from_s: float | None) -> FoundPoses:
-        """Poses of the whole video by shots; `seen` may begin before the frames watched."""
+    def found(self, seen: SeenVideo, to_the_end: bool) -> FoundPoses:
+        """Poses of the whole past by shots; `seen` may begin before the frames watched. Where these
+        go to the end of the video it may fade."""
         skipped = len(seen) - self._shots.num_frames
-        faded = self._shots.num_faded(seen.fps) if from_s is None else 0
+        faded = self._shots.num_faded(seen.fps) if to_the_end else 0
         visible = seen.visible.copy()
         visible[len(seen) - faded :] = False
         starts = self._shots.starts(seen.joints_px[skipped:], visible[skipped:], seen.fps)
@@ -254,56 +250,38 @@ class _Watched:
         return FoundPoses(seen, **pictures, shots=shots, num_faded=faded)
 
 
-def _looked_at(
-    source: EstimatedPoses, config: OwnVideoConfig, from_s: float | None
-) -> tuple[int, int | None]:
-    """The first frame in which the person is searched, and where the search ends."""
-    stop = config.num_seen(from_s)
-    if stop is None or source.box is not None:  # a box is one in the first frame
-        return 0, stop
-    return max(stop - math.ceil(config.lead_s * config.fps), 0), stop
+def _first_searched(past: Past, source: EstimatedPoses) -> int:
+    """The first frame in which the person is searched."""
+    if past.num_frames is None or source.box is not None:  # a box is one in the first frame
+        return 0
+    return max(past.num_frames - math.ceil(past.lead_s * past.fps), 0)
 
 
-def people_to_choose_from(
-    video: VideoSource,
-    source: EstimatedPoses,
-    config: OwnVideoConfig,
-    from_s: float | None = None,
-    stages: Stages | None = None,
-) -> People:
+def people_to_choose_from(past: Past, source: EstimatedPoses, stages: Stages) -> People:
     """Whom `find_poses`, given the same, would choose from, and where: nobody, one or several.
 
     Looks at the first frames of the search alone; who comes later is not among them.
     """
-    skipped, stop = _looked_at(source, config, from_s)
-    frames = itertools.islice(read_video(video, config.fps), skipped, stop)
+    frames = past.frames(_first_searched(past, source))
     watched = list(itertools.islice(frames, source.follow.watch))
-    advance = (stages or Stages()).advance
-    found = follow(watched, source.estimator, source.follow, source.box, advance)
+    found = follow(watched, source.estimator, source.follow, source.box, stages.advance)
     if found.people is not None or not found.found[-1]:
         return found.people or People(watched[-1], ())
     least = source.estimator.min_confidence
     return People(watched[-1], (Pose(found.joints_px[-1], found.confidence[-1], least),))
 
 
-def _read_poses(
-    video: VideoSource,
-    source: KeypointFile,
-    skeleton: Skeleton,
-    config: OwnVideoConfig,
-    from_s: float | None,
-    stages: Stages,
-) -> FoundPoses:
-    timeline = read_timeline(video)
-    frames = nearest_frames(timeline.seconds, config.fps)[: config.num_seen(from_s)]
+def _read_poses(past: Past, source: KeypointFile, skeleton: Skeleton, stages: Stages) -> FoundPoses:
+    timeline = read_timeline(past.video)
+    frames = nearest_frames(timeline.seconds, past.fps)[: past.num_frames]
     track = keypoints_in_video(
         *(source.path, timeline, skeleton, source.options, source.person),
-        until=None if from_s is None else frames[-1] + 1,
+        until=None if past.from_s is None else frames[-1] + 1,
     )
     hw = (timeline.info.height, timeline.info.width)
     poses = (track.joints_px[frames], track.visible[frames])
-    watched = _Watched(itertools.islice(read_video(video, config.fps), len(frames)), stages)
+    watched = _Watched(itertools.islice(past.frames(), len(frames)), stages)
     for _ in watched.frames:
         stages.advance()
-    found = watched.found(SeenVideo(*poses, config.fps, hw, trimmed=False), from_s)
+    found = watched.found(SeenVideo(*poses, past.fps, hw, trimmed=False), past.from_s is None)
     return replace(found, note=f"keypoints: {track.note}" if track.note else "")

@@ -20,6 +20,7 @@ from posecast.forecasting.own_poses import (
     EstimatedPoses,
     FoundPoses,
     OwnVideoConfig,
+    Past,
     PoseSource,
     find_poses,
 )
@@ -95,23 +96,22 @@ def _forecast(
     """What will be written to `out`."""
     facts = probe_video(video)
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
-    shown_fps = config.fps or facts.fps
-    config = replace(config, fps=rates.video)
+    past = Past(video, rates.video, from_s, config.lead_s)
     with stages.stage("finding", round(facts.duration_s * rates.video)):
-        found = find_poses(video, poses, forecaster.skeleton, config, from_s, stages)
+        found = find_poses(past, poses, forecaster.skeleton, stages)
     needs = forecaster.needs
     least = rates.span(needs.num_past) if needs.is_strict else 1
     named = (config, str(video), from_s, found.shots, or_earlier)
     frames = choose_frames(found.seen, needs, rates, *named)
     with stages.stage("reading"):
-        seen, found = _with_pictures(video, found, frames, config.fps)
+        seen, found = _with_pictures(video, found, frames)
     with stages.stage("forecasting"):
         futures = forecaster.forecast_poses_of_video(seen, rates, config.steps, config.futures)
         sureness = _sureness(forecaster, seen, rates, config.steps)
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
     return OwnForecast(
-        *(video, seen, forecast, forecaster.skeleton, frames, rates, shown_fps),
+        *(video, seen, forecast, forecaster.skeleton, frames, rates, config.fps or facts.fps),
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
         note="\n".join(filter(None, _notes(video, rates, found, frames, out, least))),
         sureness=sureness,
@@ -161,13 +161,14 @@ def video_source(
 
 
 def _with_pictures(
-    video: VideoSource, found: FoundPoses, frames: tuple[int, ...], fps: float
+    video: VideoSource, found: FoundPoses, frames: tuple[int, ...]
 ) -> tuple[SeenVideo, FoundPoses]:
     """The seen frames, the last of them with their pictures, which what was found then lets go.
 
     A file that was looked at to its end is not read again.
     """
     first, last = len(found.seen) - len(found.pictures), frames[-MOST_PICTURES:]
+    fps = found.seen.fps
     if last[0] >= first:
         pictures = [found.pictures[number - first] for number in last]
     else:

@@ -32,9 +32,9 @@ def choose_frames(
     num_frames, span = len(seen), rates.span(needs.num_past)
     looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
     least = 1 if num_frames < span and not needs.is_strict else span
-    if from_s is not None and num_frames < (config.num_seen(from_s) or 0):
+    if from_s is not None and num_frames < math.ceil(from_s * rates.video - 1e-6):
         raise PosecastError(
-            f"{name}: lasts {num_frames / config.fps:.2f} s; cannot forecast from {from_s} s on"
+            f"{name}: lasts {num_frames / rates.video:.2f} s; cannot forecast from {from_s} s on"
         )
     well = seen.visible.mean(axis=1) >= config.well_seen_joints
     firsts = shots or (0,) * num_frames
@@ -49,14 +49,14 @@ def choose_frames(
     if last is not None and (from_s is None or or_earlier or last + 1 == num_frames):
         first = max(last + 1 - rates.span(needs.max_past), firsts[last])
         return tuple(range(first, last + 1))
-    _check_lengths(num_frames, least, shots, config.fps, name)
+    _check_lengths(num_frames, least, shots, rates.video, name)
     where = f"before second {from_s:.4g}" if from_s is not None else "anywhere"
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
-    until = "" if last is None else f"{math.floor(100 * (last + 1) / config.fps) / 100:.2f}"
+    until = "" if last is None else f"{math.floor(100 * (last + 1) / rates.video) / 100:.2f}"
     raise PosecastError(
         f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
-        f"({span / config.fps:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
+        f"({span / rates.video:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
         f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
         f"frames have so many{f'; the last good second to forecast from is {until}' * bool(until)}",
         f" ({f'--from {until}, ' * bool(until)}--well-seen-joints, --well-seen-frames)",
