@@ -322,30 +322,29 @@ def test_one_works_while_another_waits_and_stops(app, tmp_path):
         assert pages[0].locator("iframe").count() == 0
 
 
-def test_new_work_begins_before_stopped_work_has_noticed(tmp_path):
-    gr = pytest.importorskip("gradio")
-    from posecast.app.page import _Sessions
+def test_new_work_begins_before_stopped_work_has_noticed():
+    pytest.importorskip("gradio")
+    from posecast.app.page import _Session
 
-    sessions, request = _Sessions(a_workshop(tmp_path)), gr.Request(session_hash="somebody")
-    first = sessions.begin(request)
-    sessions.stop(request)
-    second = sessions.begin(request)
+    session = _Session()
+    first = session.begin()
+    session.ask_to_stop()
+    second = session.begin()
     assert first.is_set()
     assert not second.is_set()
-    assert sessions.stop(request)
+    assert session.ask_to_stop()
     assert second.is_set()
-    assert not sessions.stop(request)  # nothing is left to stop
+    assert not session.ask_to_stop()  # nothing is left to stop
 
 
-def test_work_that_is_over_cannot_be_stopped(tmp_path):
-    gr = pytest.importorskip("gradio")
-    from posecast.app.page import _Sessions
+def test_work_that_is_over_cannot_be_stopped():
+    pytest.importorskip("gradio")
+    from posecast.app.page import _Session
 
-    workshop, request = a_workshop(tmp_path / "root"), gr.Request(session_hash="somebody")
-    sessions, taken = _Sessions(workshop), workshop.take(a_video(tmp_path / "walk.mp4"))
-    stopped, begun = sessions.begin(request), sessions.begin(request)
-    sessions.end(request, taken, stopped)
-    assert sessions.stop(request)  # what was begun meanwhile goes on
+    session = _Session()
+    stopped, begun = session.begin(), session.begin()
+    session.end(stopped)
+    assert session.ask_to_stop()  # what was begun meanwhile goes on
     assert begun.is_set()
-    sessions.end(request, taken, sessions.begin(request))
-    assert not sessions.stop(request)
+    session.end(session.begin())
+    assert not session.ask_to_stop()

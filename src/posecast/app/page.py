@@ -2,8 +2,10 @@
 
 import html
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,56 +45,32 @@ def _local(file: gr.File) -> gr.File:
     return file
 
 
-class _Sessions:
-    """What each open page has given, and whether its work is to stop."""
+@dataclass(eq=False)
+class _Session:
+    """What an open page has given, and whether its work is to stop."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
-        self._taken: dict[str, Taken] = {}
-        self._stops: dict[str, threading.Event] = {}
-        self._counts: dict[str, int] = {}
+    taken: Taken | None = None
+    stop: threading.Event | None = None
+    """Of the work at hand, set when that is to stop."""
+    num_people: int | None = None
+    """As many can be chosen from."""
 
-    def taken(self, request: gr.Request) -> Taken | None:
-        return self._taken.get(_name(request))
-
-    def replace(self, request: gr.Request, taken: Taken | None) -> None:
-        """A new video, or none, in place of the one before, which is removed."""
-        before = self._taken.pop(_name(request), None)
-        self._counts.pop(_name(request), None)
-        if before is not None:
-            self._workshop.clear(before)
-        if taken is not None:
-            self._taken[_name(request)] = taken
-
-    def counts_anew(self, request: gr.Request, num_people: int) -> bool:
-        """Whether other people can be chosen now than before; a choice made stays otherwise."""
-        before = self._counts.get(_name(request))
-        self._counts[_name(request)] = num_people
-        return num_people != before
-
-    def begin(self, request: gr.Request) -> threading.Event:
+    def begin(self) -> threading.Event:
         """Set when the work that now begins is to stop; work that still has to notice that it was
         stopped has an event of its own."""
-        self._stops[_name(request)] = threading.Event()
-        return self._stops[_name(request)]
+        self.stop = threading.Event()
+        return self.stop
 
-    def end(self, request: gr.Request, taken: Taken, stop: threading.Event) -> None:
-        """The work on a video is over; where its page was closed meanwhile it is removed."""
-        if self._stops.get(_name(request)) is stop:
-            del self._stops[_name(request)]
-        if self.taken(request) is not taken:
-            self._workshop.clear(taken)
+    def end(self, stop: threading.Event) -> None:
+        """The work that was told to stop by this is over."""
+        self.stop = None if self.stop is stop else self.stop
 
-    def stop(self, request: gr.Request) -> bool:
+    def ask_to_stop(self) -> bool:
         """Whether there was anything to stop."""
-        stop = self._stops.pop(_name(request), None)
+        stop, self.stop = self.stop, None
         if stop is not None:
             stop.set()
         return stop is not None
-
-
-def _name(request: gr.Request) -> str:
-    return request.session_hash or ""
 
 
 def build_page(workshop: Workshop) -> gr.Blocks:
@@ -104,7 +82,8 @@ class _Page:
     """Its parts, and what happens when they are used."""
 
     def __init__(self, workshop: Workshop) -> None:
-        self._workshop, self._sessions = workshop, _Sessions(workshop)
+        self._workshop = workshop
+        self._sessions: defaultdict[str, _Session] = defaultdict(_Session)
         limits = workshop.limits
         self.blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
         with self.blocks:
@@ -181,14 +160,15 @@ class _Page:
 
     def _taken_in(self, path: Path | None, request: gr.Request, progress: gr.Progress) -> list[Any]:
         """A new video in place of the one before."""
-        self._sessions.replace(request, None)
+        session = self._session(request)
+        self._clear(session)
         empty = ["", gr.Files(visible=False)]
         try:
             taken = self._workshop.take(path)
         except PosecastError as error:
             nobody = [None, gr.Radio([1], value=1), gr.skip(), gr.Button(interactive=False)]
             return [*nobody, self._problem(error), *empty]
-        self._sessions.replace(request, taken)
+        session.taken = taken
         picture, choices, said = self._look(taken.start_s, request, progress)
         moment = gr.Slider(0.1, round(taken.seconds, 2), value=round(taken.start_s, 2))
         return [picture, choices, moment, gr.Button(interactive=True), said, *empty]
@@ -196,17 +176,19 @@ class _Page:
     def _look(
         self, from_s: float, request: gr.Request, progress: gr.Progress = _PROGRESS
     ) -> list[Any]:
-        taken = self._sessions.taken(request)
+        session = self._session(request)
+        taken = session.taken
         if taken is None:
             return [None, gr.skip(), _FIRST]
         try:
-            with self._working(request, taken, progress) as show:
+            with self._working(session, taken, progress) as show:
                 picture, count = self._workshop.look(taken, from_s, show)
         except PosecastError as error:
             return [None, gr.skip(), self._problem(error)]
         text = {0: "nobody in these frames; who comes later is looked for", 1: "one person found"}
         choices = gr.skip()
-        if self._sessions.counts_anew(request, count):
+        if session.num_people != count:  # else a choice that was made stays
+            session.num_people = count
             choices = gr.Radio(list(range(1, max(count, 1) + 1)), value=1)
         said = text.get(count, f"{count} people found: choose one by the number")
         return [str(picture), choices, f"{taken.path.name}, {taken.seconds:.1f} s: {said}"]
@@ -220,12 +202,13 @@ class _Page:
         request: gr.Request,
         progress: gr.Progress = _PROGRESS,
     ) -> list[Any]:
-        taken = self._sessions.taken(request)
+        session = self._session(request)
+        taken = session.taken
         if taken is None:
             return [_FIRST, "", gr.Files(visible=False)]
         asked = Asked(float(from_s), int(person or 1), int(futures), float(ahead_s))
         try:
-            with self._working(request, taken, progress) as show:
+            with self._working(session, taken, progress) as show:
                 done = self._workshop.forecast(taken, asked, show)
                 page = _framed(done.page)
         except PosecastError as error:
@@ -240,9 +223,10 @@ class _Page:
         return text
 
     @contextmanager
-    def _working(self, request: gr.Request, taken: Taken, progress: gr.Progress) -> Iterator[Show]:
-        """What tells the page of a stage, and ends the work where somebody asked for that."""
-        stop = self._sessions.begin(request)
+    def _working(self, session: _Session, taken: Taken, progress: gr.Progress) -> Iterator[Show]:
+        """What tells the page of a stage, and ends the work where somebody asked for that. A video
+        whose page was closed meanwhile is removed."""
+        stop = session.begin()
 
         def show(name: str, done: int, total: int) -> None:
             if stop.is_set():
@@ -252,15 +236,28 @@ class _Page:
         try:
             yield show
         finally:
-            self._sessions.end(request, taken, stop)
+            session.end(stop)
+            if session.taken is not taken:
+                self._workshop.clear(taken)
 
     def _ask_to_stop(self, request: gr.Request) -> Any:
-        return _STOPPED if self._sessions.stop(request) else gr.skip()
+        return _STOPPED if self._session(request).ask_to_stop() else gr.skip()
 
     def _leave(self, request: gr.Request) -> None:
         """The page was closed: nothing of it stays."""
-        self._sessions.stop(request)
-        self._sessions.replace(request, None)
+        session = self._session(request)
+        session.ask_to_stop()
+        self._clear(session)
+        self._sessions.pop(request.session_hash or "", None)
+
+    def _session(self, request: gr.Request) -> _Session:
+        return self._sessions[request.session_hash or ""]
+
+    def _clear(self, session: _Session) -> None:
+        """Its video and all that was made of it are removed."""
+        if session.taken is not None:
+            self._workshop.clear(session.taken)
+        session.taken = session.num_people = None
 
 
 def _framed(page: Path) -> str:
