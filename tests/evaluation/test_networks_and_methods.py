@@ -16,9 +16,10 @@ from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.examples import read_example, read_facts
 from posecast.evaluation.judges import MetricNetworks
 from posecast.evaluation.loop import evaluate
-from posecast.evaluation.methods import Method, baseline_methods, stored_frames, stored_method
+from posecast.evaluation.methods import Method, baseline_methods, stored_method
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import MethodChoice, load_methods
+from posecast.evaluation.stored import StoredForecasts
 from posecast.evaluation.summary import summarise
 from posecast.evaluation.table import read_table
 from posecast.forecasting.prediction import PredictionConfig, predict_store
@@ -97,9 +98,9 @@ def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypat
         ours, theirs = (values(tmp_path / "out", name, metric) for name in ("stored", "forecast"))
         assert ours == pytest.approx(theirs, rel=1e-4)
     clip = tmp_path / "forecasts" / "clips" / "c0"
-    frames = stored_frames(tmp_path / "forecasts", "c0", 1)
+    frames = StoredForecasts(tmp_path / "forecasts").frames("c0", 1)
     (clip / "joints.npz").unlink()  # which are not read again where frames are
-    assert np.array_equal(stored_frames(tmp_path / "forecasts", "c0", 1), frames)
+    assert np.array_equal(StoredForecasts(tmp_path / "forecasts").frames("c0", 1), frames)
     for other in (
         EvaluationConfig(num_past=3, steps=6),
         EvaluationConfig(num_past=4, steps=6, stride=2),

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.evaluation.methods import Method, draw, stored_poses
+from posecast.evaluation.methods import Method
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import Summary, summarise_rows
 from posecast.evaluation.table import read_table
@@ -177,14 +177,13 @@ def _forecast_arrays(
     method: Method, job: Job, video: ClipVideo | None, config: EvaluationConfig
 ) -> dict[str, np.ndarray]:
     length = job.truth.num_truth  # what was measured reached further, and may depend on that
-    poses = method.forecast_poses([job.seen], config.steps, config.futures)[0]
-    if method.stored is not None:
-        poses = stored_poses(method.stored, job.clip.clip_id, config.futures)
+    forecast = method.forecast_poses([job.seen], config.steps, config.futures)[0]
+    poses = method.futures_of(job, forecast, config.futures)
     arrays = {}
     if poses is not None and method.kind != "oracle":
         joints = poses.joints_px[:, :length].astype(np.float32)
         arrays[_POSES + method.name] = px_to_crop(joints, job.clip.crop)
-    frames = None if video is None else draw(method, job, video, poses, config.drawn)
+    frames = None if video is None else method.draw(job, video, poses, config.drawn)
     if frames is not None:
         arrays[_FRAMES + method.name] = frames
     return arrays

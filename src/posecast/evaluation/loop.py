@@ -23,7 +23,7 @@ from posecast.errors import PosecastError
 from posecast.evaluation import guard
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.judges import Judges, MetricNetworks
-from posecast.evaluation.methods import Method, draw, missing_forecasts, stored_poses
+from posecast.evaluation.methods import Method
 from posecast.evaluation.record import EvaluationConfig, close_record, open_record
 from posecast.evaluation.scores import (
     curves_of_samples,
@@ -193,7 +193,7 @@ def _usable_jobs(
     jobs, left_out = choose_jobs(clips, store.with_poses(config.seen_poses), config.window)
     for method in methods:
         if method.stored is not None:
-            left_out |= missing_forecasts(method.stored, jobs, config.stride, config.seen_poses)
+            left_out |= method.stored.missing(jobs, config.stride, config.seen_poses)
     jobs = [job for job in jobs if job.clip.clip_id not in left_out]
     if not jobs:
         raise PosecastError(f"not one clip can be evaluated: {'; '.join(left_out.values())[:1000]}")
@@ -264,13 +264,12 @@ class _Evaluation:
         curves += judges.of_poses(TRUTH, job, None)
         if video is not None:
             curves += judges.of_frames(TRUTH, job, video, video.future)
-        for method, predicted in zip(self.methods, poses, strict=True):
-            if method.stored is not None:
-                predicted = stored_poses(method.stored, job.clip.clip_id, config.futures)
+        for method, forecast in zip(self.methods, poses, strict=True):
+            predicted = method.futures_of(job, forecast, config.futures)
             if predicted is not None and method.kind != "oracle":
                 curves += self._pose_curves(method.name, predicted, job)
                 curves += judges.of_poses(method.name, job, predicted.joints_px[0])
-            frames = None if video is None else draw(method, job, video, predicted, config.drawn)
+            frames = None if video is None else method.draw(job, video, predicted, config.drawn)
             if video is not None and frames is not None:
                 extra = judges.networks.frame_metrics
                 futures = [frame_curves(method.name, each, video.future, extra) for each in frames]

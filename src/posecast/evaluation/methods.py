@@ -3,8 +3,6 @@
 A method is given what was seen and nothing else; only the oracle gets true future poses.
 """
 
-import contextlib
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +11,16 @@ from typing import Any, Final, Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from posecast.clips import ClipError, PoseForecast, SeenVideo
+from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.evaluation import baselines
+from posecast.evaluation.stored import StoredForecasts
 from posecast.forecasting import forecast_files
 from posecast.forecasting.jobs import ClipVideo, Job
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster, checked
 from posecast.networks.kinds import facts_of, is_name, place_of
-from posecast.records.files import FileError
 from posecast.store.files import check_names
-from posecast.store.reading import SeenPoses, StoredClip, mean_joints
-from posecast.windows import ClipWindow
+from posecast.store.reading import StoredClip, mean_joints
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")
 FRAME_BASELINES: Final = ("last frame", "optical flow")
@@ -44,8 +41,8 @@ class Method:
     """Forecasts frames from seen frames alone."""
     drawer: FrameDrawer | None = None
     """Draws frames of the forecast poses (oracle: of the true ones)."""
-    stored: Path | None = None
-    """Folder of forecasts on disk, instead of all of the above."""
+    stored: StoredForecasts | None = None
+    """Forecasts on disk, instead of all of the above."""
     runs: tuple[Path, ...] = ()
     """Run folders that it was loaded from."""
     origin: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +83,24 @@ class Method:
         if self.poses is None:
             return [None] * len(seen)
         return [*checked(self.poses.forecast_poses(seen, steps, samples), seen, steps, samples)]
+
+    def futures_of(
+        self, job: Job, forecast: PoseForecast | None, samples: int
+    ) -> PoseForecast | None:
+        """Of a clip, what was forecast now, or what lies on disk."""
+        return forecast if self.stored is None else self.stored.poses(job.clip.clip_id, samples)
+
+    def draw(
+        self, job: Job, video: ClipVideo, poses: PoseForecast | None, drawn: int = 1
+    ) -> UInt8[np.ndarray, "s n h w 3"] | None:
+        """Frames of the first futures, as many as the clip has; None from a method of poses alone.
+        The oracle draws the true poses."""
+        length = job.truth.num_truth
+        if self.stored is not None:
+            frames = self.stored.frames(job.clip.clip_id, drawn)
+            return None if frames is None else frames[:, :length]
+        poses = job.true_poses() if self.kind == "oracle" else poses
+        return self.predict_frames(video.seen, poses, length, drawn)
 
     def predict_frames(
         self, seen: SeenVideo, poses: PoseForecast | None, steps: int, drawn: int = 1
@@ -148,115 +163,4 @@ def stored_method(path: str | Path, name: str = "forecast") -> Method:
     present = tuple(r for r in runs if is_name(r) or r.is_file() or (r / "config.json").is_file())
     kind: Kind = "oracle" if settings.get("method") == "oracle" else "forecast"
     origin = {"forecasts": str(Path(path).resolve()), "prediction": settings}
-    return Method(name, kind, stored=Path(path), runs=present, origin=origin)
-
-
-def missing_forecasts(
-    path: Path, jobs: Sequence[Job], stride: int, seen_poses: SeenPoses
-) -> dict[str, str]:
-    """Clips that a folder of forecasts lacks, and why each is left out.
-
-    PosecastError where its forecasts are of other windows than those asked for or of fewer frames,
-    of other seen poses, or of other clips of the same names.
-    """
-    index = {facts.clip_id: facts for facts in forecast_files.read_index(path)}
-    saw = forecast_files.read_settings(path).get("config", {}).get("seen_poses", "labels")
-    if saw != seen_poses:
-        raise PosecastError(
-            f"{path} was forecast from seen poses '{saw}', in this evaluation all see "
-            f"'{seen_poses}': evaluate with --seen-poses {saw}, or predict again"
-        )
-    for job in jobs:
-        if job.clip.clip_id in index:
-            _check_window(path, index[job.clip.clip_id], job.truth, stride)
-            _check_clip(path, index[job.clip.clip_id], job.clip, stride)
-            _check_poses(path, job)
-    absent = [job.clip.clip_id for job in jobs if job.clip.clip_id not in index]
-    return {name: str(ClipError(name, f"{path} has no forecast of it")) for name in absent}
-
-
-def _check_clip(
-    path: Path, facts: forecast_files.ForecastFacts, clip: StoredClip, stride: int
-) -> None:
-    crop = dataclasses.astuple(clip.crop) if facts.frames != "none" else facts.crop
-    pairs = {
-        "pictures (height, width)": (facts.image_hw, clip.image_hw),
-        "crop": (facts.crop, crop),
-        "box": (facts.box_px, clip.box_px),
-        "frames a second": (facts.fps, clip.fps / stride),
-    }
-    for name, (there, here) in pairs.items():
-        if not np.allclose(there, here):
-            raise PosecastError(
-                f"{path}: clip {clip.clip_id} was forecast of another store, {name} {there} there "
-                f"and {here} here: evaluate on the store that was forecast, or predict again"
-            )
-
-
-def _check_poses(path: Path, job: Job) -> None:
-    """The poses that were seen and the labelled ones that came, as when the clip was forecast."""
-    with contextlib.suppress(FileError):  # a damaged clip is left out where it is evaluated
-        stored = forecast_files.read_forecast(path / "clips" / job.clip.clip_id)
-        joints = np.concatenate([stored.past_joints_px, stored.future_joints_px])
-        visible = np.concatenate([stored.past_visible, stored.future_visible])
-        joints_now = np.concatenate([job.seen.joints_px, job.truth.future_joints_px])
-        visible_now = np.concatenate([job.seen.visible, job.truth.future_visible])
-        both = slice(min(len(visible), len(visible_now)))
-        seen = visible[both]
-        is_same = np.allclose(joints[both][seen], joints_now[both][seen], atol=0.01)
-        if not is_same or not np.array_equal(seen, visible_now[both]):
-            raise PosecastError(
-                f"{path}: clip {job.clip.clip_id} has other poses in the store than when it was "
-                "forecast: evaluate on the store that was forecast, or predict again"
-            )
-
-
-def _check_window(
-    path: Path, facts: forecast_files.ForecastFacts, window: ClipWindow, stride: int
-) -> None:
-    found = (facts.start, facts.num_past, facts.stride)
-    asked = (int(window.past_frames[0]), len(window.past), stride)
-    if found != asked:
-        texts = [
-            f"{num} frames from frame {start} on, {by} apart" for start, num, by in (found, asked)
-        ]
-        raise PosecastError(
-            f"{path}: clip {facts.clip_id} was forecast from {texts[0]}, the evaluation is of "
-            f"{texts[1]}: predict again, or evaluate with the --num-past, --stride and --start of "
-            "the forecasts"
-        )
-    if facts.steps < window.num_truth:
-        raise PosecastError(
-            f"{path}: clip {facts.clip_id} was forecast for {facts.steps} frames, the evaluation "
-            f"is of {len(window.future_frames)}, and means over fewer do not compare: evaluate "
-            f"with --steps {facts.steps}, or predict again"
-        )
-
-
-def stored_poses(path: Path, clip_id: str, samples: int) -> PoseForecast:
-    """The first futures of a clip among forecasts on disk."""
-    stored = forecast_files.read_forecast(path / "clips" / clip_id)
-    weights = stored.weights[:samples] / stored.weights[:samples].sum()
-    joints = stored.predicted_joints_px[:samples]
-    return PoseForecast(joints, stored.predicted_visible, weights, stored.facts.fps)
-
-
-def stored_frames(path: Path, clip_id: str, drawn: int) -> UInt8[np.ndarray, "n t h w 3"] | None:
-    """Frames of a clip among forecasts on disk, None where only poses were forecast."""
-    folder = path / "clips" / clip_id
-    if forecast_files.read_facts(folder).frames == "none":
-        return None
-    return forecast_files.read_frames(folder)[:drawn]
-
-
-def draw(
-    method: Method, job: Job, video: ClipVideo, poses: PoseForecast | None, drawn: int = 1
-) -> UInt8[np.ndarray, "s n h w 3"] | None:
-    """The method's frames of its first futures, as many as the clip has; None from a method of
-    poses alone."""
-    length = job.truth.num_truth
-    if method.stored is not None:
-        frames = stored_frames(method.stored, job.clip.clip_id, drawn)
-        return None if frames is None else frames[:, :length]
-    poses = job.true_poses() if method.kind == "oracle" else poses
-    return method.predict_frames(video.seen, poses, length, drawn)
+    return Method(name, kind, stored=StoredForecasts(Path(path)), runs=present, origin=origin)
