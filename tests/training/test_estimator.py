@@ -303,7 +303,7 @@ def test_settings_that_do_not_fit_the_store_are_refused(store_path, tmp_path):
     test_clips = TINY.but(validation=ClipSelection(split="test", with_frames=True))
     train_clips = TINY.but(validation=ClipSelection(clips=("0000",)))
     for config, problem in (
-        (wrong_size, "have 32 pixels a side, the model is for 64"),
+        (wrong_size, "model.size is 64, the store needs 32"),
         (test_clips, "0009.* are test clips or trained on"),
         (train_clips, "0000.* are test clips or trained on"),
     ):

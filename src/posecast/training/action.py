@@ -19,7 +19,6 @@ from posecast.geometry import mirror_joints
 from posecast.metrics.image import flow_stack
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.kinds import KINDS
-from posecast.records.arguments import check_settings
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.files import check_names
@@ -88,9 +87,7 @@ def train_pose_classifier(
 
     The best score is the mean log likelihood of the true actions.
     """
-    check_settings(config, PoseActionTrainingConfig, "config")
-    store = Store.open(store_path)
-    beginning.check_store_skeleton(store, config.skeleton)
+    store = beginning.open_store(store_path, config, PoseActionTrainingConfig, "skeleton")
     clips, actions = with_actions(beginning.choose_clips(config, store))
     shape = {"num_actions": len(actions), "num_joints": store.skeleton.num_joints}
     config = replace(config, model=replace(config.model, **shape))
@@ -109,8 +106,7 @@ def train_flow_classifier(
     config: FlowActionTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
 ) -> FitResult:
     """Train on the flow of true frames, or go on with the run; scores as for poses."""
-    check_settings(config, FlowActionTrainingConfig, "config")
-    store = Store.open(store_path)
+    store = beginning.open_store(store_path, config, FlowActionTrainingConfig)
     needed = config.model.num_flows + 1
     chosen = beginning.choose_clips(config, store)
     chosen = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -15,7 +16,7 @@ from posecast.computing.compilation import Compile
 from posecast.computing.devices import ComputeConfig, Flat
 from posecast.errors import PosecastError
 from posecast.networks.kinds import KINDS, load_network
-from posecast.records.arguments import as_path, check_setting
+from posecast.records.arguments import as_path, check_setting, check_settings
 from posecast.records.configs import (
     check_at_least,
     check_below_one,
@@ -175,22 +176,33 @@ def check_skeleton(skeleton: str, num_joints: int) -> None:
         )
 
 
-def check_store_skeleton(store: Store, skeleton: str) -> None:
-    """PosecastError where the store holds poses of another skeleton."""
-    if store.info.skeleton != skeleton:
-        raise PosecastError(
-            f"the store holds poses of skeleton {store.info.skeleton}, the configuration is for "
-            f"{skeleton}: use the preset of the store's data set, or set skeleton and the model's "
-            "number of joints to the store's"
-        )
+def open_store(path: str | Path, config: T, kind: type[T], *fitting: str) -> Store:
+    """The store to learn from; PosecastError where the settings are no `kind`, or do not fit it as
+    `check_fit` says."""
+    check_settings(config, kind, "config")
+    store = Store.open(path)
+    check_fit(store, config, *fitting)
+    return store
 
 
-def check_store_size(store: Store, size: int) -> None:
-    """PosecastError where the store holds frames of another size."""
-    if store.size != size:
+def check_fit(store: Store, config: TrainingConfig, *names: str) -> None:
+    """PosecastError where one of these settings (dotted names that end on skeleton, size or
+    num_heatmaps) is not what the store has."""
+    held = {
+        "skeleton": store.info.skeleton,
+        "size": store.size,
+        "num_heatmaps": store.skeleton.num_heatmaps,
+    }
+    expected = {name: (attrgetter(name)(config), held[name.split(".")[-1]]) for name in names}
+    wrong = [
+        f"{name} is {asked}, the store needs {needed}"
+        for name, (asked, needed) in expected.items()
+        if asked != needed
+    ]
+    if wrong:
         raise PosecastError(
-            f"the store's frames have {store.size} pixels a side, the model is for {size}: set "
-            f"model.size to {store.size}, or prepare the store anew"
+            f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
+            "preset made for this data set, give these values, or prepare with another --size"
         )
 
 

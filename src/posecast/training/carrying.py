@@ -23,12 +23,10 @@ from posecast.losses import gradient_energy, local_dissimilarity
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER
-from posecast.records.arguments import check_settings
 from posecast.records.runs import checkpoints_in
 from posecast.skeletons import Skeleton
-from posecast.store.reading import Store
 from posecast.training import groups
-from posecast.training.beginning import FitConfig, begin
+from posecast.training.beginning import FitConfig, begin, open_store
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import (
     CarryingBatch,
@@ -103,8 +101,7 @@ def train_carrying(
     PosecastError where things do not fit. The best score is by how many dB the network brings
     held-out frames nearer to the truth than they were.
     """
-    check_settings(config, CarryingTrainingConfig, "config")
-    store = Store.open(store_path)
+    store = open_store(store_path, config, CarryingTrainingConfig, "skeleton")
     chosen = groups.by_group(config, store, _SEEN + _JUDGED[0])
     goes_on = not fresh and bool(checkpoints_in(run_path))
     # With its own mask, whatever is at the place of that by now.

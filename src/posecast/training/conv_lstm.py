@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from posecast.computing.devices import Flat
 from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
-from posecast.records.arguments import check_settings
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
@@ -49,9 +48,7 @@ def train_conv_lstm(
     The best score is the share of the last frame's squared error that the forecast removes.
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
-    check_settings(config, ConvLSTMTrainingConfig, "config")
-    store = Store.open(store_path)
-    beginning.check_store_size(store, config.model.size)
+    store = beginning.open_store(store_path, config, ConvLSTMTrainingConfig, "model.size")
     chosen = beginning.choose_clips(config, store)
     needed = config.num_past + config.num_future
     clips = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))

@@ -21,7 +21,6 @@ from posecast.geometry import crop_to_px
 from posecast.media.grey_levels import to_network
 from posecast.metrics.pose import distance_sums, joint_distances, pck_hits
 from posecast.networks import hourglass
-from posecast.records.arguments import check_settings
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
@@ -64,10 +63,8 @@ def train_estimator(
     The best score is the validation PCK@0.1. PosecastError where config, store or run do not fit;
     see also `fitting.fit`.
     """
-    check_settings(config, EstimatorTrainingConfig, "config")
-    store = Store.open(store_path)
-    beginning.check_store_skeleton(store, config.skeleton)
-    beginning.check_store_size(store, config.model.size)
+    fitting = ("skeleton", "model.size")
+    store = beginning.open_store(store_path, config, EstimatorTrainingConfig, *fitting)
     clips = beginning.choose_clips(config, store)
     validation = None
     if clips.validation:

@@ -67,7 +67,6 @@ class ClipSource(NamedTuple):
 
 def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> beginning.ChosenClips:
     """Clips of some groups, to train on, and those of the others that have so many frames."""
-    beginning.check_store_skeleton(store, config.skeleton)
     clips = store.select(config.clips)
     groups = sorted({clip.action for clip in clips})
     apart = set(groups[:: config.hold_out_every]) if config.fit.validate_every else set()
@@ -98,7 +97,7 @@ def sources(
     held_out = {(store.info.dataset, clip.clip_id) for clip in chosen.validation}
     for path in config.more:
         other = Store.open(path)
-        beginning.check_store_skeleton(other, config.skeleton)
+        beginning.check_fit(other, config, "skeleton")
         clips = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
         clips = [each for each in clips if (other.info.dataset, each.clip_id) not in held_out]
         found.append(ClipSource.of(other, clips))

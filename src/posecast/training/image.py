@@ -25,15 +25,13 @@ from posecast.computing.recording import on_device, recorded
 from posecast.losses import FeatureNetwork
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
-from posecast.records.arguments import check_settings
 from posecast.skeletons import Skeleton
-from posecast.store.reading import Store
 from posecast.training import image_steps
-from posecast.training.beginning import begin, choose_clips
+from posecast.training.beginning import begin, choose_clips, open_store
 from posecast.training.fitting import FitResult, Sheet, Update, Validation, fit
 from posecast.training.image_setup import (
+    FITTING,
     ImageTrainingConfig,
-    check_store,
     load_feature_networks,
     pair_batches,
 )
@@ -56,10 +54,8 @@ def train_image(
     The best score is the validation skill. PosecastError for settings, files or data that do not go
     together; see also `fitting.fit`.
     """
-    check_settings(config, ImageTrainingConfig, "config")
+    store = open_store(store_path, config, ImageTrainingConfig, *FITTING)
     networks = load_feature_networks(config)
-    store = Store.open(store_path)
-    check_store(config, store)
     clips = choose_clips(config, store)
     fabric = config.run_on.launch()
     batches = pair_batches(config, store, clips.train, fabric)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lightning_fabric import Fabric
 
@@ -25,6 +25,12 @@ from posecast.training.beginning import FitConfig, FrameTrainingConfig, share_of
 from posecast.training.image_steps import FeatureNetworks
 from posecast.villegas2017 import hourglass2017
 from posecast.windows import ImagePairs, ImagePairSampler
+
+FITTING = (
+    *("skeleton", "generator.size", "generator.num_heatmaps"),
+    *("discriminator.size", "discriminator.num_heatmaps"),
+)
+"""Settings that have to be what the store has."""
 
 
 @dataclass(frozen=True)
@@ -129,22 +135,3 @@ def pair_batches(
     size = config.fit.batch_size
     sampler = ImagePairSampler(store, clips, config.pairs, size, share_of(fabric, size))
     return functools.partial(sampler.batch, config.fit.seed if seed is None else seed)
-
-
-def check_store(config: ImageTrainingConfig, store: Store) -> None:
-    """PosecastError where the networks do not read what the store holds."""
-    expected: dict[str, Any] = {"skeleton": (config.skeleton, store.info.skeleton)}
-    for name in ("generator", "discriminator"):
-        asked, maps = getattr(config, name), store.skeleton.num_heatmaps
-        expected[f"{name}.num_heatmaps"] = (asked.num_heatmaps, maps)
-        expected[f"{name}.size"] = (asked.size, store.size)
-    wrong = [
-        f"{name} is {got}, the store needs {needed}"
-        for name, (got, needed) in expected.items()
-        if got != needed
-    ]
-    if wrong:
-        raise PosecastError(
-            f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
-            "preset made for this data set, give these values, or prepare with another --size"
-        )

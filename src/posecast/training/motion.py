@@ -25,11 +25,10 @@ from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.networks.motion_values import MotionInputs
-from posecast.records.arguments import check_settings
 from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.identity import tracks_data
-from posecast.store.reading import Store, StoredClip
+from posecast.store.reading import StoredClip
 from posecast.training import beginning, motion_batches, motion_windows
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.motion_augmentation import MotionAugmentation
@@ -84,9 +83,7 @@ def train_motion(
     PosecastError where things do not fit. The best score is the error as a share of the last
     pose's, a mean over frames and over kinds of windows.
     """
-    check_settings(config, MotionTrainingConfig, "config")
-    store = Store.open(store_path)
-    beginning.check_store_skeleton(store, config.model.skeleton)
+    store = beginning.open_store(store_path, config, MotionTrainingConfig, "model.skeleton")
     chosen = beginning.choose_clips(config, store)
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)

@@ -19,11 +19,10 @@ from posecast.carrying.layers import COARSE
 from posecast.computing.devices import Flat
 from posecast.errors import PosecastError
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork
-from posecast.records.arguments import check_settings
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training import groups, outline_samples
-from posecast.training.beginning import ChosenClips, FitConfig, begin
+from posecast.training.beginning import ChosenClips, FitConfig, begin, open_store
 from posecast.training.carrying_samples import FEWEST_JOINTS
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 
@@ -69,8 +68,7 @@ def train_outline(
     PosecastError where things do not fit. The best score is the overlap with the masks of
     held-out clips: their intersection as a share of their union.
     """
-    check_settings(config, OutlineTrainingConfig, "config")
-    store = Store.open(store_path)
+    store = open_store(store_path, config, OutlineTrainingConfig, "skeleton")
     chosen = ChosenClips(
         *(_with_masks(store, clips) for clips in groups.by_group(config, store, 1))
     )

@@ -20,9 +20,8 @@ from posecast.geometry import crop_to_norm, crop_to_px, flatten_joints, px_to_cr
 from posecast.losses import joint_distance_loss, masked_pose_loss
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances, pck_hits
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses
-from posecast.records.arguments import check_settings
 from posecast.records.configs import check_at_least
-from posecast.store.reading import Store, StoredClip
+from posecast.store.reading import StoredClip
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
@@ -79,9 +78,7 @@ def train_pose(
     The best score is the validation ratio: distance over that of the last pose, below 1 is better.
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
-    check_settings(config, PoseTrainingConfig, "config")
-    store = Store.open(store_path)
-    beginning.check_store_skeleton(store, config.skeleton)
+    store = beginning.open_store(store_path, config, PoseTrainingConfig, "skeleton")
     clips = beginning.choose_clips(config, store)
     validation = None
     if clips.validation:
