@@ -29,7 +29,7 @@ from posecast.training.carrying_samples import (
     disturbed,
 )
 from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig
-from posecast.training.groups import ClipSource
+from posecast.training.groups import ClipPool
 
 TINY = CarryingTrainingConfig(
     model=CarryingConfig(refinement_widths=(8, 8), refinement_norm="batch"),
@@ -48,7 +48,7 @@ def maker(store_path, **changes) -> MixedMaker:
     store = Store.open(store_path)
     clips = [clip for clip in store.clips if clip.action == "b"]
     windows = WindowConfig(**{"targets": 4, **changes})
-    one = SampleMaker(ClipSource.of(store, clips), None, windows, seed=0)
+    one = SampleMaker(ClipPool.of(store, clips), None, windows, seed=0)
     return MixedMaker((one,), (1.0,), 0)
 
 
@@ -178,7 +178,7 @@ def test_pairs_of_photos_fill_a_group(store_path):
     one = maker(store_path, targets=6).makers[0]
     store = one.source.store
     clips = [clip for clip in store.clips if clip.action == "c"]
-    samples = replace(one, source=ClipSource.of(store, clips))(0)
+    samples = replace(one, source=ClipPool.of(store, clips))(0)
     assert len(samples.size) == 6
     assert np.array_equal(samples.pictures[0], samples.pictures[1])
     assert not np.array_equal(samples.pictures[1], samples.pictures[2])

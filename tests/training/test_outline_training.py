@@ -29,7 +29,7 @@ from posecast.store.reading import Store
 from posecast.training.carrying import CarryingTrainingConfig, train_carrying
 from posecast.training.carrying_samples import View
 from posecast.training.carrying_stream import StreamConfig
-from posecast.training.groups import ClipSource
+from posecast.training.groups import ClipPool
 from posecast.training.outline import OutlineTrainingConfig, find, overlap, train_outline
 from posecast.training.outline_samples import (
     FrameConfig,
@@ -81,7 +81,7 @@ def masked(tmp_path_factory):
 def maker(path: Path, *groups: str) -> OutlineMaker:
     store = Store.open(path)
     clips = [clip for clip in store.clips if clip.action in groups]
-    return OutlineMaker(ClipSource.of(store, clips), FrameConfig())
+    return OutlineMaker(ClipPool.of(store, clips), FrameConfig())
 
 
 def test_frames_and_their_outlines_move_together(masked):

@@ -122,7 +122,7 @@ def train_carrying(
         makers = tuple(SampleMaker(each, *settings) for each in found)
         maker = MixedMaker(makers, shares, config.fit.seed)
         batches = SampleStream(maker, config.stream, config.fit, fabric.device)
-        held_out = SampleMaker(groups.ClipSource.of(store, chosen.validation), *settings)
+        held_out = SampleMaker(groups.ClipPool.of(store, chosen.validation), *settings)
         validation = _validation(held_out, fabric.device) if chosen.validation else None
         step = partial(carrying_step, skeleton=store.skeleton, weights=config.weights)
         return fit(Descent(network, step, session), batches, validation, session)

@@ -18,7 +18,7 @@ from posecast.geometry import Crop
 from posecast.motion.seen import joined
 from posecast.networks.carrying import PersonMask, person_masks
 from posecast.store.reading import StoredClip
-from posecast.training.groups import ClipSource
+from posecast.training.groups import ClipPool
 
 DISTANCE_STEPS = 50
 """A distance in radii is stored times this, in a byte."""
@@ -65,7 +65,7 @@ class Samples:
 class SampleMaker:
     """Number -> samples of one window. Can be pickled."""
 
-    source: ClipSource
+    source: ClipPool
     mask: PersonMask | None
     """On the CPU."""
     config: WindowConfig

@@ -46,7 +46,7 @@ class GroupTrainingConfig(beginning.TrainingConfig):
         check_below_one(self, "more_share")
 
 
-class ClipSource(NamedTuple):
+class ClipPool(NamedTuple):
     """Clips of one store to draw samples from."""
 
     store: Store
@@ -55,7 +55,7 @@ class ClipSource(NamedTuple):
     """How likely each clip is; they sum to 1."""
 
     @classmethod
-    def of(cls, store: Store, clips: Sequence[StoredClip]) -> "ClipSource":
+    def of(cls, store: Store, clips: Sequence[StoredClip]) -> "ClipPool":
         """A group of many clips does not drown the others."""
         counts = Counter(clip.action for clip in clips)
         chances = np.array([counts[clip.action] ** -0.5 for clip in clips])
@@ -87,20 +87,20 @@ def sources(
     chosen: beginning.ChosenClips,
     usable: Callable[[Store, StoredClip], bool],
     needs: str,
-) -> tuple[tuple[ClipSource, ...], tuple[float, ...], list[TrainingData]]:
+) -> tuple[tuple[ClipPool, ...], tuple[float, ...], list[TrainingData]]:
     """The store's clips to train on and the usable ones of the `more` stores that are not held out,
     how often each is asked, and what a run notes of the latter.
 
     PosecastError where a store has no usable clip, one with frames and what it `needs`.
     """
-    found = [ClipSource.of(store, chosen.train)]
+    found = [ClipPool.of(store, chosen.train)]
     held_out = {(store.info.dataset, clip.clip_id) for clip in chosen.validation}
     for path in config.more:
         other = Store.open(path)
         beginning.check_fit(other, config, "skeleton")
         clips = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
         clips = [each for each in clips if (other.info.dataset, each.clip_id) not in held_out]
-        found.append(ClipSource.of(other, clips))
+        found.append(ClipPool.of(other, clips))
     for source in found:
         if not any(usable(source.store, clip) for clip in source.clips):
             count = len(chosen.train if source is found[0] else source.store.clips)
@@ -116,7 +116,7 @@ def sources(
 
 def judged_by(
     samples: Sequence[tuple[str, T]],
-    source: ClipSource,
+    source: ClipPool,
     names: Sequence[str],
     measure: Callable[[nn.Module, T], Float[Tensor, " n"]],
 ) -> Validation:

@@ -79,7 +79,7 @@ def train_outline(
     batches = outline_samples.OutlineBatches(makers, shares, config.fit.batch_size, config.fit.seed)
     skeleton = store.skeleton
     held_out = outline_samples.OutlineMaker(
-        groups.ClipSource.of(store, chosen.validation), config.frames
+        groups.ClipPool.of(store, chosen.validation), config.frames
     )
     validation = _validation(held_out, skeleton) if chosen.validation else None
     with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:

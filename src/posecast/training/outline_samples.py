@@ -21,7 +21,7 @@ from posecast.media.grey_levels import to_network
 from posecast.store.reading import StoredClip
 from posecast.training.carrying_samples import FEWEST_JOINTS, View, disturbed
 from posecast.training.carrying_stream import Look
-from posecast.training.groups import ClipSource
+from posecast.training.groups import ClipPool
 
 _RECENT = 10
 """Frames that tell how large the body is, and where hidden shoulders and hips are."""
@@ -77,7 +77,7 @@ class OutlineBatch:
 class OutlineMaker:
     """Frames of one store and where the person is in them. Can be pickled."""
 
-    source: ClipSource
+    source: ClipPool
     config: FrameConfig
 
     def drawn(self, rng: np.random.Generator) -> Frame:
