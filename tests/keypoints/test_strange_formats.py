@@ -8,7 +8,7 @@ import pytest
 
 from posecast.keypoints import KeypointError, KeypointOptions, read_keypoints
 from posecast.keypoints.names import HALPE, WHOLE_BODY, plain_name
-from posecast.keypoints.reading import Format
+from posecast.keypoints.opening import Format
 from posecast.skeletons import COCO, HUMAN36M
 
 HW = (240, 480)

@@ -13,7 +13,7 @@ from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_keypoints import forecast_keypoints, future_paths
 from posecast.forecasting.protocols import MOST_FUTURES
 from posecast.keypoints import Format, KeypointOptions
-from posecast.keypoints.reading import files_read
+from posecast.keypoints.opening import files_read
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.records.arguments import as_count
 from posecast.records.files import refuse_to_replace

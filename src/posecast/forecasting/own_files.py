@@ -22,7 +22,7 @@ from posecast.forecasting.own_pictures import (
 )
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
-from posecast.keypoints.reading import files_read
+from posecast.keypoints.opening import files_read
 from posecast.media.frame_folders import FrameFolder
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer

@@ -5,13 +5,8 @@
 
 from posecast.keypoints.detections import KeypointError, PointTrack
 from posecast.keypoints.in_video import keypoints_in_video, stored_joints
-from posecast.keypoints.reading import (
-    Format,
-    KeypointOptions,
-    KeypointTrack,
-    read_keypoints,
-    read_points,
-)
+from posecast.keypoints.opening import Format, KeypointOptions
+from posecast.keypoints.reading import KeypointTrack, read_keypoints, read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.keypoints.table import write_table
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from posecast.keypoints.reading import KeypointOptions, KeypointTrack, read_keypoints
+from posecast.keypoints.opening import KeypointOptions
+from posecast.keypoints.reading import KeypointTrack, read_keypoints
 from posecast.media.shown import to_shown, to_stored
 from posecast.media.videos import Timeline
 from posecast.skeletons import Skeleton

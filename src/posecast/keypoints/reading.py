@@ -5,12 +5,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.keypoints import formats
 from posecast.keypoints.detections import (
     Detection,
     Detections,
@@ -18,43 +16,20 @@ from posecast.keypoints.detections import (
     PointTrack,
     told_of,
 )
-from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
+from posecast.keypoints.opening import KeypointOptions, open_keypoints
 from posecast.keypoints.people import Person, find_people
-from posecast.keypoints.table import is_deeplabcut, read_deeplabcut, read_rows, read_table
-from posecast.keypoints.trc import read_trc
-from posecast.records.arguments import as_count, as_path, check_settings
-from posecast.records.files import read_text
+from posecast.records.arguments import as_count, as_path
 from posecast.skeletons import Skeleton
 
-Format = Literal[
-    "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"
-]
 _LONGEST_FILLED = 5
 """Frames without the person that are filled between two with it."""
 _MOST_LISTED = 5
-_SUREST = 20
-"""What confidences are said to be up to 1 may reach (MMPose's go beyond it), those up to 100 do."""
 _SAME_SIZE = 0.01
 """Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
 _OUTSIDE = 0.1
 """Share of points beyond the pictures from which on these are not the points'."""
-_ALPHAPOSE = "alphapose-results.json"
-_TABLES = (".csv", ".tsv")
-
-
-@dataclass(frozen=True)
-class KeypointOptions:
-    """How keypoint files are read."""
-
-    format: Format = "auto"
-    """auto finds out: a folder is OpenPose's, .csv a table, .trc OpenSim's, .json the others."""
-    min_confidence: float = -1.0
-    """Joints below are not seen, 1 being quite sure; over 1 it is percent where the file's are. -1:
-    what is usual for the format."""
-    first_frame: int = -1
-    """What the file calls the first frame of the video; -1: 0, or what fits the video."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +59,7 @@ def read_points(
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
     with told_of(path):
-        kind, found = _open(path, options)
+        kind, found = open_keypoints(path, options)
         people = find_people(found.people)
         chosen = _choose(people, person, is_cut=False)
     first = chosen.detections[0].frame
@@ -100,32 +75,6 @@ def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> s
     count = f"frames without a pose that were filled: {filled.sum()}" if filled.any() else ""
     percent = "confidences are taken for percent (1 asked for is 100 %)" if found.percent else ""
     return "; ".join(each for each in (*guessed, found.note, percent, count) if each)
-
-
-def _open(path: Path, options: KeypointOptions) -> tuple[str, Detections]:
-    """The format, and what the file says, of points that are sure enough."""
-    check_settings(options, KeypointOptions, "options")
-    if not path.exists():
-        raise KeypointError("no such keypoint file or folder")
-    kind, found = _read(path, options.format)
-    if not found.people:
-        raise KeypointError("nobody is in it")
-    found, asked = _of_one(found), options.min_confidence
-    asked = asked / 100 if found.percent and asked > 1 else asked
-    least = found.threshold if asked < 0 else asked
-    people = tuple(each.without_unsure(least) for each in found.people)
-    return kind, dataclasses.replace(found, people=people)
-
-
-def _of_one(found: Detections) -> Detections:
-    """Confidences up to 1 where the file has them in percent."""
-    most = max(float(np.nan_to_num(each.confidence).max(initial=0)) for each in found.people)
-    if most <= _SUREST:
-        return found
-    if most > 100:
-        raise KeypointError(f"confidences go up to {most:g}: expected 0 to 1, or percent")
-    people = (dataclasses.replace(each, confidence=each.confidence / 100) for each in found.people)
-    return dataclasses.replace(found, people=tuple(people), percent=True)
 
 
 def read_keypoints(
@@ -148,7 +97,7 @@ def read_keypoints(
     """
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
     with told_of(path):
-        kind, found = _open(path, options)
+        kind, found = open_keypoints(path, options)
         stop = num_frames if until is None else min(until, num_frames)
         detections, note = _on_frames(found, num_frames, numbers, options.first_frame)
         seen_early = [each for each in detections if 0 <= each.frame < stop]
@@ -165,55 +114,6 @@ def read_keypoints(
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
     note = _note(found, filled, note, scaled)
     return KeypointTrack(joints, sure > 0, filled, kind, len(people), note)
-
-
-def files_read(path: Path) -> list[Path]:
-    """What is read of a path: of a folder AlphaPose's results, else the files of OpenPose."""
-    path = as_path(path, "the file of keypoints")
-    if not path.is_dir():
-        return [path]
-    results = path / _ALPHAPOSE
-    return [results] if results.is_file() else formats.openpose_files(path)
-
-
-def _read(path: Path, kind: Format) -> tuple[str, Detections]:
-    """The format found, or the one asked for, and what the file says."""
-    files = files_read(path)
-    if [file.name for file in files] == [_ALPHAPOSE]:
-        path = files[0]
-    if path.is_dir():
-        if kind not in ("auto", "openpose") or not files:
-            raise KeypointError(
-                "a folder of keypoints holds OpenPose's NAME_keypoints.json files "
-                "(--write_json); it has none, or another format was asked for"
-            )
-        return "openpose", formats.read_openpose(path)
-    if kind in ("csv", "deeplabcut") or (kind == "auto" and path.suffix.lower() in _TABLES):
-        rows = read_rows(path)
-        if is_deeplabcut(rows):
-            return "deeplabcut", read_deeplabcut(rows)
-        return "csv", read_table(rows)
-    if kind == "trc" or (kind == "auto" and path.suffix.lower() == ".trc"):
-        return "trc", read_trc(read_text(path))
-    return _read_json(path, kind)
-
-
-def _read_json(path: Path, kind: Format) -> tuple[str, Detections]:
-    content: Any = formats.load_json(path)
-    if formats.is_coco(content) and kind in ("auto", "coco"):
-        return "coco", formats.read_coco(content)
-    if formats.is_results(content) and kind in ("auto", "coco", "alphapose"):
-        return "coco or alphapose", formats.read_results(content)
-    if is_mmpose(content) and kind in ("auto", "mmpose"):
-        return "mmpose", read_mmpose(content)
-    if formats.is_mediapipe(content) and kind in ("auto", "mediapipe"):
-        return "mediapipe", formats.read_mediapipe(content)
-    wanted = "any known kind" if kind == "auto" else f"the kind {kind}"
-    raise KeypointError(
-        f"not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
-        "keypoint annotations or results, AlphaPose's results, MMPose's predictions, MediaPipe "
-        "landmarks, CSV (posecast's or DeepLabCut's), and OpenSim's .trc"
-    )
 
 
 def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
