@@ -15,8 +15,8 @@ from posecast.errors import PosecastError
 from posecast.forecasting.jobs import POSES_SEEN
 from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
 from posecast.records import configs
-from posecast.records.files import FileError, make_folder, read_json, write_json
-from posecast.records.locks import locked, refuse_strangers
+from posecast.records.files import FileError, read_json, write_json
+from posecast.records.locks import held_for
 from posecast.records.versions import check_format_version, with_current
 from posecast.store.reading import ClipSelection, SeenPoses
 from posecast.windows import Start
@@ -80,10 +80,7 @@ def open_record(out_path: Path, facts: dict[str, Any], command: str) -> Iterator
     FileError where the folder holds another one, or something else, or another process holds it.
     """
     path = out_path / "evaluation.json"
-    refuse_strangers(path, "evaluation", FileError)
-    make_folder(out_path)
-    in_use = f"another process is evaluating into {out_path}: wait for it or stop it, or give"
-    with locked(out_path, FileError(f"{in_use} another folder")):
+    with held_for(path, "evaluation", "evaluating into", FileError):
         if path.is_file():
             stored = read_record(out_path)
             if read_json(path).get("format_version", 1) != FORMAT_VERSION:

@@ -33,8 +33,7 @@ from posecast.media.writing import write_gif, write_mp4
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.arguments import as_path, check_settings
 from posecast.records.configs import check_at_least, claim_folder, config_to_dict
-from posecast.records.files import make_folder
-from posecast.records.locks import locked, refuse_strangers
+from posecast.records.locks import held_for
 from posecast.records.versions import code_versions
 from posecast.store.files import StoreError
 from posecast.store.reading import ClipSelection, SeenPoses, Store
@@ -161,10 +160,7 @@ def predict_store(
 def _claimed(out_path: Path, settings: dict[str, Any]) -> Iterator[None]:
     """Hold the folder alone, which holds forecasts of these settings or none yet."""
     file, error = out_path / "prediction.json", forecast_files.ForecastError
-    refuse_strangers(file, "forecasts", error)
-    make_folder(out_path)
-    in_use = f"another process is predicting into {out_path}: wait for it or stop it, or give"
-    with locked(out_path, error(f"{in_use} another folder")):
+    with held_for(file, "forecasts", "predicting into", error):
         stored = forecast_files.read_settings(out_path) if file.is_file() else {}
         may_change = (*_MAY_CHANGE, "store" if POSES_SEEN in stored else POSES_SEEN)
         claim_folder(file, settings, "forecasts", may_change, error)

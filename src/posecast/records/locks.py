@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 
 from posecast.errors import PosecastError
-from posecast.records.files import WriteError, entries
+from posecast.records.files import WriteError, entries, make_folder
 
 LOCK_FILE = ".lock"
 """In the folder that is locked; it may stay there, it is held only while a process says so."""
@@ -36,6 +36,19 @@ def refuse_strangers(file: Path, what: str, error: type[PosecastError]) -> None:
         listed = f"{', '.join(strange[:5])}{', ...' * (len(strange) > 5)}"
         folder = f"{file.parent} holds files but no {what} ({listed})"
         raise error(f"{folder}; give a new or empty folder")
+
+
+@contextlib.contextmanager
+def held_for(file: Path, what: str, work: str, error: type[PosecastError]) -> Iterator[None]:
+    """Hold the folder of a file that says what it holds, alone; the folder is made if need be.
+
+    `error` where it holds something else than `what`, or another process is at `work` in it.
+    """
+    refuse_strangers(file, what, error)
+    make_folder(file.parent)
+    in_use = f"another process is {work} {file.parent}: wait for it or stop it, or give another"
+    with locked(file.parent, error(f"{in_use} folder")):
+        yield
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 from posecast.records import configs
-from posecast.records.files import PARTIAL, entries, make_folder, read_json, write_json
-from posecast.records.locks import LOCK_FILE, locked, refuse_strangers
+from posecast.records.files import PARTIAL, entries, read_json, write_json
+from posecast.records.locks import LOCK_FILE, held_for
 from posecast.records.runs import FORMAT_VERSION, Run, RunError, checkpoints_in
 from posecast.records.training_data import DATA_FILE, TrainingData
 from posecast.records.versions import with_current
@@ -54,13 +54,10 @@ def training_run(
     run = Run(Path(path), kind, configs.config_to_dict(config), data, writes)
     with contextlib.ExitStack() as stack:
         if writes:
-            if not (run.path / "config.json").is_file():
-                refuse_strangers(run.path / "config.json", "run", RunError)
-            elif not fresh:
+            file = run.path / "config.json"
+            if file.is_file() and not fresh:
                 Run.open(run.path)
-            make_folder(run.path)
-            in_use = f"another process is training in {run.path}; wait for it or stop it"
-            stack.enter_context(locked(run.path, RunError(in_use)))
+            stack.enter_context(held_for(file, "run", "training in", RunError))
             if fresh:
                 _move_aside(run.path)
             _begin_or_go_on(run, config, may_change)
