@@ -12,7 +12,7 @@ from odd_videos import write_odd
 from posecast.clips import ClipError, ClipSource
 from posecast.datasets.videos import OwnVideos, video_files
 from posecast.errors import PosecastError
-from posecast.estimation.stored import estimate_folder
+from posecast.estimation.folders import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
 from posecast.media.videos import nearest_frames

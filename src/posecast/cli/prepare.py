@@ -18,7 +18,7 @@ from posecast.datasets.penn_action import PennAction
 from posecast.datasets.videos import OwnVideos
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
-from posecast.estimation.stored import estimate_folder
+from posecast.estimation.folders import estimate_folder
 from posecast.pretrained import DEFAULT_ESTIMATOR
 from posecast.skeletons import SKELETONS
 from posecast.store.preparation import PreparationConfig, prepare

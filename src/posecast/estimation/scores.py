@@ -1,14 +1,17 @@
 """What estimated poses are worth against labels, joint by joint."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from posecast.geometry import crop_to_px
 from posecast.metrics.pose import joint_distances
 from posecast.skeletons import Skeleton
-from posecast.store.reading import StoredClip
+from posecast.store.files import Poses
+from posecast.store.reading import Store, StoredClip, mean_joints
 
 BOX_SHARE, HEAD_SHARE = 0.2, 0.5
 
@@ -112,6 +115,58 @@ def score_table(scores: JointScores, baseline: JointScores, skeleton: Skeleton) 
         f"(mean pose {baseline.mean_distance:.4f})"
     )
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipGroup:
+    """Scores of the clips that were, or were not, trained on."""
+
+    title: str
+    num_clips: int
+    scores: JointScores
+    mean_pose: JointScores
+    visibility: VisibilityScores
+
+    def summary(self, skeleton: Skeleton) -> str:
+        """Lines for people."""
+        table = score_table(self.scores, self.mean_pose, skeleton)
+        head = f"{self.num_clips} clips, {self.title}:"
+        return "\n".join([head, table, self.visibility.summary()])
+
+
+def score_groups(
+    clips: Sequence[StoredClip], estimates: dict[str, Poses], store: Store, trained: set[str]
+) -> tuple[ClipGroup, ...]:
+    """Of clips that were not trained on, and of those that were."""
+    held_out = [clip for clip in clips if clip.clip_id not in trained]
+    seen = [clip for clip in clips if clip.clip_id in trained]
+    # A store of test clips alone lends its own mean pose, which flatters the baseline.
+    train = [clip for clip in store.clips if clip.split == "train"]
+    groups = {"not trained on": held_out, "that the estimator was trained on": seen}
+    return tuple(
+        _group(title, members, train or store.clips, estimates, store.skeleton)
+        for title, members in groups.items()
+        if members
+    )
+
+
+def _group(
+    title: str,
+    clips: Sequence[StoredClip],
+    mean_of: Sequence[StoredClip],
+    estimates: dict[str, Poses],
+    skeleton: Skeleton,
+) -> ClipGroup:
+    mean = mean_joints(mean_of)
+    scores = baseline = JointScores.none(skeleton.num_joints)
+    visibility = VisibilityScores()
+    for clip in clips:
+        joints, seen = estimates[clip.clip_id]
+        scores += score_clip(joints.astype(float), clip, skeleton)
+        still = np.broadcast_to(crop_to_px(mean, clip.crop), joints.shape)
+        baseline += score_clip(still, clip, skeleton)
+        visibility += VisibilityScores.of(seen, clip)
+    return ClipGroup(title, len(clips), scores, baseline, visibility)
 
 
 def _line(name: str, count: float, shares: list[float]) -> str:

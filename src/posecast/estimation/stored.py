@@ -1,14 +1,11 @@
-"""Poses by an estimator for the videos of a folder, which `datasets.videos` reads beside them; and
-for the clips of a store, beside their labels, and what they are worth.
+"""Poses by an estimator for the clips of a store, beside their labels, and what they are worth.
 
 STORE/estimates.npz    the poses, see `store.reading`
 STORE/estimates.json   which run and settings made them
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +13,12 @@ import numpy as np
 from jaxtyping import Float
 
 from posecast.computing.stages import tracked
-from posecast.datasets.videos import poses_path, video_files
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
-from posecast.estimation.following import follow
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.estimation.scores import JointScores, VisibilityScores, score_clip, score_table
+from posecast.estimation.scores import ClipGroup, score_groups
 from posecast.geometry import Crop, crop_to_px, cut_crop
-from posecast.keypoints import stored_joints, write_table
-from posecast.media.shots import Shots
-from posecast.media.videos import read_timeline, read_video
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict
 from posecast.records.files import read_json, write_json
@@ -36,7 +28,7 @@ from posecast.records.versions import code_versions
 from posecast.skeletons import Skeleton
 from posecast.store.files import Poses, StoreError
 from posecast.store.identity import learned_from
-from posecast.store.reading import ClipSelection, Store, StoredClip, mean_joints
+from posecast.store.reading import ClipSelection, Store, StoredClip
 
 _FACTS = "estimates.json"
 
@@ -51,17 +43,6 @@ class EstimationConfig:
     final: bool = False
     """Score test clips too: nothing will be chosen by these numbers any more. The run's folder
     remembers it."""
-
-
-@dataclass(frozen=True, eq=False)
-class ClipGroup:
-    """Scores of the clips that were, or were not, trained on."""
-
-    title: str
-    num_clips: int
-    scores: JointScores
-    mean_pose: JointScores
-    visibility: VisibilityScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +71,7 @@ class EstimationReport:
         kept = f", {self.num_kept} were there already" if self.num_kept else ""
         lines = [f"poses of {self.num_estimated} clips estimated{kept}"]
         lines += [self.nobody] if self.nobody else []
-        for each in self.groups:
-            lines += ["", f"{each.num_clips} clips, {each.title}:"]
-            lines.append(score_table(each.scores, each.mean_pose, self.skeleton))
-            lines.append(each.visibility.summary())
+        lines += ["\n" + each.summary(self.skeleton) for each in self.groups]
         if self.num_unscored:
             lines.append(
                 f"{self.num_unscored} test clips were estimated but not scored: once nothing is "
@@ -140,7 +118,7 @@ def estimate_store(
     posecasts_own = Path(run_path).is_dir() or Path(run_path).suffix == ".safetensors"
     data = read_training_data(run_path) if posecasts_own else None
     trained, _ = learned_from(data, store)
-    groups = _score(scored, estimates, store, trained)
+    groups = score_groups(scored, estimates, store, trained)
     counts = len(estimates), len(others), len(clips) - len(scored)
     nobody = ""
     if not any(seen.any() for _, seen in estimates.values()):
@@ -207,72 +185,3 @@ def _kept(store: Store, facts: dict[str, Any]) -> dict[str, Poses]:
     except StoreError:
         return {}
     return {clip.clip_id: (clip.joints_px, clip.visible) for clip in estimated}
-
-
-def _score(
-    clips: Sequence[StoredClip], estimates: dict[str, Poses], store: Store, trained: set[str]
-) -> tuple[ClipGroup, ...]:
-    held_out = [clip for clip in clips if clip.clip_id not in trained]
-    seen = [clip for clip in clips if clip.clip_id in trained]
-    # A store of test clips alone lends its own mean pose, which flatters the baseline.
-    train = [clip for clip in store.clips if clip.split == "train"]
-    groups = {"not trained on": held_out, "that the estimator was trained on": seen}
-    return tuple(
-        _group(title, members, train or store.clips, estimates, store.skeleton)
-        for title, members in groups.items()
-        if members
-    )
-
-
-def _group(
-    title: str,
-    clips: Sequence[StoredClip],
-    mean_of: Sequence[StoredClip],
-    estimates: dict[str, Poses],
-    skeleton: Skeleton,
-) -> ClipGroup:
-    mean = mean_joints(mean_of)
-    scores = baseline = JointScores.none(skeleton.num_joints)
-    visibility = VisibilityScores()
-    for clip in clips:
-        joints, seen = estimates[clip.clip_id]
-        scores += score_clip(joints.astype(float), clip, skeleton)
-        still = np.broadcast_to(crop_to_px(mean, clip.crop), joints.shape)
-        baseline += score_clip(still, clip, skeleton)
-        visibility += VisibilityScores.of(seen, clip)
-    return ClipGroup(title, len(clips), scores, baseline, visibility)
-
-
-def estimate_folder(
-    root: Path,
-    poses: Path,
-    estimator: JointFinder,
-    on_video: Callable[[Path], None] = lambda video: None,
-) -> dict[Path, str]:
-    """Write POSES/.../NAME.csv for every video that has no poses yet; videos that cannot be read.
-
-    Where videos differ in nothing but their suffix it is NAME.mp4.csv and so on.
-    Each video is followed from its first frame; one without a person gets an empty table.
-    `on_video` is called before each. Returns the videos that were left out, and why.
-    """
-    left_out = {}
-    videos = video_files(root)
-    stems = Counter(video.with_suffix("") for video in videos)
-    for video in videos:
-        known = poses_path(root, video, poses)
-        alone = stems[video.with_suffix("")] == 1
-        if known is not None and (alone or known.stem == video.name):
-            continue
-        on_video(video)
-        try:
-            timeline, shots = read_timeline(video), Shots()
-            starts = partial(shots.starts, fps=timeline.info.fps)
-            found = follow(shots.watch(read_video(video)), estimator, starts=starts)
-        except ValueError as error:
-            left_out[video] = str(error)
-            continue
-        name = video.stem if alone else video.name
-        path = poses / video.relative_to(root).parent / f"{name}.csv"
-        stored = stored_joints(found.joints_px, timeline)
-        write_table(path, stored, found.visible, estimator.skeleton)
-    return left_out
