@@ -196,7 +196,10 @@ def test_training_without_validation(store_path, tmp_path):
         ({"validation": ClipSelection(clips=("0009",))}, "0009"),
         ({"validation": ClipSelection(split="test")}, "0009.* are test clips"),
         ({"validation": ClipSelection(clips=("0001",))}, "0001"),
-        ({"skeleton": "human36m", "model": PoseLSTMConfig(num_joints=32)}, "skeleton penn_action"),
+        (
+            {"skeleton": "human36m", "model": PoseLSTMConfig(num_joints=32)},
+            "the store needs penn_action",
+        ),
         ({"windows": PoseWindows(num_past=40)}, "41 frames"),
     ],
 )
