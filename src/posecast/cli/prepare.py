@@ -1,5 +1,5 @@
 """`posecast synthesize`: the built-in data set, and drawn videos for the poses of another;
-`posecast prepare ...`: a data set -> a store. One function and one row of COMMANDS each."""
+`posecast prepare ...`: a data set -> a store. One class and one row of COMMANDS each."""
 
 from dataclasses import dataclass
 from pathlib import Path
