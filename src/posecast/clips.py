@@ -27,6 +27,7 @@ from torch import Tensor
 
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, crop_of_joints, cut_crop
+from posecast.records.brief import Brief
 from posecast.skeletons import Skeleton
 
 UNLESS_DEFAULT = {"noted": "unless default"}
@@ -57,8 +58,8 @@ def problems_of(clip_id: str) -> Iterator[None]:
         raise ClipError(clip_id, str(error)) from error
 
 
-@dataclass(frozen=True)
-class PoseClip:
+@dataclass(frozen=True, repr=False)
+class PoseClip(Brief):
     """What a data set says of one clip, before any cropping."""
 
     clip_id: str
@@ -106,8 +107,8 @@ class ClipSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PoseBatch:
+@dataclass(frozen=True, repr=False)
+class PoseBatch(Brief):
     """Pose sequences for the pose model; frames that do not exist are invisible."""
 
     joints_norm: Float[Tensor, "b t j 2"]
@@ -116,8 +117,8 @@ class PoseBatch:
     """How many of the t frames are seen."""
 
 
-@dataclass(frozen=True)
-class ImageBatch:
+@dataclass(frozen=True, repr=False)
+class ImageBatch(Brief):
     """Frames of one clip a row: the image model draws the target from the source frames."""
 
     source_images: UInt8[Tensor, "b n h w 3"]
@@ -131,8 +132,8 @@ class ImageBatch:
     """Height and width of each crop in source pixels (heatmap widths are stated in those)."""
 
 
-@dataclass(frozen=True, eq=False)
-class EarlierPictures:
+@dataclass(frozen=True, eq=False, repr=False)
+class EarlierPictures(Brief):
     """Pictures of single seen frames: there, too, the person and the room can be seen."""
 
     numbers: tuple[int, ...]
@@ -140,8 +141,8 @@ class EarlierPictures:
     frames: UInt8[np.ndarray, "n h w 3"]
 
 
-@dataclass(frozen=True, eq=False)
-class SeenVideo:
+@dataclass(frozen=True, eq=False, repr=False)
+class SeenVideo(Brief):
     """What was seen of one person: the one argument of every forecast and every drawing.
 
     As many frames as were seen, evenly spaced in time, the last one the newest; a forecast goes on
@@ -229,8 +230,8 @@ class SeenVideo:
         return frames
 
 
-@dataclass(frozen=True, eq=False)
-class PoseForecast:
+@dataclass(frozen=True, eq=False, repr=False)
+class PoseForecast(Brief):
     """Futures of one person's poses; index 0 in time is the first frame after the seen ones."""
 
     joints_px: Float[np.ndarray, "s t j 2"]
@@ -259,7 +260,7 @@ class PoseForecast:
         return cls(joints_px, visible, equal if weights is None else weights, seen.fps)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Forecast(PoseForecast):
     """Futures of one person: poses, and frames of the first of them."""
 

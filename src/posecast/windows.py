@@ -19,6 +19,7 @@ from torch import Tensor
 from posecast.clips import ClipError, ImageBatch, PoseBatch, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import crop_to_norm
+from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 
@@ -188,8 +189,8 @@ def fit_gaps(
     return np.where(fits, gaps, num_frames - 1), np.where(fits, num_starts, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class ClipWindow:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClipWindow(Brief):
     """The seen frames of one clip and those that came after them."""
 
     past: SeenVideo

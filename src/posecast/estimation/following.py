@@ -20,6 +20,7 @@ from posecast.estimation.looking import Pose, distance, look
 from posecast.estimation.sides import steady_sides
 from posecast.estimation.tracks import Track, TrackOptions
 from posecast.geometry import Crop, seen_crop
+from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least
 
 Frame = UInt8[np.ndarray, "h w 3"]
@@ -53,8 +54,8 @@ class FollowOptions(TrackOptions):
         check_at_least(1, self, "search_every", "watch", "most_people")
 
 
-@dataclass(frozen=True, eq=False)
-class People:
+@dataclass(frozen=True, eq=False, repr=False)
+class People(Brief):
     """Several people of a video, as it shows them where it was decided whom to follow."""
 
     frame: Frame
@@ -64,8 +65,8 @@ class People:
     """Number of the one who was followed."""
 
 
-@dataclass(frozen=True, eq=False)
-class Followed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Followed(Brief):
     """One person's joints in every frame."""
 
     joints_px: Float[np.ndarray, "t j 2"]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder, Joints
 from posecast.geometry import Crop, crop_to_px, cut_crop
+from posecast.records.brief import Brief
 
 _SUREST = 0.6
 _FEWEST_JOINTS = 3
@@ -18,8 +19,8 @@ _FAR_OUTSIDE = 10.0
 """Sides of the picture; no estimator of shares says more."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pose:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pose(Brief):
     """Joints of one person in one frame."""
 
     joints_px: Float[np.ndarray, "j 2"]

@@ -19,6 +19,7 @@ from posecast.forecasting.own_truth import Truth
 from posecast.geometry import Crop, sides_of
 from posecast.metrics.image import psnr
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances
+from posecast.records.brief import Brief
 
 _APART_S = 0.5
 _MOST_MOMENTS = 40
@@ -31,8 +32,8 @@ _ALIKE_DB = 0.05
 _FEW = 3
 
 
-@dataclass(frozen=True, eq=False)
-class PoseErrors:
+@dataclass(frozen=True, eq=False, repr=False)
+class PoseErrors(Brief):
     """Mean distance of joints from where they came to be, over time; NaN where nothing came."""
 
     forecast: Float[np.ndarray, " t"]
@@ -43,8 +44,8 @@ class PoseErrors:
     """From how many moments of the video forecasts were made."""
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Brief):
     """Everything that was measured."""
 
     fps: float

@@ -15,13 +15,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Row, read_table
+from posecast.records.brief import Brief
 
 PAPER_HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 """Frames of the paper's pose table."""
 
 
-@dataclass(frozen=True, eq=False)
-class PooledCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class PooledCurve(Brief):
     """One metric of one method over the future frames."""
 
     method: str

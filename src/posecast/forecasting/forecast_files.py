@@ -32,6 +32,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.geometry import Crop
 from posecast.media.frame_folders import read_picture, write_picture
 from posecast.records.arguments import as_path
+from posecast.records.brief import Brief
 from posecast.records.configs import config_from_dict, config_to_dict
 from posecast.records.files import FileError, entries, read_json, write_json, write_lines, writing
 from posecast.records.versions import FormatVersionError, check_format_version
@@ -85,8 +86,8 @@ class ForecastFacts:
     format_version: int = FORMAT_VERSION
 
 
-@dataclass(frozen=True, eq=False)
-class StoredForecast:
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredForecast(Brief):
     """One forecast; index 0 of future and predicted arrays is the first frame after the seen ones.
 
     Coordinates mean nothing where the joint is not visible; where the clip has no true frame any

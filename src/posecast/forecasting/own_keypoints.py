@@ -27,14 +27,15 @@ from posecast.keypoints.reading import read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
 from posecast.records.arguments import as_path, as_positive
+from posecast.records.brief import Brief
 from posecast.skeletons import Skeleton
 
 _BODY_PX = 256.0
 _SIZE_FRAMES = 10
 
 
-@dataclass(frozen=True, eq=False)
-class KeypointForecast:
+@dataclass(frozen=True, eq=False, repr=False)
+class KeypointForecast(Brief):
     """Futures of one person's points."""
 
     futures: tuple[PointTrack, ...]

@@ -30,6 +30,7 @@ from posecast.media.frame_folders import FrameFolder
 from posecast.media.shots import Shots
 from posecast.media.videos import nearest_frames, probe_video, read_timeline, read_video
 from posecast.records.arguments import as_positive
+from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 
@@ -138,8 +139,8 @@ class KeypointFile:
 PoseSource = EstimatedPoses | KeypointFile
 
 
-@dataclass(frozen=True, eq=False)
-class FoundPoses:
+@dataclass(frozen=True, eq=False, repr=False)
+class FoundPoses(Brief):
     """Poses of a video, up to where the forecast begins."""
 
     seen: SeenVideo

@@ -11,6 +11,7 @@ from posecast.clips import Forecast, SeenVideo
 from posecast.estimation import People
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.media.frame_folders import FrameFolder
+from posecast.records.brief import Brief
 from posecast.records.files import Write, save_arrays
 from posecast.skeletons import Skeleton
 
@@ -19,8 +20,8 @@ Sureness = tuple[tuple[float, float], ...]
 share of the person's size (the longer side of the seen joints)."""
 
 
-@dataclass(frozen=True, eq=False)
-class OwnForecast:
+@dataclass(frozen=True, eq=False, repr=False)
+class OwnForecast(Brief):
     """A forecast and where it comes from."""
 
     video: Path | FrameFolder

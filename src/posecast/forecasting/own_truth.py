@@ -19,6 +19,7 @@ from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints import KeypointTrack, keypoints_in_video
 from posecast.media.shots import Shots
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
+from posecast.records.brief import Brief
 
 _ROOM = 0.1
 """Room around the last seen joints, as a share of their extent."""
@@ -28,8 +29,8 @@ class NothingToCompareError(PosecastError):
     """Nobody is found after the moment that is forecast from, or there is no such moment."""
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
+@dataclass(frozen=True, eq=False, repr=False)
+class Truth(Brief):
     """Poses that came, from the first frame after the seen ones on, at the forecast's rate."""
 
     joints_px: Float[np.ndarray, "t j 2"]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.errors import PosecastError
+from posecast.records.brief import Brief
 
 HALF_PIXEL = 0.5
 """From the centre of the top-left pixel, which other programs call (0, 0), to the corner of the
@@ -52,8 +53,8 @@ class Detection:
         return replace(self, confidence=np.where(known, self.confidence, 0.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Detections:
+@dataclass(frozen=True, eq=False, repr=False)
+class Detections(Brief):
     """Everything that a file says."""
 
     joints: tuple[str, ...]
@@ -136,8 +137,8 @@ def person_name(value: object) -> str:
     return str(int(number)) if number >= 0 and number.is_integer() else ""
 
 
-@dataclass(frozen=True, eq=False)
-class PointTrack:
+@dataclass(frozen=True, eq=False, repr=False)
+class PointTrack(Brief):
     """One person's points in successive frames, by the names and in the units of a file."""
 
     points: Float[np.ndarray, "t k 2"]

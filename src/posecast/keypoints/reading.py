@@ -21,6 +21,7 @@ from posecast.keypoints.numbering import find_first
 from posecast.keypoints.opening import KeypointOptions, open_keypoints
 from posecast.keypoints.people import Person, find_people
 from posecast.records.arguments import as_count, as_path
+from posecast.records.brief import Brief
 from posecast.skeletons import Skeleton
 
 _LONGEST_FILLED = 5
@@ -32,8 +33,8 @@ _OUTSIDE = 0.1
 """Share of points beyond the pictures from which on these are not the points'."""
 
 
-@dataclass(frozen=True, eq=False)
-class KeypointTrack:
+@dataclass(frozen=True, eq=False, repr=False)
+class KeypointTrack(Brief):
     """One person's joints in every frame of a video."""
 
     joints_px: Float[np.ndarray, "t j 2"]

@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, px_to_crop
 from posecast.records.arguments import as_path, check_is, check_settings
+from posecast.records.brief import Brief
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store import files
 
@@ -33,8 +34,8 @@ SeenPoses = Literal["labels", "estimated"]
 """Poses that forecasts start from: the data set's, or those that an estimator found."""
 
 
-@dataclass(frozen=True, eq=False)
-class StoredClip:
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredClip(Brief):
     """One clip of a store; frames are read with `Store.read_frames`."""
 
     clip_id: str
@@ -154,8 +155,8 @@ class ClipSelection:
         return f"no {self.split} clip{actions} in the store (it has {held} clips): {hint}"
 
 
-@dataclass(frozen=True, eq=False)
-class Store:
+@dataclass(frozen=True, eq=False, repr=False)
+class Store(Brief):
     """A finished store; open it with `Store.open`."""
 
     path: Path
