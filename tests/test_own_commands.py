@@ -307,3 +307,22 @@ def test_compare_says_whether_to_trust_it(capsys, here, runs):
     assert {path.name for path in here.iterdir()} == {"walk.mp4", "walk.csv", *files.split(", ")}
     (said,) = json.loads(run(capsys, *words, "--json")[1])["videos"]
     assert said["verdict"] == verdict.removeprefix("Verdict: ")
+    assert len(said["joints_percent"]) == 3
+
+
+def test_compared_videos_end_with_one_table(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    Path("also.mp4").write_bytes(Path("walk.mp4").read_bytes())
+    Path("bad.mp4").touch()
+    words = ("forecast", "walk.mp4", "also.mp4", "bad.mp4", *models(runs)[:-2], "--compare")
+    status, out, err = run(capsys, *words, "--no-frames")
+    assert (status, "1 of 3 videos failed" in err) == (1, True)
+    *_, one, other, everything, told = out.splitlines()
+    assert (one.split()[0], other.split()[0], everything.split()[0]) == (
+        "walk.mp4",
+        "also.mp4",
+        "all",
+    )
+    assert "of 2 videos; all in all" in told
+    said = json.loads(run(capsys, *words, "--json")[1])
+    assert (said["together"]["videos"], said["together"]["share_after_s"]["2"]) == (2, None)

@@ -24,6 +24,7 @@ from posecast.keypoints import write_table
 from posecast.media import videos, writing
 from posecast.report import comparison
 from posecast.report.comparison import compare_video, write_forecast_page
+from posecast.report.comparisons import comparisons_text, together
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
 
@@ -75,7 +76,7 @@ def noted(monkeypatch) -> list:
 def test_errors_have_their_right_values(video, noted):
     out = video.with_name("compare.mp4")
     poses = KeypointFile(video.with_suffix(".csv"))
-    text = compare_video(video, FORECASTER, poses, out, CONFIG)
+    text = compare_video(video, FORECASTER, poses, out, CONFIG).text
     _, result, truth, (shown, pooled) = noted[0]
     assert result.past_frames == tuple(range(30))  # half of a short video is left as truth
     assert len(truth.visible) == 30
@@ -249,3 +250,26 @@ def test_psnr_is_of_the_part_of_the_crop_in_the_picture():
     other[:, 4:] = 10
     assert frame_psnr(true, other, Crop(-4, 0, 4, 8)) == np.inf
     assert frame_psnr(true, other, Crop(4, 4, 12, 12)) == pytest.approx(20 * np.log10(255 / 10))
+
+
+def a_comparison(forecast: list[float], still: list[float], psnr=None) -> Comparison:
+    """At four frames a second."""
+    errors = PoseErrors(np.array(forecast, float), np.array(still, float), 5)
+    return Comparison(4.0, errors, errors, None if psnr is None else np.array(psnr, float))
+
+
+def test_several_videos_make_one_table():
+    """Distances are summed: where nobody moves, a share says nothing."""
+    moves = a_comparison([5, 10, np.nan], [10, 20, np.nan], [[21, 22], [20, 20]])
+    rests = a_comparison([2, 2], [1, 1])
+    said = together({"a": moves, "b": rests})
+    assert said["share"] == pytest.approx((7.5 + 2) / (15 + 1))
+    assert said["share_after_s"]["0.25"] == pytest.approx(7 / 11)
+    assert said["share_after_s"]["0.5"] == pytest.approx(12 / 21)
+    assert np.isnan(said["share_after_s"]["1"])
+    assert (said["videos"], said["nearer"], said["psnr_gain_db"]) == (2, 1, 1.5)
+    assert said["share_interval"] == pytest.approx([0.5, 2.0])  # one of the two alone
+    rows = [line.split() for line in comparisons_text({"a": moves, "b": rests}).splitlines()]
+    assert rows[2] == ["a", "0.50", "0.50", "-", "-", "0.50", "5", "+1.5"]
+    assert rows[4] == ["all", "0.64", "0.57", "-", "-", "0.59", "+1.5"]
+    assert " ".join(rows[5]).startswith("Nearer to what came than standing still in 1 of 2 videos")

@@ -169,14 +169,14 @@ class Workshop:
         if from_s is not None:
             compared = folder / f"{taken.path.stem}-compare.mp4"
             try:
-                text = compare_forecast(*made_by, result, compared, stages)
-                page = compared.with_suffix(".html")
-                return Done(page, (*result.files, compared, page), _told(result.summary(), text))
+                beside = compare_forecast(*made_by, result, compared, stages)
+                told = f"{result.summary()}\n\n{beside.comparison.verdict()}"
+                return Done(beside.files[-1], (*result.files, *beside.files), told)
             except NothingToCompareError as error:
                 why = self.names(error.text)
         page = out.with_suffix(".html")
         write_forecast_page(result, page, why)
-        return Done(page, (*result.files, page), _told(result.summary(), why))
+        return Done(page, (*result.files, page), f"{result.summary()}\n\n{why}")
 
     def _from_s(self, taken: Taken, from_s: float) -> float | None:
         """None where that is the end of the video."""
@@ -195,8 +195,3 @@ class Workshop:
         folder = parent / f"{kind}-{secrets.token_hex(16)}"
         folder.mkdir(parents=True)
         return folder
-
-
-def _told(summary: str, text: str) -> str:
-    """The tables are on the page; what is told beside it is the summary and the last sentence."""
-    return "\n\n".join([summary, text.rpartition("\n\n")[2]])

@@ -1,7 +1,6 @@
 """`posecast forecast`: videos of one's own."""
 
 import glob
-import json
 import sys
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from posecast.cli import STARTED
-from posecast.cli.parsing import Command
+from posecast.cli.parsing import Command, print_json
 from posecast.cli.stages import shown
 from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
@@ -21,6 +20,7 @@ from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
 from posecast.estimation.estimator import JointFinder, Pixels
+from posecast.evaluation.comparison import Comparison
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_files import MOVIES
@@ -31,6 +31,7 @@ from posecast.media.frame_folders import videos_in
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.files import WriteError, refuse_to_replace
 from posecast.report.comparison import compare_video
+from posecast.report.comparisons import comparisons_text, together
 from posecast.sample import SAMPLE
 
 _USUAL_CONFIDENCE = 0.3
@@ -130,8 +131,11 @@ class ForecastVideo(Command):
                     print(outcomes[-1].text, outcomes[-1].stages.summary(), sep="\n", flush=True)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"{len(outcomes)} of {len(outs)} videos were done") from None
+        compared = {each.video.name: each.compared for each in outcomes if each.compared}
         if self.json:
-            print(json.dumps(_facts(outcomes), indent=2))
+            print_json(_facts(outcomes) | ({"together": together(compared)} if compared else {}))
+        elif len(compared) > 1:
+            print(f"\n{comparisons_text(compared)}")
         failed = [each for each in outcomes if each.problem]
         if len(outs) == 1 and failed:
             raise PosecastError(failed[0].problem)
@@ -155,6 +159,7 @@ class _Outcome:
     """What people are told."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What programs are told."""
+    compared: Comparison | None = None
 
 
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:
@@ -265,10 +270,11 @@ def _attempt(
     given = (video, forecaster, source, out, asked.config, asked.from_s, stages)
     try:
         if asked.compare:
-            text = compare_video(*given)
-            files = [str(out), str(out.with_suffix(".html"))]
-            facts = {"files": files, "verdict": text.splitlines()[-1].removeprefix("Verdict: ")}
-            return _Outcome(video, stages, "", f"{text}\n{', '.join(files)}", facts)
+            found = compare_video(*given)
+            files = [str(file) for file in found.files]
+            facts = {"files": files, **found.comparison.facts()}
+            text = f"{found.text}\n{', '.join(files)}"
+            return _Outcome(video, stages, "", text, facts, found.comparison)
         result = forecast_video(*given)
     except WriteError:
         raise

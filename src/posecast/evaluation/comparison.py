@@ -7,6 +7,7 @@ in % of the person's size, the longer side of the box around the joints in the l
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -63,12 +64,43 @@ class Comparison(Brief):
         mine, still = (_running_mean(each) for each in (self.pooled.forecast, self.pooled.still))
         return up_to_last(mine <= _BETTER * still)
 
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Means over time of the forecast from all moments, and of standing still."""
+        return float(np.nanmean(self.pooled.forecast)), float(np.nanmean(self.pooled.still))
+
+    def errors_at(self, seconds: float) -> tuple[float, float]:
+        """The same so long after the last seen frame; NaN where nothing came."""
+        place = round(seconds * self.fps) - 1
+        if not 0 <= place < len(self.pooled.still):
+            return np.nan, np.nan
+        return float(self.pooled.forecast[place]), float(self.pooled.still[place])
+
+    @property
+    def psnr_gain(self) -> float:
+        """dB by which the forecast frames are nearer than the last frame; NaN where unknown."""
+        known = None if self.psnr is None else self.psnr[:, np.isfinite(self.psnr).all(axis=0)]
+        return np.nan if known is None or not known.size else float((known[0] - known[1]).mean())
+
+    def facts(self) -> dict[str, Any]:
+        """For programs; curves begin with the first frame after the last seen one."""
+        psnr, still_psnr = (None, None) if self.psnr is None else self.psnr
+        return {
+            "verdict": self.verdict().removeprefix("Verdict: "),
+            "fps": self.fps,
+            "moments": self.pooled.num_moments,
+            "joints_percent": self.pooled.forecast,
+            "still_joints_percent": self.pooled.still,
+            "psnr_db": psnr,
+            "still_psnr_db": still_psnr,
+        }
+
     def verdict(self) -> str:
         few = "" if self.pooled.num_moments >= _FEW else "; so few moments tell little"
         return f"Verdict: {self._of_poses()}{self._of_frames()}{few}."
 
     def _of_poses(self) -> str:
-        mine, still = (float(np.nanmean(x)) for x in (self.pooled.forecast, self.pooled.still))
+        mine, still = self.errors
         length_s = up_to_last(np.isfinite(self.pooled.still)) / self.fps
         reach_s = self.reach / self.fps
         count = self.pooled.num_moments
@@ -93,10 +125,9 @@ class Comparison(Brief):
         return f"the forecast is worse than standing still ({facts}): do not trust it here"
 
     def _of_frames(self) -> str:
-        known = None if self.psnr is None else self.psnr[:, np.isfinite(self.psnr).all(axis=0)]
-        if known is None or not known.size:
+        more = self.psnr_gain
+        if np.isnan(more):
             return ""
-        more = float((known[0] - known[1]).mean())
         if abs(more) < _ALIKE_DB:
             return "; the frames shown are as near to the truth as the last frame"
         nearer = "nearer to" if more > 0 else "farther from"

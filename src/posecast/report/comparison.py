@@ -5,6 +5,7 @@ the errors over time and a verdict.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,16 @@ _OF_FORECASTS = ("separate", "export", "keep_frames", "rrd", "panels", "view_hei
 _STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A forecast that was held beside what came."""
+
+    comparison: Comparison
+    text: str
+    """Tables of the errors and, as the last line, a verdict, for a terminal."""
+    files: tuple[Path, ...]
+
+
 def compare_video(
     video: VideoSource,
     forecaster: Forecaster,
@@ -49,7 +60,7 @@ def compare_video(
     config: OwnVideoConfig | None = None,
     from_s: float | None = None,
     stages: Stages | None = None,
-) -> str:
+) -> Compared:
     """Forecast a video from a second of it on, and hold the forecast beside what came.
 
     Args:
@@ -57,9 +68,6 @@ def compare_video(
         from_s: None leaves `config.steps` frames (at most half of the video) as truth, or more
             where the person is not seen well there.
         stages: a clock that is told of the stages of `forecast_video`, comparing and writing.
-
-    Returns:
-        Tables of the errors and, as the last line, a verdict, for a terminal.
 
     Raises:
         PosecastError: as `forecast_video`; or nothing to compare with after that second, or files
@@ -90,7 +98,7 @@ def _is_set(config: OwnVideoConfig, name: str) -> bool:
 
 def compare_forecast(
     forecaster: Forecaster, poses: PoseSource, result: OwnForecast, out: Path, stages: Stages
-) -> str:
+) -> Compared:
     """As `compare_video`, of a forecast that was made already, by the same of these."""
     with stages.stage("comparing", len(result.forecast.visible)):
         truth = find_truth(poses, result, stages.advance)
@@ -106,7 +114,8 @@ def compare_forecast(
         movie = mp4_writer(out, movie_of(pictures), result.fps)
         write_together({out.with_suffix(".html"): filled_with(page.encode()), out: movie})
     tables = ["\n".join([each.table.caption, *text_lines(each.table)]) for each in figures]
-    return "\n\n".join([_where(result), *tables, comparison.verdict()])
+    text = "\n\n".join([_where(result), *tables, comparison.verdict()])
+    return Compared(comparison, text, (out, out.with_suffix(".html")))
 
 
 def write_forecast_page(result: OwnForecast, out: Path, why: str) -> None:

@@ -39,6 +39,11 @@ def text_lines(table: tables.Table) -> list[str]:
     places = [n for n, name in enumerate(table.columns) if name in _SHOWN or n == last]
     rows = [("", [table.columns[n] for n in places])]
     rows += [(name, [cells[n - 1].text for n in places]) for name, cells in table.rows]
+    return in_columns(rows)
+
+
+def in_columns(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Rows of a name and cells as lines."""
     width = max(len(name) for name, _ in rows)
     return [f"  {name:{width}}" + "".join(f"{text:>8}" for text in texts) for name, texts in rows]
 
