@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from made_runs import make_run
+from posecast.forecasting.own_files import videos_of
 from posecast.keypoints import write_table
 from posecast.media import videos, writing
 from posecast.media.frame_folders import read_picture, write_picture
@@ -183,6 +184,27 @@ def test_a_folder_of_videos_or_a_pattern_that_no_shell_read(capsys, here, runs, 
     status, out, err = run(capsys, "forecast", words, *models(runs), "--json")
     assert (status, err) == (0, "")
     assert [each["video"] for each in json.loads(out)["videos"]] == ["clips/a.mp4", "clips/b.mp4"]
+
+
+def test_a_folder_of_both_says_what_is_taken(tmp_path):
+    def put(*names: str) -> tuple[list[str], str]:
+        for name in names:
+            (tmp_path / name).touch()
+        videos, note = videos_of(tmp_path)
+        return [video.name for video in videos], note
+
+    assert put("a.mp4") == (["a.mp4"], "")
+    assert put("a.jpg")[0] == ["a.mp4"]
+    taken = ["a.mp4", "b.mov"]
+    assert put("b.mov") == (taken, f"{tmp_path}: 2 videos are taken, a.jpg not")
+    # What an earlier call has made there: the forecasts were forecast, or the call refused.
+    made = ("a-forecast.mp4", "a-forecast-people.png", "b-forecast-1.mp4", "b-compare.mp4")
+    told = "a-forecast-people.png, a-forecast.mp4, a.jpg and 2 more not"
+    assert put(*made) == (taken, f"{tmp_path}: 2 videos are taken, {told}")
+    assert put("own-forecast.mp4")[0] == [*taken, "own-forecast.mp4"]
+    frames = [f"{number}.png" for number in range(9)]
+    assert put(*frames)[0] == [tmp_path.name]
+    assert "10 pictures, as frames of one video, are taken, a-forecast" in put()[1]
 
 
 def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):

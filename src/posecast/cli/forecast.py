@@ -23,11 +23,10 @@ from posecast.estimation.estimator import JointFinder, Pixels
 from posecast.evaluation.comparison import Comparison
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_files import MOVIES
+from posecast.forecasting.own_files import MOVIES, videos_of
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
-from posecast.media.frame_folders import videos_in
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.files import WriteError, refuse_to_replace
 from posecast.report.comparison import compare_video
@@ -193,7 +192,16 @@ def _videos(given: Path) -> list[Path]:
     """The video, those of a folder, or those that a pattern names, which shells of Windows leave
     to their programs."""
     named = [] if given.exists() else sorted(glob.glob(str(given)))  # noqa: PTH207 (hidden ones)
-    return [video for path in named or [given] for video in videos_in(Path(path))]
+    return [video for path in named or [given] for video in _of_folder(Path(path))]
+
+
+def _of_folder(path: Path) -> list[Path]:
+    """The videos of a folder; what of it is passed over is said. The path itself where it is
+    none."""
+    videos, note = videos_of(path) if path.is_dir() else ([path], "")
+    if note:
+        print(f"posecast: {note}", file=sys.stderr)
+    return videos
 
 
 def _stem(video: Path) -> str:

@@ -62,7 +62,7 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv"),
     *(".webm", ".mpg", ".mpeg", ".wmv", ".3gp"),
 )
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
 
@@ -74,12 +74,6 @@ def files_of_kind(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         for file in entries(folder)
         if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
-
-
-def videos_in(path: Path) -> list[Path]:
-    """The videos of a folder that holds no pictures; the path itself where it is none."""
-    pictures = files_of_kind(path, _SUFFIXES) if path.is_dir() else [path]
-    return ([] if pictures else files_of_kind(path, VIDEO_SUFFIXES)) or [path]
 
 
 @dataclass(frozen=True)
@@ -95,11 +89,11 @@ class FrameFolder:
 
     def pictures(self) -> list[Path]:
         """The picture files in order; PosecastError where there are none."""
-        files = files_of_kind(self.path, _SUFFIXES)
+        files = files_of_kind(self.path, PICTURE_SUFFIXES)
         if not files:
             raise PosecastError(
                 f"{self.path}: a folder without pictures; give a video file, or a folder of frames "
-                f"({', '.join(_SUFFIXES)}) with numbers in their names"
+                f"({', '.join(PICTURE_SUFFIXES)}) with numbers in their names"
             )
         return sorted(files, key=lambda file: (by_numbers(file.stem), file.name))
 
