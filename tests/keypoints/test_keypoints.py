@@ -93,6 +93,16 @@ def mediapipe(path: Path) -> Path:
     return write_json(path, [landmarks(0), {"poseLandmarks": landmarks(1)}, [landmarks(2)]])
 
 
+def yolo(folder: Path, confidence: bool = True, person: str = "") -> Path:
+    folder.mkdir()
+    for t in range(NUM_FRAMES):
+        points = np.array([place(name, t) for name in COCO.joints]) / HW[::-1]
+        rows = np.column_stack([points, np.full(17, 0.9)])[:, : 2 + confidence]
+        words = ["0", *["0.5"] * 4, *(f"{value:.9f}" for value in rows.ravel()), person]
+        (folder / f"walk_{t + 1}.txt").write_text(" ".join(words) + "\n")
+    return folder
+
+
 def table(path: Path, names=COCO.joints) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -110,6 +120,9 @@ SOURCES = {
     "alphapose 17": lambda path: alphapose(path.with_suffix(".json")),
     "alphapose 26": lambda path: alphapose(path.with_suffix(".json"), HALPE),
     "mediapipe": lambda path: mediapipe(path.with_suffix(".json")),
+    "yolo": lambda path: yolo(path),
+    "yolo, tracked": lambda path: yolo(path, person="0.87 2"),
+    "yolo without confidence": lambda path: yolo(path, False),
     "csv": lambda path: table(path.with_suffix(".csv")),
 }
 
@@ -297,6 +310,9 @@ BAD = {
     ),
     "is a joint of skeleton penn_action": ("k.csv", "frame,joint,x,y\n0,tail,1,2\n"),
     "a folder of keypoints holds OpenPose's": (".", None),
+    "give the folder of such files": ("o.json", '{"people": [{"pose_keypoints_2d": []}]}'),
+    "p.npz: files of this ending hold no keypoints": ("p.npz", "PK"),
+    "q.csv: .* one line a joint, not one a frame; it lacks joint": ("q.csv", "frame,nose_x\n0,1\n"),
 }
 
 
@@ -308,6 +324,29 @@ def test_bad_files_say_what_is_wrong(tmp_path, message):
     with pytest.raises(KeypointError, match=message) as caught:
         read_keypoints(tmp_path / name, PENN_ACTION, NUM_FRAMES, HW)
     assert str(tmp_path) in str(caught.value) or "skeleton" in message
+
+
+def test_frames_may_be_a_line_each(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"landmarks": landmarks(t)}) + "\n" for t in range(3)))
+    assert read_keypoints(path, COCO, 3, HW).visible.all()
+
+
+def test_columns_by_other_names(tmp_path):
+    path = table(tmp_path / "a.csv")
+    path.write_text(path.read_text().replace("frame,joint", "frame_number,bodypart"))
+    assert read_keypoints(path, COCO, NUM_FRAMES, HW).visible.all()
+
+
+def test_yolo_leaves_out_frames_and_says_what_is_wrong(tmp_path):
+    folder = yolo(tmp_path / "labels", person="0.5")
+    (folder / "walk_2.txt").unlink()
+    track = read_keypoints(folder, COCO, 4, HW)
+    assert track.visible.any(axis=1).tolist() == [True, True, True, False]
+    assert track.filled.tolist() == [False, True, False, False]
+    (folder / "walk_3.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(KeypointError, match=r"walk_3\.txt, line 1: .* got 5 numbers"):
+        read_keypoints(folder, COCO, 4, HW)
 
 
 def test_openpose_shares_of_the_image(tmp_path):

@@ -76,8 +76,8 @@ class ForecastVideo(Command):
     """What finds the poses: shipped weights by name ('posecast models'), a run of 'posecast train
     estimator', or a model file (.safetensors, .task or .onnx)."""
     poses: Path | None = None
-    """Poses of another program, in place of an estimator: OpenPose's folder; JSON of COCO,
-    AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
+    """Poses of another program, in place of an estimator: OpenPose's or YOLO's folder;
+    JSON of COCO, AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
     out: Path | None = None
     """Video to write, .mp4 or .gif, or the folder to write to; NAME-forecast.mp4 where you are, if
     not given."""

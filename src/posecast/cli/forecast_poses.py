@@ -33,11 +33,11 @@ class ForecastPoses(Command):
     """
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """Keypoints: CSV, COCO, AlphaPose, MMPose or MediaPipe JSON, OpenPose's folder, DeepLabCut's
-    CSV, or .trc."""
+    """Keypoints: CSV, COCO, AlphaPose, MMPose or MediaPipe JSON, OpenPose's or YOLO's
+    folder, DeepLabCut's CSV, or .trc."""
     out: Path | None = None
-    """File to write (of OpenPose a folder); NAME-future where you are, if not given. Further
-    futures are NAME-future-2 and so on."""
+    """File to write (of OpenPose and YOLO a folder); NAME-future where you are, if not given.
+    Further futures are NAME-future-2 and so on."""
     steps: int = 64
     """Future frames."""
     seconds: float = 0.0

@@ -49,9 +49,13 @@ _OPENPOSE = {len(names): names for names in OPENPOSE}
 
 
 def load_json(path: Path) -> Any:
-    """The content of a JSON file; KeypointError where it is none."""
+    """The content of a JSON file, of one value a line (.jsonl) as a list; KeypointError where it is
+    none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".jsonl":
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return json.loads(text)
     except (OSError, ValueError) as error:
         raise KeypointError(f"cannot be read as JSON ({error})") from error
 

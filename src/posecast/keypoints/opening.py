@@ -12,16 +12,32 @@ from posecast.keypoints.detections import Detections, KeypointError
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.table import is_deeplabcut, read_deeplabcut, read_rows, read_table
 from posecast.keypoints.trc import read_trc
+from posecast.keypoints.yolo import read_yolo, yolo_files
 from posecast.records.arguments import as_path, check_settings
 from posecast.records.files import read_text
 
 Format = Literal[
-    "auto", "openpose", "coco", "alphapose", "mmpose", "mediapipe", "deeplabcut", "csv", "trc"
+    "auto",
+    "openpose",
+    "coco",
+    "alphapose",
+    "mmpose",
+    "mediapipe",
+    "yolo",
+    "deeplabcut",
+    "csv",
+    "trc",
 ]
+_KNOWN = (
+    "Known: folders of OpenPose's JSON files or Ultralytics' text files, COCO keypoint annotations "
+    "or results, AlphaPose's results, MMPose's predictions, MediaPipe landmarks, CSV (posecast's "
+    "or DeepLabCut's), and OpenSim's .trc. Write all else as CSV, one line a joint: "
+    "frame,joint,x,y,confidence"
+)
 _SUREST = 20
 """What confidences are said to be up to 1 may reach (MMPose's go beyond it), those up to 100 do."""
 _ALPHAPOSE = "alphapose-results.json"
-_TABLES = (".csv", ".tsv")
+_TABLES, _TEXTS = (".csv", ".tsv"), (".json", ".jsonl", "")
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,13 @@ _JSON = (
 
 
 def files_read(path: Path) -> list[Path]:
-    """What is read of a path: of a folder AlphaPose's results, else the files of OpenPose."""
+    """What is read of a path: of a folder AlphaPose's results, else the files of OpenPose, else
+    those of Ultralytics."""
     path = as_path(path, "the file of keypoints")
     if not path.is_dir():
         return [path]
     results = path / _ALPHAPOSE
-    return [results] if results.is_file() else formats.openpose_files(path)
+    return [results] if results.is_file() else formats.openpose_files(path) or yolo_files(path)
 
 
 def open_keypoints(path: Path, options: KeypointOptions) -> tuple[str, Detections]:
@@ -97,12 +114,14 @@ def _read(path: Path, asked: Format) -> tuple[str, Detections]:
         path = files[0]
     suffix = path.suffix.lower() if asked == "auto" else ""
     if path.is_dir():
-        if asked not in ("auto", "openpose") or not files:
+        found = "yolo" if files and files[0].suffix == ".txt" else "openpose"
+        if asked not in ("auto", found) or not files:
             raise KeypointError(
                 "a folder of keypoints holds OpenPose's NAME_keypoints.json files "
-                "(--write_json); it has none, or another format was asked for"
+                "(--write_json) or Ultralytics' NAME_1.txt (save_txt); it has none, or another "
+                "format was asked for"
             )
-        return "openpose", formats.read_openpose(path)
+        return found, read_yolo(path) if found == "yolo" else formats.read_openpose(path)
     if asked in ("csv", "deeplabcut") or suffix in _TABLES:
         rows = read_rows(path)
         if is_deeplabcut(rows):
@@ -110,13 +129,13 @@ def _read(path: Path, asked: Format) -> tuple[str, Detections]:
         return "csv", read_table(rows)
     if asked == "trc" or suffix == ".trc":
         return "trc", read_trc(read_text(path))
+    if suffix not in _TEXTS:
+        raise KeypointError(f"files of this ending hold no keypoints. {_KNOWN}")
     content = formats.load_json(path)
     for kind in _JSON:
         if asked in ("auto", *kind.formats) and kind.is_it(content):
             return kind.name, kind.read(content)
+    if isinstance(content, dict) and "people" in content:
+        raise KeypointError("one frame of OpenPose; give the folder of such files")
     wanted = "any known kind" if asked == "auto" else f"the kind {asked}"
-    raise KeypointError(
-        f"not keypoints of {wanted}. Known: a folder of OpenPose's JSON files, COCO "
-        "keypoint annotations or results, AlphaPose's results, MMPose's predictions, MediaPipe "
-        "landmarks, CSV (posecast's or DeepLabCut's), and OpenSim's .trc"
-    )
+    raise KeypointError(f"not keypoints of {wanted}. {_KNOWN}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from posecast.keypoints.detections import HALF_PIXEL, Detections, KeypointError, PointTrack
 from posecast.keypoints.writing import coco_annotation, trc_text
+from posecast.keypoints.yolo import yolo_line
 from posecast.records.files import csv_text, write_safely, write_text
 
 _FOUND = 0.99
@@ -21,15 +22,16 @@ _FOUND = 0.99
 
 
 def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
-    """Write a file (of OpenPose a folder) of the track's format; `fps` is for those that say it.
+    """Write a file (of one file a frame a folder) of the track's format; `fps` is for those that
+    say it.
 
     Raises:
         KeypointError: a folder that is there already and holds something.
         WriteError: the disk refuses.
     """
     path = Path(path)
-    if track.format == "openpose":
-        _write_openpose(path, track)
+    if track.format in _FOLDERS:
+        _write_folder(path, track)
     elif track.format == "trc":
         write_text(path, _trc(path.name, track, fps))
     elif track.format in _TABLES:
@@ -157,23 +159,30 @@ def _mediapipe(track: PointTrack) -> list[dict[str, Any]]:
     ]
 
 
-def _write_openpose(path: Path, track: PointTrack) -> None:
+def _write_folder(path: Path, track: PointTrack) -> None:
     """A folder of one file a frame, whole or not there."""
-    source = _source(track)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise KeypointError(f"{path} is there already: name a new folder with --out")
+    last, number = (_source(track).repeated[name] for name in ("frame_name", "number"))
 
     def fill(folder: Path) -> None:
         folder.mkdir()
         for frame, rows in _numbered(track):
-            points = rows if source.shares else _centres(rows)
-            person = {"person_id": [_whole(track.person) if track.person else -1]}
-            person["pose_keypoints_2d"] = points.ravel().tolist()
-            name = _next_name(source.repeated["frame_name"], source.repeated["number"], frame)
-            text = json.dumps({"version": 1.3, "people": [person]}) + "\n"
-            (folder / name).write_bytes(text.encode())
+            if text := _FOLDERS[track.format](track, rows):
+                (folder / _next_name(last, number, frame)).write_bytes(text.encode())
 
     write_safely(path, fill)
+
+
+def _openpose(track: PointTrack, rows: np.ndarray) -> str:
+    points = rows if _source(track).shares else _centres(rows)
+    person = {"person_id": [_whole(track.person) if track.person else -1]}
+    person["pose_keypoints_2d"] = points.ravel().tolist()
+    return json.dumps({"version": 1.3, "people": [person]}) + "\n"
+
+
+def _yolo(track: PointTrack, rows: np.ndarray) -> str:
+    return yolo_line(rows, track.person) if rows[:, 2].any() else ""
 
 
 def _trc(file_name: str, track: PointTrack, fps: float) -> str:
@@ -186,6 +195,10 @@ def _trc(file_name: str, track: PointTrack, fps: float) -> str:
     return trc_text(file_name, points, rows[..., 2] > 0, *facts, second - last / fps)
 
 
+_FOLDERS: dict[str, Callable[[PointTrack, np.ndarray], str]] = {
+    "openpose": _openpose,
+    "yolo": _yolo,
+}
 _TABLES: dict[str, Callable[[PointTrack], list[list[Any]]]] = {
     "csv": _table,
     "deeplabcut": _deeplabcut,

@@ -50,6 +50,8 @@ _KNOWN = (*_NEEDED, "confidence", "visible", "person")
 _SAME: dict[str, str] = {
     **dict.fromkeys(("conf", "likelihood", "score", "probability"), "confidence"),
     **dict.fromkeys(("person_id", "track_id"), "person"),
+    **dict.fromkeys(("bodypart", "keypoint", "landmark"), "joint"),
+    **dict.fromkeys(("frame_id", "frame_number"), "frame"),
     "visibility": "visible",
 }
 """What others call these columns."""
@@ -139,7 +141,7 @@ def read_table(rows: Sequence[Row]) -> Detections:
     if missing:
         raise KeypointError(
             f"the first line has to name the columns {', '.join(_KNOWN)} (the last three "
-            f"may be absent); it lacks {', '.join(missing)}"
+            f"may be absent), one line a joint, not one a frame; it lacks {', '.join(missing)}"
         )
     lines = []
     for line, row in rows[1:]:
