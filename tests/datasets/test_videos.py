@@ -206,6 +206,13 @@ def test_names_that_cannot_be_told_apart_are_refused(tmp_path):
         source(tmp_path).clip_ids()
 
 
+def test_forecasts_are_no_clips(tmp_path):
+    for name in ("a/run", "a/run-forecast", "a/run-compare", "a/run-forecast-2", "b/run-forecast"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).with_suffix(".mp4").touch()
+    assert video_files(tmp_path) == [tmp_path / "a/run.mp4", tmp_path / "b/run-forecast.mp4"]
+
+
 NAMES = (
     *("clip #3", "take:2", "Jumping jacks [aB3-dEf_9hI]", "coach's clip", "100%", "what?"),
     *("caf\u00e9", "e\u0301te\u0301", "\u8df3", "n" * 240, "v1.2", "two\nlines", "back\\slash"),

@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
-from posecast.media.frame_folders import VIDEO_SUFFIXES
+from posecast.media.frame_folders import VIDEO_SUFFIXES, made_of
 from posecast.media.shots import Shots
 from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
 from posecast.records.arguments import check_setting
@@ -215,15 +215,17 @@ def _at_ticks(
 
 
 def video_files(root: Path) -> list[Path]:
-    """Videos in a folder and the folders in it, sorted; hidden ones are passed over."""
+    """Videos in a folder and the folders in it, sorted; hidden ones are passed over, and what
+    posecast has made of others."""
     if not root.is_dir():
         raise PosecastError(f"{root} is not a folder")
-    return sorted(
+    found = [
         path
         for path in root.rglob("*")
         if path.suffix.lower() in VIDEO_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    ]
+    return sorted({*found} - made_of(found))
 
 
 def poses_path(root: Path, video: Path, poses: Path) -> Path | None:

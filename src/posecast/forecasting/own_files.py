@@ -1,6 +1,5 @@
 """The files of a forecast of one's own video, each by what fills it."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from posecast.media.frame_folders import (
     VIDEO_SUFFIXES,
     FrameFolder,
     files_of_kind,
+    made_of,
 )
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer
@@ -37,20 +37,13 @@ from posecast.records.files import Write, check_length, refuse_to_replace
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
 _NAMED = 3
-_MADE = re.compile(r"(.+)-(forecast|compare)(-\d+|-people)?")
-"""Stems of what is written of a video, and of which one."""
 
 
 def videos_of(folder: Path) -> tuple[list[Path], str]:
     """The videos of a folder, or itself where it holds more pictures than videos: the frames of
     one; and what was taken where it holds something else, too, for people."""
     videos, pictures = (files_of_kind(folder, kind) for kind in (VIDEO_SUFFIXES, PICTURE_SUFFIXES))
-    stems = {video.stem for video in videos}
-    made = {
-        file
-        for file in (*videos, *pictures)
-        if (of := _MADE.fullmatch(file.stem)) and of[1] in stems
-    }
+    made = made_of(videos, pictures)
     videos, pictures = ([x for x in files if x not in made] for files in (videos, pictures))
     are_frames = len(pictures) > len(videos) or not videos
     many = f"{len(pictures)} pictures, as frames of one video,"

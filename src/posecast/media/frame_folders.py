@@ -63,6 +63,7 @@ VIDEO_SUFFIXES = (
     *(".webm", ".mpg", ".mpeg", ".wmv", ".3gp"),
 )
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_MADE = re.compile(r"(.+)-(forecast|compare)(-\d+|-people)?")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
 
@@ -74,6 +75,13 @@ def files_of_kind(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         for file in entries(folder)
         if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
+
+
+def made_of(videos: Sequence[Path], others: Sequence[Path] = ()) -> set[Path]:
+    """What posecast has written of a video beside it, a forecast say, among these files."""
+    stems = {video.with_suffix("") for video in videos}
+    names = {file: _MADE.fullmatch(file.stem) for file in (*videos, *others)}
+    return {file for file, of in names.items() if of and file.parent / of[1] in stems}
 
 
 @dataclass(frozen=True)
