@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import io
 import itertools
 import json
 import os
@@ -162,6 +163,21 @@ def test_a_group_lists_its_commands(capsys):
     status, out, _ = run(capsys, "train")
     assert (status, "train image" in out, "predict  " in out) == (2, True, False)
     assert run(capsys, "train", "--help")[0] == 0
+
+
+def test_help_names_a_command_as_people_do(capsys):
+    status, out, _ = run(capsys, "help", "models")
+    assert (status, out.splitlines()[0].startswith("usage: posecast models")) == (0, True)
+    assert "unknown command 'nothing'" in run(capsys, "help", "nothing")[2]
+
+
+def test_names_that_the_output_cannot_spell_are_printed(monkeypatch):
+    """As into a log file on Windows, where the command failed after all its work."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252"))
+    monkeypatch.setattr(cli, "_run", lambda words: print("caf\u00e9 \u8df3.mp4") or 0)
+    assert main(["forecast"]) == 0
+    assert written.getvalue().splitlines() == [b"caf\xe9 \\u8df3.mp4"]
 
 
 def test_ctrl_c(capsys, monkeypatch):

@@ -7,6 +7,7 @@ left out where that counts, 2 wrong input, 130 stopped by Ctrl-C.
 
 import errno
 import importlib
+import io
 import logging
 import os
 import shlex
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Wrong input ends in one message, no traceback."""
     logging.basicConfig(format="posecast: %(message)s", level=logging.WARNING)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _print_any_name()
     status = 0
     try:
         try:
@@ -152,6 +154,13 @@ def _answer(words: list[str]) -> int:
         return 2
 
 
+def _print_any_name() -> None:
+    """Names of files that the output cannot spell (Windows' log files have few letters) are printed
+    as escapes: they must not end what is done well."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _flush() -> None:
     if sys.stdout is not None:  # as it is where the shell has closed it
         sys.stdout.flush()
@@ -173,6 +182,8 @@ def _print_no_more() -> None:
 
 
 def _run(words: list[str]) -> int:
+    if words[:1] == ["help"] and words[1:]:
+        words = [*words[1:], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview(COMMANDS, "posecast"))
         return 0
