@@ -43,6 +43,7 @@ def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
     assert names["result"].forecast.joints_px.shape == (4, 64, 13, 2)
     assert names["ahead"].joints_px.shape == (1, 8, 13, 2)
     assert names["followed"].visible.mean() > 0.9
+    assert (len(names["past"]), names["next_half"].joints_px.shape) == (11, (1, 15, 13, 2))
     assert names["joints"].shape == (8, 42, 13, 2)
     assert names["future"].shape == (8, 16, 16, 3)
     np.testing.assert_allclose(names["total"] / names["count"], np.hypot(3, 3) / 200)

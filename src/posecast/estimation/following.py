@@ -30,6 +30,8 @@ Box = tuple[float, float, float, float]
 
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
+_JOINTS_ROOM = 0.1
+"""Room around joints, as a share of their extent."""
 _MUCH_SURER = 1.15
 _STAYS = 0.3
 """Share of the watched frames in which others than one must be: a cut may have shown them."""
@@ -78,6 +80,14 @@ class Followed(Brief):
     """Several, to choose from; None where at most one was found."""
 
     @property
+    def box(self) -> Box | None:
+        """Where the person was found last, for `follow` to go on there; None: nowhere."""
+        if not self.found.any():
+            return None
+        last = np.flatnonzero(self.found)[-1]
+        return box_around(self.joints_px[last], self.visible[last])
+
+    @property
     def found(self) -> Bool[np.ndarray, " t"]:
         """Frames in which the person is."""
         return np.any(self.visible, axis=1)
@@ -86,6 +96,15 @@ class Followed(Brief):
         """First frame without the person and first frame with it again, for every gap."""
         edges = np.flatnonzero(np.diff(np.concatenate([[1], self.found.astype(int), [1]])))
         return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def box_around(joints_px: Float[np.ndarray, "j 2"], visible: Bool[np.ndarray, " j"]) -> Box:
+    """The visible joints with room around them."""
+    low, high = joints_px[visible].min(axis=0), joints_px[visible].max(axis=0)
+    room = _JOINTS_ROOM * (high - low).max() + 1
+    x, y = (low - room).tolist()
+    width, height = (high - low + 2 * room).tolist()
+    return x, y, width, height
 
 
 def follow(

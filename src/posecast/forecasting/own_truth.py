@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.estimation import Box, Followed, follow
+from posecast.estimation import Followed, box_around, follow
 from posecast.estimation.sides import steady_sides
 from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
@@ -20,9 +20,6 @@ from posecast.keypoints import KeypointTrack, keypoints_in_video
 from posecast.media.shots import Shots
 from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
 from posecast.records.brief import Brief
-
-_ROOM = 0.1
-"""Room around the last seen joints, as a share of their extent."""
 
 
 class NothingToCompareError(PosecastError):
@@ -64,8 +61,8 @@ def find_truth(
             on_frame()
         joints_px, visible = _read(source, result, count)
     else:
-        options = (source.estimator, source.follow, _last_box(result), on_frame)
-        found = follow(frames, *options)
+        box = box_around(result.seen.joints_px[-1], result.seen.visible[-1])
+        found = follow(frames, source.estimator, source.follow, box, on_frame)
         joints_px, visible = _with_seen_sides(found, result)
     one_shot = shots.starts(joints_px, visible, result.fps).count(0)
     end = min(one_shot, len(visible) - shots.num_faded(result.fps))
@@ -96,15 +93,6 @@ def _with_seen_sides(
     joints, sure = steady_sides(joints, visible.astype(float), visible, result.skeleton)
     later = slice(len(result.seen), None)
     return joints[later], sure[later] > 0
-
-
-def _last_box(result: OwnForecast) -> Box:
-    joints = result.seen.joints_px[-1][result.seen.visible[-1]]
-    low, high = joints.min(axis=0), joints.max(axis=0)
-    room = _ROOM * (high - low).max() + 1
-    x, y = (low - room).tolist()
-    width, height = (high - low + 2 * room).tolist()
-    return x, y, width, height
 
 
 def _read(
