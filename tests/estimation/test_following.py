@@ -50,6 +50,22 @@ def test_of_two_people_the_box_says_which():
         assert np.abs(followed.joints_px[1] - joints_of((x, 30, 24, 48))).max() < 3
 
 
+class DimEstimator(RedEstimator):
+    """Less sure than a search must be."""
+
+    def _find(self, picture):
+        joints, sure = super()._find(picture)
+        return joints, 0.6 * sure
+
+
+def test_who_is_hard_to_see_is_followed_where_a_box_says_so():
+    frames = [frame_with(box) for box in boxes(12)]
+    x, y, width, height = boxes(1)[0]
+    assert not follow(frames, DimEstimator()).found.any()
+    followed = follow(frames, DimEstimator(), box=(x - 2.0, y - 2.0, width + 4.0, height + 4.0))
+    assert followed.found.all()
+
+
 def test_lost_behind_something_and_found_again_elsewhere():
     frames = [frame_with(box) for box in boxes(8)]
     frames += [frame_with(None)] * 12

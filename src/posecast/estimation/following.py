@@ -183,7 +183,8 @@ class _Follower:
         """Watch everybody for a moment and take who is asked for; None where nobody is."""
         hw = (watched[0].shape[0], watched[0].shape[1])
         tracks = sorted(self._watch(watched), key=lambda track: -track.score(hw))
-        tracks = [each for each in tracks if each.sureness >= self._options.find_from]
+        if self._box is None:  # where a person was said to be it need not be so sure
+            tracks = [each for each in tracks if each.sureness >= self._options.find_from]
         tracks = [each for each in tracks if each.share >= _STAYS] or tracks
         people = distinct([each.last for each in tracks])
         # Some may have come to follow the same person as an earlier one.
