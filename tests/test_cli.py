@@ -348,7 +348,7 @@ def test_imported_image_model_reads_and_draws_rgb(golden):
 def test_public_names_are_there():
     for name in posecast.__all__:
         assert getattr(posecast, name) is not None
-    assert sorted([*posecast._HOMES, "__version__"]) == sorted(posecast.__all__)
+    assert sorted([*posecast._HOMES, "__version__"]) == sorted(posecast.__all__) == dir(posecast)
     with pytest.raises(AttributeError, match="no attribute 'Forcaster'"):
         _ = posecast.Forcaster
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posecast.clips import ClipError, Forecast, PoseClip
     from posecast.computing.devices import ForecasterOptions
+    from posecast.errors import PosecastError
     from posecast.estimation import PoseEstimator
     from posecast.forecasting.forecast_files import read_forecast
     from posecast.forecasting.forecaster import Forecaster
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "clips": ("ClipError", "Forecast", "PoseClip"),
     "computing.devices": ("ForecasterOptions",),
+    "errors": ("PosecastError",),
     "estimation": ("PoseEstimator",),
     "forecasting.forecast_files": ("read_forecast",),
     "forecasting.forecaster": ("Forecaster",),
@@ -49,6 +51,7 @@ __all__ = [
     "ForecasterOptions",
     "PoseClip",
     "PoseEstimator",
+    "PosecastError",
     "PredictionConfig",
     "PreparationConfig",
     "Skeleton",
@@ -68,3 +71,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'posecast' has no attribute {name!r}")
     return getattr(importlib.import_module(f"posecast.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes."""
+    return __all__

@@ -87,6 +87,7 @@ def test_errors_have_their_right_values(video, noted):
     assert pooled.num_moments == 3  # after 15, 30 and 45 frames
     np.testing.assert_allclose(pooled.still[:30], walked, rtol=1e-3)
     assert "the last pose stays 4.6 37.0 74.1 138.9" in " ".join(text.split())
+    assert "at the moment shown; +1: the first frame after those seen (lower is better)" in text
     assert text.splitlines()[-1].startswith(
         "Verdict: the forecast is 100 % nearer to what came than standing still, over 1.0 s"
     )

@@ -212,5 +212,7 @@ def _figure(
         for name, y in zip(names, curves, strict=True)
     ]
     columns = ("", *(f"+{frame}" for frame in frames))
-    table = Table(f"{title} ({style.direction})", columns, tuple(rows))
+    table = Table(
+        f"{title}; +1: the first frame after those seen ({style.direction})", columns, tuple(rows)
+    )
     return Figure(f"{title}; {style.direction}", meaning, svg, table)
