@@ -62,7 +62,7 @@ def _person(frame: int, words: list[str]) -> Detection:
             f"model of Ultralytics writes them with save_txt; got {len(words)} numbers ({error})"
         ) from error
     found = rows[:, :2].any(axis=1)  # what is not found is written as 0, 0
-    sure = found * (rows[:, 2] if width == 3 else 1.0)
+    sure = np.where(found, rows[:, 2] if width == 3 else 1.0, 0.0)
     name = rest[-1] if len(rest) == 2 or (rest and rest[0].is_integer()) else None
     return Detection(frame, rows[:, :2], sure, person_name(name))
 
