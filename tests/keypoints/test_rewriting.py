@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_keypoints import HW, NUM_FRAMES, SOURCES, alphapose, openpose, place, write_json
+from test_keypoints import (
+    HW,
+    NUM_FRAMES,
+    SOURCES,
+    alphapose,
+    landmarks,
+    openpose,
+    place,
+    write_json,
+)
 from test_strange_formats import instance
 
 from posecast.keypoints import (
@@ -56,11 +65,17 @@ def trc(path: Path, units: str = "m", depth: float = 0.0) -> Path:
     return path
 
 
+def lines(path: Path) -> Path:
+    path.write_text("\n".join(json.dumps(landmarks(t)) for t in range(NUM_FRAMES)))
+    return path
+
+
 ALL = {
     **SOURCES,
     "deeplabcut": lambda path: deeplabcut(path.with_suffix(".csv")),
     "deeplabcut, individuals": lambda path: deeplabcut(path.with_suffix(".csv"), True),
     "trc": lambda path: trc(path.with_suffix(".trc")),
+    "a line a frame": lambda path: lines(path.with_suffix(".jsonl")),
     "mmpose": lambda path: write_json(
         path.with_suffix(".json"),
         [{"frame_id": t, "instances": [instance(26, t)]} for t in range(NUM_FRAMES)],

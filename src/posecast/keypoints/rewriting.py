@@ -37,7 +37,10 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
     elif track.format in _TABLES:
         write_text(path, csv_text(_TABLES[track.format](track)))
     else:
-        write_text(path, json.dumps(_JSON[track.format](track)) + "\n")
+        content = _JSON[track.format](track)
+        is_lines = path.suffix.lower() == ".jsonl" and isinstance(content, list)
+        values = content if is_lines else [content]
+        write_text(path, "".join(json.dumps(each) + "\n" for each in values))
 
 
 def _source(track: PointTrack) -> Detections:
