@@ -178,7 +178,7 @@ def test_a_folder_of_turned_pictures(tmp_path):
     with pytest.raises(ValueError, match=r"1\.jpg: truncated or not a picture"):
         videos.probe_video(tmp_path)
     (tmp_path / "1.jpg").unlink()
-    with pytest.raises(ValueError, match="a folder without pictures"):
+    with pytest.raises(ValueError, match="a folder without pictures or videos"):
         videos.probe_video(tmp_path)
 
 

@@ -100,7 +100,8 @@ class FrameFolder:
         files = files_of_kind(self.path, PICTURE_SUFFIXES)
         if not files:
             raise PosecastError(
-                f"{self.path}: a folder without pictures; give a video file, or a folder of frames "
+                f"{self.path}: a folder without pictures or videos (folders in it are not looked "
+                "into); give a video file, a folder of videos, or one of frames "
                 f"({', '.join(PICTURE_SUFFIXES)}) with numbers in their names"
             )
         return sorted(files, key=lambda file: (by_numbers(file.stem), file.name))
