@@ -196,15 +196,15 @@ def test_a_folder_of_both_says_what_is_taken(tmp_path):
     assert put("a.mp4") == (["a.mp4"], "")
     assert put("a.jpg")[0] == ["a.mp4"]
     taken = ["a.mp4", "b.mov"]
-    assert put("b.mov") == (taken, f"{tmp_path}: 2 videos are taken, a.jpg not")
+    assert put("b.mov") == (taken, f"{tmp_path}: videos are taken (2), passed over: a.jpg")
     # What an earlier call has made there: the forecasts were forecast, or the call refused.
     made = ("a-forecast.mp4", "a-forecast-people.png", "b-forecast-1.mp4", "b-compare.mp4")
-    told = "a-forecast-people.png, a-forecast.mp4, a.jpg and 2 more not"
-    assert put(*made) == (taken, f"{tmp_path}: 2 videos are taken, {told}")
+    told = "a-forecast-people.png, a-forecast.mp4, a.jpg and 2 more"
+    assert put(*made) == (taken, f"{tmp_path}: videos are taken (2), passed over: {told}")
     assert put("own-forecast.mp4")[0] == [*taken, "own-forecast.mp4"]
     frames = [f"{number}.png" for number in range(9)]
     assert put(*frames)[0] == [tmp_path.name]
-    assert "10 pictures, as frames of one video, are taken, a-forecast" in put()[1]
+    assert "pictures are taken, as frames of one video (10), passed over: a-f" in put()[1]
 
 
 def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):

@@ -182,6 +182,21 @@ def test_a_folder_of_turned_pictures(tmp_path):
         videos.probe_video(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "video.mp4"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_frames_with_notes_that_are_not_known_are_upright(tmp_path, name, orientation):
+    """As a phone has them: frames with EXIF, or from a camera with two lenses, made PyAV fail."""
+    turned = Image.fromarray(corners()).rotate(
+        {3: 180, 6: 90, 8: -90}.get(orientation, 0), expand=True
+    )
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned.save(tmp_path / name, "JPEG", exif=exif, quality=95)
+    (frame,) = videos.read_video(tmp_path / name)
+    assert frame.shape == corners().shape
+    assert np.abs(frame.astype(int) - corners()).mean() < 12
+
+
 @pytest.mark.parametrize(
     ("aspect", "matrix"),
     [(Fraction(4, 3), ()), (None, (0, 1, -1, 0)), (Fraction(2, 1), (0, -1, 1, 0))],

@@ -46,12 +46,12 @@ def videos_of(folder: Path) -> tuple[list[Path], str]:
     made = made_of(videos, pictures)
     videos, pictures = ([x for x in files if x not in made] for files in (videos, pictures))
     are_frames = len(pictures) > len(videos) or not videos
-    many = f"{len(pictures)} pictures, as frames of one video,"
-    taken = many if are_frames else f"{len(videos)} videos"
+    many = len(pictures if are_frames else videos)
+    taken = "pictures are taken, as frames of one video" if are_frames else "videos are taken"
     passed = sorted([*(videos if are_frames else pictures), *made])
     names = ", ".join(file.name for file in passed[:_NAMED])
     more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""
-    note = f"{folder}: {taken} are taken, {names}{more} not"
+    note = f"{folder}: {taken} ({many}), passed over: {names}{more}"
     return [folder] if are_frames else videos, note if passed else ""
 
 

@@ -28,7 +28,7 @@ from posecast.forecasting.own_result import OwnForecast, Sureness
 from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
-from posecast.media.frame_folders import FrameFolder
+from posecast.media.frame_folders import FrameFolder, is_of_pictures
 from posecast.media.videos import VideoSource, probe_video
 from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.arguments import as_path, check_settings
@@ -151,11 +151,11 @@ def _notes(
 def video_source(
     video: VideoSource, forecaster: Forecaster, config: OwnVideoConfig
 ) -> Path | FrameFolder:
-    """The video; a folder of frames at `config.folder_fps`, else at the pose model's rate."""
+    """The video; a folder of frames, or a photo, at `config.folder_fps`, else the model's rate."""
     if isinstance(video, FrameFolder):
         return video
     path = as_path(video, "video", "; frames in memory go to Forecaster.predict")
-    if not path.is_dir():
+    if not is_of_pictures(path):
         return path
     return FrameFolder(path, config.folder_fps or forecaster.needs.fps or USUAL_FPS)
 

@@ -63,6 +63,7 @@ VIDEO_SUFFIXES = (
     *(".webm", ".mpg", ".mpeg", ".wmv", ".3gp"),
 )
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_PHOTOS = (".jpg", ".jpeg")
 _MADE = re.compile(r"(.+)-(forecast|compare)(-\d+|-people)?")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
@@ -84,9 +85,14 @@ def made_of(videos: Sequence[Path], others: Sequence[Path] = ()) -> set[Path]:
     return {file for file, of in names.items() if of and file.parent / of[1] in stems}
 
 
+def is_of_pictures(path: Path) -> bool:
+    """Whether it is a folder, or a photo, which players of videos may show lying on its side."""
+    return path.is_dir() or (path.suffix.lower() in _PHOTOS and path.is_file())
+
+
 @dataclass(frozen=True)
 class FrameFolder:
-    """Pictures in a folder, in the order of the numbers in their names."""
+    """Pictures in a folder, in the order of the numbers in their names; or one photo alone."""
 
     path: Path
     fps: float = 30.0
@@ -97,6 +103,8 @@ class FrameFolder:
 
     def pictures(self) -> list[Path]:
         """The picture files in order; PosecastError where there are none."""
+        if self.path.is_file():
+            return [self.path]
         files = files_of_kind(self.path, PICTURE_SUFFIXES)
         if not files:
             raise PosecastError(

@@ -42,6 +42,12 @@ class Orientation:
             return cls(True, mirrored=c < 0, upside_down=b < 0)
         return cls(False, mirrored=a < 0, upside_down=d < 0)
 
+    @classmethod
+    def of_degrees(cls, degrees: int) -> "Orientation":
+        """Turned against the clock, by quarters."""
+        quarters = round(degrees / 90) % 4
+        return cls(quarters in (1, 3), mirrored=quarters in (2, 3), upside_down=quarters in (1, 2))
+
     def apply(self, picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """The picture as it is shown."""
         if self.transposed:

@@ -23,7 +23,7 @@ from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.media.fields import of_one_moment
-from posecast.media.frame_folders import FrameFolder, read_picture
+from posecast.media.frame_folders import FrameFolder, is_of_pictures, read_picture
 from posecast.media.hdr import HLG, PQ, as_shown
 from posecast.media.shown import Look, Orientation, place_in, show
 
@@ -88,7 +88,7 @@ def address(path: Path) -> str:
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the video stream; every failure is a PosecastError that names the file."""
     if not path.is_file():
-        raise PosecastError(f"{path}: no such video file")
+        raise PosecastError(f"{path}: no such video file or folder")
     try:
         with av.open(address(path)) as container:
             stream = moving_pictures(container)
@@ -113,11 +113,17 @@ def moving_pictures(container: InputContainer) -> VideoStream | None:
 
 
 def _look(frame: av.VideoFrame, stream: VideoStream) -> Look:
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    numbers = [] if matrix is None else np.frombuffer(bytes(matrix), np.int32).tolist()
-    orientation = Orientation.of_matrix(numbers) if numbers else Orientation()
     aspect = float(stream.sample_aspect_ratio or 0)
-    return Look.of((frame.width, frame.height), aspect, orientation)
+    return Look.of((frame.width, frame.height), aspect, _orientation(frame))
+
+
+def _orientation(frame: av.VideoFrame) -> Orientation:
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV has no name for some side data: EXIF, displays of spatial videos
+        return Orientation.of_degrees(frame.rotation)
+    numbers = [] if matrix is None else np.frombuffer(bytes(matrix), np.int32).tolist()
+    return Orientation.of_matrix(numbers) if numbers else Orientation()
 
 
 def _stream_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -131,7 +137,7 @@ def _stream_seconds(container: InputContainer, stream: VideoStream) -> float:
 def _source(path: VideoSource) -> Path | FrameFolder:
     if isinstance(path, FrameFolder):
         return path
-    return FrameFolder(Path(path)) if Path(path).is_dir() else Path(path)
+    return FrameFolder(Path(path)) if is_of_pictures(Path(path)) else Path(path)
 
 
 def probe_video(path: VideoSource) -> VideoInfo:
