@@ -63,7 +63,7 @@ class ForecastVideo(Command):
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="VIDEO", help_behavior_hint=""),
     ] = ()
-    """Video files of any kind, folders of them, or folders of frames."""
+    """Video files of any kind, folders of them, folders of frames, or photos (.jpg)."""
     sample: bool = False
     """Forecast the video of a real person that ships with posecast, to see what it does."""
     pose_run: Path = Path(DEFAULT_FORECASTER)
@@ -88,7 +88,8 @@ class ForecastVideo(Command):
     compare: bool = False
     """Where the video goes on after --from: truth, forecast and pose side by side, the error over
     time and a verdict, as NAME-compare.mp4 and .html (with --out as that .mp4). Without --from up
-    to --steps frames, at most half of the video, are left as truth."""
+    to --steps frames, at most half of the video, are left as truth. Of several videos a table of
+    all comes last."""
     box: str = ""
     """Where the person is in the first frame: x,y,width,height in pixels of the video as shown."""
     person: int = 1
