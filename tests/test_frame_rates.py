@@ -82,6 +82,12 @@ def test_a_video_goes_on_at_the_right_speed_in_seconds(tmp_path: Path, fps: floa
     assert line in result.summary()
 
 
+def test_of_a_time_lapse_it_is_said_that_little_is_known_of_movement() -> None:
+    told = "how the person moved between so few is not known"
+    assert told in FrameRates(1.0, 30.0).describe()
+    assert told not in FrameRates(10.0, 30.0).describe()
+
+
 def test_a_fast_video_is_looked_at_about_30_times_a_second(tmp_path: Path) -> None:
     seen, model = walking(40, 60.0), Walker(fps=30.0, stride=1)
     video, poses = video_of(seen, tmp_path)

@@ -16,6 +16,8 @@ USUAL_FPS = 30.0
 """Of Penn Action, and assumed of pose runs that do not say (those of 56aa31b); videos are looked at
 about so often a second."""
 _EXACT = 1e-6
+_FEW = 0.25
+"""Frames of a video for each pose of the model below which the video is a time lapse."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,11 @@ class FrameRates:
             )
         if self.video == self.model:
             return ""
+        few = "; how the person moved between so few is not known, nor part of how sure it is"
         return (
             f"the pose model was trained at {self.model:g} poses a second: the video's "
             f"{self.video:g} were brought to that, the forecast back to them"
+            f"{few * (self.ratio < _FEW)}"
         )
 
 
