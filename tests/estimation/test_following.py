@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from posecast.estimation import following
 from posecast.estimation.following import FollowOptions, follow
 from red_people import RED, NearestEstimator, RedEstimator, frame_with, joints_of
 
@@ -129,8 +130,22 @@ def test_bad_boxes_say_so():
         follow([frame], RedEstimator(), box=(1.0, 2.0, 0.0, 5.0))
     with pytest.raises(ValueError, match="no frames"):
         follow([], RedEstimator())
-    with pytest.raises(ValueError, match=r"room is 0\.5"):
-        FollowOptions(room=0.5)
+    for room in (0.5, np.nan, 1e9):
+        with pytest.raises(ValueError, match=r"room is .*1 to 10"):
+            FollowOptions(room=room)
+
+
+def test_a_box_far_larger_than_the_picture_takes_no_memory(monkeypatch):
+    looked_at = []
+
+    def look(frame, crops, estimator):
+        looked_at.extend(crops)
+        return []
+
+    monkeypatch.setattr(following, "look", look)
+    with pytest.raises(ValueError, match="no person in the box"):
+        follow([frame_with(None)], RedEstimator(), box=(1.0, 1.0, 1e9, 1e9))
+    assert looked_at[0].x2 - looked_at[0].x1 <= 3 * 200
 
 
 def two_people(num_frames: int) -> list[np.ndarray]:

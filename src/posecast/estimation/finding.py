@@ -18,6 +18,7 @@ _STILL = 0.05
 """Movement of the extent from look to look that counts as none, as a share of its side."""
 SAME = 0.2
 """Two poses whose joints are no further apart, as a share of the larger's side, are one person."""
+_MOST_ROOM = 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class FindOptions:
     """Smallest person that a search finds, as a share of the frame's shorter side."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "room")
+        check_at_least(1, self, "room", most=_MOST_ROOM)
         check_at_least(0, self, "find_from", "watch_from", "keep_from", "smallest", most=1)
 
 

@@ -271,4 +271,6 @@ def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
             f"the box {box} (x, y, width, height) lies outside the video's {hw[1]} x {hw[0]} pixels"
         )
     corners = np.array([[x, y, x + width, y + height]], float)
+    far = np.array([hw[1], hw[0], hw[1], hw[0]])  # what lies farther outside is only memory
+    corners = corners.clip(-far, 2 * far)
     return seen_crop(corners, (hw[0], hw[1]), _BOX_ROOM)
