@@ -242,6 +242,12 @@ def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
     ("words", "message"),
     [
         (("--poses", "walk.csv", "--box", "1,2,3,4"), "--box is for an estimator"),
+        (
+            ("--poses", "walk.csv", "--estimator-run", "b"),
+            "--estimator-run is for an estimator; --p",
+        ),
+        (("--first-frame", "3"), "--first-frame is for --poses FILE"),
+        (("--onnx", "folder"), "--onnx is for --backend onnx"),
         (("--estimator-run", "b", "--box", "1,2,3"), "expected four numbers x,y,width,height"),
         (("--poses", "walk.csv", "--person", "2"), "no person 2, it has 1"),
         (("--poses", "walk.csv", "--format", "coco"), "cannot be read as JSON"),

@@ -214,9 +214,17 @@ def _load(asked: ForecastVideo) -> tuple[Forecaster, EstimatedPoses | KeypointFi
     box = _parse_box(asked.box)
     if asked.backend == "onnx":
         return _load_onnx(asked, box)
+    _refuse(asked, ("onnx",), "--backend onnx: give that, too")
     image_run = asked.image_run if asked.frames else None
     forecaster = Forecaster.load(asked.pose_run, image_run, asked.options)
     return forecaster, _source(asked, forecaster, box)
+
+
+def _refuse(asked: ForecastVideo, names: Sequence[str], needed: str) -> None:
+    """PosecastError where one of these flags, which do nothing here, is given."""
+    for name in names:
+        if getattr(asked, name) != ForecastVideo.__dataclass_fields__[name].default:
+            raise PosecastError(f"--{name.replace('_', '-')} is for {needed}")
 
 
 def _parse_box(text: str) -> Box | None:
@@ -234,12 +242,8 @@ def _load_onnx(
     asked: ForecastVideo, box: Box | None
 ) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
     """What was exported; PosecastError where other networks are asked for, too."""
-    for name in ("pose_run", "image_run", "estimator_run", "mirror"):
-        if getattr(asked, name) != ForecastVideo.__dataclass_fields__[name].default:
-            raise PosecastError(
-                f"--{name.replace('_', '-')} is for --backend torch; with onnx, give it to "
-                "'posecast export onnx'"
-            )
+    of_torch = ("pose_run", "image_run", "estimator_run", "mirror")
+    _refuse(asked, of_torch, "--backend torch; with onnx, give it to 'posecast export onnx'")
     loaded = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
     return loaded[0], _source(asked, loaded[0], box, loaded[1])
 
@@ -256,10 +260,11 @@ def _source(
     estimator: JointFinder | None = None,
 ) -> EstimatedPoses | KeypointFile:
     if asked.poses is not None:
-        if box is not None:
-            raise PosecastError("--box is for an estimator; choose among --poses with --person")
+        _refuse(asked, ("box",), "an estimator; choose among --poses with --person")
+        _refuse(asked, ("estimator_run", "pixels"), "an estimator; --poses takes its place")
         options = KeypointOptions(asked.format, asked.min_confidence, asked.first_frame)
         return KeypointFile(asked.poses, options, asked.person)
+    _refuse(asked, ("format", "first_frame"), "--poses FILE: give that, too")
     if estimator is None:
         run_on = (asked.options.device, asked.options.precision)
         options = EstimatorOptions(asked.mirror, _least(asked), *run_on, pixels=asked.pixels)
