@@ -45,11 +45,12 @@ def together(compared: Mapping[str, Comparison]) -> dict[str, Any]:
     shares = _share(np.nansum(errors, axis=0))
     gains = [each.psnr_gain for each in compared.values()]
     known = [gain for gain in gains if np.isfinite(gain)]
+    interval = np.nanpercentile(drawn, [2.5, 97.5]).tolist() if shares[-1] >= 0 else [np.nan] * 2
     return {
         "videos": len(errors),
         "nearer": int((errors[:, -1, 0] < errors[:, -1, 1]).sum()),
         "share": float(shares[-1]),
-        "share_interval": np.nanpercentile(drawn, [2.5, 97.5]).tolist(),
+        "share_interval": interval,
         "share_after_s": dict(zip(map("{:g}".format, _AT_S), shares[:-1].tolist(), strict=True)),
         "psnr_gain_db": float(np.mean(known)) if known else float("nan"),
     }
