@@ -174,8 +174,10 @@ class Card(TorchDispatchMode):
     @contextlib.contextmanager
     def stream(self, used: Stream) -> Iterator[None]:
         self._streams.append(used)
-        yield
-        self._streams.pop()
+        try:
+            yield
+        finally:
+            self._streams.pop()
 
     @contextlib.contextmanager
     def graph(self, graph: Graph, _pool: Any, used: Stream, **_how: str) -> Iterator[None]:
