@@ -132,7 +132,6 @@ class CarriedPerson:
         self._pace = STILL if camera_stops else pace
         room = self._room(frames, hidden.astype(np.float32), path)
         missed = _shrunk(room.missed.astype(np.float32))
-        mask = mask.copy()
         mask[-1], self._distances[-1] = taken_in(missed, mask[-1], self._distances[-1])
         self._members = members_of(mask, self._distances, self._poses)
         self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)

@@ -34,7 +34,7 @@ class Background:
     holes: Bool[np.ndarray, "s s"]
     """What no frame shows."""
     missed: Bool[np.ndarray, "s s"]
-    """Where the last frame shows something else near the person: of whom the mask missed it."""
+    """Where the last frame shows something else near the person: what the mask missed of it."""
     change: Float[np.ndarray, " t"]
     """By how many grey levels each frame's room differs from the last one's."""
 
