@@ -194,15 +194,17 @@ def check_fit(store: Store, config: TrainingConfig, *names: str) -> None:
         "num_heatmaps": store.skeleton.num_heatmaps,
     }
     expected = {name: (attrgetter(name)(config), held[name.split(".")[-1]]) for name in names}
-    wrong = [
-        f"{name} is {asked}, the store needs {needed}"
+    wrong = {
+        name: f"{name} is {asked}, the store needs {needed}"
         for name, (asked, needed) in expected.items()
         if asked != needed
-    ]
+    }
     if wrong:
+        sized = any(name.endswith("size") for name in wrong)
         raise PosecastError(
-            f"the settings do not fit the store {store.path}: {'; '.join(wrong)}. Choose the "
-            "preset made for this data set, give these values, or prepare with another --size"
+            f"the settings do not fit the store {store.path}: {'; '.join(wrong.values())}. Choose "
+            "the preset made for this data set, or give these values"
+            f"{', or prepare with another --size' * sized}"
         )
 
 
