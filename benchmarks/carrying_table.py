@@ -270,10 +270,14 @@ class Table:
             if not groups:
                 yield ""
                 continue
+            digits = 3 if metric == "SSIM" else 2
+            mean = f"{np.mean(groups):+.{digits}f}"
+            if len(groups) == 1:  # which says nothing of others
+                yield mean
+                continue
             drawn = bootstrap(len(groups), _DRAWS, seed=0) @ groups / len(groups)
             low, high = np.percentile(drawn, (2.5, 97.5))
-            digits = 3 if metric == "SSIM" else 2
-            yield f"{np.mean(groups):+.{digits}f} +-{(high - low) / 2:.{digits}f}"
+            yield f"{mean} +-{(high - low) / 2:.{digits}f}"
 
     def _measured(
         self, name: str, frames: Frames, clip: CutClip, wanted: Poses
