@@ -104,7 +104,7 @@ def test_frames_in_memory_give_pictures_from_before_as_a_video_does(monkeypatch)
         given.append(seen)
         raise PosecastError("seen enough")
 
-    monkeypatch.setattr(Forecaster, "forecast_video", end_with)
+    monkeypatch.setattr(Forecaster, "forecast_poses_of_video", end_with)
     monkeypatch.setattr("posecast.forecasting.protocols.MOST_PICTURES", 4)
     monkeypatch.setattr("posecast.forecasting.protocols.MOST_EARLIER", 3)
     frames = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
