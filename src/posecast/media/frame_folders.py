@@ -102,10 +102,15 @@ class FrameFolder:
         return str(self.path)
 
     def pictures(self) -> list[Path]:
-        """The picture files in order; PosecastError where there are none."""
+        """The picture files in order, but for those that posecast made of a video beside them;
+        PosecastError where there are none."""
         if self.path.is_file():
             return [self.path]
-        files = files_of_kind(self.path, PICTURE_SUFFIXES)
+        pictures, videos = (
+            files_of_kind(self.path, kind) for kind in (PICTURE_SUFFIXES, VIDEO_SUFFIXES)
+        )
+        made = made_of(videos, pictures)
+        files = [file for file in pictures if file not in made]
         if not files:
             raise PosecastError(
                 f"{self.path}: a folder without pictures or videos (folders in it are not looked "
