@@ -270,8 +270,9 @@ def test_several_videos_make_one_table():
     assert np.isnan(said["share_after_s"]["1"])
     assert (said["videos"], said["nearer"], said["psnr_gain_db"]) == (2, 1, 1.5)
     assert said["share_interval"] == pytest.approx([0.5, 2.0])  # one of the two alone
-    nobody_moves = together({"c": a_comparison([0, 0], [0, 0])})
-    assert np.isnan([nobody_moves["share"], *nobody_moves["share_interval"]]).all()
+    still = {"c": a_comparison([0, 0], [0, 0])}
+    assert np.isnan([together(still)["share"], *together(still)["share_interval"]]).all()
+    assert "in 0 of 1 videos; nobody moves in any, so these" in comparisons_text(still)
     rows = [line.split() for line in comparisons_text({"a": moves, "b": rests}).splitlines()]
     assert rows[2] == ["a", "0.50", "0.50", "-", "-", "0.50", "5", "+1.5"]
     assert rows[4] == ["all", "0.64", "0.57", "-", "-", "0.59", "+1.5"]

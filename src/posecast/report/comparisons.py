@@ -24,17 +24,22 @@ def comparisons_text(compared: Mapping[str, Comparison]) -> str:
     said = together(compared)
     shares = [_text(share, ".2f") for share in (*said["share_after_s"].values(), said["share"])]
     rows.append(("all", [*shares, "", _text(said["psnr_gain_db"], "+.1f")]))
-    low, high = said["share_interval"]
     return "\n".join(
         [
             'Joints: distance from where they came to be, as a share of that of "the last pose '
             'stays"; PSNR: dB above "the last frame stays"',
             *in_columns(rows),
             f"Nearer to what came than standing still in {said['nearer']} of {len(compared)} "
-            f"videos; all in all {said['share']:.2f} of its distance (95 % interval over videos "
-            f"{low:.2f} to {high:.2f}).",
+            f"videos; {_all_in_all(said['share'], *said['share_interval'])}.",
         ]
     )
+
+
+def _all_in_all(share: float, low: float, high: float) -> str:
+    if not np.isfinite(share):
+        return "nobody moves in any, so these videos cannot tell"
+    interval = f"95 % interval over videos {low:.2f} to {high:.2f}"
+    return f"all in all {share:.2f} of its distance ({interval})"
 
 
 def together(compared: Mapping[str, Comparison]) -> dict[str, Any]:
