@@ -10,6 +10,7 @@ import pytest
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import PennAction
 from posecast.keypoints import KeypointError, KeypointOptions, read_keypoints, write_table
+from posecast.keypoints.formats import load_json
 from posecast.keypoints.names import HALPE, MEDIAPIPE, OPENPOSE, own_side_name, plain_name
 from posecast.skeletons import COCO, HUMAN36M, PENN_ACTION
 
@@ -330,6 +331,11 @@ def test_frames_may_be_a_line_each(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"landmarks": landmarks(t)}) + "\n" for t in range(3)))
     assert read_keypoints(path, COCO, 3, HW).visible.all()
+    path.write_text(path.read_text() + '{"landmarks": [')  # the program was stopped
+    with pytest.raises(KeypointError, match=r"a\.jsonl: cannot be read as JSON .*line 4"):
+        read_keypoints(path, COCO, 3, HW)
+    path.write_text(json.dumps([landmarks(0), {"by": "a\u2028b"}], ensure_ascii=False), "utf-8")
+    assert load_json(path) == [[landmarks(0), {"by": "a\u2028b"}]]
 
 
 def test_columns_by_other_names(tmp_path):
@@ -347,6 +353,8 @@ def test_yolo_leaves_out_frames_and_says_what_is_wrong(tmp_path):
     (folder / "walk_3.txt").write_text("0 0.5 0.5 0.1 0.1\n")
     with pytest.raises(KeypointError, match=r"walk_3\.txt, line 1: .* got 5 numbers"):
         read_keypoints(folder, COCO, 4, HW)
+    with pytest.raises(KeypointError, match=r"walk_1\.txt: .* one file a frame; give their fol"):
+        read_keypoints(folder / "walk_1.txt", COCO, 4, HW, KeypointOptions("yolo"))
 
 
 def test_openpose_shares_of_the_image(tmp_path):

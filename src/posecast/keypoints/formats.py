@@ -54,7 +54,8 @@ def load_json(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
+            lines = [line for line in text.split("\n") if line.strip()]
+            text = "[" + ",\n".join(lines) + "]"  # what is wrong is so said of its line
         return json.loads(text)
     except (OSError, ValueError) as error:
         raise KeypointError(f"cannot be read as JSON ({error})") from error

@@ -37,6 +37,7 @@ _KNOWN = (
 _SUREST = 20
 """What confidences are said to be up to 1 may reach (MMPose's go beyond it), those up to 100 do."""
 _ALPHAPOSE = "alphapose-results.json"
+_OF_FOLDERS = ("openpose", "yolo")
 _TABLES, _TEXTS = (".csv", ".tsv"), (".json", ".jsonl", "")
 
 
@@ -45,7 +46,8 @@ class KeypointOptions:
     """How keypoint files are read."""
 
     format: Format = "auto"
-    """auto finds out: a folder is OpenPose's, .csv a table, .trc OpenSim's, .json the others."""
+    """auto finds out: a folder is OpenPose's or YOLO's, .csv a table, .trc OpenSim's, .json the
+    others."""
     min_confidence: float = -1.0
     """Joints below are not seen, 1 being quite sure; over 1 it is percent where the file's are. -1:
     what is usual for the format."""
@@ -122,6 +124,8 @@ def _read(path: Path, asked: Format) -> tuple[str, Detections]:
                 "format was asked for"
             )
         return found, read_yolo(path) if found == "yolo" else formats.read_openpose(path)
+    if asked in _OF_FOLDERS:
+        raise KeypointError("OpenPose and Ultralytics write one file a frame; give their folder")
     if asked in ("csv", "deeplabcut") or suffix in _TABLES:
         rows = read_rows(path)
         if is_deeplabcut(rows):
