@@ -105,7 +105,8 @@ def _check(
         check_setting(config, name, name)
         value = getattr(config, name)
         if not (math.isfinite(value) and is_right(value)):
-            raise PosecastError(f"{name} is {value}; it must be {right}")
+            finite = ", and finite" if value == math.inf else ""
+            raise PosecastError(f"{name} is {value}; it must be {right}{finite}")
 
 
 def _from_plain(kind: Any, value: Any, where: str) -> Any:
