@@ -22,6 +22,7 @@ def _brief(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if shape is not None and math.prod(shape) > _FEW:
         return f"{value.dtype} {tuple(shape)}"
-    text = repr(value)
-    is_long = isinstance(value, tuple | list) and len(text) > _SHORT
-    return f"{type(value).__name__} of {len(value)}" if is_long else text
+    is_many = isinstance(value, tuple | list)
+    if is_many and (len(value) > _SHORT or len(repr(value)) > _SHORT):  # thousands take seconds
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)
