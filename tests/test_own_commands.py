@@ -16,7 +16,7 @@ from made_runs import make_run
 from posecast.forecasting.own_files import videos_of
 from posecast.keypoints import write_table
 from posecast.media import videos, writing
-from posecast.media.frame_folders import read_picture, write_picture
+from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -205,6 +205,8 @@ def test_a_folder_of_both_says_what_is_taken(tmp_path):
     frames = [f"{number}.png" for number in range(9)]
     assert put(*frames)[0] == [tmp_path.name]
     assert "pictures are taken, as frames of one video (10), passed over: a-f" in put()[1]
+    read = {picture.name for picture in FrameFolder(tmp_path).pictures()}
+    assert read == {"a.jpg", *frames}  # not a-forecast-people.png, as is said
 
 
 def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):
@@ -248,6 +250,7 @@ def test_an_untrained_estimator_finds_nobody(capsys, here, runs):
         ),
         (("--first-frame", "3"), "--first-frame is for --poses FILE"),
         (("--onnx", "folder"), "--onnx is for --backend onnx"),
+        (("--backend", "onnx", "--pixels", "bytes"), "--pixels is for --backend torch; what was"),
         (("--estimator-run", "b", "--box", "1,2,3"), "expected four numbers x,y,width,height"),
         (("--poses", "walk.csv", "--person", "2"), "no person 2, it has 1"),
         (("--poses", "walk.csv", "--format", "coco"), "cannot be read as JSON"),

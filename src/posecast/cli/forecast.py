@@ -242,6 +242,7 @@ def _load_onnx(
     asked: ForecastVideo, box: Box | None
 ) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
     """What was exported; PosecastError where other networks are asked for, too."""
+    _refuse(asked, ("pixels",), "--backend torch; what was exported says it")
     of_torch = ("pose_run", "image_run", "estimator_run", "mirror")
     _refuse(asked, of_torch, "--backend torch; with onnx, give it to 'posecast export onnx'")
     loaded = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
