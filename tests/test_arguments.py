@@ -119,6 +119,7 @@ WRONG = {
     "PredictionConfig(drawn=10**9)": "drawn is 1000000000; it must be 1 to 1000",
     "video(poses=KeypointFile(SAMPLE), config=OwnVideoConfig(fps=1e6))": "fps is 1e+06; expect",
     "OwnVideoConfig(lead_s=np.inf)": "lead_s is inf; it must be 0 or more, and finite",
+    "OwnVideoConfig(steps=10**400)": "0; it must be 1 to 10000",
     "OwnVideoConfig(steps='3')": "steps is '3'; expected a whole number",
     "video(frames)": "video is of type ndarray (20, 32, 32, 3); expected a path (str or Path)",
     "video(by='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",

@@ -104,7 +104,7 @@ def _check(
     for name in names:
         check_setting(config, name, name)
         value = getattr(config, name)
-        if not (math.isfinite(value) and is_right(value)):
+        if not (abs(value) < math.inf and is_right(value)):
             finite = ", and finite" if value == math.inf else ""
             raise PosecastError(f"{name} is {value}; it must be {right}{finite}")
 
