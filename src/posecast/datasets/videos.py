@@ -2,7 +2,7 @@
 
     ROOT/[train/ or test/][ACTION/]NAME.mp4     videos; other folders above are part of the name
     POSES/[train/ or test/][ACTION/]NAME.csv    their poses: .csv, .json, or a folder of OpenPose's
-                                                (NAME.mp4.csv before it, where NAME.mov is there)
+                                                or YOLO's (NAME.mp4.csv first, beside NAME.mov)
 
 Poses are numbered by the videos' own frames (see `keypoints`); video and poses are brought to one
 frame rate here: of frames the nearest one is shown, poses are interpolated, so that those of a
