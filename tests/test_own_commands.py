@@ -210,11 +210,23 @@ def test_a_folder_of_both_says_what_is_taken(tmp_path):
 
 
 def test_no_forecast_is_written_over_a_video_that_is_asked_for_too(capsys, here):
-    later = here / "walk-forecast.mp4"  # of an earlier call: *.mp4 names it
+    later = here / "out" / "walk-forecast.mp4"
+    later.parent.mkdir()
     later.write_bytes((here / "walk.mp4").read_bytes())
-    status, out, err = run(capsys, "forecast", "walk.mp4", "walk-forecast.mp4")
+    words = ("forecast", "walk.mp4", "out/walk-forecast.mp4", "--out", "out")
+    status, out, err = run(capsys, *words)
     assert (status, out, "walk-forecast.mp4 is a video to forecast" in err) == (2, "", True)
     assert later.read_bytes() == (here / "walk.mp4").read_bytes()
+
+
+def test_a_second_call_passes_over_what_the_first_has_made(capsys, here, runs):
+    made = here / "walk-forecast.mp4"
+    made.write_bytes(b"an earlier forecast")
+    words = ("walk.mp4", made.name, *models(runs), "--poses", "walk.csv")
+    status, _, err = run(capsys, "forecast", *words)
+    assert (status, f"passed over: {made.name} was made of another" in err) == (0, True)
+    assert made.stat().st_size > 1000
+    assert not (here / "walk-forecast-forecast.mp4").exists()
 
 
 @pytest.mark.slow

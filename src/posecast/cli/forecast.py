@@ -27,6 +27,7 @@ from posecast.forecasting.own_files import MOVIES, videos_of
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
+from posecast.media.frame_folders import made_of
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.files import WriteError, refuse_to_replace
 from posecast.report.comparison import compare_video
@@ -165,7 +166,7 @@ class _Outcome:
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     """Where the forecast of each video goes; PosecastError where that is not clear."""
     given: tuple[Path, ...] = (SAMPLE, *asked.videos) if asked.sample else asked.videos
-    videos = list(dict.fromkeys(video for path in given for video in _videos(path)))
+    videos = _not_made(list(dict.fromkeys(video for path in given for video in _videos(path))))
     if not videos:
         raise PosecastError("give a video to forecast, or --sample")
     if len(videos) > 1 and (asked.box or asked.poses):
@@ -187,6 +188,15 @@ def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     for video in videos:
         refuse_to_replace(video, outs.values(), "a video to forecast")
     return outs
+
+
+def _not_made(videos: Sequence[Path]) -> list[Path]:
+    """Without what posecast has made of others among them, which *.mp4 names at a second call."""
+    made = made_of(videos)
+    for video in sorted(made):
+        told = "was made of another video that is given; give it alone to forecast it"
+        print(f"posecast: passed over: {video} {told}", file=sys.stderr)
+    return [video for video in videos if video not in made]
 
 
 def _videos(given: Path) -> list[Path]:
