@@ -20,6 +20,11 @@ _FEW = 0.25
 """Frames of a video for each pose of the model below which the video is a time lapse."""
 
 
+def frames_before(seconds: float, fps: float) -> int:
+    """How many frames of a video are shown before a second of it."""
+    return math.ceil(seconds * fps - _EXACT)
+
+
 @dataclass(frozen=True)
 class FrameRates:
     """Frames a second of a video and of a pose model."""

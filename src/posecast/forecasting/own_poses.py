@@ -19,6 +19,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
+from posecast.forecasting.frame_rates import frames_before
 from posecast.forecasting.protocols import (
     MOST_EARLIER,
     MOST_FUTURES,
@@ -106,7 +107,7 @@ class Past:
         if self.from_s is None:
             return None
         from_s = as_positive(self.from_s, "the second to forecast from")
-        return math.ceil(from_s * self.fps - 1e-6)
+        return frames_before(from_s, self.fps)
 
     def frames(self, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """From this one on, streaming."""

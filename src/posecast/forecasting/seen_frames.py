@@ -7,7 +7,7 @@ import numpy as np
 
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
-from posecast.forecasting.frame_rates import FrameRates
+from posecast.forecasting.frame_rates import FrameRates, frames_before
 from posecast.forecasting.own_poses import OwnVideoConfig
 from posecast.forecasting.protocols import Needs
 
@@ -32,7 +32,7 @@ def choose_frames(
     num_frames, span = len(seen), rates.span(needs.num_past)
     looked_at = np.rint(rates.places(span, needs.num_past)).astype(int)
     least = 1 if num_frames < span and not needs.is_strict else span
-    if from_s is not None and num_frames < math.ceil(from_s * rates.video - 1e-6):
+    if from_s is not None and num_frames < frames_before(from_s, rates.video):
         raise PosecastError(
             f"{name}: lasts {num_frames / rates.video:.2f} s; cannot forecast from {from_s} s on"
         )
