@@ -11,6 +11,7 @@ from PIL import Image
 from odd_videos import write_sound, write_timed
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
+from posecast.media.resampling import nearest_frames, resample
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
@@ -118,12 +119,12 @@ def test_resampled_by_time_stamps_at_a_variable_rate(tmp_path):
     times = list(videos.read_timeline(path).seconds)
     assert times == pytest.approx([0, 0.1, 0.2, 0.8, 0.9, 1.0])
     for fps in (5.0, 10.0, 24.0):
-        assert videos.nearest_frames(times, fps) == numbers(videos.read_video(path, fps=fps))
+        assert nearest_frames(times, fps) == numbers(videos.read_video(path, fps=fps))
 
 
 def ticks(times: list[float], fps: float) -> list[int]:
     frames = (np.full((1, 1, 3), index, np.uint8) for index in range(len(times)))
-    return [int(frame[0, 0, 0]) for frame in videos.resample(zip(times, frames, strict=True), fps)]
+    return [int(frame[0, 0, 0]) for frame in resample(zip(times, frames, strict=True), fps)]
 
 
 def test_resample_keeps_the_length():

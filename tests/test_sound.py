@@ -132,3 +132,12 @@ def test_sound_of_films_put_behind_each_other_ends_with_the_seen_seconds(tmp_pat
     for until_s in (0.5, 1.5):
         assert add_sound(out, tmp_path / "both.mpg", until_s)
         assert len(heard(out)) / RATE == pytest.approx(until_s, abs=0.06)
+
+
+def test_sound_from_a_later_second_on(tmp_path):
+    write_click(tmp_path / "a.mkv", RATE, 0.0, 0.4)
+    out = tmp_path / "out.mp4"
+    write_mp4(out, [np.zeros((48, 64, 3), np.uint8)] * 40, 25.0)
+    assert add_sound(out, tmp_path / "a.mkv", until_s=1.6, from_s=0.7)
+    assert np.abs(heard(out)).argmax() / RATE == pytest.approx(0.3, abs=0.07)
+    assert len(heard(out)) / RATE == pytest.approx(0.9, abs=0.07)

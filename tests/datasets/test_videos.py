@@ -15,7 +15,7 @@ from posecast.errors import PosecastError
 from posecast.estimation.folders import estimate_folder
 from posecast.geometry import cut_crop, seen_crop
 from posecast.keypoints import write_table
-from posecast.media.videos import nearest_frames
+from posecast.media.resampling import nearest_frames
 from posecast.media.writing import write_mp4
 from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, prepare

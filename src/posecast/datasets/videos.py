@@ -28,8 +28,9 @@ from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
 from posecast.media.frame_folders import VIDEO_SUFFIXES, made_of
+from posecast.media.resampling import MOST_FPS, nearest_frames
 from posecast.media.shots import Shots
-from posecast.media.videos import MOST_FPS, Timeline, nearest_frames, read_timeline, read_video
+from posecast.media.videos import Timeline, read_timeline, read_video
 from posecast.records.arguments import check_setting
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.records.files import entries
@@ -134,7 +135,8 @@ class OwnVideos:
         with problems_of(clip_id):
             track, _, shots, ticks = self._read(video)
             span = _span(track.visible[ticks], shots[ticks])
-            yield from itertools.islice(read_video(video, self.fps), span.start, span.stop)
+            frames = read_video(video, self.fps, first=span.start)
+            yield from itertools.islice(frames, span.stop - span.start)
 
     def _videos(self) -> dict[str, Path]:
         return clip_names(self.root, video_files(self.root))

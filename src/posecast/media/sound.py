@@ -1,4 +1,4 @@
-"""The sound of a video: its first seconds are put under another video's pictures."""
+"""The sound of a video: some seconds of it are put under another video's pictures."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 
-from posecast.media.videos import moving_pictures
+from posecast.media.containers import moving_pictures
 from posecast.records.files import write_safely
 
 _CODEC = "aac"
@@ -18,8 +18,8 @@ _CODEC = "aac"
 _RATE, _LAYOUTS = 48_000, {1: "mono", 2: "stereo"}
 
 
-def add_sound(video: Path, source: Path, until_s: float) -> bool:
-    """Put the sound of `source`, up to a second of it, into the MP4 file `video`.
+def add_sound(video: Path, source: Path, until_s: float, from_s: float = 0.0) -> bool:
+    """Put the sound of `source`, from a second of it to another, into the MP4 file `video`.
 
     Pictures are copied as they are. False where the source has no sound, or none that can be
     decoded: the video then stays silent.
@@ -31,13 +31,13 @@ def add_sound(video: Path, source: Path, until_s: float) -> bool:
         with av.open(f"file:{source.absolute()}") as heard:
             if not heard.streams.audio:
                 return False
-            write_safely(video, lambda partial: _join(video, heard, until_s, partial))
+            write_safely(video, lambda partial: _join(video, heard, (from_s, until_s), partial))
     except FFmpegError:
         return False
     return True
 
 
-def _join(video: Path, heard: InputContainer, until_s: float, out: Path) -> None:
+def _join(video: Path, heard: InputContainer, span_s: tuple[float, float], out: Path) -> None:
     with (
         av.open(f"file:{video.absolute()}") as shown,
         av.open(f"file:{out.absolute()}", "w", format="mp4") as joined,
@@ -53,19 +53,21 @@ def _join(video: Path, heard: InputContainer, until_s: float, out: Path) -> None
             if packet.dts is not None:
                 packet.stream = kept
                 joined.mux(packet)
-        _encode(_until(heard, sound, until_s), written, joined)
+        _encode(_between(heard, sound, *span_s), written, joined)
 
 
-def _until(heard: InputContainer, sound: AudioStream, until_s: float) -> Iterator[AudioFrame]:
-    """Decoded sound, whole frames, from the first picture on and before the second after it, at its
-    own time: it may begin later than the pictures, and pause."""
-    end, began = 0.0, _first_picture_s(heard, sound)
+def _between(
+    heard: InputContainer, sound: AudioStream, from_s: float, until_s: float
+) -> Iterator[AudioFrame]:
+    """Decoded sound, whole frames, between two seconds after the first picture, at its own time: it
+    may begin later than the pictures, and pause."""
+    end, began = 0.0, _first_picture_s(heard, sound) + from_s
     for frame in heard.decode(sound):
         rate, length = frame.sample_rate, frame.samples / frame.sample_rate
         at = end if frame.time is None else frame.time - began
         if end and at + length < end:  # films put behind each other count anew
             began, at = began + at - end, end
-        if at >= until_s:
+        if at >= until_s - from_s:
             return
         if at + length > 0:
             place = round(max(at, end) * rate)

@@ -15,7 +15,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posecast.errors import PosecastError
-from posecast.media.videos import address, usual_colours
+from posecast.media.containers import address
+from posecast.media.videos import usual_colours
 from posecast.records.files import Write, write_safely
 
 Picture = UInt8[np.ndarray, "h w 3"]
