@@ -152,7 +152,7 @@ def test_later_frames_change_nothing_of_the_forecast(video, noted, monkeypatch):
     for frames in (walking(60), walking(30) + runner):
         for module in ("own_poses", "own_pictures", "own_truth"):
             name = f"posecast.forecasting.{module}.read_video"
-            monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
+            monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         source = EstimatedPoses(RedEstimator())
         compare_video(video, FORECASTER, source, video.with_name("c.mp4"), CONFIG, 1.0)
     (_, one, came, _), (_, other, otherwise, _) = noted

@@ -151,7 +151,7 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
     for frames in (walking(12), walking(6) + noise(9)):
         for module in ("own_poses", "own_pictures"):
             name = f"posecast.forecasting.{module}.read_video"
-            monkeypatch.setattr(name, lambda path, fps, shown=frames: iter(shown))
+            monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         results.append(forecast_video(video, forecaster, RED, None, CONFIG, from_s=0.2))
     check_same(*results)
 

@@ -14,6 +14,7 @@ from posecast.forecasting.own_poses import (
     EstimatedPoses,
     KeypointFile,
     OwnVideoConfig,
+    Past,
     _Watched,
 )
 from posecast.forecasting.own_video import forecast_video
@@ -90,12 +91,14 @@ def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     np.testing.assert_array_equal(result.seen.earlier.frames, [shown[0], shown[16]])
 
 
-def test_single_pictures_of_a_long_video_are_from_its_end():
+def test_single_pictures_of_a_long_video_are_from_its_end(tmp_path, monkeypatch):
     """What was shown minutes ago is not looked at; sixteen pictures of all of it were of that."""
-    watched = _Watched((np.full((4, 4, 3), n % 2, np.uint8) for n in range(5000)), Stages())
+    pictures = (np.full((4, 4, 3), n % 2, np.uint8) for n in range(5000))
+    monkeypatch.setattr(Past, "frames", lambda past: pictures)
+    watched = _Watched(Past(tmp_path, 30.0), Stages())
     deque(watched.frames, maxlen=0)
     seen = SeenVideo(np.zeros((5000, 13, 2)), np.ones((5000, 13), bool), 30.0, (4, 4))
-    numbers = [number for number, _ in watched.found(seen, True).earlier]
+    numbers = [number for number, _ in watched.found(seen).earlier]
     assert np.ptp(np.diff(numbers)) == 0
     assert numbers[0] < 5000 - 900
     assert sum(number >= 5000 - 900 for number in numbers) >= 16

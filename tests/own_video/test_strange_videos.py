@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.error import FFmpegError
 
 from odd_videos import write_changing, write_odd
 from posecast.computing.devices import ForecasterOptions
@@ -224,7 +225,7 @@ def test_a_failed_write_is_said_and_leaves_nothing(forecaster, tmp_path, monkeyp
     before = {path.name for path in tmp_path.iterdir()}
 
     def breaks(*_):
-        raise videos.FFmpegError(-28, "No space left on device")
+        raise FFmpegError(-28, "No space left on device")
 
     monkeypatch.setattr(writing, "_even", breaks)
     with pytest.raises(ValueError, match=r"cannot write .*out\.mp4: No space left.*; free some"):

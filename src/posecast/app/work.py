@@ -148,9 +148,10 @@ class Workshop:
 
     def look(self, taken: Taken, from_s: float, show: Show) -> tuple[Path, int]:
         """A picture of everybody whom one can choose before that second, and how many they are."""
-        past, stages = Past(taken.path, taken.fps, self._from_s(taken, from_s)), Stages(show)
+        stages, length_s = Stages(show), probe_video(taken.path).duration_s
+        past = Past(taken.path, taken.fps, self._from_s(taken, from_s), duration_s=length_s)
         with stages.stage("looking", self.source.follow.watch):
-            people = people_to_choose_from(past, self.source, stages)
+            people = people_to_choose_from(past.late(OwnVideoConfig.lead_s), self.source, stages)
         path = self._new_folder(taken.folder, "people") / "people.png"
         write_picture(path, draw_people(people, self.forecaster.skeleton))
         return path, len(people.poses)

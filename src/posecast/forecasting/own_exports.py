@@ -1,9 +1,9 @@
 """The poses of a forecast for other programs: CSV, COCO, .trc, and recordings for rerun.
 
-All go from the first frame of the video to the last forecast one. CSV and COCO count frames as the
-video that is written does, so that they can be laid over it; CSV says their seconds and which are
-forecast (1; 0: seen), too. .trc and rerun have a rate of their own, at which the video was looked
-at.
+All go from the first frame that was looked at to the last forecast one. CSV and COCO count frames
+as the video that is written does, so that they can be laid over it; CSV says their seconds and
+which are forecast (1; 0: seen), too. .trc and rerun have a rate of their own, at which the video
+was looked at.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -
     """What fills a file of the seen poses and one of the futures; `name` is what it will be."""
     poses, hw = (*_track(result, sample), result.skeleton), result.seen.image_hw
     if kind == "csv":
-        frames = range(len(poses[0]))
+        frames = range(result.first, result.first + len(poses[0]))
         more = {
             "seconds": [f"{frame / result.fps:.3f}" for frame in frames],
             "forecast": [int(frame > result.past_frames[-1]) for frame in frames],
@@ -45,9 +45,9 @@ def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -
 def _track(
     result: OwnForecast, sample: int
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    """Poses of the video from its first frame on, then the future's; not visible where the
+    """Poses from the first frame on that was looked at, then the future's; not visible where the
     forecaster was not shown the frame."""
-    before = ((result.past_frames[0], 0), (0, 0))
+    before = ((result.past_frames[0] - result.first, 0), (0, 0))
     seen, forecast = result.seen, result.forecast
     joints = np.concatenate([np.pad(seen.joints_px, (*before, (0, 0))), forecast.joints_px[sample]])
     return joints, np.concatenate([np.pad(seen.visible, before), forecast.visible])
@@ -69,14 +69,14 @@ def rerun_writer(result: OwnForecast, pictures: Iterable[UInt8[np.ndarray, "h w 
     the timelines `frame` and `seconds`. The poses of further futures are beside the likeliest."""
     rerun = load_rerun()
     tracks = [_track(result, sample) for sample in range(len(result.forecast.weights))]
-    num_seen = result.past_frames[-1] + 1
+    num_seen = result.past_frames[-1] + 1 - result.first
 
     def write(path: Path) -> None:
         recording = rerun.RecordingStream("posecast")
         recording.save(path)
         for frame, picture in enumerate(pictures):
             recording.set_time("frame", sequence=frame)
-            recording.set_time("seconds", duration=frame / result.fps)
+            recording.set_time("seconds", duration=(result.first + frame) / result.fps)
             recording.log("video", _picture(rerun, picture))
             shown = tracks if frame >= num_seen else tracks[:1]
             for number, (joints, visible) in enumerate(shown, start=1):

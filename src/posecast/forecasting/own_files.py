@@ -107,8 +107,10 @@ def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[
 
 
 def _all_pictures(result: OwnForecast, stages: Stages) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Every frame of the video up to the last seen one, at `fps`, then the likeliest future."""
-    seen = read_pictures(result.video, tuple(range(result.past_frames[-1] + 1)), result.fps)
+    """The video as it was looked at up to the last seen frame, at `fps`, then the likeliest
+    future."""
+    frames = tuple(range(result.first, result.past_frames[-1] + 1))
+    seen = read_pictures(result.video, frames, result.fps)
     yield from stages.each("reading", seen)
     yield from future_frames(result, View.of(result.seen.image_hw, 0))
 
@@ -142,6 +144,6 @@ def _movie_writer(
     def write_with_sound(path: Path) -> None:
         write(path)
         if isinstance(video, Path) and not panels:
-            add_sound(path, video, result.seen_to_s + 1 / result.fps)
+            add_sound(path, video, result.seen_to_s + 1 / result.fps, result.shown_from_s)
 
     return write_with_sound

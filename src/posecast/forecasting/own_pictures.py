@@ -62,8 +62,9 @@ def read_pictures(
     video: VideoSource, frames: tuple[int, ...], fps: float
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """These frames of the video, streaming; PosecastError where it has them no more."""
-    wanted, count = set(frames), 0
-    for number, picture in enumerate(itertools.islice(read_video(video, fps), frames[-1] + 1)):
+    wanted, count, first = set(frames), 0, frames[0]
+    pictures = itertools.islice(read_video(video, fps, first=first), frames[-1] + 1 - first)
+    for number, picture in enumerate(pictures, start=first):
         if number in wanted:
             count += 1
             yield picture
@@ -127,9 +128,10 @@ def _ramp(start: int, stop: int, length: int) -> Float[np.ndarray, " n"]:
 
 
 def _seen_frames(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The video at its own rate, up to the last seen frame."""
-    count = round(result.seen_to_s * result.shown_fps) + 1
-    pictures = itertools.islice(read_video(result.video, result.shown_fps), count)
+    """The video at its own rate, from where it was looked at up to the last seen frame."""
+    first, last = (round(s * result.shown_fps) for s in (result.shown_from_s, result.seen_to_s))
+    frames = read_video(result.video, result.shown_fps, first=first)
+    pictures = itertools.islice(frames, last + 1 - first)
     return (view.resize(picture) for picture in pictures)
 
 

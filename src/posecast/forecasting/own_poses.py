@@ -28,8 +28,9 @@ from posecast.forecasting.protocols import (
 )
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.frame_folders import FrameFolder
+from posecast.media.resampling import nearest_frames
 from posecast.media.shots import Shots
-from posecast.media.videos import nearest_frames, probe_video, read_timeline, read_video
+from posecast.media.videos import read_timeline, read_video
 from posecast.records.arguments import as_positive
 from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least, check_over_zero
@@ -42,6 +43,10 @@ looked at."""
 _TALLEST = 2**14
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
+
+
+class NotSeenError(PosecastError):
+    """Nobody is seen well where the video was looked at."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,10 @@ class OwnVideoConfig:
     well_seen_frames: float = 0.8
     """Share of the seen frames that must be well-seen, the last one among them."""
     lead_s: float = 10.0
-    """Where the second to forecast from is given, the person is searched so many seconds before:
-    what was seen earlier makes forecasts no better."""
+    """The video is looked at from so many seconds before the second to forecast from on, and
+    written from there: what was seen earlier makes forecasts no better. Where none is given it is
+    looked at from twice as many before its end, since the person may leave before it; all of it
+    where nobody is seen well there. 1e6: all."""
     panels: bool = False
     """Write the seen frames that the pose model looked at and the forecast ones with the pose
     beside them and borders (green: seen, red: forecast), in place of the video going on; of
@@ -92,14 +99,30 @@ class OwnVideoConfig:
 
 @dataclass(frozen=True)
 class Past:
-    """What of a video is looked at: all that is before the second to forecast from, if one is
-    given."""
+    """What of a video is looked at: up to the second to forecast from, if one is given."""
 
     video: Path | FrameFolder
     fps: float
     """At which it is looked at."""
     from_s: float | None = None
-    lead_s: float = OwnVideoConfig.lead_s
+    first: int = 0
+    """What is before this frame is not looked at."""
+    duration_s: float = 0.0
+    """As the file says; 0: it does not."""
+
+    @property
+    def count(self) -> int:
+        """About so many frames; 0: not known."""
+        return max(self._end - self.first, 0)
+
+    @property
+    def _end(self) -> int:
+        return self.num_frames or round(self.duration_s * self.fps)
+
+    def late(self, lead_s: float) -> "Past":
+        """The last of it alone, as `OwnVideoConfig.lead_s` has it."""
+        lead_s *= 2 if self.from_s is None else 1
+        return replace(self, first=max(self._end - math.ceil(lead_s * self.fps), 0))
 
     @property
     def num_frames(self) -> int | None:
@@ -109,9 +132,17 @@ class Past:
         from_s = as_positive(self.from_s, "the second to forecast from")
         return frames_before(from_s, self.fps)
 
-    def frames(self, first: int = 0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """From this one on, streaming."""
-        return itertools.islice(read_video(self.video, self.fps), first, self.num_frames)
+    def frames(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Streaming; NotSeenError where the video ends before."""
+        count = None if self.num_frames is None else max(self.num_frames - self.first, 0)
+        frames = itertools.islice(read_video(self.video, self.fps, first=self.first), count)
+        if self.first and (frame := next(frames, None)) is not None:
+            yield frame
+        elif self.first:
+            wanted = "" if self.from_s is None else f"; cannot forecast from {self.from_s} s on"
+            lasts = f"{self.video}: lasts less than {self.first / self.fps:.2f} s"
+            raise NotSeenError(lasts + wanted)
+        yield from frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,18 +212,12 @@ def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stage
 
 
 def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> FoundPoses:
-    skipped = _first_searched(past, source)
-    watched = _Watched(past.frames(skipped), stages)
-    first = list(itertools.islice(watched.frames, 1))
-    if skipped and not first:
-        lasts = f"{past.video}: lasts {probe_video(past.video).duration_s:.2f} s"
-        raise PosecastError(f"{lasts}; cannot forecast from {past.from_s} s on")
+    watched = _Watched(past, stages)
     found = follow(
-        itertools.chain((first.pop() for _ in range(len(first))), watched.frames),
-        *(source.estimator, source.follow, source.box, stages.advance, source.person),
-        starts=partial(watched.starts, fps=past.fps),
+        *(watched.frames, source.estimator, source.follow, source.box, stages.advance),
+        *(source.person, partial(watched.starts, fps=past.fps)),
     )
-    rows = ((skipped, 0), (0, 0))
+    rows = ((past.first, 0), (0, 0))
     seen = SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
         np.pad(found.visible, rows),
@@ -201,35 +226,36 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
-    poses = watched.found(seen, past.from_s is None)
+    poses = watched.found(seen)
     if not np.any(poses.seen.visible):
-        raise PosecastError(
+        raise NotSeenError(
             f"{past.video}: no person found in {len(found.joints_px)} frames",
             "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
             f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
-    lost = ((first + skipped, again + skipped) for first, again in found.lost_spans())
+    lost = ((gone + past.first, again + past.first) for gone, again in found.lost_spans())
     return replace(poses, lost=tuple(lost), people=found.people)
 
 
 class _Watched:
     """Frames on their way to be looked at: the last are kept, cuts and fades are looked for."""
 
-    def __init__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], stages: Stages) -> None:
+    def __init__(self, past: Past, stages: Stages) -> None:
+        self._past = past
         self._kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES)
         self._spread: list[tuple[int, UInt8[np.ndarray, "h w 3"]]] = []
         self._shots = Shots()
         self.starts = self._shots.starts
-        self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(frames))))
+        self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(past.frames()))))
 
     def _keeping(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
     ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         apart = 1
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(frames, start=self._past.first):
             if MOST_PICTURES * frame.nbytes <= _MOST_KEPT_BYTES:
                 self._kept.append(frame)
-                if number % apart == 0:
+                if (number - self._past.first) % apart == 0:
                     self._spread.append((number, frame))
                 if len(self._spread) > 2 * MOST_EARLIER:
                     thinned = apart < _FARTHEST_APART
@@ -237,26 +263,17 @@ class _Watched:
                     apart = 2 * apart if thinned else apart
             yield frame
 
-    def found(self, seen: SeenVideo, to_the_end: bool) -> FoundPoses:
-        """Poses of the whole past by shots; `seen` may begin before the frames watched. Where these
-        go to the end of the video it may fade."""
-        skipped = len(seen) - self._shots.num_frames
-        faded = self._shots.num_faded(seen.fps) if to_the_end else 0
+    def found(self, seen: SeenVideo) -> FoundPoses:
+        """Poses by shots; `seen` is from the video's first frame on. It may fade at its end."""
+        first = self._past.first
+        faded = self._shots.num_faded(seen.fps) if self._past.from_s is None else 0
         visible = seen.visible.copy()
         visible[len(seen) - faded :] = False
-        starts = self._shots.starts(seen.joints_px[skipped:], visible[skipped:], seen.fps)
-        shots = (*[0] * skipped, *(start + skipped if start else 0 for start in starts))
+        starts = self._shots.starts(seen.joints_px[first:], visible[first:], seen.fps)
+        shots = (*range(first), *(first + start for start in starts))
         seen = replace(seen, visible=visible)
-        spread = tuple((number + skipped, picture) for number, picture in self._spread)
-        pictures = {"pictures": tuple(self._kept), "earlier": spread}
+        pictures = {"pictures": tuple(self._kept), "earlier": tuple(self._spread)}
         return FoundPoses(seen, **pictures, shots=shots, num_faded=faded)
-
-
-def _first_searched(past: Past, source: EstimatedPoses) -> int:
-    """The first frame in which the person is searched."""
-    if past.num_frames is None or source.box is not None:  # a box is one in the first frame
-        return 0
-    return max(past.num_frames - math.ceil(past.lead_s * past.fps), 0)
 
 
 def people_to_choose_from(past: Past, source: EstimatedPoses, stages: Stages) -> People:
@@ -264,8 +281,7 @@ def people_to_choose_from(past: Past, source: EstimatedPoses, stages: Stages) ->
 
     Looks at the first frames of the search alone; who comes later is not among them.
     """
-    frames = past.frames(_first_searched(past, source))
-    watched = list(itertools.islice(frames, source.follow.watch))
+    watched = list(itertools.islice(past.frames(), source.follow.watch))
     found = follow(watched, source.estimator, source.follow, source.box, stages.advance)
     if found.people is not None or not found.found[-1]:
         return found.people or People(watched[-1], ())
@@ -282,8 +298,8 @@ def _read_poses(past: Past, source: KeypointFile, skeleton: Skeleton, stages: St
     )
     hw = (timeline.info.height, timeline.info.width)
     poses = (track.joints_px[frames], track.visible[frames])
-    watched = _Watched(itertools.islice(past.frames(), len(frames)), stages)
+    watched = _Watched(past, stages)
     for _ in watched.frames:
         stages.advance()
-    found = watched.found(SeenVideo(*poses, past.fps, hw, trimmed=False), past.from_s is None)
+    found = watched.found(SeenVideo(*poses, past.fps, hw, trimmed=False))
     return replace(found, note=f"keypoints: {track.note}" if track.note else "")

@@ -30,6 +30,8 @@ class OwnForecast(Brief):
     skeleton: Skeleton
     past_frames: tuple[int, ...]
     """Numbers of the seen frames, at `fps` frames a second."""
+    first: int
+    """The first frame that was looked at, at `fps`: what is written begins with it."""
     rates: FrameRates
     """At which the video was looked at and is forecast, and that of the pose model."""
     shown_fps: float
@@ -53,6 +55,11 @@ class OwnForecast(Brief):
     def repeats(self) -> int:
         """How often each forecast frame is shown in a video of `shown_fps`."""
         return max(round(self.shown_fps / self.fps), 1)
+
+    @property
+    def shown_from_s(self) -> float:
+        """The second with which what is written begins."""
+        return self.first / self.fps
 
     @property
     def seen_from_s(self) -> float:
@@ -95,6 +102,7 @@ class OwnForecast(Brief):
         count, people = len(self.forecast.visible), self.people
         return {
             "files": [str(path) for path in self.files],
+            "shown_from_s": self.shown_from_s,
             "seen_s": [self.seen_from_s, self.seen_to_s],
             "forecast_frames": count,
             "forecast_s": count / self.fps,

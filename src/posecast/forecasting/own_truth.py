@@ -17,8 +17,9 @@ from posecast.estimation.sides import steady_sides
 from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints import KeypointTrack, keypoints_in_video
+from posecast.media.resampling import nearest_frames
 from posecast.media.shots import Shots
-from posecast.media.videos import VideoSource, nearest_frames, read_timeline, read_video
+from posecast.media.videos import VideoSource, count_frames, read_timeline, read_video
 from posecast.records.brief import Brief
 
 
@@ -37,7 +38,7 @@ class Truth(Brief):
 def second_to_compare_from(video: VideoSource, fps: float, steps: int, least: int) -> float:
     """The second that leaves `steps` frames as truth, or half of a short video, but `least` frames
     to be seen; NothingToCompareError where that leaves nothing."""
-    num_frames = len(nearest_frames(read_timeline(video).seconds, fps))
+    num_frames = count_frames(video, fps)
     num_seen = max(num_frames - min(steps, num_frames // 2), least)
     if num_seen >= num_frames:
         raise NothingToCompareError(
@@ -53,9 +54,9 @@ def find_truth(
     """At most as many poses as were forecast, up to a cut or a fade, from where the person was
     seen last; NothingToCompareError where no joint that was seen is in them."""
     count = 1 + len(result.forecast.visible)
-    last = itertools.islice(read_video(result.video, result.fps), result.past_frames[-1], None)
-    shots = Shots()
-    frames = shots.watch(itertools.islice(last, count))
+    shots, last = Shots(), result.past_frames[-1]
+    frames = read_video(result.video, result.fps, first=last)
+    frames = shots.watch(itertools.islice(frames, count))
     if isinstance(source, KeypointFile):
         for _ in frames:
             on_frame()
@@ -80,8 +81,8 @@ def find_truth(
 def true_pictures(result: OwnForecast, truth: Truth) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The frames of the truth."""
     first = result.past_frames[-1] + 1
-    frames = read_video(result.video, result.fps)
-    yield from itertools.islice(frames, first, first + len(truth.visible))
+    frames = read_video(result.video, result.fps, first=first)
+    yield from itertools.islice(frames, len(truth.visible))
 
 
 def _with_seen_sides(

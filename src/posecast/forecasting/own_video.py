@@ -1,6 +1,5 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from posecast.forecasting.own_pictures import read_pictures
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
     FoundPoses,
+    NotSeenError,
     OwnVideoConfig,
     Past,
     PoseSource,
@@ -96,13 +96,17 @@ def _forecast(
     """What will be written to `out`."""
     facts = probe_video(video)
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
-    past = Past(video, rates.video, from_s, config.lead_s)
-    with stages.stage("finding", round(facts.duration_s * rates.video)):
-        found = find_poses(past, poses, forecaster.skeleton, stages)
-    needs = forecaster.needs
-    least = rates.span(needs.num_past) if needs.is_strict else 1
-    named = (config, str(video), from_s, found.shots, or_earlier)
-    frames = choose_frames(found.seen, needs, rates, *named)
+    past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
+    by = (poses, forecaster, rates, config, stages, or_earlier)
+    in_box = isinstance(poses, EstimatedPoses) and poses.box is not None  # of the first frame
+    late = past if in_box else past.late(config.lead_s)
+    try:
+        past, found, frames = _look(late, *by)
+    except NotSeenError:
+        if not late.first or (from_s is not None and not or_earlier):
+            raise
+        past, found, frames = _look(past, *by)
+    least = rates.span(forecaster.needs.num_past) if forecaster.needs.is_strict else 1
     with stages.stage("reading"):
         seen, found = _with_pictures(video, found, frames)
     with stages.stage("forecasting"):
@@ -111,16 +115,33 @@ def _forecast(
     with stages.stage("drawing", len(futures.joints_px)):
         forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
     return OwnForecast(
-        *(video, seen, forecast, forecaster.skeleton, frames, rates, config.fps or facts.fps),
+        *(video, seen, forecast, forecaster.skeleton, frames, past.first, rates),
+        config.fps or facts.fps,
         lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(filter(None, _notes(video, rates, found, frames, out, least))),
+        note="\n".join(filter(None, _notes(past, rates, found, frames, out, least))),
         sureness=sureness,
         people=found.people,
     )
 
 
+def _look(
+    past: Past,
+    poses: PoseSource,
+    forecaster: Forecaster,
+    rates: FrameRates,
+    config: OwnVideoConfig,
+    stages: Stages,
+    or_earlier: bool,
+) -> tuple[Past, FoundPoses, tuple[int, ...]]:
+    """Poses, and which of them are seen ones; with what was looked at, as it comes in."""
+    with stages.stage("finding", past.count):
+        found = find_poses(past, poses, forecaster.skeleton, stages)
+    named = (config, str(past.video), past.from_s, found.shots, or_earlier)
+    return past, found, choose_frames(found.seen, forecaster.needs, rates, *named)
+
+
 def _notes(
-    video: Path | FrameFolder,
+    past: Past,
     rates: FrameRates,
     found: FoundPoses,
     frames: tuple[int, ...],
@@ -133,10 +154,13 @@ def _notes(
     """
     fps, end = found.seen.fps, len(found.seen)
     yield rates.describe()
-    if isinstance(video, FrameFolder):
-        yield video.describe()
+    if isinstance(past.video, FrameFolder):
+        yield past.video.describe()
     yield found.note
-    if found.shots and found.shots[frames[-1]]:
+    if past.first:
+        first = f"looked at and written from {past.first / fps:.2f} s on"
+        yield f"{first}: what was before makes the forecast no better (lead_s asks for more)"
+    if found.shots[frames[-1]] > past.first:
         cut = found.shots[frames[-1]] / fps
         yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
     if frames[-1] + 1 < end:
@@ -172,7 +196,7 @@ def _with_pictures(
     if last[0] >= first:
         pictures = [found.pictures[number - first] for number in last]
     else:
-        pictures = deque(ahead(read_pictures(video, frames, fps)), maxlen=MOST_PICTURES)
+        pictures = list(ahead(read_pictures(video, last, fps)))
     seen = found.seen.take(frames, fps, np.stack(pictures))
     before = [(n - frames[0], each) for n, each in found.earlier if frames[0] <= n < last[0]]
     if before:

@@ -8,7 +8,7 @@ import numpy as np
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.frame_rates import FrameRates, frames_before
-from posecast.forecasting.own_poses import OwnVideoConfig
+from posecast.forecasting.own_poses import NotSeenError, OwnVideoConfig
 from posecast.forecasting.protocols import Needs
 
 
@@ -54,7 +54,7 @@ def choose_frames(
     span = min(span, num_frames)
     joints, frames = 100 * config.well_seen_joints, 100 * config.well_seen_frames
     until = "" if last is None else f"{math.floor(100 * (last + 1) / rates.video) / 100:.2f}"
-    raise PosecastError(
+    raise NotSeenError(
         f"{name}: the person is not seen well enough {where}: the pose model sees {span} frames "
         f"({span / rates.video:.2f} s) in a row{', of one shot' * any(shots)}, {frames:.0f} % of "
         f"them and the last with {joints:.0f} % of the joints; {int(well.sum())} of {num_frames} "
@@ -74,7 +74,7 @@ def _check_lengths(
         )
     longest = max(last + 1 - first for last, first in enumerate(shots)) if shots else num_frames
     if longest < least:
-        raise PosecastError(
+        raise NotSeenError(
             f"{name}: its longest shot, between two cuts, has {longest} frames at {fps:g} a "
             f"second, the pose model needs {least}: give a longer shot, or another pose model"
         )
