@@ -35,7 +35,7 @@ from posecast.report.comparisons import comparisons_text, together
 from posecast.sample import SAMPLE
 
 _USUAL_CONFIDENCE = 0.3
-_KNOWS = "one person is forecast; after the last seen frame the camera is taken to stand still"
+_KNOWS = "after the last seen frame the camera is taken to stand still"
 
 
 @dataclass(frozen=True)
@@ -305,8 +305,10 @@ def _attempt(
         raise
     except PosecastError as error:
         return _Outcome(video, stages, str(error))
-    choose = "another person: --person N, or --box\n" if result.people else ""
-    text = f"{out}: {result.summary()}\n{choose}{_KNOWS}"
+    choose = "another person: --person N, or --box; all of them: --everybody\n"
+    choose = choose if result.people and not asked.config.everybody else ""
+    who = "" if asked.config.everybody else "one person is forecast; "
+    text = f"{out}: {result.summary()}\n{choose}{who}{_KNOWS}"
     return _Outcome(video, stages, "", text, result.facts())
 
 

@@ -20,7 +20,7 @@ from posecast.forecasting.own_pictures import (
     video_goes_on,
     with_poses,
 )
-from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
 from posecast.keypoints.opening import files_read
 from posecast.media.frame_folders import (
@@ -36,7 +36,7 @@ from posecast.records.files import Write, check_length, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
-_NAMED = 3
+_NAMED, _MOST_PEOPLE = 3, 100
 
 
 def videos_of(folder: Path) -> tuple[list[Path], str]:
@@ -59,11 +59,15 @@ def check_out(
     out: Path, video: Path | FrameFolder, poses: PoseSource, config: OwnVideoConfig
 ) -> None:
     """PosecastError where the forecast cannot be written under this name, or as is asked for."""
+    if config.everybody and isinstance(poses, EstimatedPoses) and poses.box is not None:
+        raise PosecastError("everybody, and a box that says who it is: leave one of the two out")
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
     check_length(out)
     endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
-    written = [_numbered(out, n, end) for n in range(config.futures + 1) for end in endings]
+    names = [_numbered(out, number, "") for number in range(config.futures + 1)]
+    names += [_of_person(out, number, "") for number in range(config.everybody * _MOST_PEOPLE)]
+    written = [name.with_name(name.name + ending) for name in names for ending in endings]
     if isinstance(video, Path):
         refuse_to_replace(video, written, "the video to forecast")
     for read in files_read(poses.path) if isinstance(poses, KeypointFile) else ():
@@ -76,12 +80,14 @@ def forecast_files(
     result: OwnForecast, out: Path, config: OwnVideoConfig, stages: Stages
 ) -> dict[Path, Write]:
     """What is written beside OUT, and OUT last: where it is, all is."""
-    arrays = arrays_writer(result, config.keep_frames)
-    files: dict[Path, Write] = {out.with_suffix(".npz"): arrays}
+    files: dict[Path, Write] = {}
+    for each in (result, *result.others):
+        named = out if each is result else _of_person(out, each.person, out.suffix)
+        files[named.with_suffix(".npz")] = arrays_writer(each, config.keep_frames)
+        files |= _pose_files(each, named, config)
     if result.people is not None:
         people = Image.fromarray(draw_people(result.people, result.skeleton))
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
-    files |= _pose_files(result, out, config)
     if config.rrd:
         files[out.with_suffix(".rrd")] = rerun_writer(result, _all_pictures(result, stages))
     return files | {
@@ -93,6 +99,10 @@ def forecast_files(
 def _numbered(out: Path, number: int, ending: str) -> Path:
     """NAME-2.mp4 and so on; 0: NAME.mp4."""
     return out.with_name(f"{out.stem}{f'-{number}' * (number > 0)}{ending}")
+
+
+def _of_person(out: Path, person: int, ending: str) -> Path:
+    return out.with_name(f"{out.stem}-person-{person}{ending}")
 
 
 def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[Path, Write]:

@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from posecast.clips import SeenVideo
 from posecast.estimation import People
+from posecast.estimation.finding import SAME
+from posecast.estimation.looking import Pose, distance
 from posecast.media.pictures import draw_pose
 from posecast.skeletons import Skeleton
 
@@ -24,6 +27,12 @@ def draw_people(people: People, skeleton: Skeleton) -> UInt8[np.ndarray, "h w 3"
         place = ((x1 + x2) / 2, max(y1 - size / 2, size))
         pen.text(place, str(number), "white", font, "mb", stroke_width=2, stroke_fill="black")
     return np.asarray(image).copy()
+
+
+def is_same_person(one: SeenVideo, other: SeenVideo) -> bool:
+    """Whether both were seen last in one place."""
+    poses = (Pose(each.joints_px[-1], each.visible[-1].astype(float), 0.5) for each in (one, other))
+    return distance(*poses) <= SAME
 
 
 def people_path(out: Path) -> Path:

@@ -167,16 +167,46 @@ def _columns(count: int) -> int:
 def future_frames(
     result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Whole frames of one future; without an image model its poses on the last seen frame."""
-    forecast, last = result.forecast, result.seen.pictures[-1]
-    picture, crop = view.resize(last), _scaled_crop(forecast.crop, view.scale)
-    if forecast.frames is None:
-        for joints, visible in zip(forecast.joints_px[sample], forecast.visible, strict=True):
-            yield draw_pose(picture, joints * view.scale, visible, result.skeleton)
-        return
-    still = cut_crop(last, forecast.crop, forecast.frames.shape[2], "area")
-    for patch in forecast.frames[sample]:
-        yield paste(picture, patch, crop, still)
+    """Whole frames of one future; without an image model its poses on the last seen frame. Of
+    several people those who stand lower in the picture, so nearer, come last."""
+    picture = view.resize(result.seen.pictures[-1])
+    people = [_Drawn.of(each, view, sample) for each in sorted((result, *result.others), key=_foot)]
+    for number in range(len(result.forecast.visible)):
+        shown = picture
+        for person in people:
+            shown = person.onto(shown, number)
+        yield shown
+
+
+def _foot(result: OwnForecast) -> float:
+    """How low in the picture the person was last, in pixels."""
+    return float(result.seen.joints_px[-1, result.seen.visible[-1], 1].max())
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """One person's future, on its way onto pictures of a view."""
+
+    result: OwnForecast
+    view: View
+    sample: int
+    crop: Crop
+    still: UInt8[np.ndarray, "a b 3"] | None
+    """The crop in the last seen frame; None without an image model."""
+
+    @classmethod
+    def of(cls, result: OwnForecast, view: View, sample: int) -> "_Drawn":
+        crop, frames, still = result.forecast.crop, result.forecast.frames, None
+        if frames is not None:
+            still = cut_crop(result.seen.pictures[-1], crop, frames.shape[2], "area")
+        return cls(result, view, sample, _scaled_crop(crop, view.scale), still)
+
+    def onto(self, picture: UInt8[np.ndarray, "h w 3"], number: int) -> UInt8[np.ndarray, "h w 3"]:
+        forecast = self.result.forecast
+        if forecast.frames is not None:
+            return paste(picture, forecast.frames[self.sample, number], self.crop, self.still)
+        joints = forecast.joints_px[self.sample, number] * self.view.scale
+        return draw_pose(picture, joints, forecast.visible[number], self.result.skeleton)
 
 
 def with_poses(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:

@@ -58,6 +58,9 @@ class OwnVideoConfig:
     futures: int = 1
     """Futures to forecast and draw, where the pose model knows several, the likeliest first. The
     video shows them side by side, each with its probability."""
+    everybody: bool = False
+    """Forecast everybody who is found, each apart, in one video; files of the joints of person 2
+    are NAME-person-2.npz and so on."""
     separate: bool = False
     """Of several futures write each as a video of its own (NAME-1.mp4, NAME-2.mp4, ...)."""
     export: tuple[Export, ...] = ()
@@ -95,6 +98,11 @@ class OwnVideoConfig:
         check_at_least(0, self, "view_height", most=_TALLEST)
         check_at_least(0, self, "fps", "folder_fps", "lead_s")
         check_over_zero(self, "well_seen_joints", "well_seen_frames", most=1)
+        if self.everybody and self.futures > 1:
+            raise PosecastError(
+                f"everybody and {self.futures} futures: several futures are of one person; leave "
+                "one of the two out"
+            )
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,7 @@ class FoundPoses(Brief):
     """What was guessed or filled in a file of keypoints."""
     people: People | None = None
     """Several people, where an estimator found them."""
+    num_people: int = 1
     pictures: tuple[UInt8[np.ndarray, "h w 3"], ...] = ()
     """The last frames, MOST_PICTURES; none of large ones."""
     earlier: tuple[tuple[int, UInt8[np.ndarray, "h w 3"]], ...] = ()
@@ -234,7 +243,8 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
             f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
     lost = ((gone + past.first, again + past.first) for gone, again in found.lost_spans())
-    return replace(poses, lost=tuple(lost), people=found.people)
+    count = len(found.people.poses) if found.people else 1
+    return replace(poses, lost=tuple(lost), people=found.people, num_people=count)
 
 
 class _Watched:
@@ -302,4 +312,5 @@ def _read_poses(past: Past, source: KeypointFile, skeleton: Skeleton, stages: St
     for _ in watched.frames:
         stages.advance()
     found = watched.found(SeenVideo(*poses, past.fps, hw, trimmed=False))
-    return replace(found, note=f"keypoints: {track.note}" if track.note else "")
+    note = f"keypoints: {track.note}" if track.note else ""
+    return replace(found, note=note, num_people=track.num_people)

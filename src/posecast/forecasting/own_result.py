@@ -41,8 +41,13 @@ class OwnForecast(Brief):
     """What people should know of how frame rates were brought together, and of what was guessed or
     filled in a file of keypoints."""
     sureness: Sureness = ()
+    person: int = 1
+    """Which of several people."""
     people: People | None = None
     """Several people, where an estimator found them."""
+    others: tuple["OwnForecast", ...] = ()
+    """The others, where everybody was asked for: with the last picture alone, and nothing else of
+    theirs."""
     files: tuple[Path, ...] = ()
     """What was written."""
 
@@ -75,7 +80,11 @@ class OwnForecast(Brief):
             f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
             f"({count / self.fps:.2f} s) forecast"
         )
-        return "\n".join([first, *self.warnings(), *self.chances()])
+        lines = [first, *self.warnings(), *self.chances()]
+        for other in self.others:
+            lines.append(f"person {other.person}: seen from {other.seen_from_s:.2f} s on")
+            lines += other.chances()
+        return "\n".join(lines)
 
     def warnings(self) -> list[str]:
         """Where the person was lost, and `note`, a line each."""
@@ -108,7 +117,7 @@ class OwnForecast(Brief):
             "forecast_s": count / self.fps,
             "fps": self.fps,
             "crop": list(dataclasses.astuple(self.forecast.crop)),
-            "person": people.followed if people else 1,
+            "person": self.person,
             "num_people": len(people.poses) if people else 1,
             "weights": [float(weight) for weight in self.forecast.weights],
             "nine_tenths_within": [
@@ -116,6 +125,7 @@ class OwnForecast(Brief):
             ],
             "lost_s": [[first / self.fps, again / self.fps] for first, again in self.lost],
             "warnings": self.warnings(),
+            "others": [other.facts() for other in self.others],
         }
 
 

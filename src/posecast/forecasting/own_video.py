@@ -1,7 +1,7 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_files import check_out, forecast_files
-from posecast.forecasting.own_people import tell_of_people
+from posecast.forecasting.own_people import is_same_person, tell_of_people
 from posecast.forecasting.own_pictures import read_pictures
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
@@ -96,62 +96,103 @@ def _forecast(
     """What will be written to `out`."""
     facts = probe_video(video)
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
+    work = _Work(forecaster, poses, config, rates, config.fps or facts.fps, stages)
     past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
-    by = (poses, forecaster, rates, config, stages, or_earlier)
-    in_box = isinstance(poses, EstimatedPoses) and poses.box is not None  # of the first frame
-    late = past if in_box else past.late(config.lead_s)
-    try:
-        past, found, frames = _look(late, *by)
-    except NotSeenError:
-        if not late.first or (from_s is not None and not or_earlier):
-            raise
-        past, found, frames = _look(past, *by)
+    looked = work.look_late(past, or_earlier)
     least = rates.span(forecaster.needs.num_past) if forecaster.needs.is_strict else 1
-    with stages.stage("reading"):
-        seen, found = _with_pictures(video, found, frames)
-    with stages.stage("forecasting"):
-        futures = forecaster.forecast_poses_of_video(seen, rates, config.steps, config.futures)
-        sureness = _sureness(forecaster, seen, rates, config.steps)
-    with stages.stage("drawing", len(futures.joints_px)):
-        forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
-    return OwnForecast(
-        *(video, seen, forecast, forecaster.skeleton, frames, past.first, rates),
-        config.fps or facts.fps,
-        lost=tuple(span for span in found.lost if span[0] <= frames[-1]),
-        note="\n".join(filter(None, _notes(past, rates, found, frames, out, least))),
-        sureness=sureness,
-        people=found.people,
-    )
+    notes = [*filter(None, _notes(looked, rates, out, least))]
+    result = replace(work.forecast(looked), note="\n".join(notes))
+    return work.with_everybody(result, looked) if config.everybody else result
 
 
-def _look(
-    past: Past,
-    poses: PoseSource,
-    forecaster: Forecaster,
-    rates: FrameRates,
-    config: OwnVideoConfig,
-    stages: Stages,
-    or_earlier: bool,
-) -> tuple[Past, FoundPoses, tuple[int, ...]]:
-    """Poses, and which of them are seen ones; with what was looked at, as it comes in."""
-    with stages.stage("finding", past.count):
-        found = find_poses(past, poses, forecaster.skeleton, stages)
-    named = (config, str(past.video), past.from_s, found.shots, or_earlier)
-    return past, found, choose_frames(found.seen, forecaster.needs, rates, *named)
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """Poses of one person, and which of them are seen ones."""
+
+    past: Past
+    found: FoundPoses
+    """Without its pictures."""
+    seen: SeenVideo
+    frames: tuple[int, ...]
 
 
-def _notes(
-    past: Past,
-    rates: FrameRates,
-    found: FoundPoses,
-    frames: tuple[int, ...],
-    out: Path | None,
-    least: int,
-) -> Iterator[str]:
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What a video is forecast with."""
+
+    forecaster: Forecaster
+    poses: PoseSource
+    config: OwnVideoConfig
+    rates: FrameRates
+    shown_fps: float
+    stages: Stages
+
+    def look_late(self, past: Past, or_earlier: bool) -> _Looked:
+        """At the last of the video; at all of it where the person may be seen well there alone."""
+        in_box = isinstance(self.poses, EstimatedPoses) and self.poses.box is not None
+        late = past if in_box else past.late(self.config.lead_s)  # a box is of the first frame
+        try:
+            return self.look(late, or_earlier)
+        except NotSeenError:
+            if not late.first or (past.from_s is not None and not or_earlier):
+                raise
+        return self.look(past, or_earlier)
+
+    def look(self, past: Past, or_earlier: bool = False) -> _Looked:
+        with self.stages.stage("finding", past.count):
+            found = find_poses(past, self.poses, self.forecaster.skeleton, self.stages)
+        named = (self.config, str(past.video), past.from_s, found.shots, or_earlier)
+        frames = choose_frames(found.seen, self.forecaster.needs, self.rates, *named)
+        with self.stages.stage("reading"):
+            seen = _with_pictures(past.video, found, frames)
+        return _Looked(past, replace(found, pictures=(), earlier=()), seen, frames)
+
+    def forecast(self, looked: _Looked) -> OwnForecast:
+        forecaster, config, stages = self.forecaster, self.config, self.stages
+        past, last = looked.past, looked.frames[-1]
+        with stages.stage("forecasting"):
+            seen = (looked.seen, self.rates, config.steps)
+            futures = forecaster.forecast_poses_of_video(*seen, config.futures)
+            sureness = _sureness(forecaster, *seen)
+        with stages.stage("drawing", len(futures.joints_px)):
+            forecast = forecaster.draw(looked.seen, futures, config.futures, stages.advance)
+        return OwnForecast(
+            *(past.video, looked.seen, forecast, forecaster.skeleton, looked.frames, past.first),
+            *(self.rates, self.shown_fps),
+            lost=tuple(span for span in looked.found.lost if span[0] <= last),
+            sureness=sureness,
+            person=self.poses.person,
+            people=looked.found.people,
+        )
+
+    def with_everybody(self, result: OwnForecast, looked: _Looked) -> OwnForecast:
+        """And everybody else who is seen well in the last seen frame, each apart."""
+        until = replace(looked.past, from_s=(looked.frames[-1] + 1) / self.rates.video)
+        everybody, notes = [result], result.note.splitlines()
+        for person in range(1, looked.found.num_people + 1):
+            if person == self.poses.person:
+                continue
+            work = replace(self, poses=replace(self.poses, person=person))
+            stays = f"person {person} stays as in the last seen frame"
+            try:
+                other = work.forecast(work.look(until))
+            except NotSeenError:
+                notes.append(f"{stays}, where it is not seen well")
+                continue
+            if any(is_same_person(other.seen, each.seen) for each in everybody):
+                notes.append(f"{stays}, where it was taken for somebody else")
+                continue
+            last = replace(other.seen, frames=other.seen.pictures[-1:], earlier=None)
+            everybody.append(replace(other, seen=last))
+        return replace(result, others=tuple(everybody[1:]), note="\n".join(notes))
+
+
+def _notes(looked: _Looked, rates: FrameRates, out: Path | None, least: int) -> Iterator[str]:
     """What was guessed, what of the video was not seen, and whom one can choose; a line each.
 
     `least` frames are what the pose model needs.
     """
+    past, found, frames = looked.past, looked.found, looked.frames
     fps, end = found.seen.fps, len(found.seen)
     yield rates.describe()
     if isinstance(past.video, FrameFolder):
@@ -184,10 +225,8 @@ def video_source(
     return FrameFolder(path, config.folder_fps or forecaster.needs.fps or USUAL_FPS)
 
 
-def _with_pictures(
-    video: VideoSource, found: FoundPoses, frames: tuple[int, ...]
-) -> tuple[SeenVideo, FoundPoses]:
-    """The seen frames, the last of them with their pictures, which what was found then lets go.
+def _with_pictures(video: VideoSource, found: FoundPoses, frames: tuple[int, ...]) -> SeenVideo:
+    """The seen frames, the last of them with their pictures.
 
     A file that was looked at to its end is not read again.
     """
@@ -203,7 +242,7 @@ def _with_pictures(
         chosen = (before[place] for place in evenly(len(before), MOST_EARLIER))
         numbers, earlier = zip(*chosen, strict=True)
         seen = replace(seen, earlier=EarlierPictures(numbers, np.stack(earlier)))
-    return seen, replace(found, pictures=(), earlier=())
+    return seen
 
 
 def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps: int) -> Sureness:

@@ -37,7 +37,7 @@ from posecast.report.tables import Cell, Table, horizons_of
 _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
 _FORECAST = "forecast"
-_OF_FORECASTS = ("separate", "export", "keep_frames", "rrd", "panels", "view_height")
+_OF_FORECASTS = ("everybody", "separate", "export", "keep_frames", "rrd", "panels", "view_height")
 """What `OwnVideoConfig` asks for that a comparison does not write."""
 _STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
 

@@ -1,0 +1,131 @@
+"""Everybody in a video goes on, each apart."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from posecast.clips import PoseForecast
+from posecast.errors import PosecastError
+from posecast.estimation import FollowOptions
+from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.forecasting.own_video import forecast_video
+from posecast.media.videos import read_video
+from posecast.report.comparison import compare_video
+from posecast.skeletons import PENN_ACTION
+from red_people import RED, LooksBack, NearestEstimator, frame_with, joints_of, write_video
+
+STANDS, NUM_FRAMES = (30, 30, 30, 60), 30
+CONFIG = OwnVideoConfig(steps=4, everybody=True, export=("csv",))
+BOTH = EstimatedPoses(NearestEstimator())
+
+
+def moves(t: int) -> tuple[int, int, int, int]:
+    return 130 + round(8 * np.sin(0.7 * t)), 35, 30, 60
+
+
+def two_people(num_frames: int = NUM_FRAMES, gone_from: int = 99) -> list[np.ndarray]:
+    frames = []
+    for t in range(num_frames):
+        frame = frame_with(STANDS if t < gone_from else None)
+        x, y, width, height = moves(t)
+        frame[y : y + height, x : x + width] = RED
+        frames.append(frame)
+    return frames
+
+
+class Sinks(LooksBack):
+    """Everybody sinks by two pixels a frame; told apart by how much was seen of whom."""
+
+    def __init__(self) -> None:
+        self.seen_at = []
+
+    def forecast_poses(self, seen, steps, samples=1):
+        (one,) = seen
+        self.seen_at.append(one.joints_px[-1, 0])
+        down = np.stack([np.zeros(steps), 2.0 * np.arange(1, steps + 1)], axis=-1)
+        return [PoseForecast.of(one, (one.joints_px[-1] + down[:, None])[None])]
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / "a.mp4", two_people())
+
+
+def test_each_is_forecast_apart_and_shown_together(video, tmp_path):
+    model, out = Sinks(), tmp_path / "out.mp4"
+    result = forecast_video(video, Forecaster(model), BOTH, out, CONFIG)
+    (other,) = result.others
+    assert (result.person, other.person) == (1, 2)
+    truths = (joints_of(moves(NUM_FRAMES - 1)), joints_of(STANDS))
+    for each, truth in zip((result, other), truths, strict=True):
+        assert np.abs(each.seen.joints_px[-1] - truth).max() < 4
+        sunk = truth + np.array([0, 8])
+        assert np.abs(each.forecast.joints_px[0, -1] - sunk).max() < 4
+    names = ["a.mp4", "out-people.png", "out-person-2.csv", "out-person-2.npz"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        *names,
+        *("out.csv", "out.mp4", "out.npz"),
+    ]
+    assert {path.name for path in result.files} == {*names[1:], "out.csv", "out.mp4", "out.npz"}
+    with np.load(tmp_path / "out-person-2.npz") as arrays:
+        assert np.abs(arrays["predicted_joints_px"][0, -1] - truths[1] - np.array([0, 8])).max() < 4
+    *_, before, last = read_video(out)
+    for x, y, width, height in (moves(NUM_FRAMES - 1), STANDS):
+        body = np.s_[y : y + height + 10, x : x + width]
+        assert np.abs(last[body].astype(int) - before[body]).max() > 60  # a skeleton that moves
+    facts = result.facts()
+    assert (facts["person"], facts["others"][0]["person"]) == (1, 2)
+    assert "person 2: seen from 0.80 s on" in result.summary()
+
+
+def test_the_one_who_is_asked_for_comes_first(video):
+    second = dataclasses.replace(BOTH, person=2)
+    result = forecast_video(video, Forecaster(Sinks()), second, None, CONFIG)
+    assert (result.person, [other.person for other in result.others]) == (2, [1])
+    assert result.seen.joints_px[-1, 0, 0] < 100 < result.others[0].seen.joints_px[-1, 0, 0]
+
+
+def test_who_is_not_there_at_the_end_stays_away(tmp_path):
+    video = write_video(tmp_path / "a.mp4", two_people(gone_from=22))
+    poses = dataclasses.replace(BOTH, follow=FollowOptions(watch=10))
+    result = forecast_video(video, Forecaster(Sinks()), poses, None, CONFIG)
+    assert result.others == ()
+    assert "person 2 stays as in the last seen frame, where it is not seen well" in result.note
+    gone = dataclasses.replace(poses, person=2)
+    result = forecast_video(video, Forecaster(Sinks()), gone, None, CONFIG)
+    assert [other.person for other in result.others] == [1]
+    assert result.past_frames[-1] == result.others[0].past_frames[-1] == 21
+
+
+def test_everybody_of_a_file_of_keypoints(video, tmp_path):
+    lines = ["frame,joint,x,y,person"]
+    for t in range(NUM_FRAMES):
+        for name, box in (("a", moves(t)), ("b", STANDS)):
+            for joint, (x, y) in zip(PENN_ACTION.joints, joints_of(box), strict=True):
+                lines.append(f"{t},{joint},{x},{y},{name}")
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    poses = KeypointFile(tmp_path / "a.csv")
+    out = tmp_path / "out.mp4"
+    result = forecast_video(video, Forecaster(Sinks()), poses, out, CONFIG)
+    (other,) = result.others
+    heads = sorted(each.seen.joints_px[-1, 0, 0] for each in (result, other))
+    assert heads[0] < 100 < heads[1]
+
+
+def test_who_is_alone_is_everybody(tmp_path):
+    frames = [frame_with(moves(t)) for t in range(12)]
+    video = write_video(tmp_path / "a.mp4", frames)
+    result = forecast_video(video, Forecaster(Sinks()), BOTH, None, CONFIG)
+    assert result.others == ()
+
+
+def test_what_does_not_go_with_everybody(video, tmp_path):
+    with pytest.raises(PosecastError, match="everybody and 3 futures"):
+        dataclasses.replace(CONFIG, futures=3)
+    out, boxed = tmp_path / "out.mp4", dataclasses.replace(BOTH, box=(1.0, 2.0, 30.0, 40.0))
+    with pytest.raises(PosecastError, match="everybody, and a box that says who it is"):
+        forecast_video(video, Forecaster(Sinks()), boxed, out, CONFIG)
+    with pytest.raises(PosecastError, match="everybody"):
+        compare_video(video, Forecaster(Sinks()), BOTH, out, dataclasses.replace(CONFIG, export=()))
