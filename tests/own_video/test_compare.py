@@ -150,7 +150,7 @@ def test_later_frames_change_nothing_of_the_forecast(video, noted, monkeypatch):
     """All frames after the seen ones are altered; the person is another one, elsewhere."""
     runner = [frame_with((150 - 3 * t, 20, 30, 60)) for t in range(30)]
     for frames in (walking(60), walking(30) + runner):
-        for module in ("own_poses", "own_pictures", "own_truth"):
+        for module in ("watching", "own_pictures", "own_truth"):
             name = f"posecast.forecasting.{module}.read_video"
             monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         source = EstimatedPoses(RedEstimator())

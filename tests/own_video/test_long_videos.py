@@ -14,10 +14,10 @@ from posecast.forecasting.own_poses import (
     EstimatedPoses,
     KeypointFile,
     OwnVideoConfig,
-    Past,
     people_to_choose_from,
 )
 from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.watching import Past
 from posecast.keypoints import write_table
 from posecast.media.videos import read_video
 from posecast.skeletons import PENN_ACTION

@@ -149,7 +149,7 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
     video = write_video(tmp_path / "one.mp4", walking(12))
     results = []
     for frames in (walking(12), walking(6) + noise(9)):
-        for module in ("own_poses", "own_pictures"):
+        for module in ("watching", "own_pictures"):
             name = f"posecast.forecasting.{module}.read_video"
             monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         results.append(forecast_video(video, forecaster, RED, None, CONFIG, from_s=0.2))

@@ -6,7 +6,6 @@ from collections import deque
 import numpy as np
 import pytest
 
-from posecast.clips import SeenVideo
 from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.lstm import LSTMForecaster
@@ -14,10 +13,9 @@ from posecast.forecasting.own_poses import (
     EstimatedPoses,
     KeypointFile,
     OwnVideoConfig,
-    Past,
-    _Watched,
 )
 from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.watching import Past, Watched
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
@@ -71,7 +69,7 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
 @pytest.mark.parametrize("panels", [True, False])
 def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
-    for room in ("own_video", "own_poses"):
+    for room in ("own_video", "watching"):
         monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_PICTURES", 3)
         monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_EARLIER", 2)
     most = numbers_alive(monkeypatch)
@@ -95,10 +93,9 @@ def test_single_pictures_of_a_long_video_are_from_its_end(tmp_path, monkeypatch)
     """What was shown minutes ago is not looked at; sixteen pictures of all of it were of that."""
     pictures = (np.full((4, 4, 3), n % 2, np.uint8) for n in range(5000))
     monkeypatch.setattr(Past, "frames", lambda past: pictures)
-    watched = _Watched(Past(tmp_path, 30.0), Stages())
+    watched = Watched(Past(tmp_path, 30.0), Stages())
     deque(watched.frames, maxlen=0)
-    seen = SeenVideo(np.zeros((5000, 13, 2)), np.ones((5000, 13), bool), 30.0, (4, 4))
-    numbers = [number for number, _ in watched.found(seen).earlier]
+    numbers = [number for number, _ in watched.earlier]
     assert np.ptp(np.diff(numbers)) == 0
     assert numbers[0] < 5000 - 900
     assert sum(number >= 5000 - 900 for number in numbers) >= 16

@@ -21,11 +21,11 @@ from posecast.forecasting.own_people import draw_people
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
     OwnVideoConfig,
-    Past,
     people_to_choose_from,
 )
 from posecast.forecasting.own_truth import NothingToCompareError, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video
+from posecast.forecasting.watching import Past
 from posecast.media.frame_folders import write_picture
 from posecast.media.videos import probe_video
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER

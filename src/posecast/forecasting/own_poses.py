@@ -1,9 +1,6 @@
 """What is asked of a video of one's own, and its poses up to where the forecast begins."""
 
 import itertools
-import math
-from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,40 +10,26 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import SeenVideo
-from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.forecasting.frame_rates import frames_before
 from posecast.forecasting.protocols import (
-    MOST_EARLIER,
     MOST_FUTURES,
-    MOST_PICTURES,
     MOST_STEPS,
 )
+from posecast.forecasting.watching import NotSeenError, Past, Watched
 from posecast.keypoints import KeypointOptions, keypoints_in_video
-from posecast.media.frame_folders import FrameFolder
 from posecast.media.resampling import nearest_frames
-from posecast.media.shots import Shots
-from posecast.media.videos import read_timeline, read_video
-from posecast.records.arguments import as_positive
+from posecast.media.videos import read_timeline
 from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 
-_MOST_KEPT_BYTES = 2**28
-_FARTHEST_APART = 32
-"""Of single pictures that are kept: spread over all of a long video, they were from before what is
-looked at."""
 _TALLEST = 2**14
 Export = Literal["csv", "coco", "trc"]
 """Poses for other programs."""
-
-
-class NotSeenError(PosecastError):
-    """Nobody is seen well where the video was looked at."""
 
 
 @dataclass(frozen=True)
@@ -103,54 +86,6 @@ class OwnVideoConfig:
                 f"everybody and {self.futures} futures: several futures are of one person; leave "
                 "one of the two out"
             )
-
-
-@dataclass(frozen=True)
-class Past:
-    """What of a video is looked at: up to the second to forecast from, if one is given."""
-
-    video: Path | FrameFolder
-    fps: float
-    """At which it is looked at."""
-    from_s: float | None = None
-    first: int = 0
-    """What is before this frame is not looked at."""
-    duration_s: float = 0.0
-    """As the file says; 0: it does not."""
-
-    @property
-    def count(self) -> int:
-        """About so many frames; 0: not known."""
-        return max(self._end - self.first, 0)
-
-    @property
-    def _end(self) -> int:
-        return self.num_frames or round(self.duration_s * self.fps)
-
-    def late(self, lead_s: float) -> "Past":
-        """The last of it alone, as `OwnVideoConfig.lead_s` has it."""
-        lead_s *= 2 if self.from_s is None else 1
-        return replace(self, first=max(self._end - math.ceil(lead_s * self.fps), 0))
-
-    @property
-    def num_frames(self) -> int | None:
-        """None: as many as the video has."""
-        if self.from_s is None:
-            return None
-        from_s = as_positive(self.from_s, "the second to forecast from")
-        return frames_before(from_s, self.fps)
-
-    def frames(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Streaming; NotSeenError where the video ends before."""
-        count = None if self.num_frames is None else max(self.num_frames - self.first, 0)
-        frames = itertools.islice(read_video(self.video, self.fps, first=self.first), count)
-        if self.first and (frame := next(frames, None)) is not None:
-            yield frame
-        elif self.first:
-            wanted = "" if self.from_s is None else f"; cannot forecast from {self.from_s} s on"
-            lasts = f"{self.video}: lasts less than {self.first / self.fps:.2f} s"
-            raise NotSeenError(lasts + wanted)
-        yield from frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +156,7 @@ def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stage
 
 
 def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> FoundPoses:
-    watched = _Watched(past, stages)
+    watched = Watched(past, stages)
     found = follow(
         *(watched.frames, source.estimator, source.follow, source.box, stages.advance),
         *(source.person, partial(watched.starts, fps=past.fps)),
@@ -235,7 +170,7 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
-    poses = watched.found(seen)
+    poses = _found(watched, seen)
     if not np.any(poses.seen.visible):
         raise NotSeenError(
             f"{past.video}: no person found in {len(found.joints_px)} frames",
@@ -247,43 +182,16 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
     return replace(poses, lost=tuple(lost), people=found.people, num_people=count)
 
 
-class _Watched:
-    """Frames on their way to be looked at: the last are kept, cuts and fades are looked for."""
-
-    def __init__(self, past: Past, stages: Stages) -> None:
-        self._past = past
-        self._kept: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=MOST_PICTURES)
-        self._spread: list[tuple[int, UInt8[np.ndarray, "h w 3"]]] = []
-        self._shots = Shots()
-        self.starts = self._shots.starts
-        self.frames = self._shots.watch(self._keeping(stages.each("reading", ahead(past.frames()))))
-
-    def _keeping(
-        self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
-    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        apart = 1
-        for number, frame in enumerate(frames, start=self._past.first):
-            if MOST_PICTURES * frame.nbytes <= _MOST_KEPT_BYTES:
-                self._kept.append(frame)
-                if (number - self._past.first) % apart == 0:
-                    self._spread.append((number, frame))
-                if len(self._spread) > 2 * MOST_EARLIER:
-                    thinned = apart < _FARTHEST_APART
-                    self._spread = self._spread[::2] if thinned else self._spread[1:]
-                    apart = 2 * apart if thinned else apart
-            yield frame
-
-    def found(self, seen: SeenVideo) -> FoundPoses:
-        """Poses by shots; `seen` is from the video's first frame on. It may fade at its end."""
-        first = self._past.first
-        faded = self._shots.num_faded(seen.fps) if self._past.from_s is None else 0
-        visible = seen.visible.copy()
-        visible[len(seen) - faded :] = False
-        starts = self._shots.starts(seen.joints_px[first:], visible[first:], seen.fps)
-        shots = (*range(first), *(first + start for start in starts))
-        seen = replace(seen, visible=visible)
-        pictures = {"pictures": tuple(self._kept), "earlier": tuple(self._spread)}
-        return FoundPoses(seen, **pictures, shots=shots, num_faded=faded)
+def _found(watched: Watched, seen: SeenVideo) -> FoundPoses:
+    """Poses by shots; `seen` is from the video's first frame on."""
+    first, faded = watched.past.first, watched.num_faded
+    visible = seen.visible.copy()
+    visible[len(seen) - faded :] = False
+    starts = watched.starts(seen.joints_px[first:], visible[first:], seen.fps)
+    shots = (*range(first), *(first + start for start in starts))
+    seen = replace(seen, visible=visible)
+    pictures = {"pictures": watched.pictures, "earlier": watched.earlier}
+    return FoundPoses(seen, **pictures, shots=shots, num_faded=faded)
 
 
 def people_to_choose_from(past: Past, source: EstimatedPoses, stages: Stages) -> People:
@@ -308,9 +216,9 @@ def _read_poses(past: Past, source: KeypointFile, skeleton: Skeleton, stages: St
     )
     hw = (timeline.info.height, timeline.info.width)
     poses = (track.joints_px[frames], track.visible[frames])
-    watched = _Watched(past, stages)
+    watched = Watched(past, stages)
     for _ in watched.frames:
         stages.advance()
-    found = watched.found(SeenVideo(*poses, past.fps, hw, trimmed=False))
+    found = _found(watched, SeenVideo(*poses, past.fps, hw, trimmed=False))
     note = f"keypoints: {track.note}" if track.note else ""
     return replace(found, note=note, num_people=track.num_people)

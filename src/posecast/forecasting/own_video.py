@@ -18,15 +18,14 @@ from posecast.forecasting.own_pictures import read_pictures
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
     FoundPoses,
-    NotSeenError,
     OwnVideoConfig,
-    Past,
     PoseSource,
     find_poses,
 )
 from posecast.forecasting.own_result import OwnForecast, Sureness
 from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.forecasting.seen_frames import choose_frames
+from posecast.forecasting.watching import NotSeenError, Past
 from posecast.geometry import sides_of
 from posecast.media.frame_folders import FrameFolder, is_of_pictures
 from posecast.media.videos import VideoSource, probe_video

@@ -8,8 +8,9 @@ import numpy as np
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.frame_rates import FrameRates, frames_before
-from posecast.forecasting.own_poses import NotSeenError, OwnVideoConfig
+from posecast.forecasting.own_poses import OwnVideoConfig
 from posecast.forecasting.protocols import Needs
+from posecast.forecasting.watching import NotSeenError
 
 
 def choose_frames(
