@@ -79,7 +79,8 @@ class OwnVideoConfig:
         check_at_least(1, self, "steps", most=MOST_STEPS)
         check_at_least(1, self, "futures", most=MOST_FUTURES)
         check_at_least(0, self, "view_height", most=_TALLEST)
-        check_at_least(0, self, "fps", "folder_fps", "lead_s")
+        check_at_least(0, self, "fps", "folder_fps")
+        check_over_zero(self, "lead_s")
         check_over_zero(self, "well_seen_joints", "well_seen_frames", most=1)
         if self.everybody and self.futures > 1:
             raise PosecastError(
