@@ -71,6 +71,14 @@ def test_links_are_found() -> None:
     assert "goals" in headings_of(DOCS / "performance.md")
 
 
+def test_pages_that_code_and_cards_name_are_there() -> None:
+    files = [f for room in ("src", "benchmarks") for f in (ROOT / room).rglob("*.[pm][yd]")]
+    said = "".join(file.read_text(encoding="utf-8") for file in [*files, ROOT / "CHANGELOG.md"])
+    named = set(re.findall(r"\bdocs/[\w-]+\.md\b", said))
+    assert len(named) > 5
+    assert not [name for name in named if not (ROOT / name).is_file()]
+
+
 def spans_of(page: Path) -> list[str]:
     """What stands in backticks within the text."""
     return re.findall(r"`([^`]+)`", " ".join(text_of(page).split()))

@@ -78,7 +78,8 @@ class ForecastVideo(Command):
     estimator', or a model file (.safetensors, .task or .onnx)."""
     poses: Path | None = None
     """Poses of another program, in place of an estimator: OpenPose's or YOLO's folder;
-    JSON of COCO, AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see docs/own-videos.md)."""
+    JSON of COCO, AlphaPose, MMPose or MediaPipe; CSV, DeepLabCut's too (see
+    docs/keypoint-files.md)."""
     out: Path | None = None
     """Video to write, .mp4 or .gif, or the folder to write to; NAME-forecast.mp4 where you are, if
     not given."""

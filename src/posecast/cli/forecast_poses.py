@@ -23,7 +23,7 @@ from posecast.records.files import refuse_to_replace
 class ForecastPoses(Command):
     """Forecast keypoints that another program found: how the person's joints go on.
 
-    Reads the formats that 'posecast forecast --poses' reads (docs/own-videos.md lists them) and
+    Reads the formats that 'posecast forecast --poses' reads (docs/keypoint-files.md lists them) and
     writes the future in the same format, frame numbers going on. No pixels are needed.
 
     Examples:
