@@ -32,7 +32,8 @@ class Robustness:
     out: Path
     """Folder for the tables."""
     pose_run: tuple[Path, ...] = ()
-    """Runs of 'posecast train pose', each under its folder's name."""
+    """Runs of 'posecast train pose' or 'train motion', or shipped weights by name; each under its
+    folder's name."""
     device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one."""
     config: Flat[RobustnessConfig] = RobustnessConfig()

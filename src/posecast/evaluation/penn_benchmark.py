@@ -150,7 +150,8 @@ class PennPoseBenchmark:
 
     protocol: Flat[PennPoseProtocol] = PennPoseProtocol()
     pose_run: tuple[Path, ...] = ()
-    """Runs of 'posecast train pose', beside the trivial forecasts."""
+    """Runs of 'posecast train pose' or 'train motion', or shipped weights by name, beside the
+    trivial forecasts."""
     final: bool = False
     """Allow pose runs: nothing will be chosen by these numbers any more."""
     allow_trained: bool = False
