@@ -1,9 +1,8 @@
 """The poses of a forecast for other programs: CSV, COCO, .trc, and recordings for rerun.
 
-All go from the first frame that was looked at to the last forecast one. CSV and COCO count frames
-as the video that is written does, so that they can be laid over it; CSV says their seconds and
-which are forecast (1; 0: seen), too. .trc and rerun have a rate of their own, at which the video
-was looked at.
+All go from the first frame that was looked at to the last forecast one. CSV and COCO number frames
+as the video itself does, the forecast ones going on; CSV says their seconds and which are forecast
+(1; 0: seen), too. .trc and rerun have a rate of their own, at which the video was looked at.
 """
 
 from collections.abc import Iterable
@@ -30,15 +29,16 @@ _JPEG_QUALITY = 85
 def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -> Write:
     """What fills a file of the seen poses and one of the futures; `name` is what it will be."""
     poses, hw = (*_track(result, sample), result.skeleton), result.seen.image_hw
+    frames = range(result.first, result.first + len(poses[0]))
+    numbers = [frame * result.repeats for frame in frames]
     if kind == "csv":
-        frames = range(result.first, result.first + len(poses[0]))
         more = {
             "seconds": [f"{frame / result.fps:.3f}" for frame in frames],
             "forecast": [int(frame > result.past_frames[-1]) for frame in frames],
         }
-        return lambda path: write_table(path, *poses, result.repeats, more)
+        return lambda path: write_table(path, *poses, numbers, more)
     if kind == "coco":
-        return lambda path: write_coco(path, *poses, hw, every=result.repeats)
+        return lambda path: write_coco(path, *poses, hw, numbers)
     return lambda path: write_trc(path, *poses, result.fps, name=name)
 
 

@@ -69,18 +69,18 @@ def write_table(
     joints_px: Float[np.ndarray, "t j 2"],
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
-    every: int = 1,
+    numbers: Sequence[int] | None = None,
     more: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
-    """Write the visible joints of one person, frames numbered 0, `every`, 2 * `every` ...;
+    """Write the visible joints of one person, with the frames' `numbers`, 0, 1, 2 ... if None;
     `read_keypoints` gives them back. `more` are further columns by name, a value a frame."""
-    more = more or {}
+    more, numbers = more or {}, range(len(joints_px)) if numbers is None else numbers
     rows: list[tuple[object, ...]] = [(*_NEEDED, "person", *more)]
     names = own_side_names(skeleton)
     for frame, joint in np.argwhere(visible).tolist():
         x, y = joints_px[frame, joint].tolist()
         told = (column[frame] for column in more.values())
-        rows.append((every * frame, names[joint], f"{x:.2f}", f"{y:.2f}", 1, *told))
+        rows.append((numbers[frame], names[joint], f"{x:.2f}", f"{y:.2f}", 1, *told))
     write_text(path, csv_text(rows))
 
 

@@ -32,16 +32,16 @@ def write_coco(
     visible: Bool[np.ndarray, "t j"],
     skeleton: Skeleton,
     image_hw: tuple[int, int],
-    every: int = 1,
+    numbers: Sequence[int] | None = None,
 ) -> None:
     """COCO keypoint annotations of one person: an image and an annotation a frame.
 
     Joints and image size are in stored pixels, as all files of keypoints (`in_video.stored_joints`,
     `VideoInfo.stored_hw`): a player may show others. Points are centres of pixels counted from 0,
-    as COCO has them; frames are numbered 0, `every`, 2 * `every` ... Frames without a visible joint
+    as COCO has them; `numbers` are the frames', 0, 1, 2 ... if None. Frames without a visible joint
     have an image and no annotation.
     """
-    numbers = range(0, every * len(joints_px), every)
+    numbers = range(len(joints_px)) if numbers is None else numbers
     height, width = image_hw
     images = [
         {"id": number, "file_name": f"{number:012d}.jpg", "height": height, "width": width}
