@@ -73,7 +73,7 @@ def with_moments(
     network: MotionResidual, facts: WeightsFacts, moments: Path
 ) -> tuple[MotionResidual, WeightsFacts]:
     """The same with weights of the own past's moments."""
-    config = replace(network.config, learned_moments=True)
+    config = replace(network.config, learned_moments=True, moment_parts=True)
     weighing = MotionResidual(config)
     weighing.members.load_state_dict(network.members.state_dict())
     assert weighing.moments is not None

@@ -59,9 +59,38 @@ class Skeleton:
         return [[[self.index(name) for name in end] for end in limb] for limb in self.limbs]
 
     @property
+    def parts(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """What moves by itself, with its joints: arms and legs but for shoulders and hips (the left
+        one's before the right one's), the upper body, and the hips."""
+
+        def joints(kind: str, side: str) -> tuple[int, ...]:
+            named = enumerate(self.joints)
+            return tuple(n for n, name in named if _kind(name) == kind and name.startswith(side))
+
+        return tuple((kind, joints(kind, side)) for kind, side in _PARTS)
+
+    @property
     def mirror(self) -> tuple[int, ...]:
         """For each joint, the index of its mirror image (itself on the midline)."""
         return tuple(self.joints.index(other_side(name)) for name in self.joints)
+
+
+_ENDS = {
+    "arm": ("elbow", "wrist", "thumb", "hand"),
+    "leg": ("knee", "ankle", "toe"),
+    "hips": ("hip", "pelvis"),
+}
+_PARTS = (
+    *((kind, side) for kind in ("arm", "leg") for side in ("left_", "right_")),
+    ("upper", ""),
+    ("hips", ""),
+)
+
+
+def _kind(joint: str) -> str:
+    """Which kind of part a joint belongs to."""
+    named = (kind for kind, words in _ENDS.items() if any(word in joint for word in words))
+    return next(named, "upper")
 
 
 def other_side(joint: str) -> str:

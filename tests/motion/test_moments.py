@@ -11,6 +11,7 @@ from motion.moving_people import people
 from posecast.motion.own_past import own_past
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import MomentWeights, moment_facts
+from posecast.skeletons import PENN_ACTION
 from posecast.training.motion_moments import (
     fit_moments,
     learn_moments,
@@ -77,15 +78,16 @@ def test_any_track_that_is_called_long_enough_gives_examples():
     assert long_enough(cut)
 
 
-def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none():
+@pytest.mark.parametrize("skeleton", [None, PENN_ACTION])
+def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none(skeleton):
     torch.manual_seed(0)
     poses, moments = torch.randn(2, 120, 13, 2), torch.randint(4, 110, (2, 80))
     counted, turned = torch.rand(2, 80) < 0.6, torch.arange(80).expand(2, -1) >= 50
 
-    weights = MomentWeights()(poses, moments, torch.rand(2, 80), counted, turned)
+    weights = MomentWeights(skeleton)(poses, moments, torch.rand(2, 80), counted, turned)
 
-    assert weights.shape == (2, 80, 64)
-    assert torch.allclose(weights.sum(dim=1), torch.ones(2, 64), atol=1e-5)
+    assert weights.shape == (2, 80, 64, 13 if skeleton else 1)
+    assert torch.allclose(weights.sum(dim=1), torch.ones(()), atol=1e-5)
     assert not weights[~counted].any()
     assert (weights[counted & turned][:, :63] > 0).all()
     assert not weights[turned][:, 63].any()

@@ -104,7 +104,7 @@ def test_a_turned_moment_leads_back_the_way_that_was_come():
     past, visible = joints[:51].astype(np.float32), np.ones((51, 13), bool)
 
     def weigh(found: Moments) -> np.ndarray:
-        shares = np.zeros((len(found.frames), 64), np.float32)
+        shares = np.zeros((len(found.frames), 64, 1), np.float32)
         shares[np.flatnonzero(found.turned)[0]] = 1
         return shares
 

@@ -47,7 +47,7 @@ def _weighed(
     frames, errors, moved = (torch.cat(pair, dim=1) for pair in zip(*found, strict=True))
     turned = torch.arange(frames.shape[1], device=poses.device) >= past.NUM_MOMENTS
     shares = learned(poses, frames, errors, errors < HUGE, turned.expand_as(frames))
-    return torch.einsum("bnt,bntjc->btjc", shares, moved)
+    return (shares[..., None] * moved).sum(dim=1)
 
 
 def _turned(

@@ -66,8 +66,8 @@ class Moments:
     moved: Float[np.ndarray, "n t j 2"]
 
 
-Weigh = Callable[[Moments], Float[np.ndarray, "n t"]]
-"""What each of them counts over the horizon."""
+Weigh = Callable[[Moments], Float[np.ndarray, "n t q"]]
+"""What each of them counts over the horizon, for each joint, or for all alike (q is 1)."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def own_past(
         likely = np.tensordot(weights[-1], moved, axes=1)
     else:
         both = found.both_ways()
-        likely = np.einsum("nt,ntjc->tjc", weigh(both), both.moved)
+        likely = (weigh(both)[..., None] * both.moved).sum(axis=0)
     some = weights[-1] > 0
     return OwnPast(moved[some] * size, weights[-1][some], likely * size, moments[some], facts)
 

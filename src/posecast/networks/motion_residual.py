@@ -86,6 +86,8 @@ class MotionResidualConfig:
     """Read the continuation of one's own past."""
     learned_moments: bool = False
     """Whether what the own past's moments count was learned, before all else."""
+    moment_parts: bool = False
+    """Whether it was learned for each part of the body by itself."""
     neighbours: bool = True
     """Read what others did next."""
     older_frames: bool = True
@@ -269,7 +271,8 @@ class MotionResidual(nn.Module):
         self.members = nn.ModuleList(MotionMember(config) for _ in range(config.members))
         self.moments: MomentWeights | None = None
         if config.learned_moments:
-            self.moments = MomentWeights().requires_grad_(False)
+            parted = SKELETONS[config.skeleton] if config.moment_parts else None
+            self.moments = MomentWeights(parted).requires_grad_(False)
 
     @property
     def basis(self) -> Float[Tensor, "t m"]:

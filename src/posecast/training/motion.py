@@ -124,13 +124,14 @@ def _found(config: MotionTrainingConfig, known: Sequence[MotionTrack]) -> dict[s
         logger.warning(
             "trust is not told whether clips are cut to one action: there are none of both kinds"
         )
-    return {"learned_moments": learned, "trimmed": told}
+    return {"learned_moments": learned, "moment_parts": learned, "trimmed": told}
 
 
 def _kept(earlier: Path) -> dict[str, bool]:
     """The same of the run that goes on, or of the one that is started from."""
     config = facts_of(earlier).config
-    return {name: bool(config.get(name)) for name in ("learned_moments", "trimmed")}
+    names = ("learned_moments", "moment_parts", "trimmed")
+    return {name: bool(config.get(name)) for name in names}
 
 
 def _moments(
@@ -138,7 +139,8 @@ def _moments(
 ) -> MomentWeights:
     """Of the run that goes on, or of the one it starts from; else they are learned."""
     if earlier is None:
-        return learn_moments(known, config.fit.seed, config.moment_steps)
+        skeleton = SKELETONS[config.model.skeleton]
+        return learn_moments(known, config.fit.seed, config.moment_steps, skeleton)
     moments = load_network(earlier, MotionResidual, "last").network.moments
     assert moments is not None  # as the facts of its weights say
     return moments

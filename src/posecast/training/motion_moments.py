@@ -1,6 +1,6 @@
 """Learning what each moment of one's own past counts (`networks.moment_weights`).
 
-Own pasts of all training tracks are continued from their moments, and a network of 2,000 weights
+Own pasts of all training tracks are continued from their moments, and a network of 3,000 weights
 learns to weigh these, before the motion network and apart from it: minutes on one core.
 """
 
@@ -16,7 +16,8 @@ from posecast.motion.basis import HORIZON
 from posecast.motion.own_past import FEWEST_FRAMES, NUM_MOMENTS, NUM_TURNED, Recalled
 from posecast.motion.seen import RECENT, fill_hidden
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.moment_weights import KNOTS, MomentWeights, as_batch, moment_facts
+from posecast.networks.moment_weights import KNOTS, MomentWeights, Parts, as_batch, moment_facts
+from posecast.skeletons import PENN_ACTION, Skeleton
 from posecast.training.motion_windows import FARTHEST
 
 _BATCH, _RATE, _DECAY = 64, 3e-3, 1e-2
@@ -24,6 +25,7 @@ _SHARES = (0.5, 0.25, 0.25)
 """Of videos seen from their beginning, for a while, and clips."""
 _EVERY, _LONGEST = 15, 300
 _FEWEST_AHEAD = 2
+_LOOKED_AT = 4  # every such example is, for what facts are usual
 _MOST = NUM_MOMENTS + NUM_TURNED
 AHEAD = np.array(KNOTS)
 
@@ -32,6 +34,7 @@ AHEAD = np.array(KNOTS)
 class MomentExamples:
     """Own pasts and what came; lengths in sides of the box."""
 
+    skeleton: Skeleton
     facts: Float[Tensor, "n m f"]
     counted: Bool[Tensor, "n m"]
     moved: Float[Tensor, "n m k j 2"]
@@ -43,8 +46,7 @@ class MomentExamples:
     def error(self, weights: MomentWeights, rows: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """Sum over the joints, as they are weighed."""
         shares = weights.at_knots(self.facts[rows].float(), self.counted[rows])
-        moved = torch.einsum("bmk,bmkjc->bkjc", shares, self.moved[rows].float())
-        return self.far(moved, rows)
+        return self.far((shares[..., None] * self.moved[rows]).sum(dim=1), rows)
 
     def far(self, moved: Tensor, rows: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """Sum over the joints of how far they are from the truth."""
@@ -57,9 +59,11 @@ def long_enough(tracks: Sequence[MotionTrack]) -> bool:
     return any(len(track) >= FEWEST_FRAMES + _EVERY + _FEWEST_AHEAD for track in tracks)
 
 
-def learn_moments(tracks: Sequence[MotionTrack], seed: int, steps: int) -> MomentWeights:
+def learn_moments(
+    tracks: Sequence[MotionTrack], seed: int, steps: int, skeleton: Skeleton = PENN_ACTION
+) -> MomentWeights:
     """Weights to use; some of the tracks have to be `long_enough`."""
-    examples = moment_examples(tracks, seed)
+    examples = moment_examples(tracks, seed, skeleton)
     return fit_moments(examples, chances(examples, tracks), seed, steps)
 
 
@@ -79,10 +83,10 @@ def fit_moments(
 ) -> MomentWeights:
     """Least error as a share of the last pose's, times ahead alike."""
     torch.manual_seed(seed)
-    network, luck = MomentWeights(), torch.Generator().manual_seed(seed)
-    rows = chance > 0
+    network, luck = MomentWeights(examples.skeleton), torch.Generator().manual_seed(seed)
+    rows = torch.nonzero(chance > 0)[::_LOOKED_AT, 0]
     facts = examples.facts[rows][examples.counted[rows]].float()
-    network.usual.copy_(torch.stack([facts.mean(dim=0), facts.std(dim=0) + 1e-6]))
+    network.usual.copy_(network.usual_of(facts))
     still = examples.far(torch.zeros(()), torch.arange(len(chance)))
     still = (still * chance[:, None]).sum(dim=0) / chance.sum()
     optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
@@ -98,18 +102,24 @@ def fit_moments(
     return network.eval()
 
 
-def moment_examples(tracks: Sequence[MotionTrack], seed: int) -> MomentExamples:
+def moment_examples(
+    tracks: Sequence[MotionTrack], seed: int, skeleton: Skeleton = PENN_ACTION
+) -> MomentExamples:
     """Of clips and videos from their beginning, and of videos for a while."""
     rng, found = np.random.default_rng(seed), []
     for number, track in enumerate(tracks):
         first = FEWEST_FRAMES + int(rng.integers(_EVERY))
         for end in range(first, len(track) - _FEWEST_AHEAD, _EVERY):
-            found.append(_example(track, end, 0, 2 if track.is_clip else 0, number))
+            stretches = [(0, 2 if track.is_clip else 0)]
             if not track.is_clip and end % 2:
                 seen = int(np.exp(rng.uniform(np.log(FEWEST_FRAMES), np.log(_LONGEST))))
-                found.append(_example(track, end, max(end + 1 - seen, 0), 1, number))
+                stretches.append((max(end + 1 - seen, 0), 1))
+            for start, kind in stretches:
+                about = {"kind": np.array(kind), "track": np.array(number)}
+                found.append(_example(track, end, start, skeleton.parts) | about)
     columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
-    return MomentExamples(**{name: torch.from_numpy(each) for name, each in columns.items()})
+    tensors = {name: torch.from_numpy(each) for name, each in columns.items()}
+    return MomentExamples(skeleton, **tensors)
 
 
 def what_came(
@@ -126,12 +136,12 @@ def what_came(
 
 
 def _example(
-    track: MotionTrack, end: int, start: int, kind: int, number: int
+    track: MotionTrack, end: int, start: int, parts: Parts
 ) -> dict[str, np.ndarray]:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     last, came, known = what_came(track, start, end)
     found = Recalled.of(past, shown).both_ways()
-    facts = moment_facts(*as_batch(found))[0].numpy()
+    facts = moment_facts(*as_batch(found), parts)[0].numpy()
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
@@ -144,6 +154,4 @@ def _example(
         "moved": padded(found.moved[:, AHEAD - 1] * (found.size_px / side)).astype(np.float16),
         "truth": truth.astype(np.float32),
         "shown": known,
-        "kind": np.array(kind),
-        "track": np.array(number),
     }
