@@ -5,7 +5,8 @@
 
 Some of the seeds that `benchmarks.motion_many` left become one network, whose forecasts are their
 mean; or, where SEEDS is the first of several folders, those runs of `posecast train motion` do (the
-others follow as `--runs`). `--moments` adds what `benchmarks.motion_moments` learned, and
+others follow as `--runs`), or, where SEEDS is a name such as motion-forecaster, what ships of it.
+`--moments` adds what `benchmarks.motion_moments` learned, and
 `--packed` (what `benchmarks.motion_pack` left) has the network learn anew how far to trust its own
 past with it. `--trust` takes what `benchmarks.motion_trust` learned of how far to go. The radii of
 50 and 90 % are widened or narrowed, frame by frame, until they hold so many of the true joints of
@@ -109,8 +110,11 @@ def main() -> None:
     asked = flags.parse_args()
     if asked.seeds.is_dir():
         network, facts = of_runs([asked.seeds, *asked.runs])
-    else:
+    elif asked.seeds.suffix:
         network, facts = joined(asked.seeds, asked.members)
+    else:
+        shipped = load_network(str(asked.seeds), MotionResidual)
+        network, facts = shipped.network, shipped.facts
     if asked.moments:
         network, facts = with_moments(network, facts, asked.moments)
     if asked.packed and network.moments is None:

@@ -27,9 +27,14 @@ def base() -> MotionBase:
 @pytest.fixture(scope="module")
 def network() -> MotionResidual:
     """What ships, and moments weighed by random numbers."""
+    return weighed_at_random(by_parts=True)
+
+
+def weighed_at_random(by_parts: bool) -> MotionResidual:
     shipped = load_network(DEFAULT_FORECASTER, MotionResidual).network
     torch.manual_seed(0)
-    network = MotionResidual(replace(shipped.config, learned_moments=True))
+    config = replace(shipped.config, learned_moments=True, moment_parts=by_parts)
+    network = MotionResidual(config)
     network.members.load_state_dict(shipped.members.state_dict())
     return network.eval()
 
@@ -88,6 +93,13 @@ def test_it_agrees_with_the_forecaster(forecaster, graph, frames, hidden, period
         expected = forecaster.forecast_poses([seen], HORIZON)[0].joints_px[0]
         assert np.abs(future - expected).max() <= AGREE * size_of(seen)
         assert np.abs(radius - forecaster.radii_px(seen)).max() <= AGREE * size_of(seen)
+
+
+def test_it_agrees_where_moments_are_weighed_for_the_whole_body(base):
+    network, seen = weighed_at_random(by_parts=False), seen_of(100, 0.1, 25)
+    future, _ = said_by(MotionGraph(network, base).eval(), seen)
+    expected = MotionForecaster(network, base).forecast_poses([seen], HORIZON)[0].joints_px[0]
+    assert np.abs(future[0] - expected).max() <= AGREE * size_of(seen)
 
 
 def test_it_agrees_where_nothing_moves_and_a_joint_is_never_seen(forecaster, graph):

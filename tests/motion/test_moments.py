@@ -10,8 +10,8 @@ from benchmarks.motion_moments import learn
 from motion.moving_people import people
 from posecast.motion.own_past import own_past
 from posecast.motion.tracks import MotionTrack
-from posecast.networks.moment_weights import MomentWeights, moment_facts
-from posecast.skeletons import PENN_ACTION
+from posecast.networks.moment_weights import MomentWeights, Parts, moment_facts
+from posecast.skeletons import PENN_ACTION, SKELETONS
 from posecast.training.motion_moments import (
     fit_moments,
     learn_moments,
@@ -93,10 +93,12 @@ def test_weights_add_up_to_one_and_moments_that_do_not_count_have_none(skeleton)
     assert not weights[turned][:, 63].any()
 
 
-def facts_of(poses: torch.Tensor, moments: list[int], turned: list[bool]) -> torch.Tensor:
+def facts_of(
+    poses: torch.Tensor, moments: list[int], turned: list[bool], parts: Parts = ()
+) -> torch.Tensor:
     misfits, counted = torch.tensor([[0.1] * 2]), torch.ones(1, 2, dtype=torch.bool)
     about = (poses[None], torch.tensor([moments]), misfits, counted, torch.tensor([turned]))
-    return moment_facts(*about)[0]
+    return moment_facts(*about, parts)[0]
 
 
 def test_a_moment_is_compared_with_the_last_frame_by_poses_and_velocities():
@@ -127,3 +129,54 @@ def test_a_turned_moment_is_compared_with_the_motion_played_backwards():
     assert facts[:, -4] == pytest.approx(torch.log(torch.tensor([9.0, 179.0])))
     assert facts[:, -3] == pytest.approx(torch.tensor([0.09, 0.2]) * 2**0.5, rel=1e-4)
     assert facts[:, -1].tolist() == [1, 1]
+
+
+def test_each_part_is_compared_by_itself():
+    """Known answers: one of two arms was elsewhere, by 0.1 in every coordinate."""
+    poses = torch.zeros(200, 4, 2)
+    poses[:100, 0] = 0.1
+    parts = (("arm", (0,)), ("arm", (1,)), ("upper", (2, 3)))
+
+    facts = facts_of(poses, [90, 190], [False, False], parts)
+
+    own, whole = 2 * 0.075**2, (2 * 0.075**2 + 3 * 2 * 0.025**2) / 4
+    rest = facts[0, 28:].unflatten(0, (3, 18))
+    assert facts.shape == (2, 28 + 3 * 18)
+    assert facts[0, :3].exp() == pytest.approx(torch.full((3,), whole + 1e-4), rel=1e-3)
+    assert rest[:, 0].exp() == pytest.approx(torch.tensor([own, *[2 * 0.025**2] * 2]) + 1e-4)
+
+
+def test_a_moment_is_compared_with_the_last_frame_by_its_speed():
+    """Known answers: the speed of now twice that of then, the same way and played backwards."""
+    steps = torch.cat([torch.full((100,), 0.01), torch.full((100,), 0.02)])
+    poses = steps.cumsum(0)[:, None, None].repeat(1, 2, 2)
+
+    facts = facts_of(poses, [90, 150], [False, True], (("arm", (0, 1)),))
+
+    then, is_now, product = 2 * 0.04**2, 2 * 0.08**2, 2 * 0.04 * 0.08  # over four frames
+    ratio, now, alike = facts[:, 18:21].T.numpy()
+    assert ratio == pytest.approx([np.log((then + 1e-4) / (is_now + 1e-4)) / 2] * 2, rel=1e-4)
+    assert now == pytest.approx([np.log(is_now + 1e-4) / 2] * 2, rel=1e-4)
+    assert alike == pytest.approx(np.array([1, -1]) * product / (product + 1e-4), rel=1e-3)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=list(SKELETONS))
+def test_every_joint_is_of_one_part_and_the_mirror_image_of_a_part_is_one(skeleton):
+    parts = [(kind, frozenset(joints)) for kind, joints in skeleton.parts]
+    mirrored = [(kind, frozenset(skeleton.mirror[n] for n in joints)) for kind, joints in parts]
+
+    assert sorted(n for _, joints in parts for n in joints) == list(range(skeleton.num_joints))
+    assert set(mirrored) == set(parts)
+
+
+def test_joints_of_one_part_are_weighed_alike_and_parts_apart():
+    torch.manual_seed(0)
+    poses, moments = torch.randn(1, 120, 13, 2), torch.randint(4, 110, (1, 80))
+    counted, turned = torch.ones(1, 80, dtype=torch.bool), torch.arange(80)[None] >= 50
+
+    weights = MomentWeights(PENN_ACTION)(poses, moments, torch.rand(1, 80), counted, turned)
+
+    firsts = [joints[0] for _, joints in PENN_ACTION.parts]
+    for _, (first, *others) in PENN_ACTION.parts:
+        assert all(torch.equal(weights[..., first], weights[..., other]) for other in others)
+    assert len({weights[0, 0, 0, first].item() for first in firsts}) == len(firsts)

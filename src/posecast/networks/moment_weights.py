@@ -48,12 +48,9 @@ class MomentWeights(nn.Module):
         num_facts = self._num_whole + (_NUM_COMPARED if skeleton else 0)
         names = sorted({kind for kind, _ in self.parts})
         kinds = torch.tensor([[float(kind == name) for name in names] for kind, _ in self.parts])
-        part_of = [
-            number
-            for joint in range(skeleton.num_joints if skeleton else 1)
-            for number, (_, joints) in enumerate(self.parts or (("", (0,)),))
-            if joint in joints
-        ]
+        part_of = torch.zeros(skeleton.num_joints if skeleton else 1, dtype=torch.long)
+        for number, (_, joints) in enumerate(self.parts):
+            part_of[list(joints)] = number
         wide = num_facts + len(names)
         layers = (nn.Linear(wide, _SMALL), nn.GELU(), nn.Linear(_SMALL, _SMALL), nn.GELU())
         self.weigh = nn.Sequential(*layers, nn.Linear(_SMALL, len(KNOTS)))
@@ -61,7 +58,7 @@ class MomentWeights(nn.Module):
         between = np.maximum(1 - np.abs(off), 0).astype(np.float32)
         self.register_buffer("between", torch.from_numpy(between), persistent=False)
         self.register_buffer("kinds", kinds, persistent=False)
-        self.register_buffer("part_of", torch.tensor(part_of), persistent=False)
+        self.register_buffer("part_of", part_of, persistent=False)
         # Mean and deviation of each fact in training.
         self.register_buffer("usual", torch.tensor([[0.0], [1.0]]).repeat(1, num_facts))
 
@@ -105,16 +102,13 @@ class MomentWeights(nn.Module):
 
     def _inputs(self, facts: Float[Tensor, "b n f"]) -> Float[Tensor, "b n q i"]:
         """Facts of each part, those of the whole first, as the network reads them."""
-        whole, each = facts[..., None, : self._num_whole], facts[..., self._num_whole :]
+        read, each = facts[..., None, : self._num_whole], facts[..., self._num_whole :]
         if self.parts:
-            count = len(self.parts)
-            each = each.unflatten(2, (count, -1))
-            whole = torch.cat([whole.expand(-1, -1, count, -1), each], dim=3)
-        read = ((whole - self.usual[0]) / self.usual[1]).clamp(-_LARGEST_FACT, _LARGEST_FACT)
-        if self.parts:
-            kinds = self.kinds.expand(*read.shape[:2], -1, -1)
-            read = torch.cat([read, kinds], dim=3)
-        return read
+            each = each.unflatten(2, (len(self.parts), -1))
+            read = torch.cat([read.expand(-1, -1, len(self.parts), -1), each], dim=3)
+        read = ((read - self.usual[0]) / self.usual[1]).clamp(-_LARGEST_FACT, _LARGEST_FACT)
+        kinds = self.kinds.expand(*read.shape[:2], -1, -1) if self.parts else read[..., :0]
+        return torch.cat([read, kinds], dim=3)
 
 
 def as_batch(found: Moments) -> tuple[Tensor, ...]:
@@ -136,13 +130,36 @@ def moment_facts(
     there, how far the body has gone since, its misfit beside the best one's, and whether it is
     turned. Then of each part how far it is, by itself and beside the other moments. Poses are in
     sizes of the body."""
+    groups = [list(joints) for _, joints in parts] or [list(range(poses.shape[2]))]
+    squares = _squares(poses, moments, turned, groups)
+    whole = _logarithms(torch.stack(squares).sum(dim=0) / poses.shape[2], counted)
+    speeds = [_speeds(poses, moments, turned)] if parts else []
+    left = poses.shape[1] - 1 - moments
+    middle = poses.mean(dim=2)
+    places = torch.where(turned, left, moments)[..., None].expand(-1, -1, 2)
+    gone = (middle.gather(1, places) - middle[:, -1:]).norm(dim=-1)
+    best = misfits.masked_fill(~counted, 1e9).amin(dim=1, keepdim=True)
+    worse = torch.log((misfits + 1e-5) / (best + 1e-5))
+    left = torch.log(left.clamp(min=1).float())
+    facts = torch.stack([left, gone, worse, turned.float()], dim=2)
+    pairs = zip(squares, groups, strict=True) if parts else ()
+    of_parts = [_logarithms(each / len(joints), counted) for each, joints in pairs]
+    return torch.cat([whole, *speeds, facts, *of_parts], dim=2)
+
+
+def _squares(
+    poses: Float[Tensor, "b p j 2"],
+    moments: Int[Tensor, "b n"],
+    turned: Bool[Tensor, "b n"],
+    groups: list[list[int]],
+) -> list[Float[Tensor, "b n m"]]:
+    """Squared differences from the last frame, summed over the joints of each group."""
     count, last, device = poses.shape[1], poses.shape[1] - 1, poses.device
     back = torch.arange(_BACK, device=device)
     frames = moments[:, None] - back[:, None]
     columns = frames.clamp(min=0)
     columns = torch.where(turned[:, None], columns + count, columns)
     memory = torch.tensor(_MEMORIES, device=device)[:, None] ** back
-    groups = [list(joints) for _, joints in parts] or [list(range(poses.shape[2]))]
     far: list[list[Tensor]] = [[] for _ in groups]
     for stride, features, backwards in _compared(poses):
         recent = features[:, (last - back).clamp(min=0)]
@@ -151,21 +168,7 @@ def moment_facts(
         for found, joints in zip(far, groups, strict=True):
             along = _apart(recent[:, :, joints], both[:, :, joints], columns) * there
             found.append(memory @ along / (memory @ there).clamp(min=1e-6))
-    squares = [torch.cat(each, dim=1).transpose(1, 2) for each in far]
-    whole = _logarithms(torch.stack(squares).sum(dim=0) / poses.shape[2], counted)
-    speeds = _speeds(poses, moments, turned) if parts else whole[..., :0]
-    left = last - moments
-    middle = poses.mean(dim=2)
-    places = torch.where(turned, left, moments)[..., None].expand(-1, -1, 2)
-    gone = (middle.gather(1, places) - middle[:, -1:]).norm(dim=-1)
-    best = misfits.masked_fill(~counted, 1e9).amin(dim=1, keepdim=True)
-    worse = torch.log((misfits + 1e-5) / (best + 1e-5))
-    left = torch.log(left.clamp(min=1).float())
-    facts = torch.stack([left, gone, worse, turned.float()], dim=2)
-    of_parts = [
-        _logarithms(each / len(joints), counted) for each, (_, joints) in zip(squares, parts)
-    ]
-    return torch.cat([whole, speeds, facts, *of_parts], dim=2)
+    return [torch.cat(each, dim=1).transpose(1, 2) for each in far]
 
 
 def _apart(
@@ -224,8 +227,6 @@ def _compared(
     found = [(0, centred, centred.flip(1))]
     for stride in _STRIDES:
         earlier, scale = (frames - stride).clamp(min=0), _SPEED_WEIGHT / stride
-        forwards, backwards = (
-            (each - each[:, earlier]) * scale for each in (poses, poses.flip(1))
-        )
+        forwards, backwards = ((each - each[:, earlier]) * scale for each in (poses, poses.flip(1)))
         found.append((stride, forwards, backwards))
     return found

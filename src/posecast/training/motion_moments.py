@@ -135,9 +135,7 @@ def what_came(
     return last, track.joints_px[inside] - last, known
 
 
-def _example(
-    track: MotionTrack, end: int, start: int, parts: Parts
-) -> dict[str, np.ndarray]:
+def _example(track: MotionTrack, end: int, start: int, parts: Parts) -> dict[str, np.ndarray]:
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     last, came, known = what_came(track, start, end)
     found = Recalled.of(past, shown).both_ways()
