@@ -119,7 +119,7 @@ def moment_examples(
                 found.append(_example(track, end, start, skeleton.parts) | about)
     columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
     tensors = {name: torch.from_numpy(each) for name, each in columns.items()}
-    return MomentExamples(skeleton, **tensors)
+    return MomentExamples(skeleton=skeleton, **tensors)
 
 
 def what_came(
