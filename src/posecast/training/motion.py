@@ -46,9 +46,9 @@ class MotionTrainingConfig(beginning.TrainingConfig):
     KIND = "motion"
 
     model: MotionResidualConfig = MotionResidualConfig()
-    """`actions` is set to those of the training clips, `learned_moments` by `moment_steps`,
-    `trimmed` to False where there are not both kinds of clips; the last two to what they are in the
-    run that is started from."""
+    """`actions` is set to those of the training clips, `learned_moments` and `moment_parts` by
+    `moment_steps`, `trimmed` to False where there are not both kinds of clips; the last three to
+    what they are in the run that is started from."""
     tracks: tuple[Path, ...] = ()
     """Files of pose tracks of real videos, see `datasets.pose_tracks`; a fifth of their groups
     validates."""
