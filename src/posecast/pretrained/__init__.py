@@ -72,7 +72,7 @@ SHIPPED = {
             DEFAULT_FORECASTER,
             "forecasts the poses of a person from all that was seen (13 joints)",
             "for research: trained on labels and poses of unclear terms",
-            "f83737788d040cd110121eb547b7c21f026c8c770a2086c62478b88ddcd69a81",
+            "925e27e7c1e277c4520c69689ceb7089dffbe43c165373d46e1538f185d221e4",
             ((_BASE, "8cde4dc9c6b28dd14a44c0b9105a007373020b15f00d120c877176d7f5c9076a"),),
         ),
     )
