@@ -22,6 +22,7 @@ from posecast.forecasting.motion import MotionForecaster
 from posecast.geometry import Crop
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import facts_of, load_network
+from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
@@ -265,6 +266,23 @@ def test_runs_from_before_there_were_weights_of_moments_go_on(store_path, tmp_pa
     assert train_motion(config, store_path, tmp_path / "run").step == 4
     with pytest.raises(PosecastError, match="moment_steps"):
         train_motion(config.but(moment_steps=3), store_path, tmp_path / "run")
+
+
+def test_runs_from_before_parts_were_weighed_by_themselves_go_on(
+    store_path, tracks_file, tmp_path, monkeypatch
+):
+    config = TINY.but(tracks=(tracks_file,), schedule="constant", moment_steps=3)
+    found = {"learned_moments": True, "moment_parts": False, "trimmed": False}
+    with monkeypatch.context() as before:
+        before.setattr("posecast.training.motion._found", lambda *_: found)
+        before.setattr("posecast.training.motion.learn_moments", lambda *_: MomentWeights())
+        train_motion(config.but(steps=2), store_path, tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    del stored["config"]["model"]["moment_parts"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(stored), encoding="utf-8")
+
+    assert train_motion(config, store_path, tmp_path / "run").step == 4
+    assert weights_of(tmp_path / "run")["moments.usual"].shape == MomentWeights().usual.shape
 
 
 def test_who_starts_from_a_run_keeps_its_moments_or_that_it_has_none(
