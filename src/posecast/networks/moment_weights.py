@@ -198,18 +198,18 @@ def _speeds(
 ) -> Float[Tensor, "b n f"]:
     """Logarithms of each moment's speed over that of now and of that of now, and how alike their
     velocities point."""
-    count = poses.shape[1]
+    count, device = poses.shape[1], poses.device
     flat = torch.cat([poses, poses.flip(1)], dim=1).flatten(2)
-    beyond = turned * count
 
     def at(frames: Tensor) -> Float[Tensor, "b n d"]:
-        columns = (frames.clamp(min=0) + beyond)[..., None]
+        columns = frames.clamp(min=0)
+        columns = torch.where(turned, columns + count, columns)[..., None]
         return flat.gather(1, columns.expand(-1, -1, flat.shape[2]))
 
     found = []
     for stride in _SPEED_STRIDES:
-        then = at(moments) - at(moments - stride)
-        now = (flat[:, count - 1] - flat[:, max(count - 1 - stride, 0)])[:, None]
+        latest = flat[:, (count - 1 - torch.tensor([0, stride], device=device)).clamp(min=0)]
+        then, now = at(moments) - at(moments - stride), latest[:, :1] - latest[:, 1:]
         was, is_now = (each.square().sum(dim=2) / poses.shape[2] for each in (then, now))
         alike = (then * now).sum(dim=2) / poses.shape[2] / ((was * is_now).sqrt() + 1e-4)
         ratio = torch.log((was + 1e-4) / (is_now + 1e-4)) / 2
