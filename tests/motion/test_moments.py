@@ -98,7 +98,7 @@ def facts_of(
 ) -> torch.Tensor:
     misfits, counted = torch.tensor([[0.1] * 2]), torch.ones(1, 2, dtype=torch.bool)
     about = (poses[None], torch.tensor([moments]), misfits, counted, torch.tensor([turned]))
-    return moment_facts(*about, parts)[0]
+    return moment_facts(*about, parts=parts)[0]
 
 
 def test_a_moment_is_compared_with_the_last_frame_by_poses_and_velocities():

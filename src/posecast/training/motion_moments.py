@@ -139,7 +139,7 @@ def _example(track: MotionTrack, end: int, start: int, parts: Parts) -> dict[str
     past, shown = track.joints_px[start : end + 1], track.visible[start : end + 1]
     last, came, known = what_came(track, start, end)
     found = Recalled.of(past, shown).both_ways()
-    facts = moment_facts(*as_batch(found), parts)[0].numpy()
+    facts = moment_facts(*as_batch(found), parts=parts)[0].numpy()
     side = max(track.window_side_px(end, RECENT, HORIZON), float(np.ptp(last, axis=0).max()), 1.0)
     truth = np.clip(came / side, -FARTHEST, FARTHEST)
 
