@@ -158,6 +158,13 @@ def fit(
     return training.result
 
 
+def fitted(update: Update, session: Session) -> FitResult | None:
+    """How the run ended, where nothing is left to learn: for who makes data that take minutes."""
+    training = _Training(update, session)
+    training.begin_or_go_on(None)
+    return None if training.result.ended == "stopped" else training.result
+
+
 _MOST_UNREAD = 100
 
 

@@ -30,7 +30,7 @@ from posecast.skeletons import SKELETONS
 from posecast.store.identity import tracks_data
 from posecast.store.reading import StoredClip
 from posecast.training import beginning, motion_batches, motion_windows
-from posecast.training.fitting import Descent, FitResult, Validation, fit
+from posecast.training.fitting import Descent, FitResult, Validation, fit, fitted
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_moments import learn_moments, long_enough
@@ -101,9 +101,6 @@ def train_motion(
             moments = _moments(config, known, earlier)
             network.moments.load_state_dict(moments.state_dict())
             weigh = network.moments.of_one
-        data = MotionData.make(config, known, held_out, store.info.dataset, weigh)
-        if session.run.writes:
-            data.base.save(session.run.path / BASE_FILE)
         loss = MotionLoss(config.loss, fabric.device)
 
         def step(
@@ -111,7 +108,13 @@ def train_motion(
         ) -> tuple[Tensor, dict[str, Tensor]]:
             return loss(network(batch.inputs, loss.frames), batch)
 
-        return fit(Descent(network, step, session), data.batches, data.validation, session)
+        descent = Descent(network, step, session)
+        if (result := fitted(descent, session)) is not None:
+            return result
+        data = MotionData.make(config, known, held_out, store.info.dataset, weigh)
+        if session.run.writes:
+            data.base.save(session.run.path / BASE_FILE)
+        return fit(descent, data.batches, data.validation, session)
 
 
 def _found(config: MotionTrainingConfig, known: Sequence[MotionTrack]) -> dict[str, bool]:
