@@ -204,6 +204,7 @@ def test_selections(store):
     [
         ({"clips": ("0006",)}, r"unknown clip '0006'; did you mean '000\d'\? Known: 0001, 0002, "),
         ({"actions": ("bowls",)}, "unknown action 'bowls'; did you mean 'bowl'"),
+        ({"actions": ("run",)}, r"Known: bowl, squat; --clips\.actions without a name takes all"),
         ({"without": ("4",)}, "no clip '4'; did you mean '0004'"),
         ({"clips": ("0001",), "without": ("0001",)}, "also left out"),
         ({"with_frames": True}, "has frames, only poses"),

@@ -107,6 +107,15 @@ class ClipSource(Protocol):
         ...
 
 
+@runtime_checkable
+class ChangingSource(ClipSource, Protocol):
+    """One whose files people mend."""
+
+    def changed_at(self) -> dict[str, float]:
+        """When what each clip is made of was changed last, in seconds as of `time.time`."""
+        ...
+
+
 @dataclass(frozen=True, repr=False)
 class PoseBatch(Brief):
     """Pose sequences for the pose model; frames that do not exist are invisible."""

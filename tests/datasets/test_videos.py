@@ -1,6 +1,8 @@
 """Own videos to a store: frame rate, poses beside them, crops by the seen frames, bad videos."""
 
 import io
+import os
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,6 +107,24 @@ def test_a_clip_is_of_one_shot(tmp_path):
         assert min(frame[2, 2, 0] for frame in shown) > 180
     faster = source(tmp_path, fps=50.0).read_poses("ahead").joints_px
     assert np.linalg.norm(np.diff(faster, axis=0), axis=-1).max() < 2.5
+
+
+def test_clips_whose_files_were_mended_are_made_again(folder):
+    def prepared() -> tuple[int, int]:
+        report = prepare(source(folder), folder / "store", SEEN, QUIET)
+        return report.num_new, report.num_kept
+
+    assert [prepared(), prepared()] == [(3, 0), (0, 3)]
+    poses = folder / "poses" / "squat" / "a.csv"
+    before = Store.open(folder / "store").clip("squat-a").joints_px
+    write_table(poses, np.array(before) + 5, np.ones((12, 13), bool), PENN_ACTION)
+    assert [prepared(), prepared()] == [(1, 2), (0, 3)]
+    after = Store.open(folder / "store").clip("squat-a").joints_px
+    np.testing.assert_allclose(after, before + 5, atol=0.01)
+    os.utime(folder / "videos" / "c.mp4", (time.time() + 9999,) * 2)  # by a camera's wrong clock
+    assert prepared() == (0, 3)
+    poses.unlink()  # no reason to lose the clip
+    assert prepared() == (0, 3)
 
 
 def test_the_store_is_cropped_by_the_seen_frames(folder):

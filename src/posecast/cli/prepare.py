@@ -145,7 +145,8 @@ class PrepareVideos(Command):
     which one person does one thing. Poses come from keypoints of another program, laid out alike
     in --poses (NAME.csv, NAME.json or a folder NAME), or from --estimator-run, which writes them
     there as CSV first (default: STORE-poses). Each clip is cropped by its first seen frames alone.
-    The same command again goes on where it stopped.
+    The same command again goes on where it stopped; clips whose video or poses were changed since
+    are made again.
 
     Examples:
       posecast prepare videos clips store --poses keypoints

@@ -138,6 +138,15 @@ class OwnVideos:
             frames = read_video(video, self.fps, first=span.start)
             yield from itertools.islice(frames, span.stop - span.start)
 
+    def changed_at(self) -> dict[str, float]:
+        """When the video of each clip or its poses were changed last."""
+        times = {}
+        for clip_id, video in self._videos().items():
+            poses = poses_path(self.root, video, self.poses)
+            files = [video, *([] if poses is None else [poses, *entries(poses)])]
+            times[clip_id] = max(file.stat().st_mtime for file in files)
+        return times
+
     def _videos(self) -> dict[str, Path]:
         return clip_names(self.root, video_files(self.root))
 

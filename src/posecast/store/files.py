@@ -69,14 +69,14 @@ _FEW = 20
 """Names that a message lists one by one."""
 
 
-def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
+def check_names(names: Iterable[str], known: Sequence[str], noun: str, mend: str = "") -> None:
     """PosecastError for the first name that is not known, with one that is nearly it."""
     present = set(known)
     for name in names:
         if name not in present:
             hint = did_you_mean(name, known)
             there = ", ".join(known) if len(known) <= _FEW else f"{len(known)} {noun}s"
-            raise PosecastError(f"unknown {noun} {name!r}{hint} Known: {there}")
+            raise PosecastError(f"unknown {noun} {name!r}{hint} Known: {there}{mend}")
 
 
 def frames_path(store_path: Path, clip_id: str) -> Path:

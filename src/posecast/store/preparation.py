@@ -9,7 +9,7 @@ import dataclasses
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,14 +18,14 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
-from posecast.clips import UNLESS_DEFAULT, ClipError, ClipSource, PoseClip, problems_of
+from posecast.clips import UNLESS_DEFAULT, ChangingSource, ClipError, ClipSource, PoseClip, problems_of
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.files import WriteError
-from posecast.store.files import CropPolicy, StoreInfo, check_names
+from posecast.store.files import CropPolicy, StoreInfo, check_names, frames_path
 from posecast.store.reading import StoredClip
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, store_writer, write_clip
 
@@ -153,6 +153,23 @@ class ClipPreparer:
                 )
             yield cut_crop(frame, clip.crop, self.config.size, self.config.resize)
 
+    def outdated(self, clips: Sequence[StoredClip]) -> set[str]:
+        """Those without the frames that there are now, and those that are older than their files.
+
+        Files from the future are no sign: a clock was wrong.
+        """
+        source, now = self.source, time.time()
+        changed = source.changed_at() if isinstance(source, ChangingSource) else {}
+
+        def is_outdated(clip: StoredClip) -> bool:
+            if not clip.has_frames:
+                return self.has_frames(clip.clip_id)
+            frames = frames_path(self.store_path, clip.clip_id)
+            made = frames.stat().st_mtime if frames.is_file() else 0.0
+            return made < changed.get(clip.clip_id, made) <= now
+
+        return {clip.clip_id for clip in clips if is_outdated(clip)}
+
     def has_frames(self, clip_id: str) -> bool:
         """Whether making this clip is more than reading its poses."""
         try:
@@ -170,7 +187,7 @@ def prepare(
     """Make a store of all clips of a data set, or go on with one that was begun.
 
     Clips that are there already are kept, except that clips without frames are made again once
-    the data set has their frames. PosecastError (PreparationError, StoreError) where nothing can be
+    the data set has their frames, and those of own videos whose files were changed since. PosecastError (PreparationError, StoreError) where nothing can be
     made, other options were used before, or the disk refuses; finished clips are kept then.
     """
     start = time.monotonic()
@@ -182,8 +199,7 @@ def prepare(
     try:
         with store_writer(store_path, store_info(source, config), config.num_shards > 1) as writer:
             done = writer.done()
-            without = {name for name, clip in done.items() if not clip.has_frames}
-            again = {name for name in without.intersection(wanted) if preparer.has_frames(name)}
+            again = preparer.outdated([done[name] for name in wanted if name in done])
             todo = [name for name in wanted if name in again or name not in done]
             left_out = _make(writer, preparer, todo, console or Console(stderr=True))
             clips = list(done.values()) if writer.finished else []

@@ -107,7 +107,9 @@ class ClipSelection:
         known = [clip.clip_id for clip in clips]
         files.check_names(self.clips, known, "clip")
         if not self.clips:  # which are chosen whatever their action
-            files.check_names(self.actions, sorted({clip.action for clip in clips}), "action")
+            there = sorted({clip.action for clip in clips})
+            all_of_them = "; --clips.actions without a name takes all"
+            files.check_names(self.actions, there, "action", all_of_them)
         self._check_without(known)
         chosen = [clip for clip in clips if self.wants(clip)]
         if not chosen:
