@@ -8,7 +8,9 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,7 +48,7 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     workshop = a_workshop(tmp_path / "root")
     workshop.root.mkdir()
     given = a_video(tmp_path / "walk.mp4")
-    taken = workshop.take(given)
+    taken = workshop.take(workshop.hold(given))
     assert not given.exists()
     assert taken.seconds == pytest.approx(2.0, abs=0.05)
     assert taken.start_s == pytest.approx(1.0, abs=0.05)  # half of a short video
@@ -69,7 +71,7 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
 
 def test_of_a_video_too_short_to_compare_its_end_is_forecast(tmp_path):
     workshop = a_workshop(tmp_path)
-    taken = workshop.take(a_video(tmp_path / "short.mp4", num_frames=4))
+    taken = workshop.take(workshop.hold(a_video(tmp_path / "short.mp4", num_frames=4)))
     assert taken.start_s == taken.seconds
     done = workshop.forecast(taken, Asked(taken.start_s, futures=1, ahead_s=0.2), nothing_shown)
     assert done.text.endswith("nothing to compare the forecast with.")
@@ -88,10 +90,10 @@ def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path):
     workshop.root.mkdir()
     (tmp_path / "large.mp4").write_bytes(bytes(1_100_000))
     with pytest.raises(PosecastError, match="at most 1 are taken"):
-        workshop.take(tmp_path / "large.mp4")
+        workshop.take(workshop.hold(tmp_path / "large.mp4"))
     (tmp_path / "no.mp4").write_text("no video")
     with pytest.raises(PosecastError, match=r"no\.mp4"):
-        workshop.take(tmp_path / "no.mp4")
+        workshop.take(workshop.hold(tmp_path / "no.mp4"))
     assert list(workshop.root.iterdir()) == []
     with pytest.raises(PosecastError, match="max_seconds is 0"):
         Limits(max_seconds=0.0)
@@ -161,7 +163,9 @@ def test_nothing_is_fetched_for_others(app):
 
 def test_other_names_for_this_machine_are_refused(app):
     address, _ = app
-    assert ask(address, "/", host="evil.example")[0] == 403
+    refused = ask(address, "/", host="evil.example")
+    assert refused[0] == 403
+    assert b"Host: evil.example is no name of this machine" in refused[1]
     status, _, headers = ask(address, "/")
     assert status == 200
     assert "connect-src 'self'" in headers["content-security-policy"]
@@ -172,7 +176,7 @@ def test_other_names_for_this_machine_are_refused(app):
 def test_no_path_can_be_given_in_place_of_an_upload(app, path):
     address, root = app
     config = json.loads(ask(address, "/config")[1])
-    take = next(each for each in config["dependencies"] if each["api_name"] == "_take")
+    take = next(each for each in config["dependencies"] if each["api_name"] == "_hold")
     given = {"path": path, "orig_name": "x.mp4", "meta": {"_type": "gradio.FileData"}}
     body = {"data": [given], "fn_index": take["id"], "session_hash": "somebody"}
     request = urllib.request.Request(
@@ -188,6 +192,25 @@ def test_no_path_can_be_given_in_place_of_an_upload(app, path):
     assert '"success":false' in told
     assert "root:" not in told
     assert not list(root.glob("video-*"))
+
+
+def test_of_an_upload_that_breaks_off_nothing_stays(app):
+    address, root = app
+    place = urlsplit(address)
+    part = 'Content-Disposition: form-data; name="files"; filename="walk.mp4"'
+    with socket.create_connection((place.hostname, place.port)) as browser:
+        browser.sendall(
+            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 300000\r\n"
+            f"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n{part}\r\n\r\n".encode()
+        )
+        browser.sendall(bytes(200_000))
+        assert comes_true(lambda: list(root.glob("tmp*")))
+    assert comes_true(lambda: not list(root.glob("tmp*")))
+
+
+def comes_true(what: Callable[[], object]) -> bool:
+    """Within some seconds."""
+    return any(what() or time.sleep(0.1) for _ in range(100))
 
 
 def test_a_port_that_cannot_be_listened_on_is_told():
@@ -320,6 +343,26 @@ def test_one_works_while_another_waits_and_stops(app, tmp_path):
         (root / SLOWLY).unlink()
         wait_said(pages[1], "Verdict: ")
         assert pages[0].locator("iframe").count() == 0
+
+
+def test_two_who_give_the_same_video_are_both_served_and_who_leaves_takes_it_along(app, tmp_path):
+    address, root = app
+    with browser() as chromium:
+        pages = [open_page(chromium, address) for _ in range(4)]
+        give(pages[0], a_video(tmp_path / "first.mp4"))
+        wait_said(pages[0], "one person found")
+        (root / SLOWLY).touch()
+        start(pages[0])
+        pages[0].get_by_text(re.compile("finding")).first.wait_for()
+        for number, page in enumerate(pages[1:], 2):
+            give(page, a_video(tmp_path / "walk.mp4"))
+            page.get_by_text(re.compile("queue")).first.wait_for()
+            assert comes_true(lambda n=number: len(list(root.rglob("*.mp4"))) >= n)
+        pages[3].close()
+        assert comes_true(lambda: len(list(root.rglob("walk.mp4"))) == 2)
+        (root / SLOWLY).unlink()
+        for page in pages[1:3]:
+            wait_said(page, "one person found")
 
 
 def test_new_work_begins_before_stopped_work_has_noticed():

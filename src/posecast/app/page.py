@@ -1,6 +1,7 @@
 """The app's page in Gradio: what one sees and what each button calls."""
 
 import html
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -49,6 +50,8 @@ def _local(file: gr.File) -> gr.File:
 class _Session:
     """What an open page has given, and whether its work is to stop."""
 
+    held: Path | None = None
+    """Dropped, and still to be looked at."""
     taken: Taken | None = None
     stop: threading.Event | None = None
     """Of the work at hand, set when that is to stop."""
@@ -130,8 +133,10 @@ class _Page:
             *(self._people, self._person, self._moment, self._forecast),
             *(self._said, self._shown, self._files),
         ]
-        given = self._video.upload(self._take, [self._video], known, **alone, **shown)
-        given.then(lambda: None, None, self._video, api_visibility="private", queue=False)
+        at_once: dict[str, Any] = {"api_visibility": "private", "queue": False}
+        dropped = self._video.upload(self._hold, [self._video], None, **at_once)
+        given = dropped.success(self._take, None, known, **alone, **shown)
+        given.then(lambda: None, None, self._video, **at_once)
         sample = self._sample.click(self._take_sample, None, known, **alone, **shown)
         seen = [self._people, self._person, self._said]
         look = self._moment.release(self._look, [self._moment], seen, **alone, **shown)
@@ -141,19 +146,29 @@ class _Page:
         self._stop.click(
             *(self._ask_to_stop, None, self._said),
             cancels=[given, sample, look, work],
-            queue=False,
-            api_visibility="private",
+            **at_once,
         )
         self.blocks.unload(self._leave)
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def _take(
-        self, path: str | None, request: gr.Request, progress: gr.Progress = _PROGRESS
-    ) -> list[Any]:
+    def _hold(self, path: str | None, request: gr.Request) -> None:
+        """Also while others work, so that a page that is closed meanwhile takes it along."""
         if path is None:
             raise gr.Error("no file came")
-        return self._taken_in(Path(path), request, progress)
+        session = self._session(request)
+        self._let_go(session)
+        try:
+            session.held = self._workshop.hold(Path(path))
+        except PosecastError as error:
+            raise gr.Error(html.escape(error.text)) from error
+
+    def _take(self, request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
+        session = self._session(request)
+        held, session.held = session.held, None
+        if held is None:  # another one, dropped right after it, was looked at in its place
+            return [gr.skip()] * 7
+        return self._taken_in(held, request, progress)
 
     def _take_sample(self, request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
         return self._taken_in(None, request, progress)
@@ -247,11 +262,18 @@ class _Page:
         """The page was closed: nothing of it stays."""
         session = self._session(request)
         session.ask_to_stop()
+        self._let_go(session)
         self._clear(session)
         self._sessions.pop(request.session_hash or "", None)
 
     def _session(self, request: gr.Request) -> _Session:
         return self._sessions[request.session_hash or ""]
+
+    def _let_go(self, session: _Session) -> None:
+        """What was dropped and is not yet looked at is removed."""
+        if session.held is not None:
+            shutil.rmtree(session.held.parent, ignore_errors=True)
+        session.held = None
 
     def _clear(self, session: _Session) -> None:
         """Its video and all that was made of it are removed."""

@@ -32,6 +32,9 @@ _HEADERS = {
 }
 _CLOSED = ("/proxy=", "/vibe-", "/deep_link", "/run-history/", "/monitoring", "/dev/")
 """Parts of Gradio that nothing here uses."""
+_ANOTHER_NAME = """\
+Host: {host} is no name of this machine, and only this machine is served. A server in front of the app
+has to ask for 127.0.0.1 and tell its own name as X-Forwarded-Host: see docs/app.md."""
 _STYLE = ".stem { direction: rtl; }"
 """Of long names of files the ends are shown, by which those of one video differ."""
 _LAST_PORT = 65535
@@ -62,10 +65,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if not self._allows(scope):
+        if (why := self._refusal(scope)) is not None:
             start = {"type": "http.response.start", "status": 403, "headers": []}
             await send(start)
-            await send({"type": "http.response.body", "body": b"not here"})
+            await send({"type": "http.response.body", "body": why.encode()})
             return
 
         async def send_guarded(message: Any) -> None:
@@ -74,14 +77,35 @@ class Guard:
                 message = {**message, "headers": [*kept, *_HEADERS.items()]}
             await send(message)
 
-        await self._app(scope, receive, send_guarded)
+        is_upload = scope["path"].endswith("/upload")
+        await self._app(scope, _whole(receive) if is_upload else receive, send_guarded)
 
-    def _allows(self, scope: Any) -> bool:
+    def _refusal(self, scope: Any) -> str | None:
         path = unquote(scope["path"])
         if "://" in path or any(word in path for word in _CLOSED):
-            return False
+            return "not here"
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        return not self._local or is_local(urlsplit(f"//{host}").hostname or "")
+        if self._local and not is_local(urlsplit(f"//{host}").hostname or ""):
+            return _ANOTHER_NAME.format(host=host)
+        return None
+
+
+def _whole(receive: Any) -> Any:
+    """What is received, where breaking off is an error for which Gradio removes what came so far:
+    else it would stay, with a traceback on the terminal."""
+    from starlette.formparsers import MultiPartException  # pyright: ignore[reportMissingImports]
+
+    more = True
+
+    async def receive_whole() -> Any:
+        nonlocal more
+        message = await receive()
+        if more and message["type"] == "http.disconnect":
+            raise MultiPartException("the upload broke off")
+        more = message.get("more_body", False)
+        return message
+
+    return receive_whole
 
 
 def serve_app(

@@ -107,18 +107,26 @@ class Workshop:
         estimator = load_pose_estimator(DEFAULT_ESTIMATOR, forecaster.skeleton, looks)
         return cls(root, forecaster, EstimatedPoses(estimator), limits)
 
-    def take(self, uploaded: Path | None) -> Taken:
-        """Move an upload to a folder of its own; None takes the sample, which stays where it is.
+    def hold(self, uploaded: Path) -> Path:
+        """Move an upload to a folder of its own, at once: who gives the same video is given the
+        same path. PosecastError where somebody was sooner."""
+        path = self._new_folder(self.root, "video") / uploaded.name
+        try:
+            shutil.move(uploaded, path)
+        except OSError as error:
+            path.parent.rmdir()
+            raise PosecastError(f"{uploaded.name} did not come; drop it again") from error
+        with contextlib.suppress(OSError):
+            uploaded.parent.rmdir()
+        return path
+
+    def take(self, held: Path | None) -> Taken:
+        """Look at a video that is held; None takes the sample, which stays where it is.
 
         PosecastError for what is no video, or more than the limits allow; nothing stays then.
         """
-        folder = self._new_folder(self.root, "video")
-        path = SAMPLE
-        if uploaded is not None:
-            path = folder / uploaded.name
-            shutil.move(uploaded, path)
-            with contextlib.suppress(OSError):
-                uploaded.parent.rmdir()
+        path = held or SAMPLE
+        folder = self._new_folder(self.root, "video") if held is None else held.parent
         try:
             return self._known(path, folder)
         except PosecastError:

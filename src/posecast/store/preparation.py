@@ -18,7 +18,14 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
-from posecast.clips import UNLESS_DEFAULT, ChangingSource, ClipError, ClipSource, PoseClip, problems_of
+from posecast.clips import (
+    UNLESS_DEFAULT,
+    ChangingSource,
+    ClipError,
+    ClipSource,
+    PoseClip,
+    problems_of,
+)
 from posecast.computing.clip_workers import WorkerError, run_over_clips
 from posecast.errors import PosecastError
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
