@@ -200,8 +200,9 @@ def test_of_an_upload_that_breaks_off_nothing_stays(app):
     part = 'Content-Disposition: form-data; name="files"; filename="walk.mp4"'
     with socket.create_connection((place.hostname, place.port)) as browser:
         browser.sendall(
-            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 300000\r\n"
-            f"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n{part}\r\n\r\n".encode()
+            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {place.netloc}\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 300000\r\n\r\n"
+            f"--b\r\n{part}\r\n\r\n".encode()
         )
         browser.sendall(bytes(200_000))
         assert comes_true(lambda: list(root.glob("tmp*")))

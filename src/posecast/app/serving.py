@@ -33,8 +33,8 @@ _HEADERS = {
 _CLOSED = ("/proxy=", "/vibe-", "/deep_link", "/run-history/", "/monitoring", "/dev/")
 """Parts of Gradio that nothing here uses."""
 _ANOTHER_NAME = """\
-Host: {host} is no name of this machine, and only this machine is served. A server in front of the app
-has to ask for 127.0.0.1 and tell its own name as X-Forwarded-Host: see docs/app.md."""
+Host: {host} is no name of this machine, and only this machine is served. A server in front of the
+app has to ask for 127.0.0.1 and tell its own name as X-Forwarded-Host: see docs/app.md."""
 _STYLE = ".stem { direction: rtl; }"
 """Of long names of files the ends are shown, by which those of one video differ."""
 _LAST_PORT = 65535

@@ -194,8 +194,9 @@ def prepare(
     """Make a store of all clips of a data set, or go on with one that was begun.
 
     Clips that are there already are kept, except that clips without frames are made again once
-    the data set has their frames, and those of own videos whose files were changed since. PosecastError (PreparationError, StoreError) where nothing can be
-    made, other options were used before, or the disk refuses; finished clips are kept then.
+    the data set has their frames, and clips of own videos once their files were changed.
+    PosecastError (PreparationError, StoreError) where nothing can be made, other options were used
+    before, or the disk refuses; finished clips are kept then.
     """
     start = time.monotonic()
     config, store_path = config or PreparationConfig(), as_path(store_path, "store_path")
