@@ -19,6 +19,7 @@ import numpy as np
 import posecast
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
+from posecast.estimation import follow
 from posecast.evaluation.loop import evaluate
 from posecast.evaluation.record import EvaluationConfig
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
@@ -38,6 +39,7 @@ from posecast.training.outline import train_outline
 
 store = posecast.Store("s", StoreInfo("a", "penn_action", 64, "seen", 5, 10, "area", 0.1), ())
 own = posecast.Forecaster.pretrained()
+looks = posecast.PoseEstimator.pretrained()
 joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2)[::-1] * 9
 visible = np.ones((20, 13), bool)
 frames = np.zeros((20, 32, 32, 3), np.uint8)
@@ -68,6 +70,15 @@ for call in json.load(sys.stdin):
 """
 
 WRONG = {
+    "follow('my.mp4', looks)": "frames is 'my.mp4'; expected pictures: posecast.forecast_video",
+    "follow(7, looks)": "frames is 7; expected pictures",
+    "follow(frames[0], looks)": "a frame is uint8 (32, 3); expected uint8 (h, w, 3), RGB",
+    "follow(frames / 255, looks)": "a frame is float64 (32, 32, 3); expected uint8 (h, w, 3), RGB",
+    "follow([frames[0], 'b.png'], looks)": "a frame is <U5 (); expected uint8",
+    "follow(frames, 'movenet-lightning')": "expected what PoseEstimator.pretrained gives",
+    "follow(frames, looks, box=(1, 2))": "box is (1, 2); expected x, y, width, height in pixels",
+    "follow(frames, looks, person='2')": "person is '2'; expected a whole number",
+    "follow(frames, looks, 5)": "options is 5; expected FollowOptions(...)",
     "keypoints(joints)": "keypoints is of type ndarray (20, 13, 2); expected a path (str or Path)",
     "keypoints(None)": "keypoints is None; expected a path",
     "keypoints(forecaster='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+import posecast
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.estimation import EstimatorOptions
 from small_store import a_clip, a_store
 
 SEEN = SeenVideo(np.zeros((99, 13, 2)), np.ones((99, 13), bool), 30.0, (240, 320))
@@ -28,3 +30,11 @@ def test_a_store_does_not_list_its_clips(tmp_path):
     store = a_store(tmp_path, *(a_clip(name, 1.0) for name in "abc"))
     assert repr(store).endswith("clips=tuple of 3)")
     assert "joints_px=float32 (30, 13, 2)" in repr(store.clips[0])
+
+
+def test_models_say_what_they_are():
+    assert repr(posecast.Forecaster.pretrained("carried")) == (
+        "Forecaster(MotionForecaster, CarriedDrawer of penn_action)"
+    )
+    estimator = posecast.PoseEstimator.pretrained(options=EstimatorOptions(device="cpu"))
+    assert repr(estimator) == "PoseEstimator(MoveNet of penn_action on cpu)"

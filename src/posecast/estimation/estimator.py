@@ -104,6 +104,10 @@ class PoseEstimator:
         # torch's stubs know the layout for tensors only.
         self._network = network.to(memory_format=torch.channels_last)  # pyright: ignore
 
+    def __repr__(self) -> str:
+        network = type(self._network).__name__
+        return f"PoseEstimator({network} of {self.skeleton.name} on {self._device})"
+
     @classmethod
     def pretrained(
         cls,

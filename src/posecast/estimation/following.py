@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numpy.typing import ArrayLike
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder
@@ -20,6 +21,7 @@ from posecast.estimation.looking import Pose, distance, look
 from posecast.estimation.sides import steady_sides
 from posecast.estimation.tracks import Track, TrackOptions
 from posecast.geometry import Crop, seen_crop
+from posecast.records.arguments import as_count, check_is, check_settings, got
 from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least
 
@@ -123,11 +125,22 @@ def follow(
     the person have no visible joint. `on_frame` is called after each frame, for a progress bar.
     `starts` is asked in the end for each frame's first one of its shot, given the joints and which
     are seen (`Shots.starts`): at a cut left and right are found anew.
-    PosecastError: no frame, a box outside of it or with nobody in it, fewer people than asked.
+    PosecastError: no frame, what is no picture, a box outside of it or with nobody in it, fewer
+    people than asked.
     """
-    follower = _Follower(estimator, options or FollowOptions(), box, person)
+    if isinstance(frames, str) or not isinstance(frames, Iterable):
+        raise PosecastError(
+            f"frames is {got(frames)}; expected pictures: posecast.forecast_video reads files"
+        )
+    check_is(estimator, JointFinder, "estimator", "what PoseEstimator.pretrained gives")
+    follower = _Follower(
+        estimator,
+        check_settings(options or FollowOptions(), FollowOptions, "options"),
+        box,
+        as_count(person, "person"),
+    )
     poses, image_hw = [], (0, 0)
-    for frame, pose in follower.run(iter(frames)):
+    for frame, pose in follower.run(map(_picture, frames)):
         image_hw = (frame.shape[0], frame.shape[1])
         poses.append(pose)
         on_frame()
@@ -144,6 +157,16 @@ def follow(
     joints, confidence = steady_sides(joints, confidence, seen, estimator.skeleton, shots)
     seen = confidence >= estimator.min_confidence
     return Followed(joints, confidence, seen, image_hw, follower.people)
+
+
+def _picture(given: ArrayLike) -> Frame:
+    """A frame as an array, of a tensor or another program's picture."""
+    picture = np.asarray(given)
+    if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or not picture.size:
+        raise PosecastError(
+            f"a frame is {picture.dtype} {picture.shape}; expected uint8 (h, w, 3), RGB"
+        )
+    return picture
 
 
 class _Follower:
@@ -263,7 +286,10 @@ def _is_as_good(known: Pose, pose: Pose) -> bool:
 
 
 def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
-    x, y, width, height = box
+    try:
+        x, y, width, height = map(float, box)
+    except (TypeError, ValueError) as error:
+        raise PosecastError(f"box is {box}; expected x, y, width, height in pixels") from error
     if not (width > 0 and height > 0 and np.isfinite(box).all()):
         raise PosecastError(f"box is {box}; expected x, y, width, height, both sizes over 0")
     if x >= hw[1] or y >= hw[0] or x + width <= 0 or y + height <= 0:

@@ -65,6 +65,10 @@ class Forecaster:
         self.needs = poses.needs if poses else protocols.Needs(self.skeleton)
         """What has to be seen."""
 
+    def __repr__(self) -> str:
+        models = (type(each).__name__ for each in (self.poses, self.drawer) if each is not None)
+        return f"Forecaster({', '.join(models)} of {self.skeleton.name})"
+
     @classmethod
     def load(
         cls,
