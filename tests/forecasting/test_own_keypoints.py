@@ -151,7 +151,7 @@ def test_the_command_writes_the_future_in_the_same_format(here, capsys):
     assert notes == [
         "30 frames a second assumed (--fps)",
         "2 people; one is forecast (--person)",
-        "no joints of the pose model, carried with a limb: left_eye, nose, right_ear, right_eye",
+        "no joints of the pose model, carried with a limb: nose, left_eye, right_eye, right_ear",
         "not forecast, written as not found: left_ear",
     ]
     futures = [read_points(f"squat-future{n}.csv") for n in ("", "-2", "-3")]

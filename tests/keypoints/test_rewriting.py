@@ -228,3 +228,16 @@ def test_points_of_no_file_become_a_table(tmp_path):
     write_points(tmp_path / "a.csv", PointTrack(points, np.ones((1, 17)), COCO.joints), 30.0)
     track = read_keypoints(tmp_path / "a.csv", COCO, 1, (100, 100))
     np.testing.assert_allclose(track.joints_px, points)
+
+
+def test_points_of_a_table_keep_their_order(tmp_path):
+    (tmp_path / "a.csv").write_text("frame,joint,x,y\n0,nose,1,2\n0,left_hip,3,4\n1,head,5,6\n")
+    assert read_points(tmp_path / "a.csv").names == ("nose", "left_hip", "head")
+
+
+@pytest.mark.parametrize("name", ["b.json", "b.npz", "b.trc"])
+def test_a_name_of_another_format_is_refused(tmp_path, name):
+    track = PointTrack(np.ones((1, 17, 2)), np.ones((1, 17)), COCO.joints)
+    with pytest.raises(KeypointError, match=r"in the format of what was read \(csv\).* b\.csv"):
+        write_points(tmp_path / name, track, 30.0)
+    write_points(tmp_path / "b.txt", track, 30.0)

@@ -17,6 +17,8 @@ from posecast.keypoints.writing import coco_annotation, trc_text
 from posecast.keypoints.yolo import yolo_line
 from posecast.records.files import csv_text, write_safely, write_text
 
+_ENDINGS = {".csv", ".json", ".jsonl", ".npy", ".npz", ".trc"}
+"""By which people tell what is in a file."""
 _FOUND = 0.99
 """Confidence of a point, where formats have one: what is known of it is in the forecast."""
 
@@ -26,10 +28,12 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
     say it.
 
     Raises:
-        KeypointError: a folder that is there already and holds something.
+        KeypointError: a folder that is there already and holds something, or a name of another
+            format's files.
         WriteError: the disk refuses.
     """
     path = Path(path)
+    _check_ending(path, track.format)
     if track.format in _FOLDERS:
         _write_folder(path, track)
     elif track.format == "trc":
@@ -41,6 +45,16 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
         is_lines = path.suffix.lower() == ".jsonl" and isinstance(content, list)
         values = content if is_lines else [content]
         write_text(path, "".join(json.dumps(each) + "\n" for each in values))
+
+
+def _check_ending(path: Path, kind: str) -> None:
+    """KeypointError where whoever reads the name would expect another format."""
+    right = {"trc": (".trc",), **dict.fromkeys(_TABLES, (".csv",))}.get(kind, (".json", ".jsonl"))
+    if kind not in _FOLDERS and path.suffix.lower() in _ENDINGS.difference(right):
+        raise KeypointError(
+            f"{path}: the future is written in the format of what was read ({kind}): name it "
+            f"{path.with_suffix(right[0]).name}"
+        )
 
 
 def _source(track: PointTrack) -> Detections:

@@ -183,7 +183,7 @@ def _parse(head: Sequence[str], cells: Sequence[str]) -> _Line:
 
 
 def _collect(lines: Sequence[_Line], labels: Mapping[str, str]) -> Detections:
-    joints = tuple(sorted({joint for _, _, joint, _ in lines}))
+    joints = tuple(dict.fromkeys(joint for _, _, joint, _ in lines))
     place = {joint: column for column, joint in enumerate(joints)}
     rows: dict[tuple[int, str, int], np.ndarray] = {}
     for (frame, person, joint, values), twin in zip(lines, _twins(lines), strict=True):
