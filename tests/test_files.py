@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from posecast.cli import main
@@ -19,6 +20,8 @@ from posecast.records.files import (
     write_safely,
     write_text,
 )
+
+FULL = Path("/dev/full")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -102,6 +105,13 @@ def test_of_a_folder_that_was_not_finished_nothing_stays(tmp_path: Path) -> None
     with pytest.raises(WriteError, match=r"poses: No space left on device; free some"):
         write_safely(tmp_path / "poses", fill)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no disk here is always full")
+def test_a_full_disk_is_called_so_also_by_numpy(tmp_path: Path) -> None:
+    with FULL.open("wb", buffering=0) as file, pytest.raises(WriteError) as told:
+        write_safely(tmp_path / "frames.npy", lambda _: np.zeros(99_999).tofile(file))
+    assert "frames.npy: No space left on device; free some" in str(told.value)
 
 
 def test_a_folder_is_written_over_what_a_process_of_the_same_number_left(

@@ -2,10 +2,12 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +24,8 @@ PARTIAL = ".partial"
 _LONGEST_NAME = 255
 """Bytes that file systems allow."""
 _ROOM_FOR_ENDING = 20
+_NUMPYS_FULL_DISK = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says of one, and of nothing else."""
 _AT_WORK_S = 3600
 """A file at work is written to more often than that."""
 
@@ -158,9 +162,12 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        why = error.strerror or str(error)
+        if _NUMPYS_FULL_DISK.fullmatch(why):
+            why = os.strerror(errno.ENOSPC)
         raise WriteError(
-            f"cannot write {path}: {error.strerror or error}; free some space, mend the rights or "
-            "name another place, and start the same command again"
+            f"cannot write {path}: {why}; free some space, mend the rights or name another place, "
+            "and start the same command again"
         ) from error
 
 
