@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,12 @@ def test_the_command_line(hub, run, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{NAME}  pulled; ")
     assert main(["models", NAME]) == 0
     assert capsys.readouterr().out == "# Walks\n\nOf Anna. CC0.\n"
+
+
+def test_what_the_hub_says_is_said_once(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
+    hub_module._public_hub()
+    assert not logging.getLogger("huggingface_hub").propagate
 
 
 def test_a_new_version_takes_the_place_of_the_old_one(hub, run):

@@ -41,7 +41,7 @@ def pull(name: str, revision: str | None = None, api: Any = None) -> pulled.Pull
             pushes, damaged, of a newer posecast, or of a kind that it does not know.
     """
     repository, kept = pulled.repository_of(name), pulled.folder_of(name)
-    api = api or load_extra("huggingface_hub", "hub").HfApi()
+    api = api or _public_hub()
     make_folder(kept.parent)
     with tempfile.TemporaryDirectory(dir=kept.parent, suffix=PARTIAL) as folder:
         new = Path(folder) / "new"
@@ -75,7 +75,7 @@ def push(
     """
     repository, weights = pulled.repository_of(name), resolve(source)
     loaded = load_network(weights)
-    api = api or load_extra("huggingface_hub", "hub").HfApi()
+    api = api or _public_hub()
     with tempfile.TemporaryDirectory(suffix=PARTIAL) as folder:
         files = {_WEIGHTS: weights}
         if isinstance(loaded.network, MotionResidual):
@@ -99,6 +99,12 @@ def push(
             message = f"Weights of kind {loaded.facts.kind}, step {loaded.facts.step}"
             done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
     return str(done.commit_url)
+
+
+def _public_hub() -> Any:
+    hub = load_extra("huggingface_hub", "hub")
+    hub.utils.logging.disable_propagation()  # it prints itself; all would be said twice
+    return hub.HfApi()
 
 
 def _check_loads(fetched: pulled.Pulled) -> None:
