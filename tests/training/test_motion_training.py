@@ -256,7 +256,7 @@ def test_where_nothing_is_long_enough_moments_keep_their_fixed_weights(
     assert not facts_of(tmp_path / "run").config["learned_moments"]
 
 
-def test_a_finished_run_says_so_before_windows_are_made(store_path, tmp_path, monkeypatch):
+def test_a_finished_run_says_so_before_windows_are_made(store_path, tmp_path, monkeypatch, capsys):
     first = train_motion(TINY, store_path, tmp_path / "run")
 
     def made(*_):
@@ -264,6 +264,7 @@ def test_a_finished_run_says_so_before_windows_are_made(store_path, tmp_path, mo
 
     monkeypatch.setattr("posecast.training.motion.MotionData.make", made)
     assert train_motion(TINY, store_path, tmp_path / "run") == first
+    assert "has made 4 steps already" in capsys.readouterr().out
 
 
 def test_runs_from_before_there_were_weights_of_moments_go_on(store_path, tmp_path):

@@ -159,10 +159,14 @@ def fit(
 
 
 def fitted(update: Update, session: Session) -> FitResult | None:
-    """How the run ended, where nothing is left to learn: for who makes data that take minutes."""
+    """How the run ended, said where nothing is left to learn: for who makes data that take
+    minutes."""
     training = _Training(update, session)
     training.begin_or_go_on(None)
-    return None if training.result.ended == "stopped" else training.result
+    if training.result.ended == "stopped":
+        return None
+    Progress(training.step + 1, session.config.steps, shown=session.run.writes)
+    return training.result
 
 
 _MOST_UNREAD = 100
