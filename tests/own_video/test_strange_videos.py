@@ -1,6 +1,7 @@
 """Strangers' videos and poses to a forecast: what is seen is where it is shown; no half results."""
 
 import dataclasses
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from av.error import FFmpegError
 from odd_videos import write_changing, write_odd
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
+from posecast.forecasting import own_video
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
@@ -312,3 +314,21 @@ def test_a_video_may_begin_late(forecaster, tmp_path, name):
     assert videos.probe_video(video).duration_s == pytest.approx(COUNT / 30, abs=0.05)
     result = forecast_video(video, forecaster, RED, None, CONFIG)
     assert result.past_frames == (8, 9, 10, 11)
+
+
+def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
+    forecaster, tmp_path, monkeypatch
+):
+    video, source = write_odd(tmp_path / "in.mp4", walking()), poses(tmp_path / "a.csv")
+    monkeypatch.setattr(own_video, "find_poses", None)  # no frame is looked at
+    (tmp_path / "out.mp4").mkdir()
+    for out, why in {
+        "in.mp4/out.mp4": "in.mp4 is a file",
+        "a.csv/b/out.mp4": "a.csv is a file",
+        "out.mp4": "a folder of this name is there",
+    }.items():
+        with pytest.raises(PosecastError, match=rf"cannot write .*out\.mp4: .*{why}; free some"):
+            forecast_video(video, forecaster, source, tmp_path / out, CONFIG)
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(PosecastError, match="may not be written to"):
+        forecast_video(video, forecaster, source, tmp_path / "new" / "out.mp4", CONFIG)

@@ -32,7 +32,7 @@ from posecast.media.frame_folders import (
 )
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer
-from posecast.records.files import Write, check_length, refuse_to_replace
+from posecast.records.files import Write, check_place, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
@@ -63,7 +63,7 @@ def check_out(
         raise PosecastError("everybody, and a box that says who it is: leave one of the two out")
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
-    check_length(out)
+    check_place(out)
     endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
     names = [_numbered(out, number, "") for number in range(config.futures + 1)]
     names += [_of_person(out, number, "") for number in range(config.everybody * _MOST_PEOPLE)]

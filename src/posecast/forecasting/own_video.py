@@ -199,7 +199,7 @@ def _notes(looked: _Looked, rates: FrameRates, out: Path | None, least: int) -> 
     yield found.note
     if past.first:
         first = f"looked at and written from {past.first / fps:.2f} s on"
-        yield f"{first}: what was before makes the forecast no better (--lead-s asks for more)"
+        yield f"{first}: what was before makes the forecast no better"
     if found.shots[frames[-1]] > past.first:
         cut = found.shots[frames[-1]] / fps
         yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"

@@ -117,13 +117,22 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def check_length(path: Path) -> None:
-    """PosecastError where the name is longer than file systems allow, before work is lost to it."""
+def check_place(path: Path) -> None:
+    """Before work is lost to it: PosecastError where the name is longer than file systems allow,
+    WriteError where a folder has it or the folder that it goes to may not be written to."""
     if (length := len(os.fsencode(path.name))) > _LONGEST_NAME:
         raise PosecastError(
             f"{path.name} is a name of {length} bytes, systems allow {_LONGEST_NAME}",
             ": give a shorter one with --out",
         )
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError("a folder of this name is there")
+        above = next(each for each in path.absolute().parents if each.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(f"{above} is a file")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(f"{above} may not be written to")
 
 
 def refuse_to_replace(read: Path, written: Iterable[Path], what: str) -> None:
