@@ -129,9 +129,9 @@ def test_sound_of_films_put_behind_each_other_ends_with_the_seen_seconds(tmp_pat
     (tmp_path / "both.mpg").write_bytes(2 * (tmp_path / "a.mpg").read_bytes())
     out = tmp_path / "out.mp4"
     write_mp4(out, [np.zeros((48, 64, 3), np.uint8)] * 90, 30.0)
-    for until_s in (0.5, 1.5):
-        assert add_sound(out, tmp_path / "both.mpg", until_s)
-        assert len(heard(out)) / RATE == pytest.approx(until_s, abs=0.06)
+    for from_s, until_s in ((0.0, 0.5), (0.0, 1.5), (1.2, 1.7)):
+        assert add_sound(out, tmp_path / "both.mpg", until_s, from_s)
+        assert len(heard(out)) / RATE == pytest.approx(until_s - from_s, abs=0.06)
 
 
 def test_sound_from_a_later_second_on(tmp_path):

@@ -61,19 +61,28 @@ def _between(
 ) -> Iterator[AudioFrame]:
     """Decoded sound, whole frames, between two seconds after the first picture, at its own time: it
     may begin later than the pictures, and pause."""
-    end, began = 0.0, _first_picture_s(heard, sound) + from_s
-    for frame in heard.decode(sound):
-        rate, length = frame.sample_rate, frame.samples / frame.sample_rate
-        at = end if frame.time is None else frame.time - began
-        if end and at + length < end:  # films put behind each other count anew
-            began, at = began + at - end, end
-        if at >= until_s - from_s:
+    end = 0.0
+    for at, frame in _timed(heard, sound):
+        rate = frame.sample_rate
+        if at >= until_s:
             return
-        if at + length > 0:
-            place = round(max(at, end) * rate)
+        if at + frame.samples / rate > from_s:
+            place = round(max(at - from_s, end) * rate)
             frame.pts, frame.time_base = place, Fraction(1, rate)
             end = (place + frame.samples) / rate
             yield frame
+
+
+def _timed(heard: InputContainer, sound: AudioStream) -> Iterator[tuple[float, AudioFrame]]:
+    """All of the sound, with its seconds after the first picture."""
+    end, began = 0.0, _first_picture_s(heard, sound)
+    for frame in heard.decode(sound):
+        length = frame.samples / frame.sample_rate
+        at = end if frame.time is None else frame.time - began
+        if end and at + length < end:  # films put behind each other count anew
+            began, at = began + at - end, end
+        end = max(at + length, end)
+        yield at, frame
 
 
 def _first_picture_s(heard: InputContainer, sound: AudioStream) -> float:
