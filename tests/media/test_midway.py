@@ -1,6 +1,7 @@
 """Reading that begins midway gives the frames that reading from the beginning on gives."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from odd_videos import write_changing, write_timed
+from posecast.errors import PosecastError
 from posecast.media import videos
 from posecast.media.frame_folders import FrameFolder, write_picture
 from posecast.media.resampling import resample
@@ -22,11 +24,17 @@ def pictures(count: int = NUM_FRAMES) -> list[np.ndarray]:
     return [noise[:, n : n + 64] for n in range(count)]
 
 
-def write(path: Path, codec: str, options: dict[str, str], rate: int = FPS) -> Path:
+def write(
+    path: Path,
+    codec: str,
+    options: dict[str, str],
+    rate: int | Fraction = FPS,
+    count: int = NUM_FRAMES,
+) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for picture in pictures():
+        for picture in pictures(count):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path
@@ -71,6 +79,13 @@ def test_at_a_variable_rate(tmp_path: Path, name: str, gaps: Sequence[int]) -> N
     times = 700 + np.cumsum(np.random.default_rng(0).choice(gaps, count))
     path = write_timed(tmp_path / name, pictures(count), times.tolist())
     same_from(path, 25.0)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_of_slides_each_of_which_stands_alone(tmp_path: Path, name: str) -> None:
+    options = {"x264-params": "keyint=1"}
+    path = write(tmp_path / name, "libx264", options, Fraction(1, 7), count=12)
+    same_from(path, 10.0)
 
 
 def test_of_videos_that_change_their_size_and_of_folders(tmp_path: Path) -> None:
@@ -119,3 +134,10 @@ def test_resampling_from_a_second_before_on() -> None:
         from_s = first / 25.0 - 1.0 - 2 * gap
         late = [each for each in timed if each[0] >= from_s]
         assert list(resample(late, 25.0, first)) == whole[first:]
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), 1e4])
+def test_a_rate_that_is_none(tmp_path: Path, fps: float) -> None:
+    for read in (read_video, count_frames):
+        with pytest.raises(PosecastError, match="expected over 0 and at most 1000"):
+            read(tmp_path / "a.mp4", fps)

@@ -1,5 +1,6 @@
 """Video files as libav opens them: the stream that moves, its packets, and how to begin midway."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,8 +65,9 @@ def clock_midway(path: Path, from_s: float) -> float | None:
         if first is None or first.time is None or container.format.name not in _WITH_INDEX:
             return None
         seek(container, stream, first.time + from_s)
-        there = next(container.decode(stream), None)
-        if there is None or there.time is None or there.time > first.time + from_s - BEFORE_S:
+        # Of the last frame alone one could not tell how long it is shown.
+        times = [frame.time for frame in itertools.islice(container.decode(stream), 2)]
+        if len(times) < 2 or times[0] is None or times[0] > first.time + from_s - BEFORE_S:
             return None
         return first.time
 

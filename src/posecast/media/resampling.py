@@ -13,6 +13,12 @@ MOST_FPS = 1000
 _LATELY_S = 1.0
 
 
+def check_rate(fps: float) -> None:
+    """PosecastError for a rate that is not over 0, or over MOST_FPS."""
+    if not 0 < fps <= MOST_FPS:
+        raise PosecastError(f"fps is {fps:g}; expected over 0 and at most {MOST_FPS}")
+
+
 def nearest_frames(times: Iterable[float], fps: float) -> list[int]:
     """Numbers of the frames that `resample` takes of a video with these times."""
     return list(resample(((seconds, number) for number, seconds in enumerate(times)), fps))
@@ -26,10 +32,9 @@ def resample(
     Frames are repeated or left out, never blended. Times rise. Ticks before `first` are left out;
     frames from a second before it on are enough to know what is shown then. The last frame is
     shown as long as those of the last second were on the mean. Works for variable frame rates.
-    PosecastError for a rate that is not over 0, or over MOST_FPS.
+    PosecastError: as `check_rate`.
     """
-    if not 0 < fps <= MOST_FPS:
-        raise PosecastError(f"fps is {fps:g}; expected over 0 and at most {MOST_FPS}")
+    check_rate(fps)
     tick, previous, lately = first, None, deque[float]()
     for seconds, frame in timed_frames:
         if previous is not None:

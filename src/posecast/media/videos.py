@@ -29,7 +29,7 @@ from posecast.media.containers import (
 from posecast.media.fields import of_one_moment
 from posecast.media.frame_folders import FrameFolder, is_of_pictures, read_picture
 from posecast.media.hdr import HLG, PQ, as_shown
-from posecast.media.resampling import resample
+from posecast.media.resampling import check_rate, resample
 from posecast.media.shown import Look, Orientation, place_in, show
 
 VideoSource = str | Path | FrameFolder
@@ -198,10 +198,11 @@ def read_video(
     """Frames in order, streaming; at `fps` frames a second by their time stamps, else every n-th.
 
     At `fps` from the `first` of them on, as one comes to it who reads all; where the file has an
-    index, what is well before is not decoded. PosecastError: as `read_timed_frames` and `resample`.
+    index, what is well before is not decoded. PosecastError: as `read_timed_frames`, `check_rate`.
     """
     if fps is None:
         return (frame for _, frame in read_timed_frames(path, every))
+    check_rate(fps)
     source = _source(path)
     info = probe_video(source)
     timed = ((each.seconds, each) for each in _timed(source, info.fps, first / fps))
@@ -222,6 +223,7 @@ def _as_shown(
 def count_frames(path: VideoSource, fps: float) -> int:
     """Frames that `read_video` gives at this rate; nothing is converted, and of a file with an
     index only the end is decoded. PosecastError: as `read_video`."""
+    check_rate(fps)
     source = _source(path)
     info = probe_video(source)
     for first in (max(math.floor((info.duration_s - BEFORE_S) * fps), 0), 0):
