@@ -94,6 +94,26 @@ def test_all_is_looked_at_where_nobody_is_seen_at_the_end(tmp_path):
     assert result.past_frames == tuple(range(20))
 
 
+@pytest.mark.parametrize("num_seen", [20, 38])
+@pytest.mark.parametrize("kind", ["estimated", "read"])
+def test_all_is_looked_at_where_little_is_seen_at_the_end(tmp_path, num_seen, kind):
+    """38 frames: two of them in the last second; a model that takes fewer than it needs."""
+    frames = walking(num_seen) + [frame_with(None)] * (66 - num_seen)
+    video, poses = write_video(tmp_path / "a.mp4", frames), RED
+    if kind == "read":
+        joints = np.stack([joints_of(box_at(t)) for t in range(num_seen)])
+        seen = np.ones(joints.shape[:2], bool)
+        write_table(tmp_path / "a.csv", joints, seen, PENN_ACTION)
+        poses = KeypointFile(tmp_path / "a.csv")
+    model = LooksBack()
+    model.needs = dataclasses.replace(model.needs, num_past=6, max_past=900, is_strict=False)
+    out = tmp_path / "out.mp4"
+    result = forecast_video(video, Forecaster(model), poses, out, CONFIG)
+    assert (result.first, result.past_frames) == (0, tuple(range(num_seen)))
+    result = forecast_video(video, Forecaster(model), poses, out, CONFIG, 2.0, or_earlier=True)
+    assert result.past_frames == tuple(range(num_seen))
+
+
 def test_a_file_that_says_it_lasts_longer_is_looked_at_whole(video, monkeypatch):
     monkeypatch.setattr("posecast.media.videos.stream_seconds", lambda *_: 60.0)
     result = forecast_video(video, looking_back(), RED, None, CONFIG)

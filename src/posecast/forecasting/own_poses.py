@@ -187,6 +187,7 @@ def _found(watched: Watched, seen: SeenVideo) -> FoundPoses:
     """Poses by shots; `seen` is from the video's first frame on."""
     first, faded = watched.past.first, watched.num_faded
     visible = seen.visible.copy()
+    visible[:first] = False
     visible[len(seen) - faded :] = False
     starts = watched.starts(seen.joints_px[first:], visible[first:], seen.fps)
     shots = (*range(first), *(first + start for start in starts))

@@ -130,8 +130,12 @@ class _Work:
         """At the last of the video; at all of it where the person may be seen well there alone."""
         in_box = isinstance(self.poses, EstimatedPoses) and self.poses.box is not None
         late = past if in_box else past.late(self.config.lead_s)  # a box is of the first frame
+        was_before = late.first and (past.from_s is None or or_earlier)
+        enough = late.first + self.rates.span(self.forecaster.needs.num_past)
         try:
-            return self.look(late, or_earlier)
+            looked = self.look(late, or_earlier)
+            if not was_before or looked.frames[-1] + 1 >= enough:  # else more was seen before
+                return looked
         except NotSeenError:
             if not late.first or (past.from_s is not None and not or_earlier):
                 raise

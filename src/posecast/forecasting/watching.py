@@ -50,7 +50,8 @@ class Past:
 
     @property
     def _end(self) -> int:
-        return self.num_frames or round(self.duration_s * self.fps)
+        count = self.num_frames
+        return round(self.duration_s * self.fps) if count is None else count
 
     def late(self, lead_s: float) -> "Past":
         """The last of it alone, as `OwnVideoConfig.lead_s` has it."""
