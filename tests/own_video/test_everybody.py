@@ -114,6 +114,34 @@ def test_everybody_of_a_file_of_keypoints(video, tmp_path):
     assert heads[0] < 100 < heads[1]
 
 
+def test_people_of_a_file_keep_their_numbers(video, tmp_path):
+    """Who is followed leaves before the end; one is there longer, and one comes only then."""
+    shown = {
+        "followed": (range(20), moves),
+        "longer": (range(5, 30), lambda _: STANDS),
+        "later": (range(24, 30), lambda _: (85, 30, 20, 40)),
+    }
+    lines = ["frame,joint,x,y,person"]
+    for name, (when, where) in shown.items():
+        for t in when:
+            for joint, (x, y) in zip(PENN_ACTION.joints, joints_of(where(t)), strict=True):
+                lines.append(f"{t},{joint},{x},{y},{name}")
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    poses = KeypointFile(tmp_path / "a.csv", person=2)
+    result = forecast_video(video, Forecaster(Sinks()), poses, None, CONFIG)
+    (other,) = result.others
+    assert (result.past_frames[-1], other.past_frames[-1], other.person) == (19, 19, 1)
+    assert np.abs(other.seen.joints_px[-1, 0] - joints_of(STANDS)[0]).max() < 1
+    assert "person 3 stays as in the last seen frame, where it is not seen well" in result.note
+
+
+def test_no_picture_is_held_twice(video):
+    result = forecast_video(video, Forecaster(Sinks()), BOTH, None, CONFIG)
+    (other,) = result.others
+    assert len(other.seen.pictures) == 1
+    assert np.shares_memory(other.seen.pictures, result.seen.pictures)
+
+
 def test_who_is_alone_is_everybody(tmp_path):
     frames = [frame_with(moves(t)) for t in range(12)]
     video = write_video(tmp_path / "a.mp4", frames)

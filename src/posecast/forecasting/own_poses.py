@@ -138,6 +138,16 @@ class FoundPoses(Brief):
     num_faded: int = 0
     """Frames at the end that fade away: they do not show the person well."""
 
+    def before(self, stop: int) -> "FoundPoses":
+        """Without what is seen from frame `stop` on."""
+        kept = len(self.pictures) - (len(self.seen) - stop)
+        return replace(
+            self,
+            seen=self.seen.take(range(stop), self.seen.fps, None),
+            pictures=self.pictures[: max(kept, 0)],
+            shots=self.shots[:stop],
+        )
+
 
 def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stages) -> FoundPoses:
     """Poses of each frame; `stages` is told of each that was looked at."""

@@ -137,14 +137,19 @@ class _Work:
             if not was_before or looked.frames[-1] + 1 >= enough:  # else more was seen before
                 return looked
         except NotSeenError:
-            if not late.first or (past.from_s is not None and not or_earlier):
+            if not was_before:
                 raise
         return self.look(past, or_earlier)
 
-    def look(self, past: Past, or_earlier: bool = False) -> _Looked:
+    def look(self, past: Past, or_earlier: bool = False, until: int | None = None) -> _Looked:
+        """`until`: the person has to be seen right before this frame; people are numbered, and
+        followed, as without it."""
+        from_s = past.from_s
         with self.stages.stage("finding", past.count):
             found = find_poses(past, self.poses, self.forecaster.skeleton, self.stages)
-        named = (self.config, str(past.video), past.from_s, found.shots, or_earlier)
+        if until is not None:
+            found, from_s = found.before(until), until / self.rates.video
+        named = (self.config, str(past.video), from_s, found.shots, or_earlier)
         frames = choose_frames(found.seen, self.forecaster.needs, self.rates, *named)
         with self.stages.stage("reading"):
             seen = _with_pictures(past.video, found, frames)
@@ -170,7 +175,6 @@ class _Work:
 
     def with_everybody(self, result: OwnForecast, looked: _Looked) -> OwnForecast:
         """And everybody else who is seen well in the last seen frame, each apart."""
-        until = replace(looked.past, from_s=(looked.frames[-1] + 1) / self.rates.video)
         everybody, notes = [result], result.note.splitlines()
         for person in range(1, looked.found.num_people + 1):
             if person == self.poses.person:
@@ -178,14 +182,14 @@ class _Work:
             work = replace(self, poses=replace(self.poses, person=person))
             stays = f"person {person} stays as in the last seen frame"
             try:
-                other = work.forecast(work.look(until))
+                other = work.forecast(work.look(looked.past, until=looked.frames[-1] + 1))
             except NotSeenError:
                 notes.append(f"{stays}, where it is not seen well")
                 continue
             if any(is_same_person(other.seen, each.seen) for each in everybody):
                 notes.append(f"{stays}, where it was taken for somebody else")
                 continue
-            last = replace(other.seen, frames=other.seen.pictures[-1:], earlier=None)
+            last = replace(other.seen, frames=result.seen.pictures[-1:], earlier=None)
             everybody.append(replace(other, seen=last))
         return replace(result, others=tuple(everybody[1:]), note="\n".join(notes))
 
