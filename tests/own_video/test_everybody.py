@@ -153,7 +153,8 @@ def test_what_does_not_go_with_everybody(video, tmp_path):
     with pytest.raises(PosecastError, match="everybody and 3 futures"):
         dataclasses.replace(CONFIG, futures=3)
     out, boxed = tmp_path / "out.mp4", dataclasses.replace(BOTH, box=(1.0, 2.0, 30.0, 40.0))
-    with pytest.raises(PosecastError, match="everybody, and a box that says who it is"):
-        forecast_video(video, Forecaster(Sinks()), boxed, out, CONFIG)
+    for to in (out, None):
+        with pytest.raises(PosecastError, match="everybody, and a box that says who it is"):
+            forecast_video(video, Forecaster(Sinks()), boxed, to, CONFIG)
     with pytest.raises(PosecastError, match="everybody"):
         compare_video(video, Forecaster(Sinks()), BOTH, out, dataclasses.replace(CONFIG, export=()))

@@ -20,7 +20,7 @@ from posecast.forecasting.own_pictures import (
     video_goes_on,
     with_poses,
 )
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig, PoseSource
+from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
 from posecast.forecasting.own_result import OwnForecast, arrays_writer
 from posecast.keypoints.opening import files_read
 from posecast.media.frame_folders import (
@@ -59,8 +59,6 @@ def check_out(
     out: Path, video: Path | FrameFolder, poses: PoseSource, config: OwnVideoConfig
 ) -> None:
     """PosecastError where the forecast cannot be written under this name, or as is asked for."""
-    if config.everybody and isinstance(poses, EstimatedPoses) and poses.box is not None:
-        raise PosecastError("everybody, and a box that says who it is: leave one of the two out")
     if out.suffix.lower() not in MOVIES:
         raise PosecastError(f"{out}: the forecast is written as {' or '.join(MOVIES)}")
     check_place(out)

@@ -9,6 +9,7 @@ import numpy as np
 from posecast.clips import EarlierPictures, SeenVideo
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
+from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
@@ -71,6 +72,8 @@ def forecast_video(
     out = None if out is None else as_path(out, "out")
     video = video_source(video, forecaster, config)
     poses = EstimatedPoses(PoseEstimator.pretrained()) if poses is None else poses
+    if config.everybody and isinstance(poses, EstimatedPoses) and poses.box is not None:
+        raise PosecastError("everybody, and a box that says who it is: leave one of the two out")
     if out is not None:
         check_out(out, video, poses, config)
     result = _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
