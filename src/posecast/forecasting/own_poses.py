@@ -183,8 +183,9 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
     )
     poses = _found(watched, seen)
     if not np.any(poses.seen.visible):
+        looked = f" from {past.first / past.fps:.2f} s on" if past.first else ""
         raise NotSeenError(
-            f"{past.video}: no person found in {len(found.joints_px)} frames",
+            f"{past.video}: no person found in {len(found.joints_px)} frames{looked}",
             "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
             f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
