@@ -1,8 +1,9 @@
 """The poses of a forecast for other programs: CSV, COCO, .trc, and recordings for rerun.
 
 All go from the first frame that was looked at to the last forecast one. CSV and COCO number frames
-as the video itself does, the forecast ones going on; CSV says their seconds and which are forecast
-(1; 0: seen), too. .trc and rerun have a rate of their own, at which the video was looked at.
+as the video does at its own rate, or at the one that was asked for, the forecast ones going on; CSV
+says their seconds and which are forecast (1; 0: seen), too. .trc and rerun have a rate of their
+own, at which the video was looked at.
 """
 
 from collections.abc import Iterable
