@@ -28,6 +28,7 @@ from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
 from posecast.forecasting.seen_frames import choose_frames
 from posecast.forecasting.watching import NotSeenError, Past
 from posecast.geometry import sides_of
+from posecast.keypoints import KeypointError
 from posecast.media.frame_folders import FrameFolder, is_of_pictures
 from posecast.media.videos import VideoSource, probe_video
 from posecast.pretrained import DEFAULT_DRAWER
@@ -186,7 +187,7 @@ class _Work:
             stays = f"person {person} stays as in the last seen frame"
             try:
                 other = work.forecast(work.look(looked.past, until=looked.frames[-1] + 1))
-            except NotSeenError:
+            except (NotSeenError, KeypointError):  # of a file: not one joint of theirs is known
                 notes.append(f"{stays}, where it is not seen well")
                 continue
             if any(is_same_person(other.seen, each.seen) for each in everybody):
