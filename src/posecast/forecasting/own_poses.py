@@ -67,7 +67,7 @@ class OwnVideoConfig:
     """The video is looked at from so many seconds before the second to forecast from on, and
     written from there: what was seen earlier makes forecasts no better. Where none is given it is
     looked at from twice as many before its end, since the person may leave before it; all of it
-    where nobody is seen well there. 1e6: all."""
+    where nobody is seen well there for as long as the pose model needs. 1e6: all."""
     panels: bool = False
     """Write the seen frames that the pose model looked at and the forecast ones with the pose
     beside them and borders (green: seen, red: forecast), in place of the video going on; of
