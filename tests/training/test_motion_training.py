@@ -184,6 +184,23 @@ def test_weights_of_moments_are_learned_first_and_once(
     assert torch.equal(two.moments.usual, learned["usual"])
 
 
+def test_windows_weigh_moments_apart_from_the_network_wherever_that_goes(
+    store_path, tracks_file, tmp_path, monkeypatch
+):
+    def made(*given):
+        raise PosecastError(given[-1].__self__.usual.device.type)
+
+    def moved(network, *_):
+        network.to("meta")
+
+    monkeypatch.setattr("posecast.training.motion.MotionData.make", made)
+    monkeypatch.setattr("posecast.training.motion.Descent", moved)
+    monkeypatch.setattr("posecast.training.motion.fitted", lambda *_: None)
+    config = TINY.but(tracks=(tracks_file,), moment_steps=1)
+    with pytest.raises(PosecastError, match="cpu"):
+        train_motion(config, store_path, tmp_path / "run")
+
+
 def test_networks_read_moments_as_they_were_learned_to_count(store_path, tracks_file, tmp_path):
     config = TINY.but(tracks=(tracks_file,), steps=2)
     for name, steps in (("fixed", 0), ("learned", 40)):

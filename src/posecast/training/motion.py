@@ -100,7 +100,8 @@ def train_motion(
         if network.moments is not None:
             moments = _moments(config, known, earlier)
             network.moments.load_state_dict(moments.state_dict())
-            weigh = network.moments.of_one
+            # Not the network's, which go to the device: windows are made by processes without one.
+            weigh = moments.of_one
         loss = MotionLoss(config.loss, fabric.device)
 
         def step(
