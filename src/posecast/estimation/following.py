@@ -161,7 +161,10 @@ def follow(
 
 def _picture(given: ArrayLike) -> Frame:
     """A frame as an array, of a tensor or another program's picture."""
-    picture = np.asarray(given)
+    try:
+        picture = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PosecastError(f"a frame is no array of numbers: {error}") from error
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or not picture.size:
         raise PosecastError(
             f"a frame is {picture.dtype} {picture.shape}; expected uint8 (h, w, 3), RGB"
@@ -288,9 +291,9 @@ def _is_as_good(known: Pose, pose: Pose) -> bool:
 def _given_crop(box: Box, hw: tuple[int, ...]) -> Crop:
     try:
         x, y, width, height = map(float, box)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PosecastError(f"box is {box}; expected x, y, width, height in pixels") from error
-    if not (width > 0 and height > 0 and np.isfinite(box).all()):
+    if not (width > 0 and height > 0 and np.isfinite([x, y, width, height]).all()):
         raise PosecastError(f"box is {box}; expected x, y, width, height, both sizes over 0")
     if x >= hw[1] or y >= hw[0] or x + width <= 0 or y + height <= 0:
         raise PosecastError(
