@@ -11,6 +11,7 @@ from posecast.records.files import (
     FileError,
     WriteError,
     append_line,
+    check_place,
     entries,
     make_folder,
     partial_path,
@@ -105,6 +106,12 @@ def test_of_a_folder_that_was_not_finished_nothing_stays(tmp_path: Path) -> None
     with pytest.raises(WriteError, match=r"poses: No space left on device; free some"):
         write_safely(tmp_path / "poses", fill)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_not_there_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as Windows says of Z: and all in it
+    with pytest.raises(WriteError, match=r"cannot write .*out\.mp4: there is no "):
+        check_place(Path("videos/out.mp4"))
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no disk here is always full")

@@ -25,7 +25,7 @@ _LONGEST_NAME = 255
 """Bytes that file systems allow."""
 _ROOM_FOR_ENDING = 20
 _NUMPYS_FULL_DISK = re.compile(r"\d+ requested and \d+ written")
-"""What numpy says of one, and of nothing else."""
+"""All that numpy says of one: it keeps to itself what the system said."""
 _AT_WORK_S = 3600
 """A file at work is written to more often than that."""
 
@@ -128,7 +128,9 @@ def check_place(path: Path) -> None:
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError("a folder of this name is there")
-        above = next(each for each in path.absolute().parents if each.exists())
+        above = next((each for each in path.absolute().parents if each.exists()), None)
+        if above is None:
+            raise FileNotFoundError(f"there is no {path.absolute().anchor}")
         if not above.is_dir():
             raise NotADirectoryError(f"{above} is a file")
         if not os.access(above, os.W_OK | os.X_OK):
