@@ -1,6 +1,7 @@
 """The commands around own videos and estimated poses, as they are typed."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -308,6 +309,13 @@ def test_poses_of_own_videos_by_an_estimator(capsys, here, monkeypatch):
     status, out, err = run(capsys, *words, "--estimator-run", "any", "--validation-share", "0")
     assert (status, "1 clips prepared" in out) == (0, True), err
     assert [path.name for path in Path("store-poses").iterdir()] == ["walk.csv"]
+    again, poses = (*words, "--estimator-run", "any"), Path("store-poses/walk.csv")
+    assert "is younger" not in run(capsys, *again, "--validation-share", "0")[1]
+    os.utime(poses, (0, 0))  # the video was changed since
+    found = poses.read_bytes()
+    status, out, err = run(capsys, *again, "--validation-share", "0")
+    assert (status, f"walk.mp4 is younger than {poses}: remove that" in out) == (0, True), err
+    assert poses.read_bytes() == found
 
 
 def test_image_training_takes_an_estimator_run(capsys, runs):

@@ -112,7 +112,7 @@ class ChangingSource(ClipSource, Protocol):
     """One whose files people mend."""
 
     def changed_at(self) -> dict[str, float]:
-        """When what each clip is made of was changed last, in seconds as of `time.time`."""
+        """When what clips are made of was changed last, in seconds as of `time.time`."""
         ...
 
 

@@ -125,6 +125,9 @@ def test_clips_whose_files_were_mended_are_made_again(folder):
     assert prepared() == (0, 3)
     poses.unlink()  # no reason to lose the clip
     assert prepared() == (0, 3)
+    poses.with_suffix("").mkdir()  # nor is what cannot be looked at
+    (poses.with_suffix("") / "0.json").symlink_to("gone")
+    assert prepared() == (0, 3)
 
 
 def test_the_store_is_cropped_by_the_seen_frames(folder):

@@ -114,7 +114,7 @@ class Workshop:
         try:
             shutil.move(uploaded, path)
         except OSError as error:
-            path.parent.rmdir()
+            shutil.rmtree(path.parent, ignore_errors=True)
             raise PosecastError(f"{uploaded.name} did not come; drop it again") from error
         with contextlib.suppress(OSError):
             uploaded.parent.rmdir()

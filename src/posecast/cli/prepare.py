@@ -197,7 +197,11 @@ def _estimate(asked: PrepareVideos, poses: Path) -> None:
             f"give --skeleton {estimator.skeleton.name}"
         )
     left_out = estimate_folder(
-        asked.folder, poses, estimator, on_video=lambda video: print(f"poses of {video}")
+        *(asked.folder, poses, estimator),
+        on_video=lambda video: print(f"poses of {video}"),
+        on_older=lambda video, known: print(
+            f"{video} is younger than {known}: remove that where its poses are to be found again"
+        ),
     )
     for problem in left_out.values():
         print(f"  left out: {problem}")

@@ -10,6 +10,7 @@ video of 25 frames a second move on in each of 30. A clip begins and ends with t
 last frame in which the person is seen, of a video with cuts in the shot that shows it longest.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -139,12 +140,14 @@ class OwnVideos:
             yield from itertools.islice(frames, span.stop - span.start)
 
     def changed_at(self) -> dict[str, float]:
-        """When the video of each clip or its poses were changed last."""
+        """When the video of each clip or its poses were changed last; nothing of those that cannot
+        be looked at."""
         times = {}
         for clip_id, video in self._videos().items():
-            poses = poses_path(self.root, video, self.poses)
-            files = [video, *([] if poses is None else [poses, *entries(poses)])]
-            times[clip_id] = max(file.stat().st_mtime for file in files)
+            with contextlib.suppress(OSError, PosecastError):
+                poses = poses_path(self.root, video, self.poses)
+                files = [video, *([] if poses is None else [poses, *entries(poses)])]
+                times[clip_id] = max(file.stat().st_mtime for file in files)
         return times
 
     def _videos(self) -> dict[str, Path]:

@@ -18,12 +18,15 @@ def estimate_folder(
     poses: Path,
     estimator: JointFinder,
     on_video: Callable[[Path], None] = lambda video: None,
+    on_older: Callable[[Path, Path], None] = lambda video, poses: None,
 ) -> dict[Path, str]:
     """Write POSES/.../NAME.csv for every video that has no poses yet; videos that cannot be read.
 
     Where videos differ in nothing but their suffix it is NAME.mp4.csv and so on.
     Each video is followed from its first frame; one without a person gets an empty table.
-    `on_video` is called before each. Returns the videos that were left out, and why.
+    `on_video` is called before each; `on_older` with one that was changed after its poses were
+    found, which stay (somebody may have mended them). Returns the videos that were left out, and
+    why.
     """
     left_out = {}
     videos = video_files(root)
@@ -32,6 +35,8 @@ def estimate_folder(
         known = poses_path(root, video, poses)
         alone = stems[video.with_suffix("")] == 1
         if known is not None and (alone or known.stem == video.name):
+            if known.stat().st_mtime < video.stat().st_mtime:
+                on_older(video, known)
             continue
         on_video(video)
         try:

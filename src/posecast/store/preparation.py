@@ -166,7 +166,7 @@ class ClipPreparer:
         Files from the future are no sign: a clock was wrong.
         """
         source, now = self.source, time.time()
-        changed = source.changed_at() if isinstance(source, ChangingSource) else {}
+        changed = source.changed_at() if clips and isinstance(source, ChangingSource) else {}
 
         def is_outdated(clip: StoredClip) -> bool:
             if not clip.has_frames:
