@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ import posecast
 from app_for_tests import SLOWLY, a_workshop
 from browser import browser
 from posecast.app.serving import _port, is_local
-from posecast.app.work import Asked, Limits
+from posecast.app.work import Asked, Limits, Workshop
 from posecast.cli import main
 from posecast.errors import PosecastError
 from posecast.media import writing
@@ -94,6 +95,8 @@ def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path):
     (tmp_path / "no.mp4").write_text("no video")
     with pytest.raises(PosecastError, match=r"no\.mp4"):
         workshop.take(workshop.hold(tmp_path / "no.mp4"))
+    with pytest.raises(PosecastError, match=r"gone\.mp4 did not come; drop it again"):
+        workshop.hold(tmp_path / "gone.mp4")
     assert list(workshop.root.iterdir()) == []
     with pytest.raises(PosecastError, match="max_seconds is 0"):
         Limits(max_seconds=0.0)
@@ -364,6 +367,24 @@ def test_two_who_give_the_same_video_are_both_served_and_who_leaves_takes_it_alo
         (root / SLOWLY).unlink()
         for page in pages[1:3]:
             wait_said(page, "one person found")
+
+
+def test_of_a_page_that_is_closed_while_its_video_is_opened_nothing_stays(tmp_path, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    from posecast.app.page import _Page, _Session
+
+    workshop, request = a_workshop(tmp_path / "root"), gradio.Request(session_hash="somebody")
+    page, take = object.__new__(_Page), Workshop.take  # without the parts that are seen
+    page._workshop, page._sessions = workshop, defaultdict(_Session)
+
+    def take_and_leave(*given):
+        page._leave(request)
+        return take(*given)
+
+    monkeypatch.setattr(Workshop, "take", take_and_leave)
+    page._hold(str(a_video(tmp_path / "walk.mp4")), request)
+    page._take(request)
+    assert not list(workshop.root.iterdir())
 
 
 def test_new_work_begins_before_stopped_work_has_noticed():

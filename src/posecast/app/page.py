@@ -183,7 +183,10 @@ class _Page:
         except PosecastError as error:
             nobody = [None, gr.Radio([1], value=1), gr.skip(), gr.Button(interactive=False)]
             return [*nobody, self._problem(error), *empty]
-        session.taken = taken
+        if self._session(request) is session:
+            session.taken = taken
+        else:  # the page was closed meanwhile
+            self._workshop.clear(taken)
         picture, choices, said = self._look(taken.start_s, request, progress)
         moment = gr.Slider(0.1, round(taken.seconds, 2), value=round(taken.start_s, 2))
         return [picture, choices, moment, gr.Button(interactive=True), said, *empty]
