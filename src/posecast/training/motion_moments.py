@@ -117,7 +117,8 @@ def moment_examples(
             for start, kind in stretches:
                 about = {"kind": np.array(kind), "track": np.array(number)}
                 found.append(_example(track, end, start, skeleton.parts) | about)
-    columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
+    # Popped, as the whole of it would else be held twice.
+    columns = {name: np.stack([each.pop(name) for each in found]) for name in list(found[0])}
     tensors = {name: torch.from_numpy(each) for name, each in columns.items()}
     return MomentExamples(skeleton=skeleton, **tensors)
 
