@@ -241,3 +241,12 @@ def test_a_name_of_another_format_is_refused(tmp_path, name):
     with pytest.raises(KeypointError, match=r"in the format of what was read \(csv\).* b\.csv"):
         write_points(tmp_path / name, track, 30.0)
     write_points(tmp_path / "b.txt", track, 30.0)
+
+
+def test_cells_of_a_tsv_are_parted_by_tabs(tmp_path):
+    track = PointTrack(np.ones((1, 1, 2)), np.ones((1, 1)), ("nose",))
+    write_points(tmp_path / "a.tsv", track, 30.0)
+    head, line = (tmp_path / "a.tsv").read_text().splitlines()
+    assert head.split("\t") == ["frame", "joint", "x", "y", "confidence", "person"]
+    assert line.split("\t")[:4] == ["0", "nose", "1.000", "1.000"]
+    assert read_points(tmp_path / "a.tsv").names == ("nose",)

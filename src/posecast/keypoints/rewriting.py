@@ -17,7 +17,7 @@ from posecast.keypoints.writing import coco_annotation, trc_text
 from posecast.keypoints.yolo import yolo_line
 from posecast.records.files import csv_text, write_safely, write_text
 
-_ENDINGS = {".csv", ".json", ".jsonl", ".npy", ".npz", ".trc"}
+_ENDINGS = {".csv", ".json", ".jsonl", ".npy", ".npz", ".trc", ".tsv"}
 """By which people tell what is in a file."""
 _FOUND = 0.99
 """Confidence of a point, where formats have one: what is known of it is in the forecast."""
@@ -39,7 +39,8 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
     elif track.format == "trc":
         write_text(path, _trc(path.name, track, fps))
     elif track.format in _TABLES:
-        write_text(path, csv_text(_TABLES[track.format](track)))
+        parted_by = "\t" if path.suffix.lower() == ".tsv" else ","
+        write_text(path, csv_text(_TABLES[track.format](track), parted_by))
     else:
         content = _JSON[track.format](track)
         is_lines = path.suffix.lower() == ".jsonl" and isinstance(content, list)
@@ -49,7 +50,8 @@ def write_points(path: str | Path, track: PointTrack, fps: float) -> None:
 
 def _check_ending(path: Path, kind: str) -> None:
     """KeypointError where whoever reads the name would expect another format."""
-    right = {"trc": (".trc",), **dict.fromkeys(_TABLES, (".csv",))}.get(kind, (".json", ".jsonl"))
+    tables = dict.fromkeys(_TABLES, (".csv", ".tsv"))
+    right = {"trc": (".trc",), **tables}.get(kind, (".json", ".jsonl"))
     if kind not in _FOLDERS and path.suffix.lower() in _ENDINGS.difference(right):
         raise KeypointError(
             f"{path}: the future is written in the format of what was read ({kind}): name it "
