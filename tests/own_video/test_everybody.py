@@ -109,6 +109,7 @@ def test_everybody_of_a_file_of_keypoints(video, tmp_path):
     poses = KeypointFile(tmp_path / "a.csv")
     out = tmp_path / "out.mp4"
     result = forecast_video(video, Forecaster(Sinks()), poses, out, CONFIG)
+    assert result.facts()["num_people"] == 2
     (other,) = result.others
     heads = sorted(each.seen.joints_px[-1, 0, 0] for each in (result, other))
     assert heads[0] < 100 < heads[1]

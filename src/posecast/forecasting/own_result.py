@@ -43,6 +43,7 @@ class OwnForecast(Brief):
     sureness: Sureness = ()
     person: int = 1
     """Which of several people."""
+    num_people: int = 1
     people: People | None = None
     """Several people, where an estimator found them."""
     others: tuple["OwnForecast", ...] = ()
@@ -108,7 +109,7 @@ class OwnForecast(Brief):
 
     def facts(self) -> dict[str, Any]:
         """The same for programs."""
-        count, people = len(self.forecast.visible), self.people
+        count = len(self.forecast.visible)
         return {
             "files": [str(path) for path in self.files],
             "shown_from_s": self.shown_from_s,
@@ -118,7 +119,7 @@ class OwnForecast(Brief):
             "fps": self.fps,
             "crop": list(dataclasses.astuple(self.forecast.crop)),
             "person": self.person,
-            "num_people": len(people.poses) if people else 1,
+            "num_people": self.num_people,
             "weights": [float(weight) for weight in self.forecast.weights],
             "nine_tenths_within": [
                 {"after_s": at, "share_of_person": share} for at, share in self.sureness

@@ -174,6 +174,7 @@ class _Work:
             lost=tuple(span for span in looked.found.lost if span[0] <= last),
             sureness=sureness,
             person=self.poses.person,
+            num_people=looked.found.num_people,
             people=looked.found.people,
         )
 
