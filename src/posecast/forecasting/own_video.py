@@ -187,15 +187,15 @@ class _Work:
             work = replace(self, poses=replace(self.poses, person=person))
             stays = f"person {person} stays as in the last seen frame"
             try:
-                other = work.forecast(work.look(looked.past, until=looked.frames[-1] + 1))
+                theirs = work.look(looked.past, until=looked.frames[-1] + 1)
             except (NotSeenError, KeypointError):  # of a file: not one joint of theirs is known
                 notes.append(f"{stays}, where it is not seen well")
                 continue
-            if any(is_same_person(other.seen, each.seen) for each in everybody):
+            if any(is_same_person(theirs.seen, each.seen) for each in everybody):
                 notes.append(f"{stays}, where it was taken for somebody else")
                 continue
-            last = replace(other.seen, frames=result.seen.pictures[-1:], earlier=None)
-            everybody.append(replace(other, seen=last))
+            last = replace(theirs.seen, frames=result.seen.pictures[-1:], earlier=None)
+            everybody.append(replace(work.forecast(theirs), seen=last))
         return replace(result, others=tuple(everybody[1:]), note="\n".join(notes))
 
 
