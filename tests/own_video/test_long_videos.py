@@ -23,7 +23,7 @@ from posecast.media.videos import read_video
 from posecast.skeletons import PENN_ACTION
 from red_people import LooksBack, RedEstimator, box_at, frame_with, joints_of, walking, write_video
 
-CONFIG = OwnVideoConfig(steps=4, lead_s=0.5, export=("csv", "coco", "trc"))
+CONFIG = OwnVideoConfig(steps=4, lead_s=1.0, export=("csv", "coco", "trc"))
 NUM_FRAMES = 72
 RED = EstimatedPoses(RedEstimator())
 
@@ -74,11 +74,11 @@ def test_the_last_seconds_are_looked_at_and_written(video, table, tmp_path, kind
         assert arrays["past_seconds"][0] == pytest.approx(1.4)
 
 
-def test_before_a_second_half_as_many(video, tmp_path):
+def test_before_a_second_as_many(video, tmp_path):
     out = tmp_path / "out.mp4"
     result = forecast_video(video, looking_back(), RED, out, CONFIG, from_s=2.0)
-    assert result.past_frames == tuple(range(45, 60))
-    assert len(list(read_video(out))) == 15 + 4
+    assert result.past_frames == tuple(range(30, 60))
+    assert len(list(read_video(out))) == 30 + 4
 
 
 def test_all_is_looked_at_where_nobody_is_seen_at_the_end(tmp_path):
@@ -88,7 +88,7 @@ def test_all_is_looked_at_where_nobody_is_seen_at_the_end(tmp_path):
     assert len(list(read_video(tmp_path / "out.mp4"))) == 20 + 4
     assert "looked at to 2.33 s, but from 0.67 s on the person is not seen well" in result.note
     assert "looked at and written" not in result.note
-    with pytest.raises(PosecastError, match=r"no person found in 15 frames from 1\.50 s on"):
+    with pytest.raises(PosecastError, match=r"no person found in 30 frames from 1\.00 s on"):
         forecast_video(video, looking_back(), RED, None, CONFIG, from_s=2.0)
     result = forecast_video(video, looking_back(), RED, None, CONFIG, 2.0, or_earlier=True)
     assert result.past_frames == tuple(range(20))
@@ -96,7 +96,7 @@ def test_all_is_looked_at_where_nobody_is_seen_at_the_end(tmp_path):
 
 @pytest.mark.parametrize("num_seen", [20, 38])
 @pytest.mark.parametrize("kind", ["estimated", "read"])
-def test_all_is_looked_at_where_little_is_seen_at_the_end(tmp_path, num_seen, kind):
+def test_earlier_frames_are_looked_at_where_little_is_seen_at_the_end(tmp_path, num_seen, kind):
     """38 frames: two of them in the last second; a model that takes fewer than it needs."""
     frames = walking(num_seen) + [frame_with(None)] * (66 - num_seen)
     video, poses = write_video(tmp_path / "a.mp4", frames), RED
@@ -109,16 +109,17 @@ def test_all_is_looked_at_where_little_is_seen_at_the_end(tmp_path, num_seen, ki
     model.needs = dataclasses.replace(model.needs, num_past=6, max_past=900, is_strict=False)
     out = tmp_path / "out.mp4"
     result = forecast_video(video, Forecaster(model), poses, out, CONFIG)
-    assert (result.first, result.past_frames) == (0, tuple(range(num_seen)))
+    first = max(num_seen - 30, 0)
+    assert (result.first, result.past_frames) == (first, tuple(range(first, num_seen)))
     result = forecast_video(video, Forecaster(model), poses, out, CONFIG, 2.0, or_earlier=True)
-    assert result.past_frames == tuple(range(num_seen))
+    assert result.past_frames == tuple(range(first, num_seen))
 
 
 def test_a_file_that_says_it_lasts_longer_is_looked_at_whole(video, monkeypatch):
     monkeypatch.setattr("posecast.media.videos.stream_seconds", lambda *_: 60.0)
     result = forecast_video(video, looking_back(), RED, None, CONFIG)
     assert result.past_frames == tuple(range(NUM_FRAMES))
-    with pytest.raises(PosecastError, match=r"lasts less than 49\.50 s; cannot forecast from 50"):
+    with pytest.raises(PosecastError, match=r"lasts less than 49\.00 s; cannot forecast from 50"):
         forecast_video(video, looking_back(), RED, None, CONFIG, from_s=50.0)
 
 
@@ -136,7 +137,7 @@ def test_all_of_it_for_who_asks(video, tmp_path):
 
 
 def test_people_are_numbered_where_they_are_searched(video):
-    past = Past(video, 30.0, duration_s=NUM_FRAMES / 30).late(0.5)
+    past = Past(video, 30.0, duration_s=NUM_FRAMES / 30).late(1.0)
     people = people_to_choose_from(past, RED, Stages())
     watched = 42 + RED.follow.watch - 1
     assert np.abs(people.poses[0].joints_px - joints_of(box_at(watched))).max() < 4

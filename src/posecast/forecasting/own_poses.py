@@ -64,10 +64,10 @@ class OwnVideoConfig:
     well_seen_frames: float = 0.8
     """Share of the seen frames that must be well-seen, the last one among them."""
     lead_s: float = 10.0
-    """The video is looked at from so many seconds before the second to forecast from on, and
-    written from there: what was seen earlier makes forecasts no better. Where none is given it is
-    looked at from twice as many before its end, since the person may leave before it; all of it
-    where nobody is seen well there for as long as the pose model needs. 1e6: all."""
+    """The video is looked at from so many seconds before the second to forecast from on, or before
+    its end, and written from there: what was seen earlier makes forecasts no better. Where the
+    person leaves early it is looked at once more, so long before that; where nobody is seen well,
+    all of it. 1e6: all."""
     panels: bool = False
     """Write the seen frames that the pose model looked at and the forecast ones with the pose
     beside them and borders (green: seen, red: forecast), in place of the video going on; of

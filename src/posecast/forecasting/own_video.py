@@ -135,15 +135,16 @@ class _Work:
         in_box = isinstance(self.poses, EstimatedPoses) and self.poses.box is not None
         late = past if in_box else past.late(self.config.lead_s)  # a box is of the first frame
         was_before = late.first and (past.from_s is None or or_earlier)
-        enough = late.first + self.rates.span(self.forecaster.needs.num_past)
         try:
             looked = self.look(late, or_earlier)
-            if not was_before or looked.frames[-1] + 1 >= enough:  # else more was seen before
-                return looked
         except NotSeenError:
             if not was_before:
                 raise
-        return self.look(past, or_earlier)
+            return self.look(past, or_earlier)
+        end = looked.frames[-1] + 1
+        if not was_before or end >= late.first + late.count // 2:
+            return looked
+        return self.look(past.late(self.config.lead_s, end), or_earlier)  # more was seen before
 
     def look(self, past: Past, or_earlier: bool = False, until: int | None = None) -> _Looked:
         """`until`: the person has to be seen right before this frame; people are numbered, and

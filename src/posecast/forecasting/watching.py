@@ -53,10 +53,10 @@ class Past:
         count = self.num_frames
         return round(self.duration_s * self.fps) if count is None else count
 
-    def late(self, lead_s: float) -> "Past":
-        """The last of it alone, as `OwnVideoConfig.lead_s` has it."""
-        lead_s *= 2 if self.from_s is None else 1
-        return replace(self, first=max(self._end - math.ceil(lead_s * self.fps), 0))
+    def late(self, lead_s: float, end: int | None = None) -> "Past":
+        """From so many seconds before its end, or before a frame, on."""
+        end = self._end if end is None else end
+        return replace(self, first=max(end - math.ceil(lead_s * self.fps), 0))
 
     @property
     def num_frames(self) -> int | None:
