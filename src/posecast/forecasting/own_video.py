@@ -131,7 +131,8 @@ class _Work:
     stages: Stages
 
     def look_late(self, past: Past, or_earlier: bool) -> _Looked:
-        """At the last of the video; at all of it where the person may be seen well there alone."""
+        """At the last of the video; once more before where the person leaves early, or at all of it
+        where nobody is seen well."""
         in_box = isinstance(self.poses, EstimatedPoses) and self.poses.box is not None
         late = past if in_box else past.late(self.config.lead_s)  # a box is of the first frame
         was_before = late.first and (past.from_s is None or or_earlier)

@@ -165,9 +165,10 @@ def _squares(
         recent = features[:, (last - back).clamp(min=0)]
         both = torch.cat([features, backwards], dim=1)
         there = (frames >= stride).float()
+        known = (memory @ there).clamp(min=1e-6)
         for found, joints in zip(far, groups, strict=True):
             along = _apart(recent[:, :, joints], both[:, :, joints], columns) * there
-            found.append(memory @ along / (memory @ there).clamp(min=1e-6))
+            found.append(memory @ along / known)
     return [torch.cat(each, dim=1).transpose(1, 2) for each in far]
 
 
