@@ -1,12 +1,14 @@
-"""Stage by stage: `posecast forecast` on 5 seconds of 720p, made of the sample.
+"""Stage by stage: `posecast forecast` on some seconds of 720p, made of the sample.
 
     python -m benchmarks.own_video --repeats 3
+    python -m benchmarks.own_video --seconds 180 --repeats 1
 
-The sample (640 x 360) is scaled up and goes forwards and back until it is 150 frames long. Each
+The sample (640 x 360) is scaled up and goes forwards and back until it is 5 seconds long. Each
 repeat is a program of its own, as a user starts it; the last line has the medians.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -20,13 +22,14 @@ from posecast.media.videos import read_video
 from posecast.media.writing import write_mp4
 from posecast.sample import SAMPLE
 
-HW, NUM_FRAMES, FPS = (720, 1280), 150, 30.0
+HW, FPS = (720, 1280), 30.0
 
 
-def write_video(path: Path) -> None:
-    """The sample in 720p, 5 seconds of it."""
+def write_video(path: Path, seconds: float) -> None:
+    """The sample in 720p, so long."""
     frames = [cv2.resize(f, HW[::-1], interpolation=cv2.INTER_CUBIC) for f in read_video(SAMPLE)]
-    write_mp4(path, (frames + frames[::-1])[:NUM_FRAMES], FPS)
+    endless = itertools.cycle(frames + frames[::-1])
+    write_mp4(path, itertools.islice(endless, round(seconds * FPS)), FPS)
 
 
 def time_stages(video: Path, out: Path, options: list[str]) -> dict[str, float]:
@@ -40,11 +43,12 @@ def time_stages(video: Path, out: Path, options: list[str]) -> dict[str, float]:
 def main() -> None:
     """Print each run and the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--repeats", type=int, default=3)
     asked, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "sample720.mp4"
-        write_video(video)
+        write_video(video, asked.seconds)
         runs = [time_stages(video, Path(folder) / "out.mp4", options) for _ in range(asked.repeats)]
     runs.append({name: median(run[name] for run in runs) for name in runs[0]})
     for run in runs:
