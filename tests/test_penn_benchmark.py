@@ -15,30 +15,17 @@ from posecast.evaluation.penn_benchmark import (
     run_penn_pose_benchmark,
 )
 from posecast.forecasting.protocols import Needs
-from posecast.geometry import Crop
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, store_info
 from posecast.store.reading import Store, StoredClip
 from posecast.training.pose import PoseTrainingConfig
+from small_store import stored_clip
 
 
 def a_clip(joints_px: np.ndarray, visible: np.ndarray | None = None) -> StoredClip:
-    if visible is None:
-        visible = np.ones(joints_px.shape[:2], bool)
-    return StoredClip(
-        clip_id="0001",
-        action="golf_swing",
-        split="test",
-        official_split="test",
-        fps=30.0,
-        image_hw=(300, 300),
-        crop=Crop(0, 0, 300, 300),
-        box_px=(0.0, 0.0, 200.0, 200.0),
-        joints_px=joints_px,
-        visible=visible,
-        has_frames=False,
-    )
+    facts = {"action": "golf_swing", "split": "test", "official_split": "test"}
+    return stored_clip("0001", joints_px, visible, **facts)
 
 
 def shares_and_counts(clip, *protocol):

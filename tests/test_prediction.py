@@ -25,12 +25,12 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.files import FileError
 from posecast.records.locks import locked
 from posecast.records.versions import FormatVersionError
-from posecast.store.files import StoreInfo, read_poses, write_poses
+from posecast.store.files import read_poses, write_poses
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.store.writing import store_writer, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.windows import PoseWindows
+from small_store import stored_clip, write_store
 
 SIZE, NUM_PAST, STEPS = 16, 4, 6
 LENGTHS = {"0001": 20, "0002": 7, "0003": 4, "0004": 12, "0005": 12, "0006": 12}
@@ -47,19 +47,12 @@ def make_clip(clip_id: str) -> StoredClip:
     visible[:, 5] = False
     if clip_id == "0005":
         visible[:10] = False
-    return StoredClip(
-        clip_id=clip_id,
-        action="jump",
-        split="test",
-        official_split="train" if clip_id == "0006" else "test",
-        fps=25.0,
-        image_hw=(120, 160),
-        crop=Crop(10, 20, 90, 110),
-        box_px=(20.0, 30.0, 80.0, 100.0),
-        joints_px=rng.uniform(30, 80, (num_frames, 13, 2)).astype(np.float32),
-        visible=visible,
-        has_frames=clip_id != "0004",
-    )
+    facts = {"action": "jump", "split": "test", "fps": 25.0, "has_frames": clip_id != "0004"}
+    facts["official_split"] = "train" if clip_id == "0006" else "test"
+    facts |= {"image_hw": (120, 160), "crop": Crop(10, 20, 90, 110)}
+    facts["box_px"] = (20.0, 30.0, 80.0, 100.0)
+    joints = rng.uniform(30, 80, (num_frames, 13, 2)).astype(np.float32)
+    return stored_clip(clip_id, joints, visible, **facts)
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +61,12 @@ def store(tmp_path_factory) -> Path:
 
 
 def make_store(path: Path) -> Path:
-    info = StoreInfo("made_up", "penn_action", SIZE, "union", 5, NUM_PAST, "linear", 0.0)
-    with store_writer(path, info) as writer:
-        for clip_id, num_frames in LENGTHS.items():
-            rng = np.random.default_rng(int(clip_id))
-            pictures = rng.integers(0, 255, (num_frames, SIZE, SIZE, 3), np.uint8)
-            write_clip(path, make_clip(clip_id), None if clip_id == "0004" else pictures)
-        writer.finish({})
-    return path
+    clips = []
+    for clip_id, num_frames in LENGTHS.items():
+        rng = np.random.default_rng(int(clip_id))
+        pictures = rng.integers(0, 255, (num_frames, SIZE, SIZE, 3), np.uint8)
+        clips.append((make_clip(clip_id), None if clip_id == "0004" else pictures))
+    return write_store(path, clips, size=SIZE, validation_share=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from posecast.store.files import StoreError, StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
 from posecast.store.writing import hold_out_validation, store_writer, write_clip
 from posecast.windows import seen_and_future
+from small_store import stored_clip
 
 SIZE = 8
 INFO = StoreInfo("penn_action", "penn_action", SIZE, "union", 5, 10, "linear", 0.5)
@@ -21,19 +22,10 @@ INFO = StoreInfo("penn_action", "penn_action", SIZE, "union", 5, 10, "linear", 0
 
 def make_clip(clip_id: str, action: str = "bowl", split: str = "train", t: int = 5) -> StoredClip:
     rng = np.random.default_rng(int(clip_id))
-    return StoredClip(
-        clip_id=clip_id,
-        action=action,
-        split="train",
-        official_split=split,
-        fps=30.0,
-        image_hw=(40, 60),
-        crop=Crop(10, 5, 30, 35),
-        box_px=(12.5, 6.0, 28.0, 33.0),
-        joints_px=rng.uniform(5, 35, (t, 13, 2)).astype(np.float32),
-        visible=rng.random((t, 13)) < 0.7,
-        has_frames=False,
-    )
+    joints = rng.uniform(5, 35, (t, 13, 2)).astype(np.float32)
+    facts = {"action": action, "official_split": split, "image_hw": (40, 60)}
+    facts |= {"crop": Crop(10, 5, 30, 35), "box_px": (12.5, 6.0, 28.0, 33.0)}
+    return stored_clip(clip_id, joints, rng.random((t, 13)) < 0.7, **facts)
 
 
 def pictures_of(clip: StoredClip) -> np.ndarray:

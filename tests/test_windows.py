@@ -11,6 +11,7 @@ from posecast.clips import ClipError, ImageBatch, PoseBatch
 from posecast.geometry import Crop
 from posecast.store.reading import Store, StoredClip
 from posecast.windows import ImagePairs, ImagePairSampler, PoseWindows, PoseWindowSampler
+from small_store import stored_clip
 
 NUM_JOINTS = 13
 SIZE = 8
@@ -21,19 +22,8 @@ def make_clip(number: int, num_frames: int) -> StoredClip:
     joints = np.zeros((num_frames, NUM_JOINTS, 2), np.float32)
     joints[:, 0, 0] = np.arange(num_frames) + 10
     joints[:, 0, 1] = number + 20
-    return StoredClip(
-        clip_id=f"{number:04}",
-        action="walk",
-        split="train",
-        official_split="train",
-        fps=30.0,
-        image_hw=(300, 400),
-        crop=Crop(10, 20, 110, 220),
-        box_px=(10.0, 20.0, 110.0, 220.0),
-        joints_px=joints,
-        visible=np.ones((num_frames, NUM_JOINTS), bool),
-        has_frames=True,
-    )
+    facts = {"image_hw": (300, 400), "crop": Crop(10, 20, 110, 220), "has_frames": True}
+    return stored_clip(f"{number:04}", joints, **facts)
 
 
 LENGTHS = (5, 18, 42, 60, 100, 300, 1)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+import small_store
 from carrying.scene import picture, pose, wall
 from posecast.geometry import Crop
-from posecast.store.files import StoreInfo
 from posecast.store.reading import StoredClip
-from posecast.store.writing import store_writer, write_clip
+from small_store import stored_clip
 
 
 def raised(share: float) -> np.ndarray:
@@ -23,21 +23,16 @@ def a_clip(name: str, group: str, frames: int = 30) -> tuple[StoredClip, np.ndar
     """Seen in half its size in the middle of a source picture of 512 x 256."""
     joints = np.stack([raised(0.5 - 0.5 * np.cos(0.2 * t)) for t in range(frames)])
     pictures = np.stack([picture(each, wall(64, seed=len(name))) for each in joints])
-    values = (name, group, "train", "train", 30.0, (256, 512), Crop(128, 0, 384, 256))
-    seen = np.ones(joints.shape[:2], bool)
-    clip = StoredClip(
-        *values, (128.0, 0.0, 384.0, 256.0), joints * 2 + np.array([128, 0]), seen, True
-    )
-    return replace(clip, joints_px=clip.joints_px.astype(np.float32)), pictures
+    joints_px = (joints * 2 + np.array([128, 0])).astype(np.float32)
+    facts = {"action": group, "image_hw": (256, 512), "crop": Crop(128, 0, 384, 256)}
+    facts |= {"box_px": (128.0, 0.0, 384.0, 256.0), "has_frames": True}
+    return stored_clip(name, joints_px, **facts), pictures
 
 
 def write_store(path: Path, frames: int = 30, unseen: str = "") -> Path:
     """Groups a and b of two clips each, and c, a pair of photos; in one, nobody may be seen."""
-    info = StoreInfo("videos", "penn_action", 64, "seen", 5, 10, "area", validation_share=0.0)
-    with store_writer(path, info) as writer:
-        for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
-            clip, pictures = a_clip(name, group, min(frames, 2) if group == "c" else frames)
-            clip = replace(clip, visible=clip.visible & (group != unseen))
-            write_clip(path, clip, pictures)
-        writer.finish({})
-    return path
+    clips = []
+    for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
+        clip, pictures = a_clip(name, group, min(frames, 2) if group == "c" else frames)
+        clips.append((replace(clip, visible=clip.visible & (group != unseen)), pictures))
+    return small_store.write_store(path, clips, size=64, validation_share=0.0)

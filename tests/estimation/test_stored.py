@@ -17,9 +17,8 @@ from posecast.records.configs import config_to_dict
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
-from posecast.store.writing import store_writer, write_clip
 from red_people import RedEstimator, joints_of
-from small_store import INFO, a_clip
+from small_store import INFO, a_clip, write_store
 
 SIZE = INFO.size
 CPU = EstimationConfig(estimator=EstimatorOptions(device="cpu"))
@@ -57,13 +56,8 @@ def store(tmp_path) -> Store:
     """Box sides are 200 px; 0003 is labelled 50 px off, 0004 is a test clip, 0005 has no frames."""
     clips = [red_clip("0001", "train"), red_clip("0002", "train"), red_clip("0003", "train", 50)]
     clips += [red_clip("0004", "test"), a_clip("0005", 1.0, "train")]
-    info = dataclasses.replace(INFO, validation_share=0.34)
-    with store_writer(tmp_path / "store", info) as writer:
-        for clip in clips:
-            frames = red_frames(clip) if clip.has_frames else None
-            write_clip(tmp_path / "store", clip, frames)
-        writer.finish({})
-    return Store.open(tmp_path / "store")
+    shown = [(clip, red_frames(clip) if clip.has_frames else None) for clip in clips]
+    return Store.open(write_store(tmp_path / "store", shown, validation_share=0.34))
 
 
 @pytest.fixture

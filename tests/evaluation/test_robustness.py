@@ -12,8 +12,7 @@ from posecast.evaluation.methods import baseline_methods
 from posecast.records.files import read_json
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
-from posecast.store.writing import store_writer, write_clip
-from small_store import INFO, a_clip, a_store
+from small_store import a_clip, a_store, write_store
 
 BOX_SIDE = 160.0
 CONFIG = RobustnessConfig(num_past=4, steps=8, draws=2)
@@ -154,11 +153,8 @@ def test_what_does_not_fit_is_said(store, tmp_path):
 
 
 def test_from_estimated_poses_by_the_command(tmp_path, capsys):
-    path = tmp_path / "store"
-    with store_writer(path, INFO) as writer:
-        for clip in (a_clip("0001", 2.0, "train"), a_clip("0002", 4.0, "train")):
-            write_clip(path, clip, None)
-        writer.finish({})
+    clips = (a_clip("0001", 2.0, "train"), a_clip("0002", 4.0, "train"))
+    path = write_store(tmp_path / "store", [(clip, None) for clip in clips])
     store = Store.open(path)
     estimates = {
         clip.clip_id: (clip.joints_px + np.float32(20), clip.visible) for clip in store.clips

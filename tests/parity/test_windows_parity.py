@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from posecast.geometry import Crop, crop_to_norm, flatten_joints, px_to_crop
+from posecast.geometry import crop_to_norm, flatten_joints, px_to_crop
 from posecast.store.reading import StoredClip
 from posecast.windows import (
     ImagePairs,
@@ -17,25 +17,14 @@ from posecast.windows import (
     fit_gaps,
     seen_and_future,
 )
+from small_store import stored_clip
 
 
 def clip_of(
     name: str, joints_in_crop: np.ndarray, visible: np.ndarray, hw: tuple[int, int]
 ) -> StoredClip:
     """A clip whose joints are given in pixels from the crop's corner."""
-    return StoredClip(
-        clip_id=name,
-        action="",
-        split="train",
-        official_split="train",
-        fps=30.0,
-        image_hw=hw,
-        crop=Crop(0, 0, hw[1], hw[0]),
-        box_px=(0.0, 0.0, float(hw[1]), float(hw[0])),
-        joints_px=joints_in_crop.astype(np.float32),
-        visible=visible > 0,
-        has_frames=False,
-    )
+    return stored_clip(name, joints_in_crop.astype(np.float32), visible > 0, image_hw=hw)
 
 
 def penn_clip(old: dict[str, np.ndarray], name: str, exchanged: bool) -> StoredClip:

@@ -4,15 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from posecast.geometry import Crop
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
-from posecast.skeletons import PENN_ACTION
-from posecast.store.files import StoreInfo
 from posecast.store.reading import StoredClip
-from posecast.store.writing import store_writer, write_clip
 from posecast.training.image import ImageTrainingConfig
 from posecast.windows import ImagePairs
+from small_store import stored_clip, write_store
 
 SIZE = 32
 TINY = ImageTrainingConfig(
@@ -28,11 +25,7 @@ TINY = ImageTrainingConfig(
 
 def write_squares(path: Path, num_clips: int = 5) -> None:
     """A finished store; of its clips the last one is held out for validation."""
-    info = StoreInfo("squares", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.2)
-    with store_writer(path, info) as writer:
-        for number in range(num_clips):
-            write_clip(path, *_moving_square(number))
-        writer.finish({})
+    write_store(path, map(_moving_square, range(num_clips)), size=SIZE, validation_share=0.2)
 
 
 def _moving_square(clip_number: int) -> tuple[StoredClip, np.ndarray]:
@@ -44,17 +37,5 @@ def _moving_square(clip_number: int) -> tuple[StoredClip, np.ndarray]:
     for t in range(12):
         frames[t, 10:22, t + 2 : t + 14] = 255 - frames[0, 0, 0]
         joints[t] = shape + np.array([t + 8, 16])
-    clip = StoredClip(
-        clip_id=f"{clip_number:04d}",
-        action="walk",
-        split="train",
-        official_split="train",
-        fps=30.0,
-        image_hw=(SIZE, SIZE),
-        crop=Crop(0, 0, SIZE, SIZE),
-        box_px=(2.0, 10.0, 25.0, 22.0),
-        joints_px=joints,
-        visible=np.ones((12, 13), bool),
-        has_frames=True,
-    )
-    return clip, frames
+    facts = {"image_hw": (SIZE, SIZE), "box_px": (2.0, 10.0, 25.0, 22.0), "has_frames": True}
+    return stored_clip(f"{clip_number:04d}", joints, **facts), frames

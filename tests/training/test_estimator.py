@@ -12,14 +12,11 @@ import torch
 from torch.nn import functional
 
 from made_runs import same_weights, weights_of
-from posecast.geometry import Crop
 from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
 from posecast.networks.kinds import load_network
 from posecast.records.runs import Run, RunError
 from posecast.skeletons import PENN_ACTION
-from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.store.writing import store_writer, write_clip
 from posecast.training import estimator
 from posecast.training.estimator import (
     EstimatorTrainingConfig,
@@ -36,6 +33,7 @@ from posecast.training.estimator_data import (
 )
 from posecast.training.progress import DivergedError
 from posecast.windows import WHOLE
+from small_store import stored_clip, write_store
 
 SIZE = 32
 NO_CHANGE = FrameAugmentation(
@@ -57,32 +55,16 @@ def lights(number: int, split: str) -> tuple[StoredClip, np.ndarray]:
         joints[t] = x, y
     visible = np.ones((8, 13), bool)
     visible[:, PENN_ACTION.index("head")] = False
-    clip = StoredClip(
-        clip_id=f"{number:04d}",
-        action="walk",
-        split="train",
-        official_split=split,
-        fps=30.0,
-        image_hw=(SIZE, SIZE),
-        crop=Crop(0, 0, SIZE, SIZE),
-        box_px=(2.0, 2.0, 27.0, 22.0),
-        joints_px=joints,
-        visible=visible,
-        has_frames=True,
-    )
-    return clip, frames
+    facts = {"image_hw": (SIZE, SIZE), "box_px": (2.0, 2.0, 27.0, 22.0), "has_frames": True}
+    return stored_clip(f"{number:04d}", joints, visible, official_split=split, **facts), frames
 
 
 @pytest.fixture(scope="module")
 def store_path(tmp_path_factory) -> Path:
     """Clips 0000..0007 to train on, 0008 to validate on, 0009 a test clip."""
+    clips = [lights(number, "test" if number == 9 else "train") for number in range(10)]
     path = tmp_path_factory.mktemp("stores") / "store"
-    info = StoreInfo("lights", PENN_ACTION.name, SIZE, "union", 5, 10, "linear", 0.11)
-    with store_writer(path, info) as writer:
-        for number in range(10):
-            write_clip(path, *lights(number, "test" if number == 9 else "train"))
-        writer.finish({})
-    return path
+    return write_store(path, clips, size=SIZE, validation_share=0.11)
 
 
 def test_stop_and_resume_equals_straight_through(store_path, tmp_path, monkeypatch):

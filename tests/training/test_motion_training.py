@@ -19,19 +19,17 @@ from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
-from posecast.geometry import Crop
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.store.files import StoreInfo
-from posecast.store.reading import Store, StoredClip
-from posecast.store.writing import store_writer, write_clip
+from posecast.store.reading import Store
 from posecast.training.beginning import choose_clips
 from posecast.training.motion import MotionTrainingConfig, tracks_of, train_motion
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_moments import learn_moments
 from posecast.training.motion_windows import WindowChoice
+from small_store import stored_clip, write_store
 
 TINY = MotionTrainingConfig(
     model=MotionResidualConfig(width=16, blocks=2),
@@ -42,17 +40,12 @@ TINY = MotionTrainingConfig(
 @pytest.fixture(scope="module")
 def store_path(tmp_path_factory):
     """Training clips of people who swing, a tenth for validation."""
-    path = tmp_path_factory.mktemp("stores") / "store"
-    info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.1)
-    with store_writer(path, info) as writer:
-        for track in people(20):
-            low, high = track.joints_px.min(axis=(0, 1)), track.joints_px.max(axis=(0, 1))
-            values = (track.action, "train", "train", 30.0, (200, 200), Crop(0, 0, 200, 200))
-            box = tuple(np.concatenate([low, high]).tolist())
-            clip = StoredClip(track.name, *values, box, track.joints_px, track.visible, False)
-            write_clip(path, clip, None)
-        writer.finish({})
-    return path
+    clips = []
+    for track in people(20):
+        low, high = track.joints_px.min(axis=(0, 1)), track.joints_px.max(axis=(0, 1))
+        facts = {"action": track.action, "box_px": tuple(np.concatenate([low, high]).tolist())}
+        clips.append((stored_clip(track.name, track.joints_px, track.visible, **facts), None))
+    return write_store(tmp_path_factory.mktemp("stores") / "store", clips)
 
 
 @pytest.fixture(scope="module")

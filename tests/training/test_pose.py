@@ -14,15 +14,14 @@ from posecast.losses import joint_distance_loss
 from posecast.networks.kinds import facts_of
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run, RunError
-from posecast.store.files import StoreInfo
 from posecast.store.reading import ClipSelection, StoredClip
-from posecast.store.writing import store_writer, write_clip
 from posecast.training import pose
 from posecast.training.beginning import FitConfig
 from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.training.progress import DivergedError
 from posecast.windows import PoseWindows
+from small_store import stored_clip, write_store
 
 TINY = PoseTrainingConfig(
     model=PoseLSTMConfig(hidden=8, encoder=4),
@@ -46,19 +45,10 @@ def waving_clip(number: int, split: str) -> StoredClip:
     num_frames = 12 + number
     phase = np.arange(num_frames)[:, None] / 5 + np.arange(13) + number
     joints = 50 + 30 * np.stack([np.cos(phase), np.sin(phase)], axis=-1)
-    return StoredClip(
-        clip_id=f"{number:04}",
-        action="wave",
-        split="train",
-        official_split=split,
-        fps=30.0,
-        image_hw=(120, 120),
-        crop=Crop(0, 0, 100, 100),
-        box_px=(10.0, 20.0, 90.0, 70.0),
-        joints_px=joints.astype(np.float32),
-        visible=np.random.default_rng(number).random((num_frames, 13)) > 0.2,
-        has_frames=False,
-    )
+    visible = np.random.default_rng(number).random((num_frames, 13)) > 0.2
+    facts = {"crop": Crop(0, 0, 100, 100), "box_px": (10.0, 20.0, 90.0, 70.0)}
+    facts |= {"image_hw": (120, 120), "official_split": split}
+    return stored_clip(f"{number:04}", joints.astype(np.float32), visible, **facts)
 
 
 CLIPS = [waving_clip(number, "test" if number == 9 else "train") for number in range(10)]
@@ -68,12 +58,7 @@ CLIPS = [waving_clip(number, "test" if number == 9 else "train") for number in r
 def store_path(tmp_path_factory) -> Path:
     """8 training clips, 1 validation clip (0008), 1 test clip (0009)."""
     path = tmp_path_factory.mktemp("stores") / "store"
-    info = StoreInfo("waves", "penn_action", 16, "union", 5, 10, "area", validation_share=0.11)
-    with store_writer(path, info) as writer:
-        for clip in CLIPS:
-            write_clip(path, clip, None)
-        writer.finish({})
-    return path
+    return write_store(path, [(clip, None) for clip in CLIPS], validation_share=0.11)
 
 
 def stop_after(monkeypatch, steps: int) -> None:
