@@ -21,7 +21,7 @@ from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints
 from posecast.motion.seen import RECENT
 from posecast.store.reading import ClipSelection, Store
-from posecast.windows import seen_window
+from posecast.store.seen_windows import seen_window
 
 
 def main() -> None:

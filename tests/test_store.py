@@ -12,8 +12,8 @@ from posecast.geometry import Crop
 from posecast.records.versions import FormatVersionError
 from posecast.store.files import StoreError, StoreInfo
 from posecast.store.reading import ClipSelection, Store, StoredClip
+from posecast.store.seen_windows import seen_and_future
 from posecast.store.writing import hold_out_validation, store_writer, write_clip
-from posecast.windows import seen_and_future
 from small_store import stored_clip
 
 SIZE = 8

@@ -10,6 +10,7 @@ from posecast import windows
 from posecast.clips import ClipError, ImageBatch, PoseBatch
 from posecast.geometry import Crop
 from posecast.store.reading import Store, StoredClip
+from posecast.store.seen_windows import seen_and_future
 from posecast.windows import ImagePairs, ImagePairSampler, PoseWindows, PoseWindowSampler
 from small_store import stored_clip
 
@@ -184,7 +185,7 @@ def test_a_gap_that_does_not_fit_takes_first_and_last_frame():
 
 
 def test_the_first_window_of_a_clip_that_ends_early():
-    window = windows.seen_and_future(CLIPS[1], num_past=10, num_future=12)
+    window = seen_and_future(CLIPS[1], num_past=10, num_future=12)
     assert window.past_frames.tolist() == list(range(10))
     assert window.future_frames.tolist() == list(range(10, 22))
     assert window.future_exists.tolist() == [True] * 8 + [False] * 4
@@ -197,13 +198,13 @@ def test_the_first_window_of_a_clip_that_ends_early():
 
 @pytest.mark.parametrize(("start", "first"), [("first", 0), ("middle", 50), (90, 90)])
 def test_where_windows_start(start, first):
-    window = windows.seen_and_future(CLIPS[4], 10, 5, start=start)
+    window = seen_and_future(CLIPS[4], 10, 5, start=start)
     assert window.past_frames[0] == first
     assert window.future_frames[0] == first + 10
 
 
 def test_a_middle_without_enough_frames_after_it_moves_forward():
-    assert windows.seen_and_future(CLIPS[1], 10, 5, start="middle").past_frames[0] == 8
+    assert seen_and_future(CLIPS[1], 10, 5, start="middle").past_frames[0] == 8
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_a_middle_without_enough_frames_after_it_moves_forward():
 )
 def test_windows_that_do_not_fit_are_errors(clip, start, message):
     with pytest.raises(ClipError, match=message):
-        windows.seen_and_future(clip, 10, 5, start=start)
+        seen_and_future(clip, 10, 5, start=start)
 
 
 def test_wrong_settings_are_errors():

@@ -19,7 +19,7 @@ from posecast.records.files import FileError, read_json, write_json
 from posecast.records.locks import held_for
 from posecast.records.versions import check_format_version, with_current
 from posecast.store.reading import ClipSelection, SeenPoses
-from posecast.windows import Start
+from posecast.store.seen_windows import Start
 
 FORMAT_VERSION = 2
 """1 (56aa31b) had no number, one entry of versions, and no without_record."""

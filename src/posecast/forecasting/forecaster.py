@@ -26,7 +26,7 @@ from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.records.arguments import as_count, as_positive, check_is, got
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.windows import Start, read_window, seen_window
+from posecast.store.seen_windows import Start, read_window, seen_window
 
 CLIPS_PER_BATCH = 64
 """Clips whose poses are forecast together."""

@@ -30,7 +30,7 @@ from posecast.store.reading import ClipSelection, SeenPoses, Store
 
 @dataclass(frozen=True)
 class WasShown:
-    """What of each clip another program was shown (`windows.seen_window` gives the same)."""
+    """What of each clip another program was shown (`store.seen_windows` gives the same)."""
 
     num_past: int = 10
     """Frames seen."""

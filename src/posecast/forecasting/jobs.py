@@ -12,7 +12,7 @@ from posecast.errors import PosecastError
 from posecast.forecasting.protocols import FrameDrawer
 from posecast.store import identity
 from posecast.store.reading import Store, StoredClip
-from posecast.windows import ClipWindow, Start, read_window, seen_window
+from posecast.store.seen_windows import ClipWindow, Start, read_window, seen_window
 
 POSES_SEEN = "poses_checksum"
 """Under this name what is begun notes the poses of its clips: a store may move meanwhile, but not

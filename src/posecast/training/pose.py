@@ -22,6 +22,7 @@ from posecast.metrics.pose import counted_joints, distance_sums, joint_distances
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mask_poses
 from posecast.records.configs import check_at_least
 from posecast.store.reading import StoredClip
+from posecast.store.seen_windows import seen_and_future
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
@@ -30,7 +31,6 @@ from posecast.windows import (
     PoseWindows,
     PoseWindowSampler,
     WindowChoice,
-    seen_and_future,
 )
 
 LossName = Literal["squared", "distance"]
