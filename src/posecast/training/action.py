@@ -25,6 +25,7 @@ from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
+from posecast.training.session import begin
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +157,7 @@ def _train(
     validation = Validation(score, "validation_log_likelihood") if clips.validation else None
     fabric = config.run_on.launch()
     batches = functools.partial(stretches, beginning.share_of(fabric, config.fit.batch_size))
-    with beginning.begin(
-        config, store, clips, run_path, fabric, fresh=fresh, actions=actions
-    ) as session:
+    with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
         network = KINDS[config.KIND].network(config.model)
         return fit(Descent(network, _step, session), batches, validation, session)
 

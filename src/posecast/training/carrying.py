@@ -26,7 +26,7 @@ from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.runs import checkpoints_in
 from posecast.skeletons import Skeleton
 from posecast.training import groups
-from posecast.training.beginning import FitConfig, begin, open_store
+from posecast.training.beginning import FitConfig, open_store
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import (
     CarryingBatch,
@@ -35,6 +35,7 @@ from posecast.training.carrying_stream import (
     stored,
 )
 from posecast.training.fitting import Descent, FitResult, Validation, fit
+from posecast.training.session import begin
 
 _NEAR, _BODY = 2.0, 1.25
 """Radii around the body in which errors count three times, and in which sharpness is measured."""

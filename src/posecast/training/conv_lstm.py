@@ -17,6 +17,7 @@ from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
+from posecast.training.session import begin
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train_conv_lstm(
     batches = functools.partial(_stretches, store, clips.train, config, share)
     score = functools.partial(_score, store, shown, config)
     validation = Validation(score, "validation_skill") if shown else None
-    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = ConvLSTM(config.model)
         step = functools.partial(_step, config.num_past)
         return fit(Descent(network, step, session), batches, validation, session)

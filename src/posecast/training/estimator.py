@@ -26,6 +26,7 @@ from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
 from posecast.training import beginning, estimator_data
 from posecast.training.fitting import Descent, FitResult, Validation, fit
+from posecast.training.session import begin
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def train_estimator(
         batch = frames.vary(config.augmentation, store.skeleton)
         return estimator_step(network, batch, config.sigma)
 
-    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = hourglass.Hourglass(config.model).to(memory_format=torch.channels_last)  # pyright: ignore
         return fit(Descent(network, step, session), batches, validation, session)
 

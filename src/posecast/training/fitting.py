@@ -25,8 +25,8 @@ from posecast.computing.recording import recorded
 from posecast.records.files import WriteError
 from posecast.training import optimizers
 from posecast.training.averaging import MovingAverage
-from posecast.training.beginning import Session
 from posecast.training.progress import Progress, check_finite
+from posecast.training.session import Session
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
 from posecast.training.motion_moments import learn_moments, long_enough
 from posecast.training.motion_validation import mean_share, shares_of_last_pose, validation_windows
+from posecast.training.session import begin
 
 logger = logging.getLogger(__name__)
 
@@ -93,9 +94,7 @@ def train_motion(
     config, fabric = replace(config, model=model), config.run_on.launch()
     others = ([each for each in part if not each.is_clip] for part in (known, held_out))
     beside = [tracks_data(*others)] if config.tracks else []
-    with beginning.begin(
-        config, store, chosen, run_path, fabric, fresh=fresh, beside=beside
-    ) as session:
+    with begin(config, store, chosen, run_path, fabric, fresh=fresh, beside=beside) as session:
         network, weigh = MotionResidual(model), None
         if network.moments is not None:
             moments = _moments(config, known, earlier)

@@ -26,6 +26,7 @@ from posecast.store.seen_windows import seen_and_future
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
+from posecast.training.session import begin
 from posecast.windows import (
     PoseTensors,
     PoseWindows,
@@ -96,7 +97,7 @@ def train_pose(
     def step(network: nn.Module, drawn: DrawnWindows) -> tuple[Tensor, dict[str, Tensor]]:
         return pose_step(network, batches.cut(drawn, poses), config.loss)
 
-    with beginning.begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
+    with begin(config, store, clips, run_path, fabric, fresh=fresh) as session:
         network = PoseLSTM(config.model)
         return fit(Descent(network, step, session), batches, validation, session)
 
