@@ -22,7 +22,7 @@ from benchmarks.speed import work
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.memory import keep_freed_memory
 from posecast.training import image
-from posecast.villegas2017 import hourglass2017
+from posecast.villegas2017 import doubling, hourglass2017
 
 REPEATS = 8
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def _take_out(name: str) -> None:
     if name != "kept memory":
         keep_freed_memory()
     if name == "doubled in place":
-        hourglass2017._AddedInPlace.apply = staticmethod(_add_doubled)
+        doubling.AddedInPlace.apply = staticmethod(_add_doubled)
     elif name == "relu bits":
         hourglass2017._NormReLU.forward = lambda self, x: functional.relu(self.norm(x), True)
     elif name == "channels last":
@@ -65,7 +65,7 @@ def _take_out(name: str) -> None:
 
 
 def _add_doubled(upper: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
-    return upper + hourglass2017._resize(lower, upper.shape[-2:])
+    return upper + doubling.resize(lower, upper.shape[-2:])
 
 
 def _forecast(frames_at_once: int) -> Callable[[], object]:

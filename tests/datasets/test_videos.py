@@ -12,7 +12,8 @@ from rich.console import Console
 
 from odd_videos import write_odd
 from posecast.clips import ClipError, ClipSource
-from posecast.datasets.videos import OwnVideos, video_files
+from posecast.datasets.video_files import video_files
+from posecast.datasets.videos import OwnVideos
 from posecast.errors import PosecastError
 from posecast.estimation.folders import estimate_folder
 from posecast.geometry import cut_crop, seen_crop

@@ -24,7 +24,7 @@ from posecast.networks.gpu_layers import (
     kernels_for,
     map_kernels,
 )
-from posecast.villegas2017 import hourglass2017
+from posecast.villegas2017 import doubling, hourglass2017
 
 INTERPRETED = bool(os.environ.get("TRITON_INTERPRET"))
 DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
@@ -120,7 +120,7 @@ def test_doubling(kernels, shape):
     ours = [each.clone().requires_grad_() for each in (upper, lower)]
     theirs = [each.double().cpu().requires_grad_() for each in (upper, lower)]
     got = map_kernels().AddDoubled.apply(ours[0] * 1, ours[1])
-    expected = hourglass2017._AddedInPlace.apply(theirs[0] * 1, theirs[1])
+    expected = doubling.AddedInPlace.apply(theirs[0] * 1, theirs[1])
     got.backward(above)
     expected.backward(above.double().cpu())
     assert close(got.cpu(), expected, 1e-6)

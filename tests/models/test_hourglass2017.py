@@ -6,11 +6,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from feature_weights import hourglass_arrays, turn_round
+from posecast.villegas2017.doubling import AddedInPlace, resize
 from posecast.villegas2017.hourglass2017 import (
     Hourglass2017,
-    _AddedInPlace,
     _HalfReLU,
-    _resize,
     load_hourglass2017,
 )
 
@@ -33,9 +32,9 @@ def write_folder(folder, arrays):
 
 def test_resize_reads_output_times_ratio_and_clamps():
     row = torch.tensor([0.0, 2.0, 6.0]).view(1, 1, 1, 3)
-    got = _resize(row, (1, 6))
+    got = resize(row, (1, 6))
     assert got.flatten().tolist() == [0, 1, 2, 4, 6, 6]
-    assert _resize(row, (1, 3)) is row
+    assert resize(row, (1, 3)) is row
 
 
 def test_lower_layers_equal_those_of_the_whole_walk(network, images):
@@ -146,7 +145,7 @@ def test_adding_the_doubled_map_equals_resizing_it():
         for n in (8, 4)
     )
     weight = torch.randn(2, 3, 16, 8, generator=generator, dtype=torch.float64)
-    results = [upper + _resize(lower, (16, 8)), _AddedInPlace.apply(upper * 1, lower)]
+    results = [upper + resize(lower, (16, 8)), AddedInPlace.apply(upper * 1, lower)]
     assert torch.allclose(*results, atol=1e-12)
     for expected, got in zip(
         *(torch.autograd.grad((result * weight).sum(), (upper, lower)) for result in results),

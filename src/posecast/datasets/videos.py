@@ -11,12 +11,8 @@ last frame in which the person is seen, of a video with cuts in the shot that sh
 """
 
 import contextlib
-import hashlib
 import itertools
-import os
-import re
-import unicodedata
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,9 +22,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
+from posecast.datasets.video_files import clip_names, poses_path, video_files
 from posecast.errors import PosecastError
 from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
-from posecast.media.frame_folders import VIDEO_SUFFIXES, made_of
+from posecast.media.frame_folders import VIDEO_SUFFIXES
 from posecast.media.resampling import MOST_FPS, nearest_frames
 from posecast.media.shots import Shots
 from posecast.media.videos import Timeline, read_timeline, read_video
@@ -40,9 +37,6 @@ from posecast.skeletons import SKELETONS, Skeleton
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 """What the folders of the splits may be called, in small or capital letters."""
 _VALIDATION = ("val", "valid", "validation")
-_NOT_IN_IDS = re.compile(r"[\x00-\x1f/\\\ud800-\udfff]")
-_LONGEST_ID = 180
-"""Bytes; files of a clip are called by its id and an ending."""
 _BOX_MARGIN = 0.1
 """Boxes reach so far beyond the visible joints, as a share of each side: as Penn Action's do."""
 
@@ -226,79 +220,6 @@ def _at_ticks(
     between = (1 - share) * track.joints_px[low] + share * track.joints_px[high]
     both = track.visible[low] & track.visible[high] & (shots[low] == shots[high])[:, None]
     return np.where(both[..., None], between, track.joints_px[ticks])
-
-
-def video_files(root: Path) -> list[Path]:
-    """Videos in a folder and the folders in it, sorted; hidden ones are passed over, and what
-    posecast has made of others."""
-    if not root.is_dir():
-        raise PosecastError(f"{root} is not a folder")
-    found = [
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    ]
-    return sorted({*found} - made_of(found))
-
-
-def poses_path(root: Path, video: Path, poses: Path) -> Path | None:
-    """The poses of a video in a folder laid out alike; None where there are none."""
-    folder = _as_written(poses, video.relative_to(root).parent.parts)
-    names = (f"{video.name}.csv", f"{video.name}.json", f"{video.stem}.csv", f"{video.stem}.json")
-    found = (_as_written(folder, [name]) for name in (*names, video.stem))
-    return next((path for path in found if path.exists()), None)
-
-
-def _as_written(folder: Path, names: Sequence[str]) -> Path:
-    """The path; where it is absent, one with the same letters in another Unicode form."""
-    for name in names:
-        path = folder / name
-        if not path.exists():
-            same = [each for each in entries(folder) if _composed(each.name) == _composed(name)]
-            path = same[0] if same else path
-        folder = path
-    return folder
-
-
-def _composed(name: str) -> str:
-    """Accents as one letter: some systems write "e" and the accent apart."""
-    return unicodedata.normalize("NFC", name)
-
-
-def clip_names(root: Path, videos: Sequence[Path]) -> dict[str, Path]:
-    """A clip's id for each video: folders and name joined by "-".
-
-    Where several would have one id ("jump/a.mov" and "jump/a.mp4"; "jump/left-1.mp4" and
-    "jump-left/1.mp4") they are called by their full names, folders joined by "--". PosecastError
-    where that is not enough.
-    """
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for video in videos:
-        parts = (*video.relative_to(root).parent.parts, video.stem)
-        groups[_short("-".join(parts))].append(video)
-    named: dict[str, Path] = {}
-    for clip_id, group in groups.items():
-        for video in group:
-            full = _short("--".join(video.relative_to(root).parts))
-            name = clip_id if len(group) == 1 else full
-            if name in named:
-                raise PosecastError(
-                    f"{video} and {named[name]} would both be clip {name}: rename one of them"
-                )
-            named[name] = video
-    return named
-
-
-def _short(name: str) -> str:
-    """The name, accents as one letter, without what no store or text takes; a long one is cut and
-    ends with a checksum of all of it."""
-    content = os.fsencode(name)
-    plain = _NOT_IN_IDS.sub("_", _composed(name))
-    if len(os.fsencode(plain)) <= _LONGEST_ID:
-        return plain
-    start = plain.encode()[: _LONGEST_ID - 9].decode(errors="ignore")
-    return f"{start}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _boxes(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from posecast.datasets.videos import poses_path, video_files
+from posecast.datasets.video_files import poses_path, video_files
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.following import follow
 from posecast.keypoints import stored_joints, write_table

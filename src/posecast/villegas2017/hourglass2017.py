@@ -6,7 +6,7 @@ the current batch, the first file of each normalisation added and the second unu
 instead of nearest up-sampling, TensorFlow's SAME padding.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
 from posecast.networks import gpu_layers
+from posecast.villegas2017.doubling import AddDoubled, resize
 
 NUM_FILES = 414
 """Files that the walk consumes, of the 800 distributed."""
@@ -59,7 +60,7 @@ class Hourglass2017(nn.Module):
 
     def parts_to_compile(self) -> list[nn.Module]:
         """Its many small blocks, few of which differ in more than the size of their maps."""
-        return [module for module in self.modules() if isinstance(module, _Residual | _AddDoubled)]
+        return [module for module in self.modules() if isinstance(module, _Residual | AddDoubled)]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 512 fh fw"]:
         """RGB pictures in [-1, 1] of any size -> features of the chosen layer.
@@ -72,7 +73,7 @@ class Hourglass2017(nn.Module):
         self, images: Float[Tensor, "b 3 h w"], last: int = 3
     ) -> list[Float[Tensor, "b 512 _ _"]]:
         """Layers 0..last, the innermost (8 x 8) first."""
-        x = _resize((images + 1) / 2, (256, 256))
+        x = resize((images + 1) / 2, (256, 256))
         x = self.residual1(self.stem_norm(self.stem(x)))
         return self.hourglass(self.residuals(gpu_layers.halve(x)), last)
 
@@ -239,7 +240,7 @@ class _Level(nn.Module):
         self.lower = nn.Sequential(*(_Residual(weights, 256, 256) for _ in range(3)))
         self.inner = _Level(weights, depth - 1) if depth > 1 else _Residual(weights, 256, 512)
         self.outer = _Residual(weights, 512, 512)
-        self.add_doubled = _AddDoubled()
+        self.add_doubled = AddDoubled()
 
     def forward(self, x: Float[Tensor, "b 256 h w"], last: int) -> list[Tensor]:
         lower = self.lower(gpu_layers.halve(x))
@@ -251,74 +252,3 @@ class _Level(nn.Module):
         else:
             done, inner = [], self.inner(lower)
         return [*done, self.add_doubled(self.upper(x), self.outer(inner))]
-
-
-class _AddDoubled(nn.Module):
-    """`upper` + `_resize(lower)` to twice the side; where it is not compiled, into `upper`.
-
-    A fifth of the network's time is saved by not padding, cutting and adding whole maps.
-    """
-
-    def forward(
-        self, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b c h2 w2"]:
-        if gpu_layers.kernels_for(upper) is not None:
-            return gpu_layers.map_kernels().AddDoubled.apply(upper, lower)
-        if not torch.compiler.is_compiling():
-            return _AddedInPlace.apply(upper, lower)
-        for dim in (2, 3):
-            lower = torch.stack([lower, _between(lower, dim)], dim + 1).flatten(dim, dim + 1)
-        return upper + lower
-
-
-class _AddedInPlace(torch.autograd.Function):
-    """`_AddDoubled` without any map of its own."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b c h2 w2"]:
-        ctx.mark_dirty(upper)
-        for row, rows in enumerate((lower, _between(lower, dim=2))):
-            # Not +=, which would write each view over itself once more.
-            upper[:, :, row::2, 0::2].add_(rows)
-            upper[:, :, row::2, 1::2].add_(_between(rows, dim=3))
-        return upper
-
-    @staticmethod
-    def backward(
-        ctx: Any, *gradients: Float[Tensor, "b c h2 w2"]
-    ) -> tuple[Float[Tensor, "b c h2 w2"], Float[Tensor, "b c h w"]]:
-        (gradient,) = gradients
-        return gradient, _gather(_gather(gradient, dim=3), dim=2)
-
-
-def _between(x: Float[Tensor, "b c _ _"], dim: int) -> Float[Tensor, "b c _ _"]:
-    """The mean of each value and the next one; the last has itself as the next."""
-    last = x.shape[dim] - 1
-    following = torch.cat([x.narrow(dim, 1, last), x.narrow(dim, last, 1)], dim)
-    return torch.lerp(x, following, 0.5)
-
-
-def _gather(gradient: Float[Tensor, "b c _ _"], dim: int) -> Float[Tensor, "b c _ _"]:
-    """What flows back to each value: from its own place, and half from the places beside it."""
-    places = gradient.unflatten(dim, (-1, 2))
-    half = places.select(dim + 1, 1) / 2
-    total = places.select(dim + 1, 0) + half
-    last = half.shape[dim] - 1
-    total.narrow(dim, 1, last).add_(half.narrow(dim, 0, last))
-    total.narrow(dim, last, 1).add_(half.narrow(dim, last, 1))
-    return total
-
-
-def _resize(x: Float[Tensor, "b c _ _"], hw: Sequence[int]) -> Float[Tensor, "b c _ _"]:
-    """Bilinear without half-pixel offsets: output i reads input i * in / out, clamped at the end.
-
-    That is torch's align_corners rule once one more pixel stands at each end.
-    """
-    if tuple(x.shape[-2:]) == tuple(hw):
-        return x
-    padded = functional.pad(x, (0, 1, 0, 1), mode="replicate")
-    size = (hw[0] + 1, hw[1] + 1)
-    wide = functional.interpolate(padded, size=size, mode="bilinear", align_corners=True)
-    return wide[..., :-1, :-1]
