@@ -8,8 +8,6 @@ last here, so that a pixel is a row of channels; numbers are added in single pre
 # pyright: reportMissingImports=false, reportUnknownParameterType=false
 # ruff: noqa: N803  (numbers that a kernel is compiled for)
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,11 +16,17 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-_TILE = 8192
-"""Numbers that are loaded at once."""
-WARPS = 8
-_SMALL = 32768
-"""Pixels up to which moments are added up where they are used, which saves a kernel."""
+from posecast.computing.tiles import (
+    SMALL,
+    WARPS,
+    channels_of,
+    compiled,
+    places_at,
+    sizes,
+    tile_of,
+    tiles,
+)
+
 _MOST_SUMS = 256
 
 
@@ -97,21 +101,9 @@ class AddBias(torch.autograd.Function):
         return gradient, summed, gradient if wanted[2] else None, None
 
 
-def sizes(maps: Float[Tensor, "b c h w"]) -> tuple[int, int]:
-    """Pixels of all maps, and their channels."""
-    return maps.numel() // maps.shape[1], maps.shape[1]
-
-
-def tiles(count: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows (pixels) and columns (channels) of a tile, and how many there are of them."""
-    columns = 32 if count <= _SMALL else 128 if channels > 64 else 64
-    rows = _TILE // columns
-    return (rows, columns), (triton.cdiv(count, rows), triton.cdiv(channels, columns))
-
-
 def _num_sums(count: int, rows: int) -> int:
     """Into how many sums of tiles the pixels are divided: a power of two where they are few."""
-    if count > _SMALL:
+    if count > SMALL:
         return min(triton.cdiv(count, 2 * rows), _MOST_SUMS)
     return min(triton.next_power_of_2(triton.cdiv(count, rows)), 32)
 
@@ -128,7 +120,7 @@ def _means(
     maps, told = (x, above, moments, shift, sums), (count, channels, num_sums, eps, back)
     parts = len(moments) if back else 1  # forwards there are no moments yet
     _partial_sums[(grid[1], num_sums)](*maps, *told, parts, *tile, num_warps=WARPS)
-    return sums if count <= _SMALL else _total(sums)
+    return sums if count <= SMALL else _total(sums)
 
 
 def _cut_off_back(gradient: Tensor, maps: Tensor) -> tuple[Tensor, Float[Tensor, " c"]]:
@@ -148,32 +140,6 @@ def _total(sums: Float[Tensor, "parts *c"]) -> Float[Tensor, "1 *c"]:
     total = torch.empty_like(sums[:1])
     _add_parts[(triton.cdiv(numbers, 32),)](sums, total, parts, numbers, _MOST_SUMS, 32)
     return total
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """By Triton, which reads the source: without the type checks that tests wrap it into."""
-    return triton.jit(inspect.unwrap(function))
-
-
-@compiled
-def channels_of(pid, channels, COLUMNS: tl.constexpr):
-    """Channels of a tile, and which of them there are."""
-    columns = pid * COLUMNS + tl.arange(0, COLUMNS)
-    return columns, columns < channels
-
-
-@compiled
-def tile_of(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Pixels and channels of this program's tile, and which numbers of it there are."""
-    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    return rows, columns, (rows < count)[:, None] & known[None]
-
-
-@compiled
-def places_at(rows, columns, channels):
-    """Where the numbers of these pixels and channels are."""
-    return rows[:, None].to(tl.int64) * channels + columns[None]
 
 
 @compiled
@@ -228,7 +194,7 @@ def _partial_sums(
         mean = tl.load(x + columns, known, 0.0).to(tl.float32)
     for start in range(tl.program_id(1) * ROWS, count, num_sums * ROWS):
         rows = start + tl.arange(0, ROWS)
-        places = rows[:, None].to(tl.int64) * channels + columns[None]
+        places = places_at(rows, columns, channels)
         inside = (rows < count)[:, None] & known[None]
         centred = tl.load(x + places, inside, 0.0).to(tl.float32) - mean[None]
         if BACK:
@@ -338,7 +304,7 @@ def _cut_off_sums(
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(tl.program_id(1) * ROWS, count, num_sums * ROWS):
         rows = start + tl.arange(0, ROWS)
-        places = rows[:, None].to(tl.int64) * channels + columns[None]
+        places = places_at(rows, columns, channels)
         inside = (rows < count)[:, None] & known[None]
         flowing = tl.load(above + places, inside, 0.0)
         flowing = tl.where(tl.load(maps + places, inside, 0.0) > 0, flowing, 0.0)

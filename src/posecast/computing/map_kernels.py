@@ -11,7 +11,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.computing.kernels import WARPS, compiled, places_at, sizes, tile_of, tiles
+from posecast.computing.tiles import WARPS, compiled, places_at, sizes, tile_of, tiles
 
 
 class MaxPool2(torch.autograd.Function):

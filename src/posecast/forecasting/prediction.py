@@ -267,9 +267,9 @@ def describe(
     job: Job, poses: PoseForecast, config: PredictionConfig, num_drawn: int
 ) -> forecast_files.StoredForecast:
     """A clip's forecast as it is stored, with frames of so many futures."""
-    clip, past, steps = job.clip, job.seen, len(poses.visible)
-    exists = job.truth.future_exists[:steps]
-    numbers = job.truth.past_frames
+    clip, past, truth, steps = job.clip, job.seen, job.truth, len(poses.visible)
+    exists = truth.future_exists[:steps]
+    came = np.where(exists[:, None, None], truth.future_joints_px[:steps], np.nan)
     facts = forecast_files.ForecastFacts(
         clip_id=clip.clip_id,
         action=clip.action,
@@ -278,7 +278,7 @@ def describe(
         image_hw=clip.image_hw,
         crop=(clip.crop.x1, clip.crop.y1, clip.crop.x2, clip.crop.y2),
         box_px=clip.box_px,
-        start=int(numbers[0]),
+        start=int(truth.past_frames[0]),
         num_past=len(past),
         stride=round(clip.fps / past.fps),
         steps=steps,
@@ -292,10 +292,8 @@ def describe(
         facts=facts,
         past_joints_px=past.joints_px,
         past_visible=past.visible,
-        future_joints_px=np.where(
-            exists[:, None, None], job.truth.future_joints_px[:steps], np.nan
-        ),
-        future_visible=job.truth.future_visible[:steps],
+        future_joints_px=came,
+        future_visible=truth.future_visible[:steps],
         predicted_joints_px=poses.joints_px,
         predicted_visible=poses.visible,
         weights=poses.weights,

@@ -164,6 +164,20 @@ def read_pictures(path: Path, wanted: list[int], num_frames: int, size: int) -> 
     return pictures
 
 
+def open_masks(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """A clip's masks, of which nothing is read yet."""
+    try:
+        masks = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"{path}: no masks, or damaged ones ({error})") from error
+    if masks.shape != shape or masks.dtype != np.uint8:
+        raise StoreError(
+            f"{path} holds {masks.dtype} {masks.shape}, the clip's masks are uint8 {shape}: "
+            "write them anew, or remove the file"
+        )
+    return masks
+
+
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     """Spans [first, last) of positions whose numbers go up by one."""
     breaks = [k for k in range(1, len(numbers)) if numbers[k] != numbers[k - 1] + 1]

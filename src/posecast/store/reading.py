@@ -250,17 +250,8 @@ class Store(Brief):
 
         StoreError where the store has no masks of the clip, or they do not fit it.
         """
-        path = files.masks_path(self.path, clip.clip_id)
-        try:
-            masks = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise files.StoreError(f"{path}: no masks, or damaged ones ({error})") from error
-        wanted = (clip.num_frames, self.size, self.size)
-        if masks.shape != wanted or masks.dtype != np.uint8:
-            raise files.StoreError(
-                f"{path} holds {masks.dtype} {masks.shape}, the clip's masks are uint8 {wanted}: "
-                "write them anew, or remove the file"
-            )
+        shape = (clip.num_frames, self.size, self.size)
+        masks = files.open_masks(files.masks_path(self.path, clip.clip_id), shape)
         return np.asarray(masks[np.asarray(indices)])
 
     def with_poses(self, which: SeenPoses) -> "Store":

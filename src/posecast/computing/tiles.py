@@ -1,0 +1,57 @@
+"""Maps in tiles of pixels and channels, as our own kernels for NVIDIA GPUs go through them."""
+
+# pyright: reportMissingImports=false, reportUnknownParameterType=false
+# ruff: noqa: N803  (numbers that a kernel is compiled for)
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import triton
+import triton.language as tl
+from jaxtyping import Float
+from torch import Tensor
+
+_TILE = 8192
+"""Numbers that are loaded at once."""
+WARPS = 8
+SMALL = 32768
+"""Pixels up to which moments are added up where they are used, which saves a kernel."""
+
+
+def sizes(maps: Float[Tensor, "b c h w"]) -> tuple[int, int]:
+    """Pixels of all maps, and their channels."""
+    return maps.numel() // maps.shape[1], maps.shape[1]
+
+
+def tiles(count: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows (pixels) and columns (channels) of a tile, and how many there are of them."""
+    columns = 32 if count <= SMALL else 128 if channels > 64 else 64
+    rows = _TILE // columns
+    return (rows, columns), (triton.cdiv(count, rows), triton.cdiv(channels, columns))
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """By Triton, which reads the source: without the type checks that tests wrap it into."""
+    return triton.jit(inspect.unwrap(function))
+
+
+@compiled
+def channels_of(pid, channels, COLUMNS: tl.constexpr):
+    """Channels of a tile, and which of them there are."""
+    columns = pid * COLUMNS + tl.arange(0, COLUMNS)
+    return columns, columns < channels
+
+
+@compiled
+def tile_of(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Pixels and channels of this program's tile, and which numbers of it there are."""
+    columns, known = channels_of(tl.program_id(1), channels, COLUMNS)
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    return rows, columns, (rows < count)[:, None] & known[None]
+
+
+@compiled
+def places_at(rows, columns, channels):
+    """Where the numbers of these pixels and channels are."""
+    return rows[:, None].to(tl.int64) * channels + columns[None]
