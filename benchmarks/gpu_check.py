@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import markdown
 from benchmarks.speed import work
 from benchmarks.speed.ceilings import Ceilings, measure_ceilings
 from benchmarks.speed.features import write_random_features
@@ -340,11 +341,11 @@ def describe(results: dict[str, Any]) -> str:
     parts = results["parts"]
     lines = [f"{results['device']}; commit {results['versions']['git_commit']}", ""]
     lines += [f"- {name}: {rates}" for name, rates in results["ceilings"].items()]
-    lines += ["", "| work | batch | precision | compile | ms | of ceiling | memory | ready after |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
+    columns = ("work", "batch", "precision", "compile", "ms", "of ceiling", "memory", "ready after")
+    lines += ["", markdown.head(*columns)]
     for name in ("image", "compiled", "pose", "forecast"):
         lines += [_row(each, ceilings) for each in parts.get(name, {}).get("found", [])]
-    lines += ["", "| training | steps a second | first logged after |", "|---|---|---|"]
+    lines += ["", markdown.head("training", "steps a second", "first logged after")]
     for each in parts.get("trainings", {}).get("found", []):
         rate, start = each.get("steps_a_second"), each["started_s"]
         numbers = "failed | -" if rate is None else f"{rate:.1f} | {start:.0f} s"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from benchmarks.markdown import head, row
 from benchmarks.motion_table import Window, clip_windows, filled, limb_lengths
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.basis import HORIZON
@@ -74,10 +75,9 @@ def main() -> None:
     flags.add_argument("--other", type=str, nargs="*", default=[])
     asked = flags.parse_args()
     windows = clip_windows(Store.open(asked.store), final=False)
-    print("| | " + " | ".join(f"{first} to {end}" for first, end in _AROUND) + " |")
-    print("|---" * (len(_AROUND) + 1) + "|")
-    truth = " | ".join(f"{value:.2f}" for value in stretched_truth(windows))
-    print(f"| truth: stretched limbs, % | {truth} |", flush=True)
+    print(head("", *(f"{first} to {end}" for first, end in _AROUND)))
+    truth = (f"{value:.2f}" for value in stretched_truth(windows))
+    print(row("truth: stretched limbs, %", *truth), flush=True)
     for run in (asked.run, *asked.other):
         forecaster = load_pose_forecaster(run)
         found = [
@@ -93,8 +93,8 @@ def _show(name: str, found: Float[np.ndarray, "n 3 a"]) -> None:
         ("stretched limbs, %", 100 * found[:, 1].mean(axis=0)),
         ("from home, body sizes", np.median(found[:, 2], axis=0)),
     )
-    for what, row in rows:
-        print(f"| {name}: {what} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
+    for what, values in rows:
+        print(row(f"{name}: {what}", *(f"{value:.2f}" for value in values)))
 
 
 if __name__ == "__main__":

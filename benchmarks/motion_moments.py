@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from benchmarks.markdown import head, row
 from benchmarks.motion_pack import unpack
 from posecast.motion.basis import HORIZON
 from posecast.motion.own_past import own_past
@@ -70,15 +71,14 @@ def main() -> None:
     in_use, apart = learn(known, asked.seed)
     facts = WeightsFacts("motion", {}, PENN_ACTION.name, fps=30.0, step=STEPS)
     write_weights(asked.out, in_use.state_dict(), facts)
-    print(f"| share of the last pose's error at k = | {' | '.join(map(str, KNOTS))} |")
+    print(head("share of the last pose's error at k =", *KNOTS))
     for name, tracks, weights in (
         ("training groups, as before", known, [None] * len(known)),
         ("training groups, by folds", known, apart),
         ("held-out groups, as before", held_out, [None] * len(held_out)),
         ("held-out groups", held_out, [in_use] * len(held_out)),
     ):
-        row = " | ".join(f"{value:.3f}" for value in shares(tracks, weights))
-        print(f"| {name} | {row} |", flush=True)
+        print(row(name, *(f"{value:.3f}" for value in shares(tracks, weights))), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.markdown import head, row
 from benchmarks.motion_table import Method, Window, cut, last_pose, of_forecaster
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.forecasting.loading import load_pose_forecaster
@@ -52,12 +53,12 @@ def main() -> None:
     asked = parser.parse_args()
     ends = ends_of(read_pose_tracks(asked.tracks), asked.known)
     forecast = of_forecaster(load_pose_forecaster(DEFAULT_FORECASTER))
-    print(f"| {len(ends)} windows, seen | {' | '.join(map(str, KS))} |\n{'|---' * (len(KS) + 1)}|")
+    print(head(f"{len(ends)} windows, seen", *KS))
     for seconds in SECONDS:
         seen = round(seconds * _FPS)
         windows = [cut(track, end, max(end + 1 - seen, 0)) for track, end in ends]
         shares = errors(windows, forecast) / errors(windows, last_pose)
-        print(f"| {seconds:g} s | {' | '.join(f'{share:.3f}' for share in shares)} |", flush=True)
+        print(row(f"{seconds:g} s", *(f"{share:.3f}" for share in shares)), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.markdown import give_or_take, head, row
 from posecast.computing.devices import ForecasterOptions
 from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.penn_benchmark import (
@@ -35,8 +36,7 @@ def half_widths(drawn: Float[np.ndarray, "d k"]) -> Float[np.ndarray, " k"]:
 
 
 def line(name: str, values: Float[np.ndarray, " k"], halves: Float[np.ndarray, " k"]) -> str:
-    cells = [f"{value:.1f} +-{half:.1f}" for value, half in zip(values, halves, strict=True)]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return row(name, *give_or_take(values, halves, 1))
 
 
 def main() -> None:
@@ -54,9 +54,7 @@ def main() -> None:
     runs = (*asked.other, asked.run)
     methods |= {Path(run).name: load_pose_forecaster(run, options) for run in runs}
     for seen in (1, 10):
-        print(f"\n| {len(clips)} clips, {seen} seen | ", end="")
-        print(" | ".join(map(str, range(1, NUM_TARGETS + 1))) + " |")
-        print("|---" * (NUM_TARGETS + 1) + "|")
+        print("\n" + head(f"{len(clips)} clips, {seen} seen", *range(1, NUM_TARGETS + 1)))
         protocol = PennPoseProtocol("E", seen)
         still_hits, counts = penn_pose_scores(methods["last pose"], clips, protocol)
         still = percent(still_hits.sum(axis=0), counts.sum(axis=0))

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from benchmarks.motion_table import Window, video_windows
-from posecast.forecasting.loading import load_pose_forecaster
+from benchmarks.motion_table import Window, load_motion, video_windows
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 
@@ -40,9 +39,7 @@ def asked_for(description: str | None) -> argparse.Namespace:
 def main() -> None:
     """Print a row for each length."""
     asked = asked_for(__doc__)
-    forecaster = load_pose_forecaster(asked.run)
-    if not isinstance(forecaster, MotionForecaster):
-        raise SystemExit(f"{asked.run} is no run of the motion network")
+    forecaster = load_motion(asked.run)
     for seen in SEEN:
         chosen = video_windows(asked.tracks, seen)[:: asked.every]
         within = np.stack([is_within(forecaster, each) for each in chosen])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.markdown import give_or_take, head, row
 from benchmarks.motion_table import HORIZON, SAMPLES
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation.judges import load_pose_judge
@@ -50,13 +51,10 @@ def main() -> None:
     values = np.array(found, float)
     draws = np.random.default_rng(0).integers(len(values), size=(1000, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5], axis=0)
-    print("| | truth | first of 20 | the other 19 |\n|---|---|---|---|")
-    for row, what in enumerate(("action named, %", "probability, %")):
-        cells = [
-            f"{100 * mean:.1f} +-{50 * (top - bottom):.1f}"
-            for mean, bottom, top in zip(values.mean(axis=0)[row], low[row], high[row], strict=True)
-        ]
-        print(f"| {what} | " + " | ".join(cells) + " |")
+    print(head("", "truth", "first of 20", "the other 19"))
+    means, halves = 100 * values.mean(axis=0), 50 * (high - low)
+    for number, what in enumerate(("action named, %", "probability, %")):
+        print(row(what, *give_or_take(means[number], halves[number], 1)))
 
 
 if __name__ == "__main__":

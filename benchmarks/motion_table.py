@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from benchmarks.markdown import give_or_take, head, row
 from posecast.clips import SeenVideo
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
@@ -38,6 +39,7 @@ from posecast.store.reading import ClipSelection, Store
 from posecast.training.motion_windows import clip_track
 
 KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
+_AT = np.array(KS) - 1
 SAMPLES = 20
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95)
 NUM_SEEDS = 5
@@ -159,6 +161,14 @@ def of_forecaster(forecaster: TrainedPoseForecaster) -> Method:
     return forecast
 
 
+def load_motion(run: str | Path) -> MotionForecaster:
+    """Ends the program where it is no run of the motion network."""
+    forecaster = load_pose_forecaster(run)
+    if not isinstance(forecaster, MotionForecaster):
+        raise SystemExit(f"{run} is no run of the motion network")
+    return forecaster
+
+
 def joined(seeds_path: Path, members: Sequence[int]) -> tuple[MotionResidual, WeightsFacts]:
     """One network of some of the seeds of a file, and what is known of it."""
     facts, tensors = read_facts(seeds_path), read_tensors(seeds_path)
@@ -261,11 +271,10 @@ def futures_facts(
         radii = radii_of(LEVELS, forecaster.radii_px(each.seen))
         inside.append(((off <= radii) & each.counted).sum(axis=2))
     total = still.error.sum(axis=0)
-    at = np.array(KS) - 1
-    shares = (np.sum(inside, axis=0) / still.count.sum(axis=0))[:, at]
+    shares = (np.sum(inside, axis=0) / still.count.sum(axis=0))[:, _AT]
     return {
-        "best of 20": (np.sum(best, axis=0) / total)[at].tolist(),
-        "mean of 20": (np.sum(mean, axis=0) / total)[at].tolist(),
+        "best of 20": (np.sum(best, axis=0) / total)[_AT].tolist(),
+        "mean of 20": (np.sum(mean, axis=0) / total)[_AT].tolist(),
         "limbs of 20 futures vary by": [float(np.nanmean(spread))],
         **{
             f"within {100 * level:.0f} % radius": share.tolist()
@@ -291,6 +300,10 @@ def radii_of(
     return known[0] * (known[1] / known[0]) ** share[:, None, None]
 
 
+Rows = dict[str, Sequence[Float[np.ndarray, " t"]]]
+"""Values and half-widths, by what they are."""
+
+
 def compare(
     name: str,
     windows: Sequence[Window],
@@ -302,43 +315,49 @@ def compare(
     groups = [each.group if "videos" in name else str(n) for n, each in enumerate(windows)]
     still = Sums.of(windows, last_pose(windows))
     counts = [int((still.count[:, k - 1] > 0).sum()) for k in KS]
-    head = " | ".join(f"k = {k}" for k in KS)
-    print(f"\n## {name}: {len(windows)} windows\n\n| | {head} |")
-    print("|---" * (len(KS) + 1) + "|\n| windows | " + " | ".join(map(str, counts)) + " |")
+    print(f"\n## {name}: {len(windows)} windows\n")
+    print(head("", *(f"k = {k}" for k in KS)))
+    print(row("windows", *counts))
     table: dict[str, object] = {"windows": counts}
     shown = [each.counted for each in windows]
     truth_spread = limb_spread([each.future_px for each in windows], shown)
     for method, forecast in methods.items():
         futures = forecast(windows)
-        sums = Sums.of(windows, futures)
-        rows = {
-            "distance %": [100 * x for x in shares(sums.error, sums.count, groups)],
-            "share of last pose": shares(sums.error, still.error, groups),
-            "PCK@0.05": [100 * x for x in shares(sums.nearer, sums.count, groups)],
-            "PCK@0.1": [100 * x for x in shares(sums.near, sums.count, groups)],
-        }
-        for what, (value, half) in rows.items():
+        rows = rows_of(Sums.of(windows, futures), still, groups)
+        for what, pair in rows.items():
             digits = 2 if what.startswith(("share", "distance")) else 1
-            cells = [f"{value[k - 1]:.{digits}f} +-{half[k - 1]:.{digits}f}" for k in KS]
-            print(f"| {method}, {what} | " + " | ".join(cells) + " |", flush=True)
+            cells = give_or_take(*(each[_AT] for each in pair), digits)
+            print(row(f"{method}, {what}", *cells), flush=True)
         spread = limb_spread(futures, shown)
-        print(f"| {method}, limbs vary by (truth {truth_spread:.3f}) | {spread:.3f} |")
+        print(row(f"{method}, limbs vary by (truth {truth_spread:.3f})", f"{spread:.3f}"))
         table[method] = {
             **{what: [list(map(float, x)) for x in pair] for what, pair in rows.items()},
             "limbs": spread,
         }
     if seeds:
         errors = [Sums.of(windows, forecast(windows)).error.sum(axis=0) for forecast in seeds]
-        of_each = np.stack(errors) / still.error.sum(axis=0)
-        at = np.array(KS) - 1
-        mean, spread = of_each.mean(axis=0)[at], of_each.std(axis=0, ddof=1)[at]
-        cells = [f"{m:.3f} +-{s:.3f}" for m, s in zip(mean, spread, strict=True)]
-        print(f"| {len(seeds)} seeds one by one, share of last pose | " + " | ".join(cells) + " |")
-        table["seeds"] = of_each[:, at].tolist()
+        of_each = (np.stack(errors) / still.error.sum(axis=0))[:, _AT]
+        cells = give_or_take(of_each.mean(axis=0), of_each.std(axis=0, ddof=1), 3)
+        print(row(f"{len(seeds)} seeds one by one, share of last pose", *cells))
+        table["seeds"] = of_each.tolist()
     facts = futures_facts(forecaster, windows, still)
-    for what, row in facts.items():
-        print(f"| {what} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
+    for what, values in facts.items():
+        print(row(what, *(f"{value:.2f}" for value in values)))
     return table | facts
+
+
+def rows_of(sums: Sums, still: Sums, groups: Sequence[str]) -> Rows:
+    """What the table says of a method, beside the last pose, at each frame ahead."""
+
+    def percent(hits: Float[np.ndarray, "n t"]) -> Sequence[np.ndarray]:
+        return [100 * each for each in shares(hits, sums.count, groups)]
+
+    return {
+        "distance %": percent(sums.error),
+        "share of last pose": shares(sums.error, still.error, groups),
+        "PCK@0.05": percent(sums.nearer),
+        "PCK@0.1": percent(sums.near),
+    }
 
 
 def main() -> None:
@@ -352,9 +371,7 @@ def main() -> None:
     flags.add_argument("--out", type=Path)
     asked = flags.parse_args()
     store = Store.open(asked.store)
-    forecaster = load_pose_forecaster(asked.run)
-    if not isinstance(forecaster, MotionForecaster):
-        raise SystemExit(f"{asked.run} is no run of the motion network")
+    forecaster = load_motion(asked.run)
     methods: dict[str, Method] = {
         "last pose": last_pose,
         "mean pose": mean_pose(store),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.markdown import head, row
 from posecast.computing.devices import ForecasterOptions
 from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions
@@ -54,7 +55,7 @@ def main() -> None:
         PoseEstimator.pretrained(options=EstimatorOptions(device="cpu")),
     )
     onnx_stages = stages_of(*load_onnx(asked.folder))
-    print("| stage | PyTorch | onnxruntime |\n|---|---|---|")
+    print(head("stage", "PyTorch", "onnxruntime"))
     for name, run_torch in torch_stages.items():
         seconds: tuple[list[float], list[float]] = ([], [])
         for _ in range(asked.repeats):
@@ -62,7 +63,7 @@ def main() -> None:
                 start = time.perf_counter()
                 run()
                 kept.append(time.perf_counter() - start)
-        print(f"| {name} | {' | '.join(f'{statistics.median(s):.3f} s' for s in seconds)} |")
+        print(row(name, *(f"{statistics.median(each):.3f} s" for each in seconds)))
 
 
 if __name__ == "__main__":

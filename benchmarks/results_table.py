@@ -1,11 +1,12 @@
 """Print the curves of an evaluation as Markdown tables, with bootstrap intervals over clips.
 
-python benchmarks/results_table.py EVALUATION [METRIC ...]
+python -m benchmarks.results_table EVALUATION [METRIC ...]
 """
 
 import argparse
 from pathlib import Path
 
+from benchmarks.markdown import head, row
 from posecast.evaluation.summary import PooledCurve, Summary, summarise
 
 HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
@@ -29,12 +30,11 @@ def print_table(summary: Summary, metric: str, horizons: list[int]) -> None:
     """Methods by horizons, then the number of clips behind each horizon."""
     curves = [summary.curve(m, metric) for m in summary.methods if summary.has(m, metric)]
     present = [k for k in horizons if k in curves[0].frames]
-    print(f"\n| {metric} | " + " | ".join(f"k = {k}" for k in present) + " |")
-    print("|---" * (len(present) + 1) + "|")
+    print("\n" + head(metric, *(f"k = {k}" for k in present)))
     for curve in curves:
-        print(f"| {curve.method} | " + " | ".join(cell(curve, k) for k in present) + " |")
+        print(row(curve.method, *(cell(curve, k) for k in present)))
     counts = [curves[0].num_clips[list(curves[0].frames).index(k)] for k in present]
-    print("| clips | " + " | ".join(map(str, counts)) + " |")
+    print(row("clips", *counts))
 
 
 def cell(curve: PooledCurve, horizon: int) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import savgol_filter
 
+from benchmarks.markdown import give_or_take, head, row
 from benchmarks.motion_table import KS, Sums, Window, last_pose, shares, video_windows
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import TrainedPoseForecaster
@@ -123,23 +124,22 @@ def measure(
         return Sums.of(windows, said)
 
     raw, table = sums(windows), {}
-    head = " | ".join(f"k = {k}" for k in KS)
-    print(f"\n## {name}: {len(windows)} windows of {len(set(groups))} groups\n\n| | {head} |")
-    print("|---" * (len(KS) + 1) + "|")
+    print(f"\n## {name}: {len(windows)} windows of {len(set(groups))} groups\n")
+    print(head("", *(f"k = {k}" for k in KS)))
 
-    def row(label: str, pair: tuple[np.ndarray, np.ndarray], scale: float = 1) -> None:
+    def add(label: str, pair: tuple[np.ndarray, np.ndarray], scale: float = 1) -> None:
         table[label] = [(scale * each).tolist() for each in pair]
-        cells = [f"{scale * pair[0][k - 1]:.3f} +-{scale * pair[1][k - 1]:.3f}" for k in KS]
-        print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+        shown = (scale * each[np.array(KS) - 1] for each in pair)
+        print(row(label, *give_or_take(*shown, 3)), flush=True)
 
-    row("raw, distance %", shares(raw.error, raw.count, groups), 100)
+    add("raw, distance %", shares(raw.error, raw.count, groups), 100)
     still = Sums.of(windows, last_pose(windows))
-    row("last pose", shares(still.error, raw.error, groups))
+    add("last pose", shares(still.error, raw.error, groups))
     for label, smoother in SMOOTHERS.items():
         for keep_last in (False, True):
             given = [smoothed(each, smoother, keep_last) for each in windows]
             which = f"{label}, last pose raw" if keep_last else label
-            row(which, shares(sums(given).error, raw.error, groups))
+            add(which, shares(sums(given).error, raw.error, groups))
     return table
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks import markdown
 from benchmarks.robustness.damage import DAMAGES, Damage, apply_damage
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
@@ -263,8 +264,8 @@ def _cell(overall: PooledCurve) -> str:
 
 
 def _markdown(head: list[str], rows: list[list[str]], title: str) -> str:
-    lines = [f"{title}:", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    lines = [f"{title}:", "", markdown.head(*head)]
+    return "\n".join([*lines, *(markdown.row(*row) for row in rows)])
 
 
 def _write(
