@@ -85,21 +85,15 @@ def train(folder: Path, out: Path, asked: argparse.Namespace) -> None:
     device = torch.device(asked.device)
     variants = of_regrets(asked.regrets) or VARIANTS[: asked.variants]
     fit = Fit(batch_size=asked.batch_size, rate=asked.rate)
-    known, held_out, sources = unpack(folder)
-    everybody = [track.name for track in known]
-    known, held_out = known[:: asked.part], held_out[:: asked.part]
+    packed = unpack(folder)
+    known, held_out = packed.known[:: asked.part], packed.held_out[:: asked.part]
     base = MotionBase.load(folder / BASE_FILE)
     choice = WindowChoice(asked.rounds_clip, asked.rounds_video, slowest=0.75, fastest=1.33)
     note(f"{len(known)} tracks, {len(held_out)} held out, {len(base)} entries")
     windows = choose_windows(known, choice, 0, asked.workers)
     note(f"{len(windows)} windows")
-    number = np.array([everybody.index(track.name) for track in known])
-
-    def apart(tracks: np.ndarray) -> np.ndarray:
-        return number[tracks][:, None] == sources[None]
-
     base = base.to(device)
-    windows = find_others(windows, base, apart)
+    windows = find_others(windows, base, packed.apart(known))
     note("neighbours found")
     sets = validation_windows(held_out, base)
     note(f"{sum(map(len, sets.values()))} validation windows")

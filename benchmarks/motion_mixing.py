@@ -38,10 +38,10 @@ REGRET = 0.5  # as in `training.motion_loss`, of videos
 def learn_mixing(network: MotionResidual, base: MotionBase, packed: Path, seed: int = 0) -> None:
     """Change the network; minutes on one core."""
     assert network.moments is not None
-    known, _, sources = unpack(packed)
+    known = (found := unpack(packed)).known
     windows = choose_windows(known, CHOICE, seed, weigh=network.moments.of_one)
     windows = windows.take((windows.own_facts[:, 0] > 0) & (windows.scale > 0.15))
-    windows = find_others(windows, base, lambda tracks: tracks[:, None] == sources[None])
+    windows = find_others(windows, base, found.apart(known))
     group = np.unique([track.group for track in known], return_inverse=True)[1]
     chance, is_video = _chances(windows, group[windows.track])
     inputs, future = window_inputs(windows), torch.from_numpy(windows.future).float()

@@ -7,13 +7,20 @@ database of motion of the training clips. `benchmarks.motion_many` needs nothing
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from posecast.motion.neighbours import BASE_FILE
 from posecast.motion.tracks import MotionTrack, as_told
 from posecast.skeletons import PENN_ACTION
+from posecast.store.reading import Store
+from posecast.training.beginning import choose_clips
+from posecast.training.motion import MotionTrainingConfig, tracks_of
+from posecast.training.motion_windows import Apart, build_base
 
 TRACKS_FILE = "tracks.npz"
 _FACTS = ("name", "group", "action", "box_side_px", "is_clip")
@@ -21,11 +28,6 @@ _FACTS = ("name", "group", "action", "box_side_px", "is_clip")
 
 def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
     """Poses of training and validation clips and of the videos, and the database of the clips."""
-    from posecast.store.reading import Store
-    from posecast.training.beginning import choose_clips
-    from posecast.training.motion import MotionTrainingConfig, tracks_of
-    from posecast.training.motion_windows import build_base
-
     store = Store.open(store_path)
     config = MotionTrainingConfig(tracks=(tracks_path,))
     chosen = choose_clips(config, store)
@@ -49,8 +51,24 @@ def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
     )
 
 
-def unpack(folder: Path) -> tuple[list[MotionTrack], list[MotionTrack], np.ndarray]:
-    """Tracks to learn from, tracks held out, and from which track each entry of the base is."""
+class Packed(NamedTuple):
+    """What such a folder holds beside the database."""
+
+    known: list[MotionTrack]
+    """Tracks to learn from."""
+    held_out: list[MotionTrack]
+    sources: Int[np.ndarray, " n"]
+    """Of which of the former each entry of the database is."""
+
+    def apart(self, tracks: Sequence[MotionTrack]) -> Apart:
+        """What windows of some of the known tracks may not see: entries of their own track."""
+        names = [track.name for track in self.known]
+        number = np.array([names.index(track.name) for track in tracks])
+        return lambda rows: number[rows][:, None] == self.sources[None]
+
+
+def unpack(folder: Path) -> Packed:
+    """Of the folder that `pack` made."""
     with np.load(folder / TRACKS_FILE) as file:
         arrays = dict(file)
     joints = arrays["joints"].astype(np.float32) / 16
@@ -66,7 +84,7 @@ def unpack(folder: Path) -> tuple[list[MotionTrack], list[MotionTrack], np.ndarr
         poses = {"joints_px": joints[frames], "visible": visible[frames], "trimmed": told}
         track = MotionTrack(**poses, **facts)
         (held_out if arrays["held_out"][row] else known).append(track)
-    return known, held_out, arrays["sources"]
+    return Packed(known, held_out, arrays["sources"])
 
 
 def main() -> None:

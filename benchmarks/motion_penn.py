@@ -129,17 +129,11 @@ class Data:
 
     @classmethod
     def make(cls, asked: argparse.Namespace, device: torch.device) -> "Data":
-        known, held_out, sources = unpack(asked.folder)
-        everybody = [track.name for track in known]
-        known = known[:: asked.part]
+        packed = unpack(asked.folder)
         base = MotionBase.load(asked.folder / BASE_FILE).to(device)
-
-        def apart(tracks: Int[np.ndarray, " b"]) -> Bool[np.ndarray, "b n"]:
-            return number[tracks][:, None] == sources[None]
-
+        known = sorted(packed.known[:: asked.part], key=lambda track: not track.is_clip)
         clips = [track for track in known if track.is_clip]
-        known = clips + [track for track in known if not track.is_clip]
-        number = np.array([everybody.index(track.name) for track in known])
+        apart = packed.apart(known)
         parts = []
         for seed, choice in enumerate(CHOICES.values()):
             rounds = replace(choice, rounds_clip=asked.rounds, rounds_video=1)
@@ -149,7 +143,7 @@ class Data:
         is_clip = np.array([track.is_clip for track in known])
         fold = np.where(is_clip, (np.cumsum(is_clip) - 1) % FOLDS, -1)
         judged = validation_windows(known, base, apart)["clips"]
-        validation = validation_windows(held_out[:: asked.part], base)["clips"]
+        validation = validation_windows(packed.held_out[:: asked.part], base)["clips"]
         actions = tuple(sorted({track.action for track in known} - {""}))
         return cls(windows, choice, known, fold, actions, judged, validation)
 
@@ -180,6 +174,16 @@ def on_folds(designs: Sequence[Variant], folds: int) -> tuple[Variant, ...]:
     """Every design on some folds, those of one diet and fold beside each other."""
     everybody = [replace(design, fold=fold) for design in designs for fold in range(folds)]
     return tuple(sorted(everybody, key=lambda each: (each.diet, each.fold)))
+
+
+def seeds_of(names: Sequence[str]) -> list[Variant]:
+    """The designs of these names, with several seeds each."""
+    designs = {each.name: each for each in DESIGNS}
+    return [
+        replace(designs[name], name=f"{name} {seed}", seed=seed)
+        for name in names
+        for seed in range(SEEDS)
+    ]
 
 
 def train(
@@ -268,12 +272,7 @@ def compare(asked: argparse.Namespace, clock: Callable[[], float]) -> None:
     score = {name: float(np.mean(each["paper"])) for name, each in shares.items()}
     order = sorted(score, key=score.__getitem__)
     note(f"{steps} steps: " + ", ".join(f"{name} {score[name]:.4f}" for name in order))
-    designs = {each.name: each for each in DESIGNS}
-    best = [
-        replace(designs[name], name=f"{name} {seed}", seed=seed)
-        for name in order[: asked.best]
-        for seed in range(SEEDS)
-    ]
+    best = seeds_of(order[: asked.best])
     del many, one_step
     many, one_step = stacked(best)
     steps = train(many, one_step, asked, asked.seconds - 2, clock, steps * FOLDS / (FOLDS - 1))

@@ -122,16 +122,10 @@ class Many:
             batch = mixed(batch, self._of["mixed"])
         known = torch.maximum(batch.known.unflatten(0, (count, -1)), self._of["all_known"][:, None])
         batch = replace(batch, known=torch.maximum(known, self.together).flatten())
+        inputs, *rest = (getattr(batch, each.name) for each in fields(MotionBatch))
         rows = [
-            tuple(
-                getattr(batch.inputs, each.name).unflatten(0, (count, -1))
-                for each in fields(MotionInputs)
-            ),
-            tuple(
-                getattr(batch, each.name).unflatten(0, (count, -1))
-                for each in fields(MotionBatch)
-                if each.name != "inputs"
-            ),
+            tuple(each.unflatten(0, (count, -1)) for each in values)
+            for values in (vars(inputs).values(), rest)
         ]
         settings = [
             torch.stack([getattr(loss, name) for loss in self._losses])

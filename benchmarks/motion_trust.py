@@ -179,12 +179,12 @@ def main() -> None:
         flags.add_argument(name, type=Path)
     flags.add_argument("--steps", type=int, default=STEPS, help="of each network")
     asked = flags.parse_args()
-    known, _, sources = unpack(asked.folder)
+    known = (packed := unpack(asked.folder)).known
     moments = load_network(asked.weights, MotionResidual).network.moments
     weigh = None if moments is None else moments.of_one
     base = MotionBase.load(asked.folder / BASE_FILE)
     windows = choose_windows(known, CONFIG.windows, 0, weigh=weigh)
-    windows = find_others(windows, base, lambda tracks: tracks[:, None] == sources[None])
+    windows = find_others(windows, base, packed.apart(known))
     print(f"{len(windows)} windows", flush=True)
     head = learn_trust(known, windows, of_strangers(known, windows, asked.steps))
     facts = WeightsFacts("motion", {}, PENN_ACTION.name, fps=30.0, step=HEAD_STEPS)

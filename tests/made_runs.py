@@ -1,9 +1,14 @@
 """Run folders for tests that train nothing, and the weights in those of tests that do."""
 
+import itertools
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 
 from posecast.networks.kinds import resolve
@@ -11,6 +16,7 @@ from posecast.records.runs import Run, WeightsName
 from posecast.records.training_data import TrainingData
 from posecast.records.training_runs import training_run
 from posecast.records.weights import read_tensors
+from posecast.training.fitting import FitResult
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,34 @@ def make_run(path: Path, config: Any, kind: str, data: TrainingData | None = Non
     """A run that was begun, or gone on with; what is saved into it is up to the test."""
     with training_run(path, config, kind, data) as run:
         return run
+
+
+def check_goes_on(
+    train: Callable[[Path], FitResult],
+    module: ModuleType,
+    step: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A training of four steps that is stopped in the second, in a step of the module's, goes on
+    to all that it would have been."""
+    straight = train(folder / "straight")
+    assert (straight.step, straight.ended) == (4, "all steps")
+    whole, calls = getattr(module, step), itertools.count(1)
+
+    def stopping(*given: Any) -> Any:
+        if next(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return whole(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, stopping)
+        stopped = train(folder / "resumed")
+    assert (stopped.step, stopped.ended) == (2, "stopped")
+    assert train(folder / "resumed") == straight
+    assert same_weights(folder / "straight", folder / "resumed")
+    records = [Run.open(folder / name).read_metrics() for name in ("straight", "resumed")]
+    assert records[0] == records[1]
 
 
 def weights_of(run: Path, which: WeightsName = "last") -> dict[str, torch.Tensor]:

@@ -1,8 +1,6 @@
 """Estimator training: it learns, resumes as stated, varies frames and joints alike."""
 
 import math
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from made_runs import same_weights, weights_of
+from made_runs import check_goes_on, weights_of
 from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
 from posecast.networks.kinds import load_network
 from posecast.records.runs import Run, RunError
@@ -31,6 +29,7 @@ from posecast.training.estimator_data import (
     estimator_batches,
     vary,
 )
+from posecast.training.fitting import FitResult
 from posecast.training.progress import DivergedError
 from posecast.windows import WHOLE
 from small_store import stored_clip, write_store
@@ -68,25 +67,10 @@ def store_path(tmp_path_factory) -> Path:
 
 
 def test_stop_and_resume_equals_straight_through(store_path, tmp_path, monkeypatch):
-    straight = train_estimator(TINY, store_path, tmp_path / "straight")
-    assert (straight.step, straight.ended) == (4, "all steps")
-    calls = []
+    def train(run: Path) -> FitResult:
+        return train_estimator(TINY, store_path, run)
 
-    def stopping_step(*arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return estimator_step(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(estimator, "estimator_step", stopping_step)
-        stopped = train_estimator(TINY, store_path, tmp_path / "resumed")
-    assert (stopped.step, stopped.ended) == (2, "stopped")
-    resumed = train_estimator(TINY, store_path, tmp_path / "resumed")
-    assert resumed == straight
-    assert same_weights(tmp_path / "straight", tmp_path / "resumed")
-    records = [Run.open(tmp_path / name).read_metrics() for name in ("straight", "resumed")]
-    assert records[0] == records[1]
+    check_goes_on(train, estimator, "estimator_step", tmp_path, monkeypatch)
 
 
 def test_it_finds_the_light_and_says_what_is_hidden(store_path, tmp_path):

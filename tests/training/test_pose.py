@@ -1,13 +1,11 @@
 import dataclasses
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from made_runs import same_weights
+from made_runs import check_goes_on, same_weights
 from posecast.clips import PoseBatch
 from posecast.geometry import Crop
 from posecast.losses import joint_distance_loss
@@ -17,6 +15,7 @@ from posecast.records.runs import Run, RunError
 from posecast.store.reading import ClipSelection, StoredClip
 from posecast.training import pose
 from posecast.training.beginning import FitConfig
+from posecast.training.fitting import FitResult
 from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.training.progress import DivergedError
@@ -61,32 +60,12 @@ def store_path(tmp_path_factory) -> Path:
     return write_store(path, [(clip, None) for clip in CLIPS], validation_share=0.11)
 
 
-def stop_after(monkeypatch, steps: int) -> None:
-    """SIGTERM during step number `steps`, counted from now."""
-    calls = []
-
-    def step(*arguments):
-        calls.append(1)
-        if len(calls) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return pose_step(*arguments)
-
-    monkeypatch.setattr(pose, "pose_step", step)
-
-
 @pytest.mark.parametrize("config", [TINY, EVERYTHING_ON], ids=["paper", "everything-on"])
 def test_stop_and_resume_equals_straight_through(config, store_path, tmp_path, monkeypatch):
-    straight = train_pose(config, store_path, tmp_path / "straight")
-    assert (straight.step, straight.ended) == (4, "all steps")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 2)
-        stopped = train_pose(config, store_path, tmp_path / "resumed")
-    assert (stopped.step, stopped.ended) == (2, "stopped")
-    resumed = train_pose(config, store_path, tmp_path / "resumed")
-    assert resumed == straight
-    assert same_weights(tmp_path / "straight", tmp_path / "resumed")
-    records = [Run.open(tmp_path / name).read_metrics() for name in ("straight", "resumed")]
-    assert records[0] == records[1]
+    def train(run: Path) -> FitResult:
+        return train_pose(config, store_path, run)
+
+    check_goes_on(train, pose, "pose_step", tmp_path, monkeypatch)
 
 
 def test_more_steps_continue_a_finished_run(store_path, tmp_path):

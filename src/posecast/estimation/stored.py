@@ -120,12 +120,17 @@ def estimate_store(
     trained, _ = learned_from(data, store)
     groups = score_groups(scored, estimates, store, trained)
     counts = len(estimates), len(others), len(clips) - len(scored)
-    nobody = ""
-    if not any(seen.any() for _, seen in estimates.values()):
-        doubt = doubt_of_pixels(estimator).replace("--", "--estimator.")
-        nobody = "NOBODY was found: not one joint is as sure as --estimator.min-confidence "
-        nobody += f"{least:g}{doubt}"
+    nobody = _if_nobody(estimates, estimator)
     return EstimationReport(*counts, groups, store.skeleton, nobody, uses)
+
+
+def _if_nobody(estimates: dict[str, Poses], estimator: JointFinder) -> str:
+    """What to say where not one joint was seen in any frame."""
+    if any(seen.any() for _, seen in estimates.values()):
+        return ""
+    doubt = doubt_of_pixels(estimator).replace("--", "--estimator.")
+    least = f"--estimator.min-confidence {estimator.min_confidence:g}"
+    return f"NOBODY was found: not one joint is as sure as {least}{doubt}"
 
 
 def _remember(

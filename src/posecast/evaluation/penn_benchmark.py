@@ -176,6 +176,20 @@ class BenchmarkRow:
     """2.5 % of the bootstrap over clips."""
     high: tuple[float, ...]
 
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        hits: Float[np.ndarray, "c k"],
+        counts: Int[np.ndarray, "c k"],
+        draws: Float[np.ndarray, "d c"],
+    ) -> "BenchmarkRow":
+        """`draws` says how often each clip is in each sample of the bootstrap."""
+        pck = percent(hits.sum(axis=0), counts.sum(axis=0))
+        drawn = percent(draws @ hits, draws @ counts)
+        numbers = (pck, *np.percentile(drawn, [2.5, 97.5], axis=0))
+        return cls(method, *(tuple(each.tolist()) for each in numbers))
+
 
 @dataclass(frozen=True)
 class BenchmarkTable:
@@ -194,8 +208,8 @@ class BenchmarkTable:
 
     def text(self) -> str:
         """For people, as a Markdown table."""
-        steps = range(1, NUM_TARGETS + 1)
-        head = f"| PCK@{THRESHOLD} (%) at step | " + " | ".join(map(str, steps)) + " |"
+        steps = " | ".join(map(str, range(1, NUM_TARGETS + 1)))
+        head = f"| PCK@{THRESHOLD} (%) at step | {steps} |"
         lines = [
             f"Variant {self.variant}, {self.num_seen} seen, {self.num_clips} test clips; "
             "half-widths of 95 % intervals over clips below each row",
@@ -241,15 +255,7 @@ def run_penn_pose_benchmark(
     """
     config = config or PennPoseBenchmark()
     store, _ = read_test_labels(root)
-    predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
-    if config.protocol.seen > 1:
-        predictors["constant velocity"] = ConstantVelocity()
-    names = distinct_names(config.pose_run, taken=predictors)
-    for run, name in zip(config.pose_run, names, strict=True):
-        forecaster = load_pose_forecaster(run, ForecasterOptions(config.device, lively=False))
-        forecaster.needs.check_rate(name, store.clips)
-        predictors[name] = forecaster
-    uses = {}
+    predictors, uses = _predictors(config, store), {}
     if config.pose_run:
         guard.check_test_clips(store.clips, config.final)
         guard.check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
@@ -260,10 +266,7 @@ def run_penn_pose_benchmark(
     draws = bootstrap(len(store.clips), config.num_draws, config.seed)
     for name, predictor in predictors.items():
         hits, counts = penn_pose_scores(predictor, store.clips, config.protocol, name)
-        pck = percent(hits.sum(axis=0), counts.sum(axis=0))
-        drawn = percent(draws @ hits, draws @ counts)
-        numbers = (pck, *np.percentile(drawn, [2.5, 97.5], axis=0))
-        rows.append(BenchmarkRow(name, *(tuple(each.tolist()) for each in numbers)))
+        rows.append(BenchmarkRow.of(name, hits, counts, draws))
         num_joints = tuple(counts.sum(axis=0).tolist())
     unknown = tuple(guard.runs_without_record(config.pose_run))
     asked = (config.protocol.variant, config.protocol.seen)
@@ -272,3 +275,16 @@ def run_penn_pose_benchmark(
         facts = {"command": command, "versions": code_versions(), **config_to_dict(table)}
         write_json(config.out, facts)
     return table
+
+
+def _predictors(config: PennPoseBenchmark, store: Store) -> dict[str, PoseForecaster]:
+    """The trivial forecasts and the pose runs, by name."""
+    predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
+    if config.protocol.seen > 1:
+        predictors["constant velocity"] = ConstantVelocity()
+    names = distinct_names(config.pose_run, taken=predictors)
+    for run, name in zip(config.pose_run, names, strict=True):
+        forecaster = load_pose_forecaster(run, ForecasterOptions(config.device, lively=False))
+        forecaster.needs.check_rate(name, store.clips)
+        predictors[name] = forecaster
+    return predictors

@@ -48,9 +48,7 @@ class OnnxFinder:
 class OnnxMotionForecaster(MotionForecaster):
     """As `MotionForecaster`, the network's part by an exported forecaster."""
 
-    def __init__(
-        self, model: Any, base: MotionBase, skeleton: Skeleton, lively: bool = True
-    ) -> None:
+    def __init__(self, model: Any, base: MotionBase, skeleton: Skeleton, lively: bool) -> None:
         self.needs = needs_of(skeleton, base)
         self.base = base
         self._lively = lively

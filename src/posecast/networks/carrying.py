@@ -215,7 +215,7 @@ class Changes:
 class Refinement(nn.Module):
     """Looks at the layers of a frame and says what to change."""
 
-    def __init__(self, widths: tuple[int, ...], norm: Norm = "groups") -> None:
+    def __init__(self, widths: tuple[int, ...], norm: Norm) -> None:
         super().__init__()
         self.body = _UNet(4 * (4 * NUM_LAYERS + 3 + 1 + 1) + NUM_MAPS, widths, norm)
         self.to_shares = nn.Conv2d(widths[0], 4 * (NUM_LAYERS + 1 + 3), 3, padding=1)

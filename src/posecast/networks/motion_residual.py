@@ -187,7 +187,7 @@ class MotionMember(nn.Module):
         row = torch.cat([part.flatten(1) for part in parts], dim=1)
         return row.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
 
-    def read_inputs(self, inputs: MotionInputs, frames: Tensor | None = None) -> _Reading:
+    def read_inputs(self, inputs: MotionInputs, frames: Tensor | None) -> _Reading:
         """All frames of the horizon, or those numbered in `frames` (0: the first one ahead)."""
         basis = self.basis if frames is None else self.basis[frames]
         guesses = (over_time(inputs.own, basis), over_time(inputs.others, basis))

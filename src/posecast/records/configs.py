@@ -159,7 +159,7 @@ def _to_tuple(kinds: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any
 
 
 def config_differences(
-    stored: dict[str, Any], asked: dict[str, Any], ignore: tuple[str, ...] = ()
+    stored: dict[str, Any], asked: dict[str, Any], ignore: tuple[str, ...]
 ) -> list[str]:
     """One line per field that differs, as "optimizer.lr: 0.1 -> 0.2"; `ignore` has dotted names."""
     old, new = _flatten(stored), _flatten(asked)

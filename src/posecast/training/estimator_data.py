@@ -21,7 +21,7 @@ from posecast.media.grey_levels import to_network
 from posecast.records.configs import check_at_least
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.windows import WHOLE, ImagePairs, ImagePairSampler
+from posecast.windows import ImagePairs, ImagePairSampler
 
 _VARIATION = 3
 """Stream of random numbers beside those of `windows` and `pose_augmentation`."""
@@ -61,7 +61,7 @@ class EstimatorBatch:
 
 
 def estimator_batches(
-    store: Store, clips: Sequence[StoredClip], batch_size: int, seed: int, share: slice = WHOLE
+    store: Store, clips: Sequence[StoredClip], batch_size: int, seed: int, share: slice
 ) -> "Callable[[int], FramesToVary]":
     """Batches by number, on the CPU; one of n frames holds n / 2 clips, `share` of them here."""
     num_pairs = batch_size // 2

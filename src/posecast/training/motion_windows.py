@@ -144,9 +144,7 @@ def _held_future(
     return np.clip(moved, -8, 8).astype(np.float32)
 
 
-def find_others(
-    windows: MotionWindows, base: MotionBase, apart: Apart | None = None
-) -> MotionWindows:
+def find_others(windows: MotionWindows, base: MotionBase, apart: Apart | None) -> MotionWindows:
     """The windows with what their neighbours did."""
     cosines, facts = [], []
     for first in range(0, len(windows), _CHUNK):

@@ -23,7 +23,7 @@ _ON_THE_DEVICE = ("lr", "steps_taken")
 _HOW = ("fused", "capturable", "foreach")
 
 
-def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool = False) -> Optimizer:
+def build_optimizer(network: nn.Module, config: FitConfig, recordable: bool) -> Optimizer:
     """Of the network's parameters that are trained, which are on their device."""
     trained = [param for param in network.parameters() if param.requires_grad]
     rate, betas, decay = config.learning_rate, (config.beta1, 0.999), config.weight_decay

@@ -1,7 +1,7 @@
 """Bodies for real motion: a figure that can be drawn, made from two-dimensional labels."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from posecast.clips import PoseClip
@@ -42,7 +42,7 @@ def label_figure(pose: PoseClip, facing: str) -> figure.Figure:
     """
     joints = filled_joints(pose)
     scale = _body_scale(joints, pose.boxes_px)
-    frontal, sideways = _facing(joints, pose.visible, scale, facing)
+    frontal, sideways = _facing(joints, scale, facing)
     points = _with_extras(joints, scale, frontal, sideways)
     return figure.Figure(
         points_px=points,
@@ -99,9 +99,7 @@ def _body_scale(joints: np.ndarray, boxes: np.ndarray) -> Float[np.ndarray, "t"]
     return height.clip(0.5 * longest, 1.6 * longest).clip(8)
 
 
-def _facing(
-    joints: np.ndarray, visible: Bool[np.ndarray, "t j"], scale: np.ndarray, facing: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _facing(joints: np.ndarray, scale: np.ndarray, facing: str) -> tuple[np.ndarray, np.ndarray]:
     """How much the person looks at the camera (1) or away (-1), and to the right (1) or left."""
     left, right = (PENN_ACTION.index(f"{side}_shoulder") for side in ("left", "right"))
     width = joints[:, right, 0] - joints[:, left, 0]
