@@ -31,11 +31,7 @@ from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
 from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
-from posecast.training.motion_batches import (
-    MotionBatches,
-    MotionMix,
-    TrackFacts,
-)
+from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_validation import AHEAD, mean_share, validation_windows
 from posecast.training.motion_windows import (
     MotionWindows,

@@ -33,11 +33,7 @@ from posecast.motion.tracks import MotionTrack
 from posecast.skeletons import PENN_ACTION
 from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
-from posecast.training.motion_batches import (
-    MotionBatches,
-    MotionMix,
-    TrackFacts,
-)
+from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_validation import AHEAD, validation_windows
 from posecast.training.motion_windows import (
     KIND_VIDEO,

@@ -42,9 +42,7 @@ Segment = Callable[[UInt8[np.ndarray, "l l 3"]], Float[np.ndarray, "l l"]]
 def selfie_segmentation() -> Segment:
     """MediaPipe's; PosecastError where it is not installed."""
     try:
-        from mediapipe.python.solutions.selfie_segmentation import (  # pyright: ignore
-            SelfieSegmentation,
-        )
+        from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation  # pyright: ignore
     except ImportError as error:
         raise PosecastError(
             f"masks are found by MediaPipe, which cannot be imported ({error}): pip install "

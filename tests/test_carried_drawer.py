@@ -20,13 +20,7 @@ from posecast.forecasting.own_pictures import paste
 from posecast.forecasting.protocols import FrameDrawer
 from posecast.geometry import Crop
 from posecast.media.grey_levels import to_bytes
-from posecast.networks.carrying import (
-    CarryingConfig,
-    CarryingNetwork,
-    Changes,
-    LayerBatch,
-    refined,
-)
+from posecast.networks.carrying import CarryingConfig, CarryingNetwork, Changes, LayerBatch, refined
 from posecast.pretrained import CARRIED
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION

@@ -34,8 +34,7 @@ class Net:
 
 
 @pytest.mark.parametrize(
-    "config",
-    [Net(), Net(file=Path("a/b.npy"), limit=0.5), Net(layers=(), name="x", gated=False)],
+    "config", [Net(), Net(file=Path("a/b.npy"), limit=0.5), Net(layers=(), name="x", gated=False)]
 )
 def test_config_survives_json(config: Net) -> None:
     stored = json.loads(json.dumps(config_to_dict(config)))

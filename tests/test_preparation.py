@@ -17,11 +17,7 @@ from penn_files import label_values, write_clip_files, write_labels
 from posecast.datasets.penn_action import PennAction
 from posecast.geometry import cut_crop, seen_crop, tube_crop, union_crop
 from posecast.store.files import StoreError
-from posecast.store.preparation import (
-    PreparationConfig,
-    PreparationReport,
-    prepare,
-)
+from posecast.store.preparation import PreparationConfig, PreparationReport, prepare
 from posecast.store.reading import Store
 
 SMALL = PreparationConfig(size=16, workers=1)

@@ -15,11 +15,7 @@ from posecast.clips import ClipError, PoseClip
 from posecast.computing import clip_workers
 from posecast.datasets.penn_action import PennAction
 from posecast.skeletons import PENN_ACTION, Skeleton
-from posecast.store.preparation import (
-    PreparationConfig,
-    PreparationError,
-    prepare,
-)
+from posecast.store.preparation import PreparationConfig, PreparationError, prepare
 from test_preparation import QUIET, SMALL, content, prepared, write_raw
 
 

@@ -60,10 +60,7 @@ def mmpose(folder: Path, numbers: dict[int, int]) -> Path:
     frames = []
     for n, t in numbers.items():
         points = np.array(rows(t)).reshape(-1, 3)
-        person = {
-            "keypoints": points[:, :2].tolist(),
-            "keypoint_scores": points[:, 2].tolist(),
-        }
+        person = {"keypoints": points[:, :2].tolist(), "keypoint_scores": points[:, 2].tolist()}
         frames.append({"frame_id": n, "instances": [person]})
     return write(folder / "a.json", frames)
 

@@ -19,13 +19,7 @@ from test_keypoints import (
 )
 from test_strange_formats import instance
 
-from posecast.keypoints import (
-    KeypointError,
-    PointTrack,
-    read_keypoints,
-    read_points,
-    write_points,
-)
+from posecast.keypoints import KeypointError, PointTrack, read_keypoints, read_points, write_points
 from posecast.keypoints.names import HALPE, WHOLE_BODY
 from posecast.records.files import WriteError
 from posecast.skeletons import COCO, PENN_ACTION

@@ -3,12 +3,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from posecast.metrics.video import (
-    VideoRecipe,
-    frechet_distance,
-    load_extractor,
-    video_features,
-)
+from posecast.metrics.video import VideoRecipe, frechet_distance, load_extractor, video_features
 
 
 @pytest.fixture

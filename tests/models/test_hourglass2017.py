@@ -7,11 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from feature_weights import hourglass_arrays, turn_round
 from posecast.villegas2017.doubling import AddedInPlace, resize
-from posecast.villegas2017.hourglass2017 import (
-    Hourglass2017,
-    _HalfReLU,
-    load_hourglass2017,
-)
+from posecast.villegas2017.hourglass2017 import Hourglass2017, _HalfReLU, load_hourglass2017
 
 
 @pytest.fixture(scope="module")

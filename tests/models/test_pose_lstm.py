@@ -144,8 +144,7 @@ def test_sizes_that_do_not_fit_are_named():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [({"hidden": 0}, "hidden is 0"), ({"dropout": 1.0}, "dropout is 1.0")],
+    ("options", "message"), [({"hidden": 0}, "hidden is 0"), ({"dropout": 1.0}, "dropout is 1.0")]
 )
 def test_impossible_configurations(options, message):
     with pytest.raises(ValueError, match=message):

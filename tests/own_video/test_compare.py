@@ -8,12 +8,7 @@ import pytest
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
-from posecast.evaluation.comparison import (
-    Comparison,
-    PoseErrors,
-    errors_of_futures,
-    frame_psnr,
-)
+from posecast.evaluation.comparison import Comparison, PoseErrors, errors_of_futures, frame_psnr
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_truth import second_to_compare_from
@@ -226,12 +221,7 @@ def test_short_videos_leave_enough_to_see(tmp_path, num_frames, num_seen):
         ([5, 8, 9, 10], [4, 8, 9, 10], None, "no better than standing still"),
         ([9, 9, 9, 30], [4, 8, 9, 10], None, "worse than standing still"),
         ([2, 4], [4, 8], [[20, np.inf], [23, 30]], "3.0 dB farther from the truth"),
-        (
-            [2, 4],
-            [4, 8],
-            [[20, 20], [20.01, 20]],
-            "are as near to the truth as the last frame",
-        ),
+        ([2, 4], [4, 8], [[20, 20], [20.01, 20]], "are as near to the truth as the last frame"),
     ],
 )
 def test_one_sentence_fits_the_numbers(forecast, still, psnr, says):

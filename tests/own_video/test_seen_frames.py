@@ -9,11 +9,7 @@ import pytest
 from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_poses import (
-    EstimatedPoses,
-    KeypointFile,
-    OwnVideoConfig,
-)
+from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.watching import Past, Watched
 from posecast.keypoints import write_table

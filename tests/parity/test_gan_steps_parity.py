@@ -139,10 +139,7 @@ ALL = ("L", "L_img", "feat_loss1", "g_loss", "d_loss", "d_loss_real", "d_loss_fa
 
 @pytest.mark.parametrize(
     ("name", "beta"),
-    [
-        ("gan_steps_beta0_f64", 0.0),
-        pytest.param("gan_steps_f64", 1.0, marks=pytest.mark.slow),
-    ],
+    [("gan_steps_beta0_f64", 0.0), pytest.param("gan_steps_f64", 1.0, marks=pytest.mark.slow)],
 )
 def test_double_precision(golden, monkeypatch, name: str, beta: float) -> None:
     monkeypatch.setattr(optimizers, "_corrected_rate", rate_of_2017)

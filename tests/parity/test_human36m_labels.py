@@ -21,7 +21,7 @@ def test_all_real_tracks_are_read(root):
     assert {clip.split for clip in clips if clip.clip_id.startswith("S1_")} == {"train"}
     assert {clip.split for clip in clips if clip.clip_id.startswith("S9_")} == {"test"}
     assert sorted({clip.action for clip in clips}) == [
-        *("greeting", "phoning", "posing", "sitting", "walk_together", "walking"),
+        *("greeting", "phoning", "posing", "sitting", "walk_together", "walking")
     ]
     for clip in clips:
         assert (clip.fps, clip.image_hw) == (12.5, (1002, 1000))

@@ -11,12 +11,7 @@ import torch
 from posecast.geometry import crop_to_norm, flatten_joints, px_to_crop
 from posecast.store.reading import StoredClip
 from posecast.store.seen_windows import seen_and_future
-from posecast.windows import (
-    ImagePairs,
-    PoseWindows,
-    PoseWindowSampler,
-    fit_gaps,
-)
+from posecast.windows import ImagePairs, PoseWindows, PoseWindowSampler, fit_gaps
 from small_store import stored_clip
 
 

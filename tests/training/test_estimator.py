@@ -39,8 +39,7 @@ NO_CHANGE = FrameAugmentation(
     mirror=False, scale=0.0, shift=0.0, rotation_degrees=0.0, colour=0.0, window=0.0
 )
 TINY = EstimatorTrainingConfig(
-    model=HourglassConfig(stacks=1, width=8, depth=2, size=SIZE),
-    validation_frames=4,
+    model=HourglassConfig(stacks=1, width=8, depth=2, size=SIZE), validation_frames=4
 ).but(steps=4, batch_size=4, device="cpu", log_every=1, checkpoint_every=100, validate_every=2)
 
 

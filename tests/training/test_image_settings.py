@@ -9,9 +9,7 @@ from drawn_squares import SIZE, TINY, write_squares
 from posecast.networks.discriminator import DiscriminatorConfig
 from posecast.networks.generator import GeneratorConfig
 from posecast.store.reading import ClipSelection
-from posecast.training.image import (
-    train_image,
-)
+from posecast.training.image import train_image
 from posecast.training.image_setup import load_feature_networks
 from posecast.training.image_steps import FeatureNetworks
 

@@ -21,12 +21,7 @@ from posecast.records.configs import config_from_dict
 from posecast.records.runs import Run, RunError
 from posecast.store.reading import ClipSelection, Store
 from posecast.training import image, image_steps
-from posecast.training.image import (
-    ImageTraining,
-    ImageTrainingConfig,
-    train_image,
-    train_iteration,
-)
+from posecast.training.image import ImageTraining, ImageTrainingConfig, train_image, train_iteration
 from posecast.training.image_steps import (
     FeatureNetworks,
     Gate,

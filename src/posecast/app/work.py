@@ -18,11 +18,7 @@ from posecast.estimation import EstimatorOptions, load_pose_estimator
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
 from posecast.forecasting.own_people import draw_people
-from posecast.forecasting.own_poses import (
-    EstimatedPoses,
-    OwnVideoConfig,
-    people_to_choose_from,
-)
+from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, people_to_choose_from
 from posecast.forecasting.own_truth import NothingToCompareError, second_to_compare_from
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.watching import Past

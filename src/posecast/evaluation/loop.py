@@ -169,10 +169,7 @@ def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationCo
 
 
 def _facts(
-    methods: Sequence[Method],
-    store: Store,
-    config: EvaluationConfig,
-    networks: MetricNetworks,
+    methods: Sequence[Method], store: Store, config: EvaluationConfig, networks: MetricNetworks
 ) -> dict[str, Any]:
     """What makes the table what it is: a folder holds one set of these only."""
     return {

@@ -15,10 +15,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
-from posecast.forecasting.protocols import (
-    MOST_FUTURES,
-    MOST_STEPS,
-)
+from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
 from posecast.forecasting.watching import NotSeenError, Past, Watched
 from posecast.keypoints import KeypointOptions, keypoints_in_video
 from posecast.media.resampling import nearest_frames

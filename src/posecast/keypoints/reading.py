@@ -9,13 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.keypoints.detections import (
-    Detection,
-    Detections,
-    KeypointError,
-    PointTrack,
-    told_of,
-)
+from posecast.keypoints.detections import Detection, Detections, KeypointError, PointTrack, told_of
 from posecast.keypoints.names import to_skeleton
 from posecast.keypoints.numbering import find_first
 from posecast.keypoints.opening import KeypointOptions, open_keypoints

@@ -33,13 +33,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.keypoints.detections import (
-    Detection,
-    Detections,
-    KeypointError,
-    person_name,
-    told_of,
-)
+from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name, told_of
 from posecast.keypoints.names import own_side_names, plain_name
 from posecast.keypoints.numbering import frame_numbers
 from posecast.records.files import csv_text, write_text
@@ -276,10 +270,7 @@ def _frame(cell: str) -> object:
 
 
 def _values(
-    row: Sequence[str],
-    name: str,
-    joints: Sequence[str],
-    columns: dict[tuple[str, str, str], int],
+    row: Sequence[str], name: str, joints: Sequence[str], columns: dict[tuple[str, str, str], int]
 ) -> np.ndarray:
     """x, y, confidence of each joint of one individual; 0 where a cell is empty."""
     values = np.zeros((len(joints), 3))

@@ -11,13 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from posecast.keypoints.detections import (
-    Detection,
-    Detections,
-    KeypointError,
-    person_name,
-    told_of,
-)
+from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name, told_of
 from posecast.keypoints.numbering import frame_numbers
 from posecast.records.files import read_text
 from posecast.skeletons import COCO

@@ -173,9 +173,7 @@ def _squares(
 
 
 def _apart(
-    recent: Float[Tensor, "b k j 2"],
-    both: Float[Tensor, "b q j 2"],
-    columns: Int[Tensor, "b k n"],
+    recent: Float[Tensor, "b k j 2"], both: Float[Tensor, "b q j 2"], columns: Int[Tensor, "b k n"]
 ) -> Float[Tensor, "b k n"]:
     """Squared differences of the latest frames from others, summed over the joints."""
     recent, both = recent.flatten(2), both.flatten(2)

@@ -28,12 +28,7 @@ from posecast.skeletons import Skeleton
 from posecast.training import groups
 from posecast.training.beginning import FitConfig, open_store
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
-from posecast.training.carrying_stream import (
-    CarryingBatch,
-    SampleStream,
-    StreamConfig,
-    stored,
-)
+from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig, stored
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
 

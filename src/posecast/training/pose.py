@@ -27,12 +27,7 @@ from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
 from posecast.training.session import begin
-from posecast.windows import (
-    PoseTensors,
-    PoseWindows,
-    PoseWindowSampler,
-    WindowChoice,
-)
+from posecast.windows import PoseTensors, PoseWindows, PoseWindowSampler, WindowChoice
 
 LossName = Literal["squared", "distance"]
 
