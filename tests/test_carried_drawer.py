@@ -231,7 +231,6 @@ def test_a_refinement_that_was_not_trained_changes_nothing():
 def test_what_the_refinement_asks_for_happens_near_the_body_only():
     torch.manual_seed(0)
     network = CarryingNetwork(SMALL)
-    assert network.refinement is not None
     torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[5 * 4 :], 0.5)
     torch.nn.init.constant_(network.refinement.to_shares.get_parameter("bias")[4 * 4 : 5 * 4], 9.0)
     pictures = torch.zeros(1, 12, 128, 128)
@@ -278,7 +277,6 @@ def test_frames_are_drawn_as_they_are_trained():
 def test_norms_over_the_batch_become_part_of_the_convolutions():
     torch.manual_seed(0)
     network = CarryingNetwork(replace(SMALL, refinement_norm="batch"))
-    assert network.refinement is not None
     for module in network.refinement.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.get_buffer("running_mean"), -0.5, 0.5)
@@ -328,7 +326,6 @@ def test_large_kernels_see_pixels_put_together_two_by_two():
 
 def test_changes_cannot_be_chequered():
     network = CarryingNetwork(replace(SMALL, mask_widths=())).eval()
-    assert network.refinement is not None
     with torch.no_grad():
         network.refinement.to_shares.get_parameter("bias").copy_(
             torch.tensor([1.0, -1, -1, 1]).repeat(8)

@@ -62,7 +62,6 @@ def test_a_forecast_has_its_shapes_and_frames_of_reference(forecaster):
     visible[:, 3] = False
     forecast = forecaster.predict(frames, joints, visible, steps=5)
     assert forecast.joints_px.shape == (1, 5, 13, 2)
-    assert forecast.frames is not None
     assert forecast.frames.shape == (1, 5, SIZE, SIZE, 3)
     assert (forecast.weights.tolist(), forecast.fps) == ([1.0], 30.0)
     assert forecast.visible.all(axis=0).tolist() == visible[2:].any(axis=0).tolist()

@@ -336,7 +336,6 @@ def test_an_estimator_as_feature_network_is_frozen(runs):
     assert not any(weight.requires_grad for weight in features.parameters())
     picture = torch.rand(1, 3, SIZE, SIZE, requires_grad=True)
     features(picture).sum().backward()
-    assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
     features.train()  # as a training loop does with all of its networks
     before = {name: value.clone() for name, value in features.state_dict().items()}

@@ -52,8 +52,6 @@ def test_its_estimator_loads_with_its_step(release: Path) -> None:
 
 def test_what_its_runs_learned_from(release: Path) -> None:
     image, estimator = (read_training_data(release / name) for name in ("image", "estimator"))
-    assert image is not None
-    assert estimator is not None
     assert (image.train, image.validation) == (("0001", "0002"), ("0003", "0004"))
     assert (estimator.train, estimator.poses, estimator.fps) == (("0001", "0002"), "", None)
     assert Run.open(release / "pose").data is None

@@ -36,7 +36,6 @@ def test_checkpoints_come_back_equal_and_two_are_kept(run: Run) -> None:
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == ["step-00000002.pt", "step-00000003.pt"]
     state = run.load_checkpoint()
-    assert state is not None
     assert (state["step"], state["best"], state["flags"]) == (3, 3.0, [True, False])
     assert torch.equal(state["model"]["w"], torch.full((1000,), 3.0))
 
@@ -68,7 +67,6 @@ def test_a_damaged_checkpoint_falls_back_with_a_message(run: Run, damage, caplog
     run.log(2, {"loss": 2.0})
     damage(run.path / "checkpoints" / "step-00000002.pt")
     state = run.load_checkpoint()
-    assert state is not None
     assert state["step"] == 1
     assert "step-00000002.pt is damaged" in caplog.text
     assert run.read_metrics() == []
@@ -92,7 +90,6 @@ def test_a_full_disk_costs_nothing_that_was_there(run: Run, monkeypatch) -> None
         run.save_checkpoint(2, _state(2.0))
     monkeypatch.undo()
     state = run.load_checkpoint()
-    assert state is not None
     assert state["step"] == 1
     assert len(list((run.path / "checkpoints").iterdir())) == 1
 

@@ -57,7 +57,6 @@ def _take_much() -> None:
 
 def test_random_networks_fit_the_real_ones() -> None:
     networks = random_feature_networks()
-    assert networks.alexnet is not None
     features = networks.alexnet(torch.rand(1, 3, 32, 32))
     assert features.isfinite().all()
 

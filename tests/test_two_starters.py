@@ -67,7 +67,6 @@ def other_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen]:
         text=True,
     )
     assert process.stdin is not None
-    assert process.stdout is not None
     try:
         assert process.stdout.readline()
         yield process

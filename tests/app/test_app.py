@@ -122,7 +122,6 @@ def app(tmp_path_factory):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     ) as process:
-        assert process.stdout is not None
         yield process.stdout.readline().strip(), root
         process.terminate()
 

@@ -164,7 +164,6 @@ def test_of_several_people_who_moves_is_followed_and_others_on_request():
     moving, standing = (follow(frames, NearestEstimator(), person=number) for number in (1, 2))
     assert moving.joints_px[:, 0, 0].min() > 120
     assert np.abs(standing.joints_px - joints_of((30, 30, 30, 60))).max() < 3
-    assert moving.people is not None
     assert len(moving.people.poses) == 2
     with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2"):
         follow(frames, NearestEstimator(), person=3)

@@ -246,7 +246,6 @@ def test_examples_are_the_best_the_middle_and_the_worst(store, runs, tmp_path):
     assert worst.facts.score == pytest.approx(0.02 * 3.5)
     assert set(worst.poses) == {"forecast", "last pose", "constant velocity"}
     assert set(worst.frames) == {"forecast", "oracle", "last frame", "optical flow"}
-    assert worst.future_frames is not None
     assert worst.future_frames.shape == worst.frames["oracle"][0].shape == (6, SIZE, SIZE, 3)
 
 

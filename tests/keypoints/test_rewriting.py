@@ -108,8 +108,6 @@ def test_what_is_written_is_read_again(tmp_path, kind):
     assert again.person == future.person
     np.testing.assert_array_equal(again.confidence > 0, future.confidence > 0)
     np.testing.assert_allclose(again.points, future.points, atol=2e-3)
-    assert again.found is not None
-    assert future.found is not None
     assert again.found.labels == future.found.labels
     assert again.found.num_points == future.found.num_points
     assert not list(tmp_path.glob("*.partial"))

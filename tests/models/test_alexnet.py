@@ -103,7 +103,6 @@ def test_networks_are_frozen_and_let_gradients_through(network, images):
     assert not any(parameter.requires_grad for parameter in network.parameters())
     images.requires_grad_()
     network(images).square().mean().backward()
-    assert images.grad is not None
     assert images.grad.abs().max() > 0
 
 

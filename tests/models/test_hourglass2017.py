@@ -72,7 +72,6 @@ def test_gradients_reach_the_picture_in_bfloat16_too(images):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         features = network(images)
     features.float().square().mean().backward()
-    assert images.grad is not None
     assert images.grad.abs().max() > 0
     assert images.grad.isfinite().all()
 

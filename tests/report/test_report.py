@@ -227,7 +227,6 @@ def test_futures_of_a_clip_can_be_flipped_through(several, browse):
     probe.write_text(several.read_text() + script)
     dom = browse("--virtual-time-budget=2000", "--dump-dom", probe.as_uri())
     title = re.search(r"<title>(.+?)</title>", dom)
-    assert title is not None
     before, after, num_lines = json.loads(html.unescape(title.group(1)))
     grids = [f'url("files/clip-1-1-{name}.jpg")' for name in ("0", "1", "2", "1-future-2")]
     assert before.startswith(f"truth {grids[0]}|fan, future 1 {grids[1]}|")
@@ -296,7 +295,6 @@ def test_it_fits_and_moves_in_a_browser(page, browse, width):
         "--window-size=1400,950", "--virtual-time-budget=4000", "--dump-dom", probe.as_uri()
     )
     title = re.search(r"<title>(.+?)</title>", dom)
-    assert title is not None
     found = json.loads(html.unescape(title.group(1)))
     assert found["width"] == width, "something sticks out to the right"
     if width < 560:

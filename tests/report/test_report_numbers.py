@@ -137,7 +137,6 @@ def test_a_chart_draws_what_it_is_given():
     assert "nan" not in svg
     # y from 0 to 1.5 in the picture: 0 is at its bottom, 1 at two thirds of the height.
     points = re.search(r'class="line s1" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', svg)
-    assert points is not None
     x0, y0, x1, y1 = map(float, points.groups())
     assert (x0, y0) == (48, 218)
     assert x1 == pytest.approx(48 + 372 / 2)

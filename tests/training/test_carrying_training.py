@@ -78,7 +78,6 @@ def test_samples_are_of_the_wanted_frames(store_path):
     one = maker(store_path).makers[0]
     clip = one.source.clips[0]
     samples = one.window(clip, np.arange(10), np.array([13, 20]), None)
-    assert samples is not None
     true = samples.pictures[..., 12:]
     view = View.around(clip, np.array([*range(10), 13, 20]))
     frames = Store.open(store_path).read_frames(clip, [13, 20])
@@ -96,8 +95,6 @@ def test_a_hidden_hip_is_guessed_as_where_frames_are_drawn(store_path):
     visible[4:, PENN_ACTION.index("right_hip")] = False
     wanted = (np.arange(10), np.array([13, 20]), None)
     whole, hidden = one.window(clip, *wanted), one.window(replace(clip, visible=visible), *wanted)
-    assert whole is not None
-    assert hidden is not None
     assert hidden.visible.all()
     assert np.allclose(hidden.joints, whole.joints, atol=0.02)
     assert np.mean(hidden.shares != whole.shares) < 0.1
@@ -132,8 +129,6 @@ def test_the_outline_of_a_run_is_its_best_one(store_path, tmp_path):
 def assert_same_outline(run, source):
     both = (load_network(each, CarryingNetwork, "last").network for each in (run, source))
     found, own = (each.mask for each in both)
-    assert found is not None
-    assert own is not None
     for name, value in own.state_dict().items():
         assert torch.equal(found.state_dict()[name], value), name
 

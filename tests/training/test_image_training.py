@@ -132,7 +132,6 @@ def test_a_signal_saves_first(store_path: Path, tmp_path: Path, monkeypatch) -> 
     assert (result.ended, result.step) == ("stopped", 1)
     run = Run.open(tmp_path / "run")
     state = run.load_checkpoint()
-    assert state is not None
     assert state["step"] == 1
     assert facts_of(run.path, "last").step == 1
 
@@ -153,7 +152,6 @@ def test_nan_stops_and_keeps_the_last_checkpoint(
     with pytest.raises(DivergedError, match=r"step 3 is not a finite number.*number 2"):
         train_image(TINY, store_path, tmp_path / "run")
     state = Run.open(tmp_path / "run").load_checkpoint()
-    assert state is not None
     assert state["step"] == 2
     assert all(torch.isfinite(t).all() for t in _tensors(state).values())
 

@@ -90,7 +90,6 @@ def test_frames_and_their_outlines_move_together(masked):
     plain = of_b.frame(clip, 15, np.arange(30))
     view = View.around(clip, np.append(np.arange(30), 15))
     true = view.cut(clip.crop, np.load(masks_path(masked, "b1"))[15:16])[0] / 255
-    assert plain is not None
     both = np.minimum(plain.outline, true).sum() / np.maximum(plain.outline, true).sum()
     assert both > 0.9
     rng = np.random.default_rng(0)
@@ -109,8 +108,6 @@ def test_hidden_hips_are_guessed_as_where_frames_are_drawn(masked):
     visible[12:, hips] = False
     whole = of_b.frame(clip, 15, np.arange(30))
     hidden = of_b.frame(replace(clip, visible=visible), 15, np.arange(30))
-    assert whole is not None
-    assert hidden is not None
     assert hidden.visible.all()
     assert np.abs(hidden.outline - whole.outline).mean() < 0.01
 
@@ -153,7 +150,6 @@ def test_another_store_that_has_changed_is_refused(masked, tmp_path):
     config = replace(TINY, more=(other("a1", "b1", "b2"),))
     train_outline(config, masked, tmp_path / "run")
     record = read_training_data(tmp_path / "run")
-    assert record is not None
     assert [each.train for each in record.beside] == [("b1", "b2")], "a1 is held out"
     assert learned_from(record, Store.open(masked)) == ({"b1", "b2"}, {"a1", "a2"})
     shutil.rmtree(tmp_path / "more")
@@ -213,12 +209,10 @@ def test_it_learns_where_the_person_is(masked, tmp_path):
     held_out = maker(masked, "a")
     for clip, side in zip(held_out.source.clips, (1, -1), strict=True):
         made = held_out.frame(clip, 15, np.arange(30))
-        assert made is not None
         pose = pose_of(made.joints[None] * 128, made.visible[None], PENN_ACTION, made.size * 128)
         nearest = part_distances(pose[0], 128, made.size * 128).min(axis=0)
         batch = OutlineBatch.of([made])
         limbs = torch.from_numpy(person_mask(nearest[None])[0])[None, None]
-        assert result.best_score is not None
         assert result.best_score > overlap(limbs, batch.outlines).item() + 0.02
         said = find(network, batch, PENN_ACTION).sigmoid()[0, 0].detach().numpy()
         places = [PENN_ACTION.index(f"{name}_hip") for name in ("left", "right")]
@@ -262,8 +256,6 @@ def test_a_refinement_keeps_the_outline_of_a_run(masked, tmp_path):
     known, kept = (
         load_network(tmp_path / name, CarryingNetwork).network.mask for name in ("outline", "run")
     )
-    assert known is not None
-    assert kept is not None
     assert all(torch.equal(known.state_dict()[n], value) for n, value in kept.state_dict().items())
 
 
