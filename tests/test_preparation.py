@@ -174,13 +174,13 @@ def test_a_piece_cut_short_is_made_again_and_one_that_cannot_be_read_is_an_error
 ):
     prepared(raw, tmp_path / "whole")
     path = tmp_path / "store"
-    piece = stopped_before_finishing(raw, path, monkeypatch)
+    piece = stopped_in("files.write_poses", raw, path, monkeypatch)
     piece.write_bytes(piece.read_bytes()[:-20])
     prepared(raw, path)
     assert content(path) == content(tmp_path / "whole")
 
     other = tmp_path / "other"
-    piece, read = stopped_before_finishing(raw, other, monkeypatch), Path.read_bytes
+    piece, read = stopped_in("files.write_poses", raw, other, monkeypatch), Path.read_bytes
 
     def refuse(self):
         if self == piece:
@@ -196,31 +196,24 @@ def test_a_piece_cut_short_is_made_again_and_one_that_cannot_be_read_is_an_error
     assert content(other) == content(tmp_path / "whole")
 
 
-def stopped_before_finishing(raw, path: Path, monkeypatch) -> Path:
-    """A store whose pieces are all there, and one of them."""
+def stopped_in(name: str, raw, path: Path, monkeypatch) -> Path:
+    """A store whose writing ends in a function of this name, and a piece, where there is one."""
 
     def stop(*arguments, **options):
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("posecast.store.writing.files.write_poses", stop)
+        patch.setattr(f"posecast.store.writing.{name}", stop)
         with pytest.raises(StopError):
             prepared(raw, path)
-    return sorted(path.glob("pieces/*.piece"))[0]
+    return next(iter(sorted(path.glob("pieces/*.piece"))), path)
 
 
 def test_stop_while_finishing_is_made_good(raw, tmp_path, monkeypatch):
     prepared(raw, tmp_path / "whole")
     for name in ("files.write_poses", "write_lines", "shutil.rmtree"):
         path = tmp_path / name
-
-        def stop(*arguments, **options):
-            raise StopError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(f"posecast.store.writing.{name}", stop)
-            with pytest.raises(StopError):
-                prepared(raw, path)
+        stopped_in(name, raw, path, monkeypatch)
         prepared(raw, path)
         assert content(path) == content(tmp_path / "whole"), name
 

@@ -100,18 +100,8 @@ def test_a_run_tells_its_weights_all_of_its_training(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", PoseTraining(), "pose", data)
     network = PoseLSTM(TINY["pose"])
     run.save_weights("best", network, 8)
-    facts = WeightsFacts(
-        "pose",
-        asdict(TINY["pose"]),
-        skeleton="penn_action",
-        num_past=6,
-        stride=2,
-        fps=50.0,
-        crop_side_px=231.0,
-        trained_on=config_to_dict(data),
-        seed=5,
-        step=8,
-    )
+    told = {"num_past": 6, "stride": 2, "crop_side_px": 231.0, "seed": 5, "step": 8}
+    facts = replace(POSE_FACTS, trained_on=config_to_dict(data), **told)
     moved = shutil.move(run.path / "weights-best.safetensors", tmp_path / "alone.safetensors")
     loaded = load_network(moved, PoseLSTM)
     assert loaded.facts == facts
