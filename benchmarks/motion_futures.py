@@ -8,8 +8,8 @@ Windows as of `benchmarks.motion_radii`; a row for each length seen and each num
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks.motion_judged import Window, video_windows
 from benchmarks.motion_radii import asked_for
-from benchmarks.motion_table import Window, video_windows
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.motion.basis import HORIZON

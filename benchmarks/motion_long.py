@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from benchmarks.markdown import head, row
-from benchmarks.motion_table import Window, clip_windows, filled, limb_lengths
+from benchmarks.motion_judged import Window, clip_windows, filled, limb_lengths
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.basis import HORIZON
 from posecast.skeletons import PENN_ACTION

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmarks.markdown import head, row
-from benchmarks.motion_table import Method, Window, cut, last_pose, of_forecaster
+from benchmarks.motion_judged import Method, Window, cut, last_pose, of_forecaster
 from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.tracks import MotionTrack

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from benchmarks.motion_table import Window, load_motion, video_windows
+from benchmarks.motion_judged import Window, load_motion, video_windows
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.markdown import give_or_take, head, row
-from benchmarks.motion_table import HORIZON, SAMPLES
+from benchmarks.motion_table import SAMPLES
 from posecast.datasets.penn_action import PAPER_ACTIONS
 from posecast.evaluation.judges import load_pose_judge
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.geometry import px_to_crop
 from posecast.metrics.pose import counted_joints
+from posecast.motion.basis import HORIZON
 from posecast.motion.seen import RECENT
 from posecast.store.reading import ClipSelection, Store
 from posecast.store.seen_windows import seen_window

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from scipy.signal import savgol_filter
 
 from benchmarks.markdown import give_or_take, head, row
-from benchmarks.motion_table import KS, Sums, Window, last_pose, shares, video_windows
+from benchmarks.motion_judged import KS, Sums, Window, last_pose, shares, video_windows
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import TrainedPoseForecaster
 from posecast.motion.basis import FPS, HORIZON

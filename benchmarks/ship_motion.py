@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.motion_judged import Window, clip_windows, joined, video_windows
 from benchmarks.motion_mixing import learn_mixing
-from benchmarks.motion_table import Window, clip_windows, joined, video_windows
 from posecast.forecasting.motion import MotionForecaster
 from posecast.motion.basis import HORIZON
 from posecast.motion.neighbours import BASE_FILE, MotionBase

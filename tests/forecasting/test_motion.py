@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.motion_table import limb_lengths
+from benchmarks.motion_judged import limb_lengths
 from motion.moving_people import MIRROR, people, swinging
 from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
