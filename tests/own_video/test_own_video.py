@@ -344,6 +344,7 @@ def test_seconds_outside_of_the_video(forecaster, tmp_path):
     video = write_video(tmp_path / "a.mp4", walking(12))
     fails(forecaster, video, "lasts 0.40 s; cannot forecast from 2.0 s on", from_s=2.0)
     fails(forecaster, video, "lasts 0.40 s; cannot forecast from 9.0 s on", from_s=9.0)
+    fails(forecaster, video, "lasts 0.40 s; cannot forecast from 1e\\+300 s on", from_s=1e300)
     fails(forecaster, video, "second to forecast from is 0.0; expected a number over 0", from_s=0.0)
     fails(forecaster, video, "second to forecast from is inf", from_s=float("inf"))
     fails(forecaster, video, "3 frames at 30 a second before the forecast", from_s=0.1)

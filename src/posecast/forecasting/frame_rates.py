@@ -10,19 +10,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posecast.clips import PoseForecast, SeenVideo
+from posecast.errors import PosecastError
 from posecast.forecasting.protocols import Needs, same_rate
 
 USUAL_FPS = 30.0
 """Of Penn Action, and assumed of pose runs that do not say (those of 56aa31b); videos are looked at
 about so often a second."""
 _EXACT = 1e-6
+_LONGEST_S = 1e9
+"""No video lasts thirty years; of more seconds no whole number would be left to count by."""
+_SLOWEST, _FASTEST = 1e-12, 1e12
 _FEW = 0.25
 """Frames of a video for each pose of the model below which the video is a time lapse."""
 
 
 def frames_before(seconds: float, fps: float) -> int:
-    """How many frames of a video are shown before a second of it."""
-    return math.ceil(seconds * fps - _EXACT)
+    """How many frames of a video are shown before a second of it; the first one always is."""
+    return max(math.ceil(min(seconds, _LONGEST_S) * fps - _EXACT), 1)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ class FrameRates:
 
     @classmethod
     def _of(cls, video: float, trained: float, needs: Needs) -> "FrameRates":
+        if not _SLOWEST <= video <= _FASTEST:
+            most = f"{_SLOWEST:g} to {_FASTEST:g} frames a second"
+            raise PosecastError(f"fps is {video:g}; expected {most}")
         model = video if same_rate(video, trained) else trained
         return cls(video, model / needs.stride, needs.fps is None)
 

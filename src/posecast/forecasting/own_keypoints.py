@@ -103,7 +103,8 @@ def forecast_keypoints(
     assumed = fps is None and said is None
     rate = as_positive(USUAL_FPS if assumed else said if fps is None else fps, "fps")
     if seconds is not None:
-        steps = max(round(as_positive(seconds, "seconds") * rate), 1)
+        count = as_positive(seconds, "seconds") * rate
+        steps = max(round(as_positive(count, "seconds times fps")), 1)
     forecaster = Forecaster.pretrained() if forecaster is None else forecaster
     check_forecaster(forecaster)
     rates = FrameRates.of_video(rate, forecaster.needs, rate)
@@ -130,7 +131,7 @@ def _track(
     try:
         points, sure = (np.asarray(x, float) for x in (keypoints.points, keypoints.confidence))
         names = tuple(plain_name(name) for name in keypoints.names)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise PosecastError(
             f"a PointTrack holds no arrays of numbers, or no names: {error}"
         ) from error

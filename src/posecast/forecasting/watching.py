@@ -74,8 +74,10 @@ class Past:
             yield frame
         elif self.first:
             wanted = "" if self.from_s is None else f"; cannot forecast from {self.from_s} s on"
-            lasts = f"{self.video}: lasts less than {self.first / self.fps:.2f} s"
-            raise NotSeenError(lasts + wanted)
+            begins_s = self.first / self.fps
+            known = 0 < self.duration_s < begins_s
+            lasts = f"{self.duration_s:.2f}" if known else f"less than {begins_s:.2f}"
+            raise NotSeenError(f"{self.video}: lasts {lasts} s{wanted}")
         yield from frames
 
 
