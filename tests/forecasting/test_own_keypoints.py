@@ -225,9 +225,11 @@ def test_points_of_ones_own_are_arrays_of_any_kind():
     sure[7, 4] = 0
     hidden = posecast.forecast_keypoints(PointTrack(points, sure, track.names), steps=5)
     points[7, 4] = np.nan
+    far = np.where(np.isnan(points), 1e9, points)
     spelled = tuple(name.replace("left_", "L").replace("right_", "R") for name in track.names)
     for given in (
         PointTrack(points, track.confidence, track.names),
+        PointTrack(far, track.confidence, track.names),
         PointTrack(points.tolist(), (sure > 0).tolist(), list(spelled)),
     ):
         future = posecast.forecast_keypoints(given, steps=5)

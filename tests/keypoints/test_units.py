@@ -192,3 +192,16 @@ def test_pictures_of_another_shape(tmp_path):
     assert track.note == f"{said}: points are taken for pixels of the video"
     with pytest.raises(KeypointError, match=f"{said}, another shape"):
         read_keypoints(coco(tmp_path / "a.json", (640, 640), (4, 4)), COCO, 3, HW)
+
+
+def test_a_point_far_from_all_others_is_not_seen(tmp_path):
+    path = table(tmp_path / "a.csv")
+    lines = path.read_text().splitlines()
+    lines[-1] = "2,right_ankle,90000,62,1"
+    path.write_text("\n".join(lines))
+    track = read_keypoints(path, COCO, 3, HW)
+    assert track.visible.sum(axis=1).tolist() == [17, 17, 16]
+    points = read_points(path)
+    assert (points.confidence > 0).sum(axis=1).tolist() == [17, 17, 16]
+    for read in (track, points):
+        assert read.note == "points far from all others, taken for not seen: 1"

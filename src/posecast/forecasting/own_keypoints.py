@@ -23,7 +23,7 @@ from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.keypoints import KeypointOptions, PointTrack
 from posecast.keypoints.names import own_side_names, plain_name, to_skeleton
-from posecast.keypoints.reading import read_points
+from posecast.keypoints.reading import leave_out_strays, read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
 from posecast.records.arguments import as_path, as_positive
@@ -142,11 +142,9 @@ def _track(
             f"names, {count} different ones; expected (t, k, 2), (t, k) and k"
         )
     seen = (sure > 0) & np.isfinite(points).all(axis=-1)
-    arrays = {
-        "points": np.where(seen[..., None], points, 0.0),
-        "confidence": np.where(seen, sure, 0.0),
-    }
-    return replace(keypoints, **arrays, names=names)
+    points, sure = np.where(seen[..., None], points, 0.0), np.where(seen, sure, 0.0)
+    note = leave_out_strays(points, sure)
+    return replace(keypoints, points=points, confidence=sure, names=names, note=note)
 
 
 def _cut(track: PointTrack, frames: Sequence[int]) -> PointTrack:

@@ -23,6 +23,8 @@ _LONGEST_FILLED = 5
 _MOST_LISTED = 5
 _SAME_SIZE = 0.01
 """Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
+_STRAY = 15
+"""Usual distances of outer points from the middle of their pose: about seven sizes of a person."""
 _OUTSIDE = 0.1
 """Share of points beyond the pictures from which on these are not the points'."""
 
@@ -60,10 +62,25 @@ def read_points(
     first = chosen.detections[0].frame
     moved = [dataclasses.replace(each, frame=each.frame - first) for each in chosen.detections]
     points, confidence = _fill(moved, len(found.joints), moved[-1].frame + 1)
+    strays = leave_out_strays(points, confidence)
     filled = _fill_gaps(points, confidence, 0)
     name = next((each.person for each in reversed(chosen.detections) if each.person), "")
     values = (points, confidence, found.joints, first, name, kind, found, len(people))
-    return PointTrack(*values, _note(found, filled))
+    return PointTrack(*values, _note(found, filled, strays))
+
+
+def leave_out_strays(points: Float[np.ndarray, "t k 2"], sure: Float[np.ndarray, "t k"]) -> str:
+    """Take points that are too far from all others of their pose to be the person's for not seen,
+    in place; says how many, "" where there are none."""
+    frames = np.flatnonzero((sure > 0).any(axis=1))
+    if not len(frames):
+        return ""
+    places = np.where(sure[frames, :, None] > 0, points[frames], np.nan)
+    away = np.abs(places - np.nanmedian(places, axis=1, keepdims=True)).max(axis=-1)
+    usual = np.maximum(np.nanquantile(away, 0.75), np.nanquantile(away, 0.75, axis=1))
+    stray = away > _STRAY * usual[:, None]
+    sure[frames] = np.where(stray, 0, sure[frames])
+    return f"points far from all others, taken for not seen: {stray.sum()}" * bool(stray.any())
 
 
 def _note(found: Detections, filled: Bool[np.ndarray, " t"], *guessed: str) -> str:
@@ -103,11 +120,12 @@ def read_keypoints(
         (down, right), scaled = _scale(found, of_all, image_hw)
         points = points * np.array([right, down])
         _check_inside(points[confidence > 0], image_hw)
+        strays = leave_out_strays(points, confidence)
         joints, sure = to_skeleton(points, confidence, found.joints, skeleton)
         if not (sure > 0).any():
             raise KeypointError(f"not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
-    note = _note(found, filled, note, scaled)
+    note = _note(found, filled, note, scaled, strays)
     return KeypointTrack(joints, sure > 0, filled, kind, len(people), note)
 
 
