@@ -36,9 +36,8 @@ def test_the_wheel_forecasts_the_sample(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("posecast-*.whl")
     assert wheel.stat().st_size < 25e6
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"posecast/sample/CREDITS.md", "posecast/pretrained/LICENSE-Apache-2.0.txt"} <= set(
-        names
-    )
+    needed = {"py.typed", "sample/CREDITS.md", "pretrained/LICENSE-Apache-2.0.txt"}
+    assert {f"posecast/{name}" for name in needed} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
     venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", venv)
