@@ -143,6 +143,7 @@ WRONG = {
     "OwnVideoConfig(steps='3')": "steps is '3'; expected a whole number",
     "video(frames)": "video is of type ndarray (20, 32, 32, 3); expected a path (str or Path)",
     "video(by='motion-forecaster')": "forecaster is 'motion-forecaster'; expected what",
+    "video('')": "video is ''; expected a path",
     "video('https://a.org/b.mp4')": "https://a.org/b.mp4 is an address; expected a path",
     "video(out=3)": "out is 3; expected a path",
     "video(config='x')": "config is 'x'; expected OwnVideoConfig(...)",

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from posecast import __version__
@@ -190,7 +191,9 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"posecast {__version__}")
         return 0
-    for word in words:
+    for before, word in pairwise(["", *words]):
+        if not word and not before.startswith("--"):  # as a path it would be the folder one is in
+            raise PosecastError("a path is empty: is a variable of the shell not set?")
         refuse_address(word.partition("=")[2] if word.startswith("--") else word)
     for length in (2, 1):
         name = " ".join(words[:length])

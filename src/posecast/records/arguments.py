@@ -40,7 +40,7 @@ def check_is(value: Any, kind: type[T], what: str, expected: str) -> T:
 
 def as_path(value: Any, what: str, instead: str = "") -> Path:
     """The path; PosecastError where it is none. `instead` is what else may be given."""
-    if not isinstance(value, str | os.PathLike):
+    if not isinstance(value, str | os.PathLike) or value == "":
         raise PosecastError(f"{what} is {got(value)}; expected a path (str or Path){instead}")
     refuse_address(str(value))
     return Path(value)
