@@ -15,7 +15,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
-from posecast.keypoints import read_keypoints
+from posecast.keypoints import keypoints_in_video, read_keypoints
 from posecast.media import videos, writing
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with
@@ -58,6 +58,16 @@ def test_poses_come_back(tmp_path, ending, fps):
     np.testing.assert_array_equal(track.visible[numbers], visible)
     np.testing.assert_allclose(track.joints_px[numbers][visible], joints[visible], atol=0.01)
     assert not track.visible[: every * first].any()
+
+
+@pytest.mark.parametrize(("fps", "note"), [(30.0, ""), (60.0, "30 frames a second, the video 60")])
+def test_a_file_of_another_rate_than_the_video_is_noted(tmp_path, fps, note):
+    """A .trc of 60 frames a second, of which every other one was looked at."""
+    forecast(tmp_path, fps)
+    timeline = videos.read_timeline(tmp_path / "out.mp4")
+    track = keypoints_in_video(tmp_path / "out.trc", timeline, PENN_ACTION)
+    assert note in track.note
+    assert bool(note) == bool(track.note)
 
 
 def test_frames_are_numbered_as_in_the_video_that_is_written(tmp_path):

@@ -44,6 +44,8 @@ class KeypointTrack(Brief):
     """How many people the file has."""
     note: str = ""
     """What was guessed or filled, for people."""
+    fps: float | None = None
+    """Frames a second; None where the file does not say."""
 
 
 def read_points(
@@ -126,7 +128,7 @@ def read_keypoints(
             raise KeypointError(f"not one joint of skeleton {skeleton.name} is seen in it")
     filled = _fill_gaps(joints, sure, stop if until is not None else 0)
     note = _note(found, filled, note, scaled, strays)
-    return KeypointTrack(joints, sure > 0, filled, kind, len(people), note)
+    return KeypointTrack(joints, sure > 0, filled, kind, len(people), note, found.fps)
 
 
 def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
