@@ -133,7 +133,7 @@ def test_the_map_has_every_room() -> None:
     places = {path.stem for path in (ROOT / "src" / "posecast").iterdir()}
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     named = {name.strip("/") for row in rows for name in re.findall(r"`(\w+)/?`", row)}
-    assert places - {"__init__", "__main__", "__pycache__"} <= named
+    assert places - {"__init__", "__main__", "__pycache__", "py"} <= named  # py.typed
 
 
 def test_the_navigation_has_every_page_once() -> None:
