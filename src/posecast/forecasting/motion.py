@@ -133,7 +133,7 @@ class MotionForecaster:
         """The future at the video's own frame rate, `rate` frames of ours each."""
         count = max(int(np.ceil(steps * rate)), 1)
         seen = (clip.joints_px, clip.visible)
-        poses = go_on(*seen, future_px, count, self.base, self._lively)
+        poses = go_on(*seen, future_px, count, self._lively)
         poses = np.concatenate([last_px[None], poses])
         places = np.arange(1, steps + 1) * rate
         before = np.minimum(places.astype(int), count - 1)

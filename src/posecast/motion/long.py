@@ -1,26 +1,24 @@
 """Beyond the horizon: motion that neither freezes nor falls apart.
 
-Who repeats a motion goes on repeating it. Else real motion of others is strung together: what
-followed the nearest entry of the database, its pose drawn towards the one that was really there,
-again and again. Among near entries those are taken that are as lively as what was seen and that do
-not carry the person away.
+Who repeats a motion goes on repeating it. Else pieces of what was seen and forecast so far, as it
+was or played backwards, follow each other: again and again what came after a moment like this one,
+its pose drawn towards the one that was really there. So nobody does what they never did. Moments
+are preferred that go on as lively as what was seen and that do not carry the person away.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.motion.basis import HORIZON, from_cosines
-from posecast.motion.neighbours import MotionBase
-from posecast.motion.own_past import own_past
-from posecast.motion.seen import RECENT, fill_hidden, see
+from posecast.motion.basis import HORIZON
+from posecast.motion.own_past import SETTLED, SOFTNESS, WARM_UP, misfits_of, own_past
+from posecast.motion.seen import RECENT, fill_hidden
 
 REPEATS = 0.5
 """Up to this misfit the own past is repeated."""
 _JOIN_FRAMES = 20.0
 _REST_FRAMES = 64.0
-_PIECE = 48  # frames of an entry before the next one
+_PIECE = 24  # frames that follow a moment before the next one
 _HOME = 0.5  # body sizes that a person may stray
-_LIVELINESS_WEIGHT = 0.5
 _AWAY_WEIGHT = 4.0
 _STILL = 1e-3  # body sizes a frame
 
@@ -30,7 +28,6 @@ def go_on(
     past_visible: Bool[np.ndarray, "p j"],
     future_px: Float[np.ndarray, "h j 2"],
     steps: int,
-    base: MotionBase,
     lively: bool = True,
 ) -> Float[np.ndarray, "{steps} j 2"]:
     """A forecast of the horizon, cut or continued to `steps` frames.
@@ -48,45 +45,51 @@ def go_on(
         later = repeated[HORIZON:] + fading[:, None, None] * off
         return np.concatenate([future_px, later.astype(future_px.dtype)])
     if lively:
-        return _string_together(past, future_px, steps, base)
+        return _piece_by_piece(past, future_px, steps)
     moved = np.exp(-np.arange(1, steps - HORIZON + 1) / _REST_FRAMES)[:, None, None]
     rest = past[-1] + moved * (future_px[-1] - past[-1])
     return np.concatenate([future_px, rest.astype(future_px.dtype)])
 
 
-def _string_together(
-    past: Float[np.ndarray, "p j 2"],
-    future: Float[np.ndarray, "h j 2"],
-    steps: int,
-    base: MotionBase,
+def _piece_by_piece(
+    past: Float[np.ndarray, "p j 2"], future: Float[np.ndarray, "h j 2"], steps: int
 ) -> Float[np.ndarray, "{steps} j 2"]:
     size = float((past.max(axis=1) - past.min(axis=1)).max(axis=-1)[-RECENT:].max()) + 1e-6
-    home = past[-1].mean(axis=0)
-    lively = float(_liveliness(past[None] / size)[0]) if len(past) > 1 else None
-    poses = future
+    known = (np.concatenate([past, future]) / size).astype(np.float32)
+    home = known[len(past) - 1].mean(axis=0)
+    lively = float(_liveliness(known[None, : max(len(past), 2)])[0])
+    poses = known[len(past) :]
     while len(poses) < steps:
-        recent = poses[-RECENT:]
-        seen = see(recent[None], np.ones((1, *recent.shape[:2]), bool))
-        found = base.find(seen)
-        moved = from_cosines(found.cosines[0])[:, :_PIECE] * size
-        off = (recent[-1] - recent[-1].mean(axis=0)) - found.poses[0] * size
-        pull = 1 - np.exp(-np.arange(1, _PIECE + 1) / _JOIN_FRAMES)
-        pieces = recent[-1] + moved - pull[None, :, None, None] * off[:, None]
-        cost = -np.log(found.weights[0]) + _strangeness(pieces / size, home / size, lively)
-        poses = np.concatenate([poses, pieces[cost.argmin()].astype(poses.dtype)])
-    return poses[:steps]
+        ways = [_pieces(poses[-SETTLED:], history) for history in (known, known[::-1])]
+        misfit, pieces = (np.concatenate(each) for each in zip(*ways, strict=True))
+        best = misfit.min()
+        cost = (misfit - best) / (SOFTNESS * best + 1e-4) + _strangeness(pieces, home, lively)
+        poses = np.concatenate([poses, pieces[cost.argmin()]])
+    later = poses[len(future) : steps] * size
+    return np.concatenate([future, later.astype(future.dtype)])
+
+
+def _pieces(
+    recent: Float[np.ndarray, "r j 2"], history: Float[np.ndarray, "p j 2"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n t j 2"]]:
+    """How badly each moment of a history fits the end of a motion, and how that goes on from it."""
+    moments = np.arange(WARM_UP, len(history) - _PIECE)
+    misfit = misfits_of(recent, history, np.array([len(recent) - 1]))[0, moments]
+    ahead = np.arange(1, _PIECE + 1)
+    off = recent[-1] - history[moments]
+    still = off.mean(axis=1, keepdims=True)  # where the body is stays its own
+    pull = (1 - np.exp(-ahead / _JOIN_FRAMES)).astype(np.float32)[:, None, None]
+    moved = history[moments[:, None] + ahead] - history[moments, None]
+    return misfit, recent[-1] + moved - pull * (off - still)[:, None]
 
 
 def _strangeness(
-    pieces: Float[np.ndarray, "n t j 2"], home: Float[np.ndarray, "2"], lively: float | None
+    pieces: Float[np.ndarray, "n t j 2"], home: Float[np.ndarray, "2"], lively: float
 ) -> Float[np.ndarray, " n"]:
     """How much livelier or stiller than what was seen, and how far from where it was."""
     away = np.linalg.norm(pieces[:, -1].mean(axis=1) - home, axis=-1)
-    strange = _AWAY_WEIGHT * np.maximum(away - _HOME, 0)
-    if lively is not None:
-        ratio = (_liveliness(pieces) + _STILL) / (lively + _STILL)
-        strange += _LIVELINESS_WEIGHT * np.abs(np.log(ratio))
-    return strange
+    ratio = (_liveliness(pieces) + _STILL) / (lively + _STILL)
+    return _AWAY_WEIGHT * np.maximum(away - _HOME, 0) + np.abs(np.log(ratio))
 
 
 def _liveliness(poses: Float[np.ndarray, "n t j 2"]) -> Float[np.ndarray, " n"]:

@@ -165,7 +165,7 @@ class Recalled:
         last = len(poses) - 1
         tried = np.arange(last - 2, max(last - TRIED_FRAMES, TRIED_FROM), -TRIED_EVERY)
         ends = np.append(tried[::-1], last)
-        misfits = _misfits(poses, poses, ends)
+        misfits = misfits_of(poses, poses, ends)
         best = _best_moments(misfits, ends, NUM_MOMENTS)
         moved = _continue(poses, ends[-1:], best[0][-1:], np.arange(1, steps + 1))[0]
         return cls(poses, size, ends, misfits, *best, moved)
@@ -184,16 +184,18 @@ def _turned(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """As `Moments` has them, of the motion played backwards, to its beginning at most."""
     history = poses[::-1]
-    best = _best_moments(_misfits(poses, history, end), end, NUM_TURNED)
+    best = _best_moments(misfits_of(poses, history, end), end, NUM_TURNED)
     ahead = np.arange(1, steps + 1)
     frames = np.minimum(best[0][..., None] + ahead, end)
     moved = _moved(history, poses[end], best[0], frames, ahead)
     return best[0][0], best[1][0], best[2][0], moved[0]
 
 
-def _misfits(poses: _Poses, history: _Poses, ends: _Ends) -> Float[np.ndarray, "e p"]:
+def misfits_of(
+    poses: Float[np.ndarray, "m j 2"], history: _Poses, ends: _Ends
+) -> Float[np.ndarray, "e p"]:
     """Mean squared difference of the history up to each frame from the motion up to each end."""
-    num_frames, num_joints = poses.shape[:2]
+    num_frames, num_joints = history.shape[:2]
     first = max(int(ends[0]) - SETTLED, 0)
     features = _features(history)
     latest = (features if history is poses else _features(poses))[first:]
