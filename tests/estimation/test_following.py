@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from posecast.estimation import following
-from posecast.estimation.following import FollowOptions, follow
+from posecast.estimation import followers
+from posecast.estimation.followers import FollowOptions
+from posecast.estimation.following import follow, follow_everybody
 from red_people import RED, NearestEstimator, RedEstimator, frame_with, joints_of
 
 
@@ -142,7 +143,7 @@ def test_a_box_far_larger_than_the_picture_takes_no_memory(monkeypatch):
         looked_at.extend(crops)
         return []
 
-    monkeypatch.setattr(following, "look", look)
+    monkeypatch.setattr(followers, "look", look)
     with pytest.raises(ValueError, match="no person in the box"):
         follow([frame_with(None)], RedEstimator(), box=(1.0, 1.0, 1e9, 1e9))
     assert looked_at[0].x2 - looked_at[0].x1 <= 3 * 200
@@ -167,6 +168,42 @@ def test_of_several_people_who_moves_is_followed_and_others_on_request():
     assert len(moving.people.poses) == 2
     with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2"):
         follow(frames, NearestEstimator(), person=3)
+
+
+def test_everybody_is_followed_in_one_pass_as_each_alone():
+    frames, num_looks = two_people(40), []
+    estimators = [NearestEstimator() for _ in range(3)]
+    everybody = follow_everybody(iter(frames), estimators[0], on_frame=lambda: num_looks.append(1))
+    assert len(num_looks) == 40
+    for number, one in enumerate(everybody, start=1):
+        alone = follow(frames, estimators[number], person=number)
+        np.testing.assert_array_equal(one.joints_px, alone.joints_px)
+        np.testing.assert_array_equal(one.visible, alone.visible)
+    whole, *parts = (each.num_pictures for each in estimators)
+    assert whole < 0.8 * sum(parts)
+    second, first = follow_everybody(frames, NearestEstimator(), person=2)[::-1]
+    assert second.people is not None
+    assert second.people.followed == 2
+    assert first.joints_px[:, 0, 0].min() > 120 > second.joints_px[:, 0, 0].max()
+    with pytest.raises(ValueError, match="person 3 was asked for, 2 found"):
+        follow_everybody(frames, NearestEstimator(), person=3)
+
+
+def test_where_nobody_is_everybody_is_one_whom_no_frame_shows():
+    (nobody,) = follow_everybody([frame_with(None)] * 30, RedEstimator())
+    assert not nobody.found.any()
+    assert nobody.joints_px.shape == (30, 13, 2)
+
+
+def test_who_left_is_not_found_again_where_another_is():
+    options = FollowOptions(watch=10, patience=2, search_every=2)
+    frames = two_people(12)
+    frames += [np.where(np.arange(200)[None, :, None] < 100, 90, f) for f in two_people(60)[12:]]
+    frames = [frame.astype(np.uint8) for frame in frames]
+    alone = follow(frames, NearestEstimator(), options, person=2)
+    assert alone.found[-1]  # after a while anybody is taken
+    _, left = follow_everybody(frames, NearestEstimator(), options)
+    assert left.lost_spans()[-1][1] == 60
 
 
 def test_whom_a_cut_showed_for_a_moment_is_nobody_to_choose():

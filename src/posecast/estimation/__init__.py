@@ -1,7 +1,8 @@
 """Frames -> poses: a trained estimator or a model file, one crop or a whole video at a time."""
 
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
-from posecast.estimation.following import Box, Followed, FollowOptions, People, box_around, follow
+from posecast.estimation.followers import Box, FollowOptions, People
+from posecast.estimation.following import Followed, box_around, follow, follow_everybody
 from posecast.estimation.model_files import load_pose_estimator
 from posecast.estimation.stored import EstimationConfig, EstimationReport, estimate_store
 
@@ -18,5 +19,6 @@ __all__ = [
     "box_around",
     "estimate_store",
     "follow",
+    "follow_everybody",
     "load_pose_estimator",
 ]

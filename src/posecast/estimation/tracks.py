@@ -59,11 +59,6 @@ class Track:
         self.missed = 0
 
     @property
-    def is_lost(self) -> bool:
-        """Whether it is time to search the whole frame."""
-        return self.missed > self._options.patience
-
-    @property
     def sureness(self) -> float:
         """Of the surest of its poses."""
         return max(pose.sureness for pose in self.poses if pose is not None)
@@ -75,18 +70,29 @@ class Track:
 
     def follow(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
         """The person in the next frame; None where it is not found."""
+        return self.settle(frame, self.find(frame))
+
+    def find(self, frame: UInt8[np.ndarray, "h w 3"]) -> Pose | None:
+        """Whoever may be the person in the next frame; what is known of it stays."""
         first = self._look(frame, self._box, self._options.room)
         same = [first] if self._is_same(frame, first) else []
         is_well = bool(same) and first.sureness >= self._options.find_from
         if not is_well and (len(self.poses) if same else self.missed) % _LOOK_TWICE_EVERY == 0:
             again = self._look_again(frame, first)
             same += [each for each in again if self._is_same(frame, each)]
-        pose = max(same, key=lambda each: each.sureness) if same else None
+        return max(same, key=lambda each: each.sureness) if same else None
+
+    def settle(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose | None) -> Pose | None:
+        """This is the person in the next frame; None: it is not found there."""
         self.poses.append(pose)
         self.missed += 1
         if pose is not None:
             self.take(frame, pose)
         return pose
+
+    def away(self, pose: Pose) -> tuple[int, float]:
+        """How far it is from what is known: frames without the person, then the distance."""
+        return self.missed, distance(pose, self.last)
 
     def take(self, frame: UInt8[np.ndarray, "h w 3"], pose: Pose) -> None:
         """Go on from this pose, which is surely the person's."""
