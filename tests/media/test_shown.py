@@ -10,7 +10,7 @@ from PIL import Image
 
 from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
 from posecast.errors import PosecastError
-from posecast.keypoints import keypoints_in_video, stored_joints, write_table
+from posecast.keypoints import people_in_video, stored_joints, write_table
 from posecast.keypoints.writing import write_coco
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
@@ -212,7 +212,7 @@ def test_written_keypoints_come_back_where_the_video_shows_them(tmp_path, aspect
     write_coco(tmp_path / "a.json", stored, visible, PENN_ACTION, timeline.info.stored_hw)
     write_table(tmp_path / "a.csv", stored, visible, PENN_ACTION)
     for name in ("a.json", "a.csv"):
-        track = keypoints_in_video(tmp_path / name, timeline, PENN_ACTION)
+        track = people_in_video(tmp_path / name, timeline, PENN_ACTION)(1)
         np.testing.assert_allclose(track.joints_px, joints, atol=0.02)
     beyond = stored_joints(np.concatenate([joints, joints]), timeline)
     np.testing.assert_allclose(beyond, np.concatenate([stored, stored]))

@@ -1,5 +1,6 @@
 """What is asked of a video of one's own, and its poses up to where the forecast begins."""
 
+import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +13,20 @@ from jaxtyping import UInt8
 from posecast.clips import SeenVideo
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
-from posecast.estimation import Box, FollowOptions, JointFinder, People, follow
+from posecast.estimation import (
+    Box,
+    Followed,
+    FollowOptions,
+    JointFinder,
+    People,
+    follow,
+    follow_everybody,
+)
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
 from posecast.forecasting.watching import NotSeenError, Past, Watched
-from posecast.keypoints import KeypointOptions, keypoints_in_video
+from posecast.keypoints import KeypointError, KeypointOptions, people_in_video
 from posecast.media.resampling import nearest_frames
 from posecast.media.videos import read_timeline
 from posecast.records.brief import Brief
@@ -114,10 +123,12 @@ PoseSource = EstimatedPoses | KeypointFile
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FoundPoses(Brief):
-    """Poses of a video, up to where the forecast begins."""
+    """One person's poses in a video, up to where the forecast begins."""
 
     seen: SeenVideo
     """Without its pictures."""
+    person: int = 1
+    """Which of several people."""
     lost: tuple[tuple[int, int], ...] = ()
     """Spans of frames in which the person was not found."""
     note: str = ""
@@ -137,19 +148,17 @@ class FoundPoses(Brief):
 
     def before(self, stop: int) -> "FoundPoses":
         """Without what is seen from frame `stop` on."""
-        kept = len(self.pictures) - (len(self.seen) - stop)
-        return replace(
-            self,
-            seen=self.seen.take(range(stop), self.seen.fps, None),
-            pictures=self.pictures[: max(kept, 0)],
-            shots=self.shots[:stop],
-        )
+        seen = self.seen.take(range(stop), self.seen.fps, None)
+        return replace(self, seen=seen, shots=self.shots[:stop])
 
 
-def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stages) -> FoundPoses:
-    """Poses of each frame; `stages` is told of each that was looked at."""
+def find_poses(
+    past: Past, source: PoseSource, skeleton: Skeleton, stages: Stages, everybody: bool = False
+) -> list[FoundPoses]:
+    """Poses of each frame, of the person who is asked for and, with `everybody`, of all others;
+    `stages` is told of each frame that was looked at, which it is once."""
     if isinstance(source, KeypointFile):
-        return _read_poses(past, source, skeleton, stages)
+        return _read_poses(past, source, skeleton, stages, everybody)
     if not isinstance(source, EstimatedPoses):
         raise PosecastError(
             f"poses are {type(source).__name__}; expected EstimatedPoses(estimator) or "
@@ -160,15 +169,33 @@ def find_poses(past: Past, source: PoseSource, skeleton: Skeleton, stages: Stage
             f"the estimator finds joints of skeleton {source.estimator.skeleton.name}, the models "
             f"were trained on {skeleton.name}; use runs trained on the same data set"
         )
-    return _estimate_poses(past, source, stages)
+    return _estimate_poses(past, source, stages, everybody)
 
 
-def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> FoundPoses:
+def _estimate_poses(
+    past: Past, source: EstimatedPoses, stages: Stages, everybody: bool
+) -> list[FoundPoses]:
     watched = Watched(past, stages)
-    found = follow(
-        *(watched.frames, source.estimator, source.follow, source.box, stages.advance),
-        *(source.person, partial(watched.starts, fps=past.fps)),
-    )
+    looked = (watched.frames, source.estimator, source.follow)
+    choice = (stages.advance, source.person, partial(watched.starts, fps=past.fps))
+    if everybody:
+        people = dict(enumerate(follow_everybody(*looked, *choice), start=1))
+    else:
+        people = {source.person: follow(*looked, source.box, *choice)}
+    ordered = sorted(people, key=lambda number: number != source.person)
+    found = [_of_followed(watched, people[number], number) for number in ordered]
+    if not found[0].seen.visible.any():
+        where = f" from {past.first / past.fps:.2f} s on" if past.first else ""
+        raise NotSeenError(
+            f"{past.video}: no person found in {len(found[0].seen) - past.first} frames{where}",
+            "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
+            f"program with --poses{doubt_of_pixels(source.estimator)}",
+        )
+    return found
+
+
+def _of_followed(watched: Watched, found: Followed, person: int) -> FoundPoses:
+    past = watched.past
     rows = ((past.first, 0), (0, 0))
     seen = SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
@@ -178,17 +205,10 @@ def _estimate_poses(past: Past, source: EstimatedPoses, stages: Stages) -> Found
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
-    poses = _found(watched, seen)
-    if not np.any(poses.seen.visible):
-        looked = f" from {past.first / past.fps:.2f} s on" if past.first else ""
-        raise NotSeenError(
-            f"{past.video}: no person found in {len(found.joints_px)} frames{looked}",
-            "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
-            f"program with --poses{doubt_of_pixels(source.estimator)}",
-        )
     lost = ((gone + past.first, again + past.first) for gone, again in found.lost_spans())
     count = len(found.people.poses) if found.people else 1
-    return replace(poses, lost=tuple(lost), people=found.people, num_people=count)
+    who = {"person": person, "people": found.people, "num_people": count}
+    return replace(_found(watched, seen), **who, lost=tuple(lost))
 
 
 def _found(watched: Watched, seen: SeenVideo) -> FoundPoses:
@@ -217,18 +237,26 @@ def people_to_choose_from(past: Past, source: EstimatedPoses, stages: Stages) ->
     return People(watched[-1], (Pose(found.joints_px[-1], found.confidence[-1], least),))
 
 
-def _read_poses(past: Past, source: KeypointFile, skeleton: Skeleton, stages: Stages) -> FoundPoses:
+def _read_poses(
+    past: Past, source: KeypointFile, skeleton: Skeleton, stages: Stages, everybody: bool
+) -> list[FoundPoses]:
     timeline = read_timeline(past.video)
     frames = nearest_frames(timeline.seconds, past.fps)[: past.num_frames]
-    track = keypoints_in_video(
-        *(source.path, timeline, skeleton, source.options, source.person),
-        until=None if past.from_s is None else frames[-1] + 1,
-    )
-    hw = (timeline.info.height, timeline.info.width)
-    poses = (track.joints_px[frames], track.visible[frames])
+    until = None if past.from_s is None else frames[-1] + 1
+    track = people_in_video(source.path, timeline, skeleton, source.options, until)
+    tracks = {source.person: track(source.person)}
+    num_people = tracks[source.person].num_people
+    numbers = range(1, num_people + 1) if everybody else ()
+    for number in set(numbers) - tracks.keys():
+        with contextlib.suppress(KeypointError):  # not one joint of theirs is known
+            tracks[number] = track(number)
     watched = Watched(past, stages)
     for _ in watched.frames:
         stages.advance()
-    found = _found(watched, SeenVideo(*poses, past.fps, hw, trimmed=False))
-    note = f"keypoints: {track.note}" if track.note else ""
-    return replace(found, note=note, num_people=track.num_people)
+    hw, people = (timeline.info.height, timeline.info.width), []
+    for number, each in tracks.items():
+        poses = (each.joints_px[frames], each.visible[frames])
+        found = _found(watched, SeenVideo(*poses, past.fps, hw, trimmed=False))
+        who = {"person": number, "num_people": num_people}
+        people.append(replace(found, **who, note=f"keypoints: {each.note}" if each.note else ""))
+    return people

@@ -4,6 +4,7 @@ Looked at after the forecast is made: nothing of it can reach the forecast. An e
 from where the person was seen last; of a file of keypoints the person is taken who was seen.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from posecast.estimation import Followed, box_around, follow
 from posecast.estimation.sides import steady_sides
 from posecast.forecasting.own_poses import KeypointFile, PoseSource
 from posecast.forecasting.own_result import OwnForecast
-from posecast.keypoints import KeypointTrack, keypoints_in_video
+from posecast.keypoints import KeypointError, KeypointTrack, people_in_video
 from posecast.media.resampling import nearest_frames
 from posecast.media.shots import Shots
 from posecast.media.videos import VideoSource, count_frames, read_timeline, read_video
@@ -102,9 +103,11 @@ def _read(
     """So many poses from the last seen one on."""
     timeline = read_timeline(result.video)
     frames = np.array(nearest_frames(timeline.seconds, result.fps))
-    files = (source.path, timeline, result.skeleton, source.options)
-    tracks = [keypoints_in_video(*files, source.person)]
-    tracks += [keypoints_in_video(*files, n) for n in range(1, tracks[0].num_people + 1)]
+    person = people_in_video(source.path, timeline, result.skeleton, source.options)
+    tracks = [person(source.person)]
+    for number in range(1, tracks[0].num_people + 1):
+        with contextlib.suppress(KeypointError):  # not one joint of theirs is known
+            tracks.append(person(number))
     past = frames[list(result.past_frames)]
     track = min(tracks, key=lambda each: _apart(each, past, result))
     came = frames[result.past_frames[-1] :][:count]

@@ -1,13 +1,13 @@
 """Forecast a video of one's own: poses, the seen frames, forecast, files."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from posecast.clips import EarlierPictures, SeenVideo
-from posecast.computing.ahead import ahead
+from posecast.clips import SeenVideo
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
@@ -15,7 +15,6 @@ from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
 from posecast.forecasting.own_files import check_out, forecast_files
 from posecast.forecasting.own_people import is_same_person, tell_of_people
-from posecast.forecasting.own_pictures import read_pictures
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
     FoundPoses,
@@ -24,11 +23,9 @@ from posecast.forecasting.own_poses import (
     find_poses,
 )
 from posecast.forecasting.own_result import OwnForecast, Sureness
-from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
-from posecast.forecasting.seen_frames import choose_frames
+from posecast.forecasting.seen_frames import SeenPictures, choose_frames
 from posecast.forecasting.watching import NotSeenError, Past
 from posecast.geometry import sides_of
-from posecast.keypoints import KeypointError
 from posecast.media.frame_folders import FrameFolder, is_of_pictures
 from posecast.media.videos import VideoSource, probe_video
 from posecast.pretrained import DEFAULT_DRAWER
@@ -101,11 +98,17 @@ def _forecast(
     rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
     work = _Work(forecaster, poses, config, rates, config.fps or facts.fps, stages)
     past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
-    looked = work.look_late(past, or_earlier)
+    people = work.look_late(past, or_earlier)
     least = rates.span(forecaster.needs.num_past) if forecaster.needs.is_strict else 1
-    notes = [*filter(None, _notes(looked, rates, out, least))]
-    result = replace(work.forecast(looked), note="\n".join(notes))
-    return work.with_everybody(result, looked) if config.everybody else result
+    notes = [*filter(None, _notes(people[0], rates, out, least))]
+    if config.everybody:
+        people, stay = _who_go_on(people)
+        notes += stay
+    result = replace(work.forecast(people[0]), note="\n".join(notes))
+    last = {"frames": result.seen.pictures[-1:], "earlier": None}
+    others = (work.forecast(each) for each in people[1:])
+    others = tuple(replace(each, seen=replace(each.seen, **last)) for each in others)
+    return replace(result, others=others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +118,14 @@ class _Looked:
     past: Past
     found: FoundPoses
     """Without its pictures."""
-    seen: SeenVideo
     frames: tuple[int, ...]
+    pictures: SeenPictures
+    """The same ones of all people."""
+
+    @property
+    def last(self) -> SeenVideo:
+        """The last seen pose."""
+        return self.found.seen.take(self.frames[-1:], self.found.seen.fps, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +139,7 @@ class _Work:
     shown_fps: float
     stages: Stages
 
-    def look_late(self, past: Past, or_earlier: bool) -> _Looked:
+    def look_late(self, past: Past, or_earlier: bool) -> list[_Looked]:
         """At the last of the video; once more before where the person leaves early, or at all of it
         where nobody is seen well."""
         in_box = isinstance(self.poses, EstimatedPoses) and self.poses.box is not None
@@ -142,63 +151,68 @@ class _Work:
             if not was_before:
                 raise
             return self.look(past, or_earlier)
-        end = looked.frames[-1] + 1
+        end = looked[0].frames[-1] + 1
         if not was_before or end >= late.first + late.count // 2:
             return looked
         return self.look(past.late(self.config.lead_s, end), or_earlier)  # more was seen before
 
-    def look(self, past: Past, or_earlier: bool = False, until: int | None = None) -> _Looked:
-        """`until`: the person has to be seen right before this frame; people are numbered, and
-        followed, as without it."""
-        from_s = past.from_s
+    def look(self, past: Past, or_earlier: bool) -> list[_Looked]:
+        """The person who is asked for first; others who are seen well where its seen frames end."""
         with self.stages.stage("finding", past.count):
-            found = find_poses(past, self.poses, self.forecaster.skeleton, self.stages)
-        if until is not None:
-            found, from_s = found.before(until), until / self.rates.video
-        named = (self.config, str(past.video), from_s, found.shots, or_earlier)
-        frames = choose_frames(found.seen, self.forecaster.needs, self.rates, *named)
+            of_all = (past, self.poses, self.forecaster.skeleton, self.stages)
+            found, *others = find_poses(*of_all, self.config.everybody)
+        people = [(found, self._choose(past, found, past.from_s, or_earlier))]
+        stop = people[0][1][-1] + 1
+        for other in (each.before(stop) for each in others):
+            with contextlib.suppress(NotSeenError):
+                people.append((other, self._choose(past, other, stop / self.rates.video)))
         with self.stages.stage("reading"):
-            seen = _with_pictures(past.video, found, frames)
-        return _Looked(past, replace(found, pictures=(), earlier=()), seen, frames)
+            pictures = SeenPictures.of(past.video, found, [frames for _, frames in people])
+        return [
+            _Looked(past, replace(each, pictures=(), earlier=()), frames, pictures)
+            for each, frames in people
+        ]
+
+    def _choose(
+        self, past: Past, found: FoundPoses, from_s: float | None, or_earlier: bool = False
+    ) -> tuple[int, ...]:
+        named = (self.config, str(past.video), from_s, found.shots, or_earlier)
+        return choose_frames(found.seen, self.forecaster.needs, self.rates, *named)
 
     def forecast(self, looked: _Looked) -> OwnForecast:
         forecaster, config, stages = self.forecaster, self.config, self.stages
-        past, last = looked.past, looked.frames[-1]
+        past, found, last = looked.past, looked.found, looked.frames[-1]
+        seen = looked.pictures.shown(found, looked.frames)
         with stages.stage("forecasting"):
-            seen = (looked.seen, self.rates, config.steps)
-            futures = forecaster.forecast_poses_of_video(*seen, config.futures)
-            sureness = _sureness(forecaster, *seen)
+            asked = (seen, self.rates, config.steps)
+            futures = forecaster.forecast_poses_of_video(*asked, config.futures)
+            sureness = _sureness(forecaster, *asked)
         with stages.stage("drawing", len(futures.joints_px)):
-            forecast = forecaster.draw(looked.seen, futures, config.futures, stages.advance)
+            forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
         return OwnForecast(
-            *(past.video, looked.seen, forecast, forecaster.skeleton, looked.frames, past.first),
+            *(past.video, seen, forecast, forecaster.skeleton, looked.frames, past.first),
             *(self.rates, self.shown_fps),
-            lost=tuple(span for span in looked.found.lost if span[0] <= last),
+            lost=tuple(span for span in found.lost if span[0] <= last),
             sureness=sureness,
-            person=self.poses.person,
-            num_people=looked.found.num_people,
-            people=looked.found.people,
+            person=found.person,
+            num_people=found.num_people,
+            people=found.people,
         )
 
-    def with_everybody(self, result: OwnForecast, looked: _Looked) -> OwnForecast:
-        """And everybody else who is seen well in the last seen frame, each apart."""
-        everybody, notes = [result], result.note.splitlines()
-        for person in range(1, looked.found.num_people + 1):
-            if person == self.poses.person:
-                continue
-            work = replace(self, poses=replace(self.poses, person=person))
-            stays = f"person {person} stays as in the last seen frame"
-            try:
-                theirs = work.look(looked.past, until=looked.frames[-1] + 1)
-            except (NotSeenError, KeypointError):  # of a file: not one joint of theirs is known
-                notes.append(f"{stays}, where it is not seen well")
-                continue
-            if any(is_same_person(theirs.seen, each.seen) for each in everybody):
-                notes.append(f"{stays}, where it was taken for somebody else")
-                continue
-            last = replace(theirs.seen, frames=result.seen.pictures[-1:], earlier=None)
-            everybody.append(replace(work.forecast(theirs), seen=last))
-        return replace(result, others=tuple(everybody[1:]), note="\n".join(notes))
+
+def _who_go_on(people: Sequence[_Looked]) -> tuple[list[_Looked], list[str]]:
+    """Everybody who is seen well and apart from the others; and who is not, a line each."""
+    asked, *others = people
+    numbers = range(1, asked.found.num_people + 1)
+    goes_on, stay = [asked], dict.fromkeys(numbers, "is not seen well")
+    stay.pop(asked.found.person, None)
+    for each in others:
+        stay[each.found.person] = "was taken for somebody else"
+        if not any(is_same_person(each.last, other.last) for other in goes_on):
+            goes_on.append(each)
+            del stay[each.found.person]
+    stays = "stays as in the last seen frame, where it"
+    return goes_on, [f"person {number} {stays} {why}" for number, why in stay.items()]
 
 
 def _notes(looked: _Looked, rates: FrameRates, out: Path | None, least: int) -> Iterator[str]:
@@ -237,26 +251,6 @@ def video_source(
     if not is_of_pictures(path):
         return path
     return FrameFolder(path, config.folder_fps or forecaster.needs.fps or USUAL_FPS)
-
-
-def _with_pictures(video: VideoSource, found: FoundPoses, frames: tuple[int, ...]) -> SeenVideo:
-    """The seen frames, the last of them with their pictures.
-
-    A file that was looked at to its end is not read again.
-    """
-    first, last = len(found.seen) - len(found.pictures), frames[-MOST_PICTURES:]
-    fps = found.seen.fps
-    if last[0] >= first:
-        pictures = [found.pictures[number - first] for number in last]
-    else:
-        pictures = list(ahead(read_pictures(video, last, fps)))
-    seen = found.seen.take(frames, fps, np.stack(pictures))
-    before = [(n - frames[0], each) for n, each in found.earlier if frames[0] <= n < last[0]]
-    if before:
-        chosen = (before[place] for place in evenly(len(before), MOST_EARLIER))
-        numbers, earlier = zip(*chosen, strict=True)
-        seen = replace(seen, earlier=EarlierPictures(numbers, np.stack(earlier)))
-    return seen
 
 
 def _sureness(forecaster: Forecaster, seen: SeenVideo, rates: FrameRates, steps: int) -> Sureness:

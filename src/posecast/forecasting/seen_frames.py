@@ -1,16 +1,21 @@
-"""Which frames of a video of one's own, or of keypoints, are the seen ones."""
+"""Which frames of a video of one's own, or of keypoints, are the seen ones; their pictures."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import UInt8
 
-from posecast.clips import SeenVideo
+from posecast.clips import EarlierPictures, SeenVideo
+from posecast.computing.ahead import ahead
 from posecast.errors import PosecastError
 from posecast.forecasting.frame_rates import FrameRates, frames_before
-from posecast.forecasting.own_poses import OwnVideoConfig
-from posecast.forecasting.protocols import Needs
+from posecast.forecasting.own_pictures import read_pictures
+from posecast.forecasting.own_poses import FoundPoses, OwnVideoConfig
+from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, Needs, evenly
 from posecast.forecasting.watching import NotSeenError
+from posecast.media.videos import VideoSource
 
 
 def choose_frames(
@@ -79,3 +84,53 @@ def _check_lengths(
             f"{name}: its longest shot, between two cuts, has {longest} frames at {fps:g} a "
             f"second, the pose model needs {least}: give a longer shot, or another pose model"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPictures:
+    """What a drawer is shown of a video: held once, however many people are drawn."""
+
+    last: UInt8[np.ndarray, "n h w 3"]
+    """Up to the last seen frame."""
+    spread: tuple[int, ...]
+    """Frames from before, of which some are taken of each person."""
+    numbers: tuple[int, ...]
+    """Those of them that are in `earlier`."""
+    earlier: UInt8[np.ndarray, "m h w 3"]
+
+    @classmethod
+    def of(
+        cls, video: VideoSource, found: FoundPoses, chosen: Sequence[tuple[int, ...]]
+    ) -> "SeenPictures":
+        """Of people whose seen frames are `chosen` and have one end. A file that was looked at to
+        its end is not read again."""
+        longest = max(min(len(frames), MOST_PICTURES) for frames in chosen)
+        stop, kept_from = chosen[0][-1] + 1, len(found.seen) - len(found.pictures)
+        if stop - longest >= kept_from:
+            last = found.pictures[stop - longest - kept_from : stop - kept_from]
+        else:
+            frames = tuple(range(stop - longest, stop))
+            last = tuple(ahead(read_pictures(video, frames, found.seen.fps)))
+        spread = tuple(number for number, _ in found.earlier)
+        numbers = {number for frames in chosen for number in _before(spread, frames)}
+        earlier = [each for number, each in found.earlier if number in numbers]
+        empty = np.zeros((0, *last[0].shape), np.uint8)
+        held = np.stack(earlier) if earlier else empty
+        return cls(np.stack(last), spread, tuple(sorted(numbers)), held)
+
+    def shown(self, found: FoundPoses, frames: tuple[int, ...]) -> SeenVideo:
+        """One person's seen frames, with pictures."""
+        seen = found.seen.take(frames, found.seen.fps, self.last[-len(frames) :])
+        places = [self.numbers.index(number) for number in _before(self.spread, frames)]
+        if not places:
+            return seen
+        held = self.earlier if len(places) == len(self.numbers) else self.earlier[places]
+        numbers = tuple(self.numbers[place] - frames[0] for place in places)
+        return replace(seen, earlier=EarlierPictures(numbers, held))
+
+
+def _before(spread: Sequence[int], frames: tuple[int, ...]) -> list[int]:
+    """Some of them that are among these frames, before the last ones."""
+    stop = frames[-MOST_PICTURES:][0]
+    before = [number for number in spread if frames[0] <= number < stop]
+    return [before[place] for place in evenly(len(before), MOST_EARLIER)]

@@ -4,7 +4,7 @@
 """
 
 from posecast.keypoints.detections import KeypointError, PointTrack
-from posecast.keypoints.in_video import keypoints_in_video, stored_joints
+from posecast.keypoints.in_video import people_in_video, stored_joints
 from posecast.keypoints.opening import Format, KeypointOptions
 from posecast.keypoints.reading import KeypointTrack, read_keypoints, read_points
 from posecast.keypoints.rewriting import write_points
@@ -16,7 +16,7 @@ __all__ = [
     "KeypointOptions",
     "KeypointTrack",
     "PointTrack",
-    "keypoints_in_video",
+    "people_in_video",
     "read_keypoints",
     "read_points",
     "stored_joints",

@@ -109,26 +109,66 @@ def read_keypoints(
     called. Frames from `until` on are not looked at. KeypointError: no such file, an unknown or
     damaged one, no such person, more frames than the video has, or points far outside the image.
     """
+    return read_people(*(path, skeleton, num_frames, image_hw, options, numbers, until)).track(
+        person
+    )
+
+
+def read_people(
+    path: str | Path,
+    skeleton: Skeleton,
+    num_frames: int,
+    image_hw: tuple[int, int],
+    options: KeypointOptions | None = None,
+    numbers: Sequence[int] = (),
+    until: int | None = None,
+) -> "PeopleOfFile":
+    """All people of `read_keypoints`, to ask for one after the other: the file is read once."""
     path, options = as_path(path, "the file of keypoints"), options or KeypointOptions()
     with told_of(path):
         kind, found = open_keypoints(path, options)
-        stop = num_frames if until is None else min(until, num_frames)
         detections, note = _on_frames(found, num_frames, numbers, options.first_frame)
+        stop = num_frames if until is None else min(until, num_frames)
         seen_early = [each for each in detections if 0 <= each.frame < stop]
-        people = find_people(seen_early)
-        chosen = _choose(people, person, stop < num_frames)
-        points, confidence = _fill(chosen.detections, len(found.joints), num_frames)
-        of_all = np.concatenate([each.points[each.found] for each in seen_early])
-        (down, right), scaled = _scale(found, of_all, image_hw)
-        points = points * np.array([right, down])
-        _check_inside(points[confidence > 0], image_hw)
-        strays = leave_out_strays(points, confidence)
-        joints, sure = to_skeleton(points, confidence, found.joints, skeleton)
-        if not (sure > 0).any():
-            raise KeypointError(f"not one joint of skeleton {skeleton.name} is seen in it")
-    filled = _fill_gaps(joints, sure, stop if until is not None else 0)
-    note = _note(found, filled, note, scaled, strays)
-    return KeypointTrack(joints, sure > 0, filled, kind, len(people), note, found.fps)
+    people = tuple(find_people(seen_early))
+    video = (skeleton, num_frames, image_hw, until)
+    return PeopleOfFile(path, kind, found, people, note, *video)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PeopleOfFile(Brief):
+    """The people of a file, placed in a video: number 1 is the largest and longest seen."""
+
+    path: Path
+    format: str
+    found: Detections
+    people: tuple[Person, ...]
+    note: str
+    skeleton: Skeleton
+    num_frames: int
+    image_hw: tuple[int, int]
+    until: int | None
+
+    def track(self, person: int) -> KeypointTrack:
+        """The joints of one of them; KeypointError: no such person, not one joint of the skeleton,
+        or points far outside the image."""
+        stop = self.num_frames if self.until is None else min(self.until, self.num_frames)
+        found = self.found
+        with told_of(self.path):
+            chosen = _choose(self.people, person, stop < self.num_frames)
+            points, confidence = _fill(chosen.detections, len(found.joints), self.num_frames)
+            seen = [each for one in self.people for each in one.detections]
+            of_all = np.concatenate([each.points[each.found] for each in seen])
+            (down, right), scaled = _scale(found, of_all, self.image_hw)
+            points = points * np.array([right, down])
+            _check_inside(points[confidence > 0], self.image_hw)
+            strays = leave_out_strays(points, confidence)
+            joints, sure = to_skeleton(points, confidence, found.joints, self.skeleton)
+            if not (sure > 0).any():
+                raise KeypointError(f"not one joint of skeleton {self.skeleton.name} is seen in it")
+        filled = _fill_gaps(joints, sure, stop if self.until is not None else 0)
+        note = _note(found, filled, self.note, scaled, strays)
+        return KeypointTrack(joints, sure > 0, filled, self.format, len(self.people), note, found.fps)
 
 
 def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
