@@ -11,6 +11,7 @@ import pytest
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_exports import rerun_writer
 from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_video import forecast_video
@@ -109,23 +110,48 @@ def test_without_rerun_it_is_said_before_any_work(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
 
 
-def test_a_recording_for_rerun(tmp_path):
+@pytest.fixture
+def chunk():
     pytest.importorskip("rerun", reason="the extra 'rerun' is not installed")
-    chunk = pytest.importorskip("rerun.chunk", reason="this rerun cannot read its recordings")
-    result = forecast(tmp_path, rrd=True, futures=2)
+    return pytest.importorskip("rerun.chunk", reason="this rerun cannot read its recordings")
+
+
+def recorded(path, chunk):
+    """Joints by entity and frame, and the frames that have a picture."""
     joints, pictures = {}, set()
-    for part in chunk.RrdReader(str(tmp_path / "out.rrd")).stream():
+    for part in chunk.RrdReader(str(path)).stream():
         rows = part.to_record_batch()
         if part.entity_path == "/video":
             pictures |= set(rows.column("frame").to_pylist())
         if part.entity_path.endswith("/joints"):
             places = rows.column("Points2D:positions").to_pylist()
             for frame, place in zip(rows.column("frame").to_pylist(), places, strict=True):
-                joints[part.entity_path, frame] = np.array(place)
+                joints[part.entity_path.replace("\\ ", " "), frame] = np.array(place)
+    return joints, pictures
+
+
+def test_a_recording_for_rerun(tmp_path, chunk):
+    result = forecast(tmp_path, rrd=True, futures=2)
+    joints, pictures = recorded(tmp_path / "out.rrd", chunk)
     assert pictures == set(range(12 + STEPS))
     for sample, name in enumerate(("pose", "future 2")):
-        said = joints[f"/video/{name}/joints".replace(" ", "\\ "), 12 + STEPS - 1]
+        said = joints[f"/video/{name}/joints", 12 + STEPS - 1]
         np.testing.assert_allclose(said, result.forecast.joints_px[sample, -1], atol=1e-3)
     np.testing.assert_allclose(
         joints["/video/pose/joints", 11], result.seen.joints_px[-1], atol=1e-3
     )
+
+
+def test_everybody_is_in_a_recording_for_rerun(tmp_path, chunk):
+    result = forecast(tmp_path)
+    result = dataclasses.replace(result, others=(dataclasses.replace(result, person=2),))
+    pictures = [np.zeros((8, 8, 3), np.uint8)] * (12 + STEPS)
+    rerun_writer(result, pictures)(tmp_path / "both.rrd")
+    joints, _ = recorded(tmp_path / "both.rrd", chunk)
+    for number in (1, 2):
+        for frame, known in (
+            (11, result.seen.joints_px[-1]),
+            (12, result.forecast.joints_px[0, 0]),
+        ):
+            said = joints[f"/video/person {number}/joints", frame]
+            np.testing.assert_allclose(said, known, atol=1e-3)

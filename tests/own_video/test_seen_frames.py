@@ -44,7 +44,7 @@ def test_a_stride_is_kept(tmp_path):
 
 @pytest.mark.parametrize(("count", "used"), [(12, 6), (3, 3)])
 def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used):
-    monkeypatch.setattr("posecast.forecasting.own_video.MOST_PICTURES", 4)
+    monkeypatch.setattr("posecast.forecasting.seen_frames.MOST_PICTURES", 4)
     video = write_video(tmp_path / "a.mp4", walking(count))
     model = LooksBack()
     config = dataclasses.replace(CONFIG, futures=3)
@@ -65,7 +65,7 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
 @pytest.mark.parametrize("panels", [True, False])
 def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
-    for room in ("own_video", "watching"):
+    for room in ("seen_frames", "watching"):
         monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_PICTURES", 3)
         monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_EARLIER", 2)
     most = numbers_alive(monkeypatch)

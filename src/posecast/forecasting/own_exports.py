@@ -67,9 +67,10 @@ def load_rerun() -> Any:
 
 def rerun_writer(result: OwnForecast, pictures: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Write:
     """What fills a recording: `pictures` of the seen and the forecast frames, poses on them, on
-    the timelines `frame` and `seconds`. The poses of further futures are beside the likeliest."""
+    the timelines `frame` and `seconds`. The poses of further futures, or of the others, are beside
+    the likeliest."""
     rerun = load_rerun()
-    tracks = [_track(result, sample) for sample in range(len(result.forecast.weights))]
+    tracks = {name: _track(*each) for name, each in _of_recording(result).items()}
     num_seen = result.past_frames[-1] + 1 - result.first
 
     def write(path: Path) -> None:
@@ -79,18 +80,25 @@ def rerun_writer(result: OwnForecast, pictures: Iterable[UInt8[np.ndarray, "h w 
             recording.set_time("frame", sequence=frame)
             recording.set_time("seconds", duration=(result.first + frame) / result.fps)
             recording.log("video", _picture(rerun, picture))
-            shown = tracks if frame >= num_seen else tracks[:1]
-            for number, (joints, visible) in enumerate(shown, start=1):
-                name = "video/pose" if number == 1 else f"video/future {number}"
-                colour = PREDICTED if frame >= num_seen else SEEN
-                for part, drawn in _pose(
-                    rerun, joints[frame], visible[frame], result.skeleton, colour
-                ):
-                    recording.log(f"{name}/{part}", drawn)
+            colour = PREDICTED if frame >= num_seen else SEEN
+            for name, (joints, visible) in tracks.items():
+                if frame < num_seen and name.startswith("future"):
+                    continue
+                posed = (joints[frame], visible[frame], result.skeleton, colour)
+                for part, drawn in _pose(rerun, *posed):
+                    recording.log(f"video/{name}/{part}", drawn)
         recording.flush()
         recording.disconnect()
 
     return write
+
+
+def _of_recording(result: OwnForecast) -> dict[str, tuple[OwnForecast, int]]:
+    """By the names that a recording has for them, people or futures."""
+    if result.others:
+        return {f"person {each.person}": (each, 0) for each in result.everybody}
+    futures = range(1, len(result.forecast.weights))
+    return {"pose": (result, 0)} | {f"future {n + 1}": (result, n) for n in futures}
 
 
 def _picture(rerun: Any, picture: UInt8[np.ndarray, "h w 3"]) -> Any:

@@ -1,6 +1,6 @@
 """The files of a forecast of one's own video, each by what fills it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ from posecast.records.files import Write, check_place, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")
 """Endings of the videos that are written."""
-_NAMED, _MOST_PEOPLE = 3, 100
+_NAMED = 3
 
 
 def videos_of(folder: Path) -> tuple[list[Path], str]:
@@ -64,25 +64,42 @@ def check_out(
     check_place(out)
     endings = (out.suffix, *(ENDINGS[kind] for kind in config.export))
     names = [_numbered(out, number, "") for number in range(config.futures + 1)]
-    names += [_of_person(out, number, "") for number in range(config.everybody * _MOST_PEOPLE)]
     written = [name.with_name(name.name + ending) for name in names for ending in endings]
-    if isinstance(video, Path):
-        refuse_to_replace(video, written, "the video to forecast")
-    for read in files_read(poses.path) if isinstance(poses, KeypointFile) else ():
-        refuse_to_replace(read, written, "the file of its poses")
+    _check_read(written, video, poses)
     if config.rrd:
         load_rerun()
+
+
+def check_people(
+    out: Path,
+    video: Path | FrameFolder,
+    poses: PoseSource,
+    config: OwnVideoConfig,
+    others: Sequence[int],
+    are_numbered: bool,
+) -> None:
+    """As `check_out`, of what is written where there are several people, when it is known who the
+    others are that go on, and whether a picture numbers them."""
+    endings = [ENDINGS[kind] for kind in config.export]
+    written = [_of_person(out, number, ending) for number in others for ending in endings]
+    _check_read([*written, *([people_path(out)] if are_numbered else [])], video, poses)
+
+
+def _check_read(written: Sequence[Path], video: Path | FrameFolder, poses: PoseSource) -> None:
+    """PosecastError where what is read would be written over."""
+    for read in video.pictures() if isinstance(video, FrameFolder) else (video,):
+        refuse_to_replace(read, written, "the video to forecast")
+    for read in files_read(poses.path) if isinstance(poses, KeypointFile) else ():
+        refuse_to_replace(read, written, "the file of its poses")
 
 
 def forecast_files(
     result: OwnForecast, out: Path, config: OwnVideoConfig, stages: Stages
 ) -> dict[Path, Write]:
     """What is written beside OUT, and OUT last: where it is, all is."""
-    files: dict[Path, Write] = {}
-    for each in (result, *result.others):
-        named = out if each is result else _of_person(out, each.person, out.suffix)
-        files[named.with_suffix(".npz")] = arrays_writer(each, config.keep_frames)
-        files |= _pose_files(each, named, config)
+    files = person_files(result, out, config)
+    for other in result.others:
+        files |= person_files(other, out_of(other, out), config)
     if result.people is not None:
         people = Image.fromarray(draw_people(result.people, result.skeleton))
         files[people_path(out)] = lambda partial: people.save(partial, format="PNG")
@@ -99,14 +116,19 @@ def _numbered(out: Path, number: int, ending: str) -> Path:
     return out.with_name(f"{out.stem}{f'-{number}' * (number > 0)}{ending}")
 
 
+def out_of(other: OwnForecast, out: Path) -> Path:
+    """What the files of another person than the one who is asked for are named after."""
+    return _of_person(out, other.person, out.suffix)
+
+
 def _of_person(out: Path, person: int, ending: str) -> Path:
     return out.with_name(f"{out.stem}-person-{person}{ending}")
 
 
-def _pose_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[Path, Write]:
-    """NAME.csv and so on, of several futures NAME-1.csv, NAME-2.csv ..."""
+def person_files(result: OwnForecast, out: Path, config: OwnVideoConfig) -> dict[Path, Write]:
+    """NAME.npz, NAME.csv and so on, of several futures NAME-1.csv, NAME-2.csv ..."""
     count = len(result.forecast.weights)
-    files = {}
+    files: dict[Path, Write] = {out.with_suffix(".npz"): arrays_writer(result, config.keep_frames)}
     for kind in config.export:
         for sample in range(count):
             path = _numbered(out, sample + 1 if count > 1 else 0, ENDINGS[kind])

@@ -40,9 +40,12 @@ def people_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}-people.png")
 
 
-def tell_of_people(people: People | None, out: Path | None) -> str:
+def tell_of_people(people: People | None, out: Path | None, everybody: bool) -> str:
     """A line that says so where there are several, and how to choose; "" where not."""
     if people is None:
         return ""
-    text = f"{len(people.poses)} people found, number {people.followed} followed"
+    text = f"{len(people.poses)} people found"
+    if everybody:
+        return text if out is None else f"{text}: {people_path(out)} numbers them"
+    text = f"{text}, number {people.followed} followed"
     return text if out is None else f"{text}: {people_path(out)} has a number to choose each by"

@@ -75,23 +75,29 @@ class OwnForecast(Brief):
     def seen_to_s(self) -> float:
         return self.past_frames[-1] / self.fps
 
+    @property
+    def everybody(self) -> tuple["OwnForecast", ...]:
+        """All who are forecast, by number."""
+        return tuple(sorted((self, *self.others), key=lambda each: each.person))
+
     def summary(self) -> str:
         count = len(self.forecast.visible)
-        first = (
-            f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {count} frames "
-            f"({count / self.fps:.2f} s) forecast"
-        )
-        lines = [first, *self.warnings(), *self.chances()]
-        for other in self.others:
-            lines.append(f"person {other.person}: seen from {other.seen_from_s:.2f} s on")
-            lines += other.chances()
-        return "\n".join(lines)
+        forecast = f"{count} frames ({count / self.fps:.2f} s) forecast"
+        seen = [f"seen from {self.seen_from_s:.2f} to {self.seen_to_s:.2f} s, {forecast}"]
+        if self.others:
+            since = (f"{_name(each)} from {each.seen_from_s:.2f} s on" for each in self.everybody)
+            seen = [
+                f"seen up to {self.seen_to_s:.2f} s, {forecast}, of {len(self.everybody)} people",
+                f"seen: {', '.join(since)}",
+            ]
+        return "\n".join([*seen, *self.warnings(), *self.chances()])
 
     def warnings(self) -> list[str]:
-        """Where the person was lost, and `note`, a line each."""
-        spans = [f"{a / self.fps:.2f} to {b / self.fps:.2f} s" for a, b in self.lost]
-        lost = [f"the person was not found from {', '.join(spans)}"] if spans else []
-        return lost + self.note.splitlines()
+        """Where somebody was lost, and `note`, a line each."""
+        lost = [each for each in self.everybody if each.lost]
+        who = {id(each): _name(each) if self.others else "the person" for each in lost}
+        spans = [f"{who[id(each)]} was not found from {_when_lost(each)}" for each in lost]
+        return spans + self.note.splitlines()
 
     def chances(self) -> list[str]:
         """How likely futures are, and how far off the likeliest may be, a line each."""
@@ -99,35 +105,52 @@ class OwnForecast(Brief):
         if len(self.forecast.weights) > 1:
             shares = ", ".join(f"{100 * weight:.0f} %" for weight in self.forecast.weights)
             lines.append(f"{len(self.forecast.weights)} futures, how likely each is: {shares}")
-        if self.sureness:
-            parts = (f"{100 * share:.0f} % after {at:g} s" for at, share in self.sureness)
+        if sure := [each for each in self.everybody if each.sureness]:
+            of_each = (f"{_name(each)} {_how_far_off(each)}" for each in sure)
+            how_far = "; ".join(of_each) if self.others else _how_far_off(self)
             lines.append(
                 f"how sure: over many videos nine joints of ten are off by at most "
-                f"{', '.join(parts)} (of the person's size); in one video all may be farther off"
+                f"{how_far} (of the person's size); in one video all may be farther off"
             )
         return lines
 
     def facts(self) -> dict[str, Any]:
         """The same for programs."""
-        count = len(self.forecast.visible)
-        return {
-            "files": [str(path) for path in self.files],
-            "shown_from_s": self.shown_from_s,
-            "seen_s": [self.seen_from_s, self.seen_to_s],
-            "forecast_frames": count,
-            "forecast_s": count / self.fps,
-            "fps": self.fps,
-            "crop": list(dataclasses.astuple(self.forecast.crop)),
-            "person": self.person,
-            "num_people": self.num_people,
-            "weights": [float(weight) for weight in self.forecast.weights],
-            "nine_tenths_within": [
-                {"after_s": at, "share_of_person": share} for at, share in self.sureness
-            ],
-            "lost_s": [[first / self.fps, again / self.fps] for first, again in self.lost],
-            "warnings": self.warnings(),
-            "others": [other.facts() for other in self.others],
-        }
+        return _facts(self) | {"others": [_facts(other) for other in self.others]}
+
+
+def _name(result: OwnForecast) -> str:
+    return f"person {result.person}"
+
+
+def _when_lost(result: OwnForecast) -> str:
+    spans = ((first / result.fps, again / result.fps) for first, again in result.lost)
+    return ", ".join(f"{first:.2f} to {again:.2f} s" for first, again in spans)
+
+
+def _how_far_off(result: OwnForecast) -> str:
+    return ", ".join(f"{100 * share:.0f} % after {at:g} s" for at, share in result.sureness)
+
+
+def _facts(result: OwnForecast) -> dict[str, Any]:
+    count = len(result.forecast.visible)
+    return {
+        "files": [str(path) for path in result.files],
+        "shown_from_s": result.shown_from_s,
+        "seen_s": [result.seen_from_s, result.seen_to_s],
+        "forecast_frames": count,
+        "forecast_s": count / result.fps,
+        "fps": result.fps,
+        "crop": list(dataclasses.astuple(result.forecast.crop)),
+        "person": result.person,
+        "num_people": result.num_people,
+        "weights": [float(weight) for weight in result.forecast.weights],
+        "nine_tenths_within": [
+            {"after_s": at, "share_of_person": share} for at, share in result.sureness
+        ],
+        "lost_s": [[first / result.fps, again / result.fps] for first, again in result.lost],
+        "warnings": result.warnings(),
+    }
 
 
 def arrays_writer(result: OwnForecast, keep_frames: bool = False) -> Write:

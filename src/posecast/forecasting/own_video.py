@@ -13,7 +13,13 @@ from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
-from posecast.forecasting.own_files import check_out, forecast_files
+from posecast.forecasting.own_files import (
+    check_out,
+    check_people,
+    forecast_files,
+    out_of,
+    person_files,
+)
 from posecast.forecasting.own_people import is_same_person, tell_of_people
 from posecast.forecasting.own_poses import (
     EstimatedPoses,
@@ -80,7 +86,9 @@ def forecast_video(
     with stages.stage("writing"):
         files = forecast_files(result, out, config, stages)
         write_together(files)
-    return replace(result, files=tuple(files))
+    theirs = ((each, person_files(each, out_of(each, out), config)) for each in result.others)
+    others = tuple(replace(each, files=tuple(files)) for each, files in theirs)
+    return replace(result, files=tuple(files), others=others)
 
 
 def _forecast(
@@ -100,15 +108,19 @@ def _forecast(
     past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
     people = work.look_late(past, or_earlier)
     least = rates.span(forecaster.needs.num_past) if forecaster.needs.is_strict else 1
-    notes = [*filter(None, _notes(people[0], rates, out, least))]
+    notes = [*filter(None, _notes(people[0], rates, out, least, config.everybody))]
     if config.everybody:
         people, stay = _who_go_on(people)
         notes += stay
+    if out is not None:
+        others = [each.found.person for each in people[1:]]
+        check_people(out, video, poses, config, others, people[0].found.people is not None)
     result = replace(work.forecast(people[0]), note="\n".join(notes))
     last = {"frames": result.seen.pictures[-1:], "earlier": None}
-    others = (work.forecast(each) for each in people[1:])
-    others = tuple(replace(each, seen=replace(each.seen, **last)) for each in others)
-    return replace(result, others=others)
+    more = (work.forecast(each) for each in people[1:])
+    return replace(
+        result, others=tuple(replace(each, seen=replace(each.seen, **last)) for each in more)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +227,9 @@ def _who_go_on(people: Sequence[_Looked]) -> tuple[list[_Looked], list[str]]:
     return goes_on, [f"person {number} {stays} {why}" for number, why in stay.items()]
 
 
-def _notes(looked: _Looked, rates: FrameRates, out: Path | None, least: int) -> Iterator[str]:
+def _notes(
+    looked: _Looked, rates: FrameRates, out: Path | None, least: int, everybody: bool
+) -> Iterator[str]:
     """What was guessed, what of the video was not seen, and whom one can choose; a line each.
 
     `least` frames are what the pose model needs.
@@ -238,7 +252,7 @@ def _notes(looked: _Looked, rates: FrameRates, out: Path | None, least: int) -> 
         why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
         last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
         yield f"the video was looked at to {end / fps:.2f} s, but {last}"
-    yield tell_of_people(found.people, out)
+    yield tell_of_people(found.people, out, everybody)
 
 
 def video_source(
