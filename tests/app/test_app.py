@@ -38,6 +38,18 @@ def a_video(path: Path, num_frames: int = 60) -> Path:
     return path
 
 
+def two_people(path: Path) -> Path:
+    """One stands, the other moves beside it."""
+    frames = []
+    for t in range(40):
+        frame = frame_with((30, 30, 30, 60))
+        x = 130 + round(8 * np.sin(0.7 * t))
+        frame[30:90, x : x + 30] = RED
+        frames.append(frame)
+    writing.write_mp4(path, frames, 30.0)
+    return path
+
+
 def nothing_shown(name: str, done: int, total: int) -> None:
     pass
 
@@ -68,6 +80,21 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert told == "walk.mp4: lost; see x.png"
     workshop.clear(taken)
     assert list(workshop.root.iterdir()) == []
+
+
+def test_everybody_is_forecast_and_not_compared(tmp_path):
+    workshop = a_workshop(tmp_path)
+    taken = workshop.take(workshop.hold(two_people(tmp_path / "two.mp4")))
+    done = workshop.forecast(taken, Asked(0.9, person=None, ahead_s=0.2), nothing_shown)
+    assert sorted(path.name for path in done.files) == [
+        *("two-forecast-people.png", "two-forecast-person-2.npz", "two-forecast.html"),
+        *("two-forecast.mp4", "two-forecast.npz"),
+    ]
+    assert "person 2 from" in done.text
+    assert done.text.endswith("choose one to see what really came.")
+    alone = workshop.take(workshop.hold(a_video(tmp_path / "walk.mp4")))
+    done = workshop.forecast(alone, Asked(1.0, person=None, ahead_s=0.2), nothing_shown)
+    assert done.text.splitlines()[-1].startswith("Verdict: ")  # who is alone is compared
 
 
 def test_of_a_video_too_short_to_compare_its_end_is_forecast(tmp_path):
@@ -294,13 +321,7 @@ def test_drop_choose_forecast_and_download(app, tmp_path):
 
 
 def test_one_of_two_people_is_chosen_and_stays_chosen(app, tmp_path):
-    frames = []
-    for t in range(40):  # one stands, the other moves beside it
-        frame = frame_with((30, 30, 30, 60))
-        x = 130 + round(8 * np.sin(0.7 * t))
-        frame[30:90, x : x + 30] = RED
-        frames.append(frame)
-    writing.write_mp4(tmp_path / "two.mp4", frames, 30.0)
+    two_people(tmp_path / "two.mp4")
     with browser() as chromium:
         page = open_page(chromium, app[0])
         give(page, tmp_path / "two.mp4")
@@ -313,6 +334,23 @@ def test_one_of_two_people_is_chosen_and_stays_chosen(app, tmp_path):
         start(page)  # waits until that look is over
         wait_said(page, "number 2 followed: two-forecast-people.png")
         assert page.get_by_label("2", exact=True).is_checked()
+
+
+def test_everybody_is_forecast_in_one_video(app, tmp_path):
+    with browser() as chromium:
+        page = open_page(chromium, app[0], width=390)
+        give(page, two_people(tmp_path / "two.mp4"))
+        wait_said(page, "2 people found: choose one by the number, or everybody")
+        page.get_by_label("everybody", exact=True).check()
+        start(page)
+        wait_said(page, "of 2 people\\n.*person 2 from")
+        frame = page.frame_locator("iframe[title=forecast]")
+        frame.get_by_text("choose one to see what really came").wait_for()
+        names = page.locator("a[download]").evaluate_all("all => all.map(one => one.download)")
+        assert {name for name in names if name.endswith((".mp4", ".npz"))} == {
+            *("two-forecast.mp4", "two-forecast.npz", "two-forecast-person-2.npz"),
+        }
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_a_bad_file_gives_the_message_of_the_command_line(app, tmp_path, capsys, monkeypatch):

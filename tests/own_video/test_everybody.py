@@ -11,6 +11,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import FollowOptions
 from posecast.forecasting import watching
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_pictures import poses_alone
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import reading
@@ -139,6 +140,16 @@ def test_a_photo_is_not_written_over_by_the_picture_that_numbers_people(tmp_path
     with pytest.raises(PosecastError, match=r"out-people\.png is the video to forecast"):
         forecast_video(photo, Forecaster(model), BOTH, tmp_path / "out.mp4", CONFIG)
     assert photo.read_bytes() == before
+
+
+def test_poses_beside_the_pictures_are_everybodys(video, tmp_path):
+    config = dataclasses.replace(CONFIG, panels=True)
+    result = forecast_video(video, Forecaster(Sinks()), BOTH, tmp_path / "out.mp4", config)
+    for number in (-1, 0):
+        pose = poses_alone(result, number, 64).astype(int)
+        halves = pose[:, :32], pose[:, 32:]
+        assert all(np.abs(half - half[0, 0]).max() > 60 for half in halves)
+    assert len(list(read_video(tmp_path / "out.mp4"))) == len(result.past_frames) + CONFIG.steps
 
 
 def test_the_one_who_is_asked_for_comes_first(video):

@@ -25,6 +25,7 @@ Forecast. Where the video goes on after that moment, the forecast is held beside
 What you drop stays on the machine that runs this app, and is removed when you close the page.
 """
 _STOPPED = "stopped"
+_EVERYBODY = "everybody"
 _FIRST = "first drop a video, or take the sample"
 _PROGRESS = gr.Progress()
 """By which Gradio knows that a function tells of its progress."""
@@ -205,14 +206,15 @@ class _Page:
         choices = gr.skip()
         if session.num_people != count:  # else a choice that was made stays
             session.num_people = count
-            choices = gr.Radio(list(range(1, max(count, 1) + 1)), value=1)
-        said = text.get(count, f"{count} people found: choose one by the number")
+            numbers = list(range(1, max(count, 1) + 1))
+            choices = gr.Radio([*numbers, _EVERYBODY] if count > 1 else numbers, value=1)
+        said = text.get(count, f"{count} people found: choose one by the number, or everybody")
         return [str(picture), choices, f"{taken.path.name}, {taken.seconds:.1f} s: {said}"]
 
     def _work(
         self,
         from_s: float,
-        person: int,
+        person: int | str | None,
         futures: int,
         ahead_s: float,
         request: gr.Request,
@@ -222,7 +224,8 @@ class _Page:
         taken = session.taken
         if taken is None:
             return [_FIRST, "", gr.Files(visible=False)]
-        asked = Asked(float(from_s), int(person or 1), int(futures), float(ahead_s))
+        who = None if person == _EVERYBODY else int(person or 1)
+        asked = Asked(float(from_s), who, int(futures), float(ahead_s))
         try:
             with self._working(session, taken, progress) as show:
                 done = self._workshop.forecast(taken, asked, show)

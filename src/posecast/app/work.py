@@ -71,7 +71,8 @@ class Asked:
 
     from_s: float
     """From this second on; at or past the end: from where the person was seen last."""
-    person: int = 1
+    person: int | None = 1
+    """Which of several people; None: everybody, in one future."""
     futures: int = 3
     ahead_s: float = _AHEAD_S
 
@@ -164,14 +165,18 @@ class Workshop:
         """Videos, poses and a page of a forecast, beside what came where the video goes on."""
         steps = max(round(min(asked.ahead_s, self.limits.max_ahead_s) * taken.fps), 1)
         futures = min(max(asked.futures, 1), self.limits.max_futures)
-        config = OwnVideoConfig(steps=steps, futures=futures, separate=True)
+        everybody = asked.person is None
+        how = {"everybody": True} if everybody else {"futures": futures, "separate": True}
+        config = OwnVideoConfig(steps=steps, **how)
         stages, folder = Stages(show), self._new_folder(taken.folder, "forecast")
-        made_by = (self.forecaster, replace(self.source, person=asked.person))
+        made_by = (self.forecaster, replace(self.source, person=asked.person or 1))
         out, from_s = folder / f"{taken.path.stem}-forecast.mp4", self._from_s(taken, asked.from_s)
         result = forecast_video(taken.path, *made_by, out, config, from_s, stages)
         result = replace(result, note=self.names(result.note))
         why = "The video ends here: there is nothing to compare the forecast with."
-        if from_s is not None:
+        if everybody and result.others:
+            why = "Of several people nothing is compared: choose one to see what really came."
+        elif from_s is not None:
             compared = folder / f"{taken.path.stem}-compare.mp4"
             try:
                 beside = compare_forecast(*made_by, result, compared, stages)

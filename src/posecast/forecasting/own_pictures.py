@@ -13,14 +13,15 @@ from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
 from posecast.forecasting.own_result import OwnForecast
-from posecast.geometry import Crop, cut_crop
+from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import (
+    GROUND,
     PREDICTED,
     SEEN,
     contact_sheet,
     draw_pose,
     panel,
-    pose_in_crop,
+    plain,
     side_by_side,
 )
 from posecast.media.videos import VideoSource, read_video
@@ -210,20 +211,32 @@ class _Drawn:
 
 
 def with_poses(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
-    """Seen frames, then those of the likeliest future, each with its pose beside it."""
-    seen, forecast = result.seen, result.forecast
+    """Seen frames, then those of the likeliest future, each with everybody's pose beside it."""
     pictures = read_pictures(result.video, result.past_frames, result.fps)
-    shape = (forecast.crop, result.skeleton, view.hw[0])
-    for picture, joints, visible in zip(pictures, seen.joints_px, seen.visible, strict=True):
+    for number, picture in enumerate(pictures, start=-len(result.past_frames)):
+        pose = poses_alone(result, number, view.hw[0])
         shown = view.resize(picture)
-        pose = pose_in_crop(joints, visible, *shape)
         yield side_by_side([panel(shown, SEEN, "seen"), panel(pose, SEEN, "pose seen")])
-    futures = future_frames(result, view)
-    frames = zip(futures, forecast.joints_px[0], forecast.visible, strict=True)
-    for number, (picture, joints, visible) in enumerate(frames, start=1):
-        pose = pose_in_crop(joints, visible, *shape)
-        panels = (picture, f"forecast +{number}"), (pose, f"pose +{number}")
+    for number, picture in enumerate(future_frames(result, view)):
+        pose = poses_alone(result, number, view.hw[0])
+        panels = (picture, f"forecast +{number + 1}"), (pose, f"pose +{number + 1}")
         yield side_by_side([panel(each, PREDICTED, text) for each, text in panels])
+
+
+def poses_alone(
+    result: OwnForecast, number: int, side: int, sample: int = 0
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Everybody's poses in a frame, on an even ground; 0 is the first forecast one, -1 the last
+    seen one, of which those are left out who were not seen yet."""
+    picture, crop = plain((side, side), GROUND), result.crop
+    for each in result.everybody:
+        joints, visible = each.forecast.joints_px[sample], each.forecast.visible
+        if number < 0:
+            joints, visible = each.seen.joints_px, each.seen.visible
+        if number >= -len(visible):
+            pose = (px_to_crop(joints[number], crop) * side, visible[number], result.skeleton)
+            picture = draw_pose(picture, *pose, outline=False)
+    return picture
 
 
 def _scaled_crop(crop: Crop, scale: float) -> Crop:

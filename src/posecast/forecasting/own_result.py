@@ -10,6 +10,7 @@ import numpy as np
 from posecast.clips import Forecast, SeenVideo
 from posecast.estimation import People
 from posecast.forecasting.frame_rates import FrameRates
+from posecast.geometry import Crop, seen_crop
 from posecast.media.frame_folders import FrameFolder
 from posecast.records.brief import Brief
 from posecast.records.files import Write, save_arrays
@@ -79,6 +80,14 @@ class OwnForecast(Brief):
     def everybody(self) -> tuple["OwnForecast", ...]:
         """All who are forecast, by number."""
         return tuple(sorted((self, *self.others), key=lambda each: each.person))
+
+    @property
+    def crop(self) -> Crop:
+        """The part of the picture in which all of them are drawn."""
+        if not self.others:
+            return self.forecast.crop
+        corners = [dataclasses.astuple(each.forecast.crop) for each in self.everybody]
+        return seen_crop(np.array(corners, float), self.seen.image_hw, 1.0)
 
     def summary(self) -> str:
         count = len(self.forecast.visible)

@@ -12,11 +12,11 @@ from PIL import Image
 
 from posecast.evaluation.comparison import frame_psnr
 from posecast.forecasting.movies import TRUTH
-from posecast.forecasting.own_pictures import View, future_frames
+from posecast.forecasting.own_pictures import View, future_frames, poses_alone
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_truth import Truth, true_pictures
 from posecast.geometry import Crop, cut_crop, px_to_crop
-from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, pose_in_crop, side_by_side
+from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, side_by_side
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
 
@@ -29,7 +29,7 @@ _NAMES = {"pose": "forecast pose, the true one faint"}
 
 @dataclass(frozen=True, eq=False)
 class ComparedPictures:
-    """Pictures of the person's crop, the seen frames first, as long as the video goes on."""
+    """Pictures of the people's crop, the seen frames first, as long as the video goes on."""
 
     panels: dict[str, list[UInt8[np.ndarray, "t h w 3"]]]
     """truth (where there is one), forecast (where frames were drawn) and pose: of each future."""
@@ -44,10 +44,9 @@ def compare_pictures(result: OwnForecast, truth: Truth | None) -> ComparedPictur
 
     Without truth the pictures of the forecast alone, all of them.
     """
-    seen, crop, last = result.seen, result.forecast.crop, result.seen.pictures[-1]
+    seen, crop, last = result.seen, result.crop, result.seen.pictures[-1]
     past = [_cut(each, crop) for each in seen.pictures[-_SEEN_FRAMES:]]
-    poses = zip(seen.joints_px[-len(past) :], seen.visible[-len(past) :], strict=True)
-    poses = [pose_in_crop(*pose, crop, result.skeleton, _SIDE_PX) for pose in poses]
+    poses = [poses_alone(result, number, _SIDE_PX) for number in range(-len(past), 0)]
     frames, count = result.forecast.frames, len(result.forecast.joints_px)
     num_drawn = 0 if frames is None else len(frames)
     panels = {
@@ -86,11 +85,13 @@ def _cut(picture: UInt8[np.ndarray, "h w 3"], crop: Crop) -> UInt8[np.ndarray, "
 def _pose(
     result: OwnForecast, truth: Truth | None, sample: int, number: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The forecast pose over the true one."""
-    crop, forecast = result.forecast.crop, result.forecast
+    """The forecast pose over the true one; everybody's where there is no truth."""
+    if truth is None:
+        return poses_alone(result, number, _SIDE_PX, sample)
+    crop, forecast = result.crop, result.forecast
     said = px_to_crop(forecast.joints_px[sample, number], crop) * _SIDE_PX, forecast.visible[number]
     came = said[0], np.zeros_like(said[1])
-    if truth is not None and number < len(truth.visible):
+    if number < len(truth.visible):
         came = px_to_crop(truth.joints_px[number], crop) * _SIDE_PX, truth.visible[number]
     return pose_over_faint(said, came, result.skeleton, (_SIDE_PX, _SIDE_PX))
 
