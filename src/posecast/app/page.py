@@ -112,7 +112,7 @@ class _Page:
                     self._futures = gr.Slider(
                         *(1, limits.max_futures, min(3, limits.max_futures)),
                         step=1,
-                        label="Futures",
+                        label="Futures (of one person)",
                     )
                     self._forecast = gr.Button("Forecast", variant="primary", interactive=False)
                     self._stop = gr.Button("Stop")
