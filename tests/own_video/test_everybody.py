@@ -11,9 +11,10 @@ from posecast.errors import PosecastError
 from posecast.estimation import FollowOptions
 from posecast.forecasting import watching
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_pictures import poses_alone
+from posecast.forecasting.own_pictures import View, future_frames, poses_alone
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
+from posecast.geometry import Crop, cut_crop
 from posecast.keypoints import reading
 from posecast.media.frame_folders import write_picture
 from posecast.media.videos import read_video
@@ -219,6 +220,28 @@ def test_frames_and_poses_are_read_once(video, tmp_path, monkeypatch):
     result = forecast_video(video, Forecaster(Sinks()), poses, None, CONFIG)
     assert len(result.others) == 1
     assert sorted(opened[1:]) == ["file", "video"]
+
+
+def test_nobody_is_hidden_by_the_room_where_another_stood(video):
+    """Who is nearer walks away, and the other steps to where they were."""
+    result = forecast_video(video, Forecaster(Sinks()), BOTH, None, CONFIG)
+    (other,), last, crop = result.others, result.seen.pictures[-1], Crop(0, -40, 200, 160)
+
+    def drawn(each, left, comes_to):
+        frame, (x, y, width, height) = last.copy(), comes_to
+        frame[:, left : left + 60] = 90
+        frame[y : y + height, x : x + width] = RED
+        frames = np.stack([cut_crop(frame, crop, 200, "area")] * CONFIG.steps)[None]
+        joints = np.stack([joints_of(comes_to)] * CONFIG.steps)[None]
+        return dataclasses.replace(each.forecast, joints_px=joints, frames=frames, crop=crop)
+
+    other = dataclasses.replace(other, forecast=drawn(other, 15, (130, 30, 30, 60)))
+    nearer = dataclasses.replace(result, forecast=drawn(result, 115, (168, 35, 30, 60)))
+    both = dataclasses.replace(nearer, others=(other,))
+    picture = next(future_frames(both, View.of((120, 200), 0)))
+    for x in (145, 183):  # both stand there
+        assert np.abs(picture[45:80, x - 5 : x + 5].astype(int) - RED).mean() < 3
+    assert np.abs(picture[45:80, 30:60].astype(int) - 90).max() < 12
 
 
 def test_no_picture_is_held_twice(video):

@@ -4,7 +4,7 @@ several futures side by side, or whole frames with the skeleton beside them."""
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -28,6 +28,8 @@ from posecast.media.videos import VideoSource, read_video
 
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""
+_LIMB = 0.18
+"""Width of what is near to a limb, as a share of the body."""
 _LONGEST_GRID_PX = 1920
 
 
@@ -78,8 +80,9 @@ def paste(
     patch: UInt8[np.ndarray, "a b 3"],
     crop: Crop,
     still: UInt8[np.ndarray, "a b 3"] | None = None,
+    near: Float[np.ndarray, "a b"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with the patch, scaled to the crop, in the crop's place.
+    """The picture with the patch, scaled to the crop, in the crop's place; `near` are shares of it.
 
     Where the patch is as in `still`, the crop of the picture itself as it was given to the drawer,
     the picture stays as it is to the bit. The patch's border blends into the picture, except where
@@ -96,6 +99,7 @@ def paste(
     share = np.minimum(down[:, None], across[None])
     if still is not None:
         changed = np.any(patch != still, axis=-1).astype(np.float32)
+        changed = changed if near is None else changed * near
         share = share * _scaled(changed, crop, cv2.INTER_LINEAR)[inside]
     result = picture.copy()
     x, y, width, height = cv2.boundingRect((share > 0).astype(np.uint8))
@@ -169,13 +173,17 @@ def future_frames(
     result: OwnForecast, view: View, sample: int = 0
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """Whole frames of one future; without an image model its poses on the last seen frame. Of
-    several people those who stand lower in the picture, so nearer, come last."""
+    several people those who stand lower in the picture, so nearer, come last; nobody is hidden by
+    the room where another stood."""
     picture = view.resize(result.seen.pictures[-1])
     people = [_Drawn.of(each, view, sample) for each in sorted((result, *result.others), key=_foot)]
+    meet = [each for each in people if each.meets(people)]
     for number in range(len(result.forecast.visible)):
         shown = picture
         for person in people:
             shown = person.onto(shown, number)
+        for person in meet:
+            shown = person.onto(shown, number, itself=True)
         yield shown
 
 
@@ -202,12 +210,43 @@ class _Drawn:
             still = cut_crop(result.seen.pictures[-1], crop, frames.shape[2], "area")
         return cls(result, view, sample, _scaled_crop(crop, view.scale), still)
 
-    def onto(self, picture: UInt8[np.ndarray, "h w 3"], number: int) -> UInt8[np.ndarray, "h w 3"]:
+    def meets(self, people: Sequence["_Drawn"]) -> bool:
+        """Whether another is drawn in the same part of the picture."""
+        mine = self.crop
+        return self.still is not None and any(
+            max(mine.x1, each.crop.x1) < min(mine.x2, each.crop.x2)
+            and max(mine.y1, each.crop.y1) < min(mine.y2, each.crop.y2)
+            for each in people
+            if each is not self
+        )
+
+    def onto(
+        self, picture: UInt8[np.ndarray, "h w 3"], number: int, itself: bool = False
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """With the room where the person stood, or the person itself alone."""
         forecast = self.result.forecast
         if forecast.frames is not None:
-            return paste(picture, forecast.frames[self.sample, number], self.crop, self.still)
+            near = self._near(number) if itself else None
+            patch = forecast.frames[self.sample, number]
+            return paste(picture, patch, self.crop, self.still, near)
         joints = forecast.joints_px[self.sample, number] * self.view.scale
         return draw_pose(picture, joints, forecast.visible[number], self.result.skeleton)
+
+    def _near(self, number: int) -> Float[np.ndarray, "a b"]:
+        """Shares of the patch that are near to the pose."""
+        forecast, skeleton = self.result.forecast, self.result.skeleton
+        assert self.still is not None
+        side, visible = self.still.shape[0], forecast.visible[number]
+        joints = px_to_crop(forecast.joints_px[self.sample, number], forecast.crop) * side
+        near = np.zeros(self.still.shape[:2], np.uint8)
+        width = max(round(_LIMB * float(np.ptp(joints[visible], axis=0).max(initial=0))), 1)
+        for limb in skeleton.limb_joints:
+            if all(visible[end].all() for end in limb):
+                start, stop = (
+                    joints[end].mean(axis=0).round().astype(int).tolist() for end in limb
+                )
+                cv2.line(near, start, stop, 1, width)
+        return cv2.blur(near.astype(np.float32), (max(width // 2, 1),) * 2)
 
 
 def with_poses(result: OwnForecast, view: View) -> Iterator[UInt8[np.ndarray, "h2 w2 3"]]:
