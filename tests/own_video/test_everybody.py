@@ -240,7 +240,7 @@ def test_nobody_is_hidden_by_the_room_where_another_stood(video):
     both = dataclasses.replace(nearer, others=(other,))
     picture = next(future_frames(both, View.of((120, 200), 0)))
     for x in (145, 183):  # both stand there
-        assert np.abs(picture[45:80, x - 5 : x + 5].astype(int) - RED).mean() < 3
+        assert np.abs(picture[45:80, x - 5 : x + 5].astype(int) - RED).mean() < 8
     assert np.abs(picture[45:80, 30:60].astype(int) - 90).max() < 12
 
 
@@ -265,5 +265,5 @@ def test_what_does_not_go_with_everybody(video, tmp_path):
     for to in (out, None):
         with pytest.raises(PosecastError, match="everybody, and a box that says who it is"):
             forecast_video(video, Forecaster(Sinks()), boxed, to, CONFIG)
-    with pytest.raises(PosecastError, match="everybody"):
+    with pytest.raises(PosecastError, match="everybody: a comparison is of one person"):
         compare_video(video, Forecaster(Sinks()), BOTH, out, dataclasses.replace(CONFIG, export=()))

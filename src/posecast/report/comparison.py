@@ -37,7 +37,7 @@ from posecast.report.tables import Cell, Table, horizons_of
 _DISTANCE = MetricStyle("joints", "% of the person's size off", 1, higher_is_better=False)
 _PSNR = MetricStyle("frames", "PSNR in dB", 1)
 _FORECAST = "forecast"
-_OF_FORECASTS = ("everybody", "separate", "export", "keep_frames", "rrd", "panels", "view_height")
+_OF_FORECASTS = ("separate", "export", "keep_frames", "rrd", "panels", "view_height")
 """What `OwnVideoConfig` asks for that a comparison does not write."""
 _STILL = {_DISTANCE: "the last pose stays", _PSNR: "the last frame stays"}
 
@@ -74,6 +74,11 @@ def compare_video(
             are asked for that a forecast alone has.
     """
     out, config, stages = Path(out), config or OwnVideoConfig(), stages or Stages()
+    if config.everybody:
+        raise PosecastError(
+            "everybody: a comparison is of one person; leave that out, or say which one",
+            " (--person N, without --everybody)",
+        )
     if vain := [name for name in _OF_FORECASTS if _is_set(config, name)]:
         raise PosecastError(
             f"{' and '.join(vain)}: a comparison writes a video and a page alone; leave that out",
