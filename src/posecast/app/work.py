@@ -166,8 +166,7 @@ class Workshop:
         steps = max(round(min(asked.ahead_s, self.limits.max_ahead_s) * taken.fps), 1)
         futures = min(max(asked.futures, 1), self.limits.max_futures)
         everybody = asked.person is None
-        how = {"everybody": True} if everybody else {"futures": futures, "separate": True}
-        config = OwnVideoConfig(steps=steps, **how)
+        config = OwnVideoConfig(steps, 1 if everybody else futures, everybody, separate=True)
         stages, folder = Stages(show), self._new_folder(taken.folder, "forecast")
         made_by = (self.forecaster, replace(self.source, person=asked.person or 1))
         out, from_s = folder / f"{taken.path.stem}-forecast.mp4", self._from_s(taken, asked.from_s)

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
 from posecast.datasets.video_files import clip_names, poses_path, video_files
 from posecast.errors import PosecastError
-from posecast.keypoints import KeypointOptions, KeypointTrack, keypoints_in_video
+from posecast.keypoints import KeypointOptions, KeypointTrack, people_in_video
 from posecast.media.frame_folders import VIDEO_SUFFIXES
 from posecast.media.resampling import MOST_FPS, nearest_frames
 from posecast.media.shots import Shots
@@ -166,7 +166,7 @@ class OwnVideos:
             )
         options = KeypointOptions(first_frame=self.first_frame)
         timeline, watched = _looked_through(video)
-        track = keypoints_in_video(poses, timeline, self.skeleton, options, self.person)
+        track = people_in_video(poses, timeline, self.skeleton, options)(self.person)
         ticks = np.array(nearest_frames(timeline.seconds, self.fps))
         if not track.visible[ticks].any():
             raise PosecastError(f"{poses}: nobody is seen in it at {self.fps:g} frames a second")
