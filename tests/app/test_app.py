@@ -348,7 +348,7 @@ def test_everybody_is_forecast_in_one_video(app, tmp_path):
         frame.get_by_text("choose one to see what really came").wait_for()
         names = page.locator("a[download]").evaluate_all("all => all.map(one => one.download)")
         assert {name for name in names if name.endswith((".mp4", ".npz"))} == {
-            *("two-forecast.mp4", "two-forecast.npz", "two-forecast-person-2.npz"),
+            *("two-forecast.mp4", "two-forecast.npz", "two-forecast-person-2.npz")
         }
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
