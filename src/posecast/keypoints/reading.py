@@ -168,7 +168,8 @@ class PeopleOfFile(Brief):
                 raise KeypointError(f"not one joint of skeleton {self.skeleton.name} is seen in it")
         filled = _fill_gaps(joints, sure, stop if self.until is not None else 0)
         note = _note(found, filled, self.note, scaled, strays)
-        return KeypointTrack(joints, sure > 0, filled, self.format, len(self.people), note, found.fps)
+        facts = (self.format, len(self.people), note, found.fps)
+        return KeypointTrack(joints, sure > 0, filled, *facts)
 
 
 def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
