@@ -16,7 +16,7 @@ from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
 from posecast.forecasting.own_result import OwnForecast
 from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
-from posecast.keypoints import keypoints_in_video, read_keypoints
+from posecast.keypoints import people_in_video, read_keypoints
 from posecast.media import videos, writing
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with
@@ -66,7 +66,7 @@ def test_a_file_of_another_rate_than_the_video_is_noted(tmp_path, fps, note):
     """A .trc of 60 frames a second, of which every other one was looked at."""
     forecast(tmp_path, fps)
     timeline = videos.read_timeline(tmp_path / "out.mp4")
-    track = keypoints_in_video(tmp_path / "out.trc", timeline, PENN_ACTION)
+    track = people_in_video(tmp_path / "out.trc", timeline, PENN_ACTION)(1)
     assert note in track.note
     assert bool(note) == bool(track.note)
 
