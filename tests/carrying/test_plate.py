@@ -64,6 +64,19 @@ def test_a_shoe_that_a_mask_missed_does_not_stay_in_the_room():
     assert np.array_equal(exported(frames, covered, feet)[0], room.plate)
 
 
+def test_what_masks_missed_in_few_frames_does_not_stay_behind_the_person():
+    frames, covered, path = walk([50] * 24)
+    frames[3, 74:80, 60:66], covered[3, 72:80, 58:70] = 250, 0  # seen by this frame alone
+
+    room = background_plate(frames, covered, path, NO_FEET)
+
+    assert room.plate.max() < 200
+    assert np.array_equal(room.holes, covered[0] > 0)
+    plate, holes, _, _ = exported(frames, covered)
+    assert np.array_equal(holes, room.holes)
+    assert np.abs(plate.numpy().astype(int) - room.plate).max() <= 1
+
+
 def test_what_other_frames_do_not_agree_on_stays_as_in_the_last_one():
     frames, covered, path = walk([5, 35, 65, 95])
     covered[:, :, 1:] = np.minimum(covered[:, :, 1:], covered[:, :, :-1])

@@ -17,6 +17,9 @@ from the room that others show there."""
 SHOE = 8 / 128
 """Width of that strip at the feet, as a share of the side: no joint says where shoes end, nor which
 way they point, and a fast one is a blur."""
+SELDOM = 10
+"""What less than one frame in so many shows, each within so wide a strip of the person, is no room:
+masks miss shoes and hands now and then."""
 AGREEING, APART = 3, 8.0
 """So many other frames are needed for that, whose mean distance from what they show is less."""
 PATCHES, WHOLE = 16, 0.99
@@ -59,8 +62,11 @@ def background_plate(
     change = _change(moved, sure)
     same = (change <= SAME_ROOM)[:, None, None]
     seen, sure = seen & same, sure & same
-    sure[-1] &= _without_rim(seen[-1], SHOE * side) | ~feet
-    plate, ever = frames[-1].copy(), np.asarray(seen.any(axis=0))
+    away = np.stack([_without_rim(each, SHOE * side) for each in seen])
+    sure[-1] &= away[-1] | ~feet
+    often = SELDOM * seen.sum(axis=0) >= len(frames)
+    ever = np.asarray(seen.any(axis=0) & (often | away.any(axis=0) | seen[-1]))
+    plate = frames[-1].copy()
     still = all(map(_is_still, to_last))  # else edges differ because others are a little off
     rim, wanted = sure.any(axis=0) & seen[-1] & ~sure[-1] & still, ever & ~seen[-1]
     room, agree = _agreed(moved[:, rim], sure[:, rim])

@@ -15,6 +15,7 @@ from posecast.carrying.plate import (
     REMAINS,
     RIM,
     SAME_ROOM,
+    SELDOM,
     SHOE,
     UNCOVERED,
     WHOLE,
@@ -40,9 +41,11 @@ def plate_of(
     change = (change * both).sum((1, 2, 3)) / both.sum((1, 2, 3)).clamp(min=1)
     same = (change <= SAME_ROOM)[:, None, None, None]
     seen, sure = seen & same, sure & same
-    safe = sure[-1:] & (_without_rim(seen[-1:], SHOE * side) | ~shoes)
-    sure = torch.cat([sure[:-1], safe])
-    rest, last, holes = _median(shown, sure), shown[-1], ~seen.any(0)
+    away = _without_rim(seen, SHOE * side)
+    sure = torch.cat([sure[:-1], sure[-1:] & (away[-1:] | ~shoes)])
+    often = SELDOM * seen.sum(0) >= seen.shape[0]
+    holes = ~(seen.any(0) & (often | away.any(0) | seen[-1]))
+    rest, last = _median(shown, sure), shown[-1]
     differs = (rest - last).abs().mean(-1, keepdim=True) > REMAINS
     missed = _agree(shown, sure, rest) & seen[-1] & ~sure[-1] & differs
     last = torch.where(missed, rest, last)
