@@ -48,7 +48,7 @@ def main() -> None:
         rows = [("--without", name) for name in WITHOUT]
         rows += [("--frames", number) for number in FRAMES_AT_ONCE]
         for row in rows:
-            subprocess.run([sys.executable, __file__, *row], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.ablations", *row], check=True)
 
 
 def _take_out(name: str) -> None:

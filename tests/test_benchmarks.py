@@ -1,6 +1,7 @@
 """Programs outside the package: each says what it does and which words it takes."""
 
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def test_every_program_says_how_it_is_called(program, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert said.startswith("usage: ")
     assert "--help" in said
+
+
+def test_ablations_measure_each_row_by_a_process_that_starts(monkeypatch):
+    called = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["ablations"])
+        patch.setattr(subprocess, "run", lambda command, **_: called.append(command))
+        runpy.run_path(str(ROOT / "benchmarks/ablations.py"), run_name="__main__")
+    assert len(called) == 10
+    subprocess.run([*called[0][:-2], "--help"], cwd=ROOT, check=True)
 
 
 def test_there_are_programs():
