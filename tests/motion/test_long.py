@@ -9,7 +9,7 @@ from posecast.motion.own_past import own_past
 
 
 def turning(frames: int) -> np.ndarray:
-    """A body without joints that turns to and fro , never twice alike."""
+    """A body without joints that turns to and fro, never twice alike."""
     rng = np.random.default_rng(0)
     angle = 0.04 * np.cumsum(np.convolve(rng.normal(size=frames + 19), np.hanning(20), "valid"))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

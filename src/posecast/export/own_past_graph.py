@@ -78,7 +78,7 @@ def _misfits(
     ends: Int[Tensor, " e"],
     tried: Bool[Tensor, " e"],
 ) -> Float[Tensor, "b e p"]:
-    """As `own_past._misfits`; row k of the distances is of the frame k before the last."""
+    """As `own_past.misfits_of`; row k of the distances is of the frame k before the last."""
     count, device = poses.shape[1], poses.device
     frames = torch.arange(count, device=device)
     backs = torch.arange(past.TRIED_FRAMES + past.SETTLED, device=device)

@@ -39,8 +39,6 @@ class Neighbours:
     """The nearest entries of some motions; displacements in sizes of their bodies."""
 
     cosines: Float[np.ndarray, "b n m j 2"]
-    poses: Float[np.ndarray, "b n j 2"]
-    """The poses that they set out from, about their mean joint."""
     weights: Float[np.ndarray, "b n"]
     """They add up to 1."""
     facts: Float[np.ndarray, "b 4"]
@@ -129,12 +127,12 @@ class MotionBase:
     ) -> Neighbours:
         """The entries nearest to each motion; those marked in `apart_from` are passed over."""
         nearest, far = self._nearest(seen, apart_from)
-        cosines = self._turned(self._futures[nearest % len(self)], nearest)
+        cosines = self._futures[nearest % len(self)]
+        turned = (nearest >= len(self))[..., None, None, None]
+        cosines = torch.where(turned, flip(cosines, self.mirror), cosines)
         weights = weights_of(far)
-        first = self._features[:, : 2 * self.num_joints].unflatten(1, (-1, 2))
-        poses = self._turned(first[nearest % len(self)], nearest)
         facts = facts_of(cosines, weights, far)
-        return Neighbours(*(each.cpu().numpy() for each in (cosines, poses, weights, facts)))
+        return Neighbours(*(each.cpu().numpy() for each in (cosines, weights, facts)))
 
     def _nearest(
         self, seen: SeenShape, apart_from: Bool[np.ndarray, "b n"] | None
@@ -152,13 +150,6 @@ class MotionBase:
             distances.masked_fill_(torch.cat([passed, passed], dim=1), torch.inf)
         far, nearest = distances.topk(NUM_NEIGHBOURS, dim=1, largest=False)
         return nearest, far.clamp_min(0)
-
-    def _turned(
-        self, points: Float[Tensor, "b n *m j 2"], nearest: Int[Tensor, "b n"]
-    ) -> Float[Tensor, "b n *m j 2"]:
-        """Points of mirrored entries seen in a mirror."""
-        where = nearest.reshape(*nearest.shape, *[1] * (points.ndim - 2)) >= len(self)
-        return torch.where(where, flip(points, self.mirror), points)
 
     def save(self, path: str | Path) -> None:
         """One file, read again by `load`."""
