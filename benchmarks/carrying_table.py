@@ -1,9 +1,9 @@
 """Drawn frames beside the last frame, of real people: how near, how sharp, who, in what pose.
 
-    python benchmarks/carrying_table.py FOLDER --methods carried carried-refined "optical flow"
-    python benchmarks/carrying_table.py FOLDER --methods carried-refined RUN --poses forecast
-    python benchmarks/carrying_table.py PENN_ACTION --methods carried-refined
-    python benchmarks/carrying_table.py squats.mp4 --methods carried-refined --sheets FOLDER
+    python -m benchmarks.carrying_table FOLDER --methods carried carried-refined "optical flow"
+    python -m benchmarks.carrying_table FOLDER --methods carried-refined RUN --poses forecast
+    python -m benchmarks.carrying_table PENN_ACTION --methods carried-refined
+    python -m benchmarks.carrying_table squats.mp4 --methods carried-refined --sheets FOLDER
 
 FOLDER holds clips/NAME.mp4, poses/NAME.csv (`posecast.keypoints.table`) and clips.csv with columns
 clip and group; every fifth group in sorted order is the validation. Or it is Penn Action's, and

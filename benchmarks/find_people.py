@@ -1,6 +1,6 @@
 """Is the person found without a box, kept to the end, and nobody where nobody is?
 
-    python benchmarks/find_people.py raw store movenet-lightning --split test
+    python -m benchmarks.find_people raw store movenet-lightning --split test
 
 Follows each clip of the split from whole frames, without a box, and says PCK@0.2 of the labelled
 joints (frames in which nobody was found count as wrong) and frames a second. Then looks at the

@@ -1,6 +1,6 @@
 """Peak memory and time of `posecast prepare human36m` on one video of full length and size.
 
-    python benchmarks/human36m_prepare.py HUMAN36M [--every 4] [--num-frames 6000]
+    python -m benchmarks.human36m_prepare HUMAN36M [--every 4] [--num-frames 6000]
 
 HUMAN36M needs poses only: a hundred frames are drawn from its first clip, and the encoded video is
 repeated until it has 6,000 frames of 1000 x 1002 pixels, the longest that the data set has.

@@ -1,6 +1,6 @@
 """Kill -9 at random moments during preparing, training and predicting, again and again.
 
-    python benchmarks/kills.py --kills 60 --report kills.json
+    python -m benchmarks.kills --kills 60 --report kills.json
 
 Each stage is done once undisturbed. Then it is done again in rounds: started, killed at a random
 moment, looked at, started again, killed again, ..., and at last left alone to its end. After each

@@ -1,7 +1,7 @@
 """Make the file that ships of a run of the refinement.
 
-    python benchmarks/ship_carrying.py WEIGHTS FILE --share 0.7 --tied
-    python benchmarks/ship_carrying.py WEIGHTS FILE --outline OUTLINE
+    python -m benchmarks.ship_carrying WEIGHTS FILE --share 0.7 --tied
+    python -m benchmarks.ship_carrying WEIGHTS FILE --outline OUTLINE
 
 WEIGHTS is a run folder or a weight file. What the refinement changes is scaled by `share`: below 1
 takes back some of what it learned of its own clips by heart. `--tied` lets the part behind do as

@@ -1,7 +1,7 @@
 """How hard a set of clips is: the last seen frame held still, against what really comes.
 
-    python benchmarks/synthetic_difficulty.py ROOT         any set in Penn Action's layout
-    python benchmarks/synthetic_difficulty.py              the built-in set, drawn for this
+    python -m benchmarks.synthetic_difficulty ROOT         any set in Penn Action's layout
+    python -m benchmarks.synthetic_difficulty              the built-in set, drawn for this
 
 Clips are cropped as in the paper (union of all boxes, 128 x 128). The first 10 frames are seen; for
 every horizon k, PSNR and SSIM of frame 10 against frame 10 + k, averaged over the clips that are

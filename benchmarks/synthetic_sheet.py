@@ -1,6 +1,6 @@
 """A contact sheet of the built-in set: one row per action, moments from left to right.
 
-python benchmarks/synthetic_sheet.py docs/synthetic.jpg
+python -m benchmarks.synthetic_sheet docs/synthetic.jpg
 """
 
 import argparse

@@ -104,7 +104,10 @@ def test_files_and_modules_that_the_pages_name_are_there() -> None:
     assert not lost
     modules = {(page, d) for page, s in spans for d in re.findall(r"\bposecast(?:\.\w+)+", s)}
     assert not [n for n in modules if n[1] != "posecast.json" and not is_there(n[1])]
-    scripts = {(page, d) for page, s in spans for d in re.findall(r"-m (benchmarks[.\w]+)", s)}
+    texts = {page.name: " ".join(page.read_text(encoding="utf-8").split()) for page in PAGES}
+    assert not [page for page, text in texts.items() if "python benchmarks/" in text]
+    named = r"-m (benchmarks[.\w]+\w)"
+    scripts = {(page, d) for page, text in texts.items() for d in re.findall(named, text)}
     places = [(n, ROOT / n[1].replace(".", "/")) for n in scripts]
     assert not [n for n, at in places if not (at.is_dir() or at.with_suffix(".py").is_file())]
     assert min(len(files), len(modules), len(scripts)) > 10
