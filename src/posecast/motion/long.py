@@ -15,12 +15,13 @@ from posecast.motion.seen import RECENT, fill_hidden
 
 REPEATS = 0.5
 """Up to this misfit the own past is repeated."""
-_JOIN_FRAMES = 20.0
-_REST_FRAMES = 64.0
+_JOIN_FRAMES = 20.0  # in which two thirds of what parts two motions at a join are gone
+_REST_FRAMES = 64.0  # in which who comes to rest has gone two thirds of the way back
 _PIECE = 24  # frames that follow a moment before the next one
 _HOME = 0.5  # body sizes that a person may stray
-_AWAY_WEIGHT = 4.0
-_STILL = 1e-3  # body sizes a frame
+_AWAY_WEIGHT = 4.0  # of each body size beyond; being e times as lively counts 1
+_STILL = 1e-3  # body sizes a frame; who moves less stands as still as another
+_ALIKE = 1e-4  # misfits that differ by far less are alike: of a hundredth of the body
 
 
 def go_on(
@@ -63,7 +64,7 @@ def _piece_by_piece(
         ways = [_pieces(poses[-SETTLED:], history) for history in (known, known[::-1])]
         misfit, pieces = (np.concatenate(each) for each in zip(*ways, strict=True))
         best = misfit.min()
-        cost = (misfit - best) / (SOFTNESS * best + 1e-4) + _strangeness(pieces, home, lively)
+        cost = (misfit - best) / (SOFTNESS * best + _ALIKE) + _strangeness(pieces, home, lively)
         poses = np.concatenate([poses, pieces[cost.argmin()]])
     later = poses[len(future) : steps] * size
     return np.concatenate([future, later.astype(future.dtype)])
