@@ -38,7 +38,8 @@ REGRET = 0.5  # as in `training.motion_loss`, of videos
 def learn_mixing(network: MotionResidual, base: MotionBase, packed: Path, seed: int = 0) -> None:
     """Change the network; minutes on one core."""
     assert network.moments is not None
-    known = (found := unpack(packed)).known
+    found = unpack(packed)
+    known = found.known
     windows = choose_windows(known, CHOICE, seed, weigh=network.moments.of_one)
     windows = windows.take((windows.own_facts[:, 0] > 0) & (windows.scale > 0.15))
     windows = find_others(windows, base, found.apart(known))

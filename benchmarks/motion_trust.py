@@ -179,7 +179,8 @@ def main() -> None:
         flags.add_argument(name, type=Path)
     flags.add_argument("--steps", type=int, default=STEPS, help="of each network")
     asked = flags.parse_args()
-    known = (packed := unpack(asked.folder)).known
+    packed = unpack(asked.folder)
+    known = packed.known
     moments = load_network(asked.weights, MotionResidual).network.moments
     weigh = None if moments is None else moments.of_one
     base = MotionBase.load(asked.folder / BASE_FILE)
