@@ -41,6 +41,7 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 
+from posecast.computing.devices import ForecasterOptions
 from posecast.datasets.drawn.clips import SyntheticConfig
 from posecast.datasets.drawn.people import write_penn_layout
 from posecast.datasets.penn_action import PennAction
@@ -240,7 +241,8 @@ def _stages(folder: Path) -> list[Stage]:
     train_pose(pose.but(steps=2), store, folder / "pose")
     train_image(image.but(steps=2), store, folder / "image")
     clips = ClipSelection(split="all", with_frames=True)
-    forecast = PredictionConfig(clips=clips, steps=12, view_scale=1, device="cpu")
+    on_cpu = ForecasterOptions(device="cpu")
+    forecast = PredictionConfig(clips=clips, steps=12, view_scale=1, run_on=on_cpu)
     runs = (folder / "pose", folder / "image")
     return [
         *(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import kills
+
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted(
     path.relative_to(ROOT)
@@ -34,6 +36,13 @@ def test_ablations_measure_each_row_by_a_process_that_starts(monkeypatch):
         runpy.run_path(str(ROOT / "benchmarks/ablations.py"), run_name="__main__")
     assert len(called) == 10
     subprocess.run([*called[0][:-2], "--help"], cwd=ROOT, check=True)
+
+
+def test_what_is_killed_can_be_set_up(tmp_path, monkeypatch):
+    for name in ("write_penn_layout", "_prepare", "train_pose", "train_image"):
+        monkeypatch.setattr(kills, name, lambda *given, **named: None)
+
+    assert len(kills._stages(tmp_path)) == 5
 
 
 def test_there_are_programs():
