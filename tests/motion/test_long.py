@@ -62,3 +62,17 @@ def test_any_past_goes_on_for_any_time(frames: int, steps: int) -> None:
     assert future.shape == (steps, 13, 2)
     assert np.isfinite(future).all()
     np.testing.assert_array_equal(future[:HORIZON], ahead[:steps])
+
+
+def test_where_hidden_joints_are_said_to_be_changes_nothing() -> None:
+    poses = turning(120 + HORIZON)
+    shown = np.random.default_rng(1).random(poses[:120].shape[:2]) > 0.1
+    shown[:, 3] = False
+
+    futures = [
+        go_on(np.where(shown[..., None], poses[:120], hidden), shown, poses[120:], 200)
+        for hidden in (np.float32(np.nan), np.float32(1e4))
+    ]
+
+    assert np.isfinite(futures[0]).all()
+    np.testing.assert_array_equal(*futures)
