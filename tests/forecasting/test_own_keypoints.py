@@ -1,6 +1,7 @@
 """Keypoints without pixels: a squat goes on as it went, in the format in which it came."""
 
 import csv
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -225,16 +226,18 @@ def test_points_of_ones_own_are_arrays_of_any_kind():
     sure[7, 4] = 0
     hidden = posecast.forecast_keypoints(PointTrack(points, sure, track.names), steps=5)
     points[7, 4] = np.nan
-    far = np.where(np.isnan(points), 1e9, points)
+    far = PointTrack(np.where(np.isnan(points), 1e9, points), track.confidence, track.names)
     spelled = tuple(name.replace("left_", "L").replace("right_", "R") for name in track.names)
     for given in (
         PointTrack(points, track.confidence, track.names),
-        PointTrack(far, track.confidence, track.names),
+        far,
         PointTrack(points.tolist(), (sure > 0).tolist(), list(spelled)),
     ):
         future = posecast.forecast_keypoints(given, steps=5)
         np.testing.assert_array_equal(future.points, hidden.points)
     assert np.isnan(points[7, 4]).all()
+    noted = posecast.forecast_keypoints(dataclasses.replace(far, note="of a camera"), steps=5)
+    assert "of a camera; points far from all others, taken for not seen: 1" in noted.note
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -143,7 +143,7 @@ def _track(
         )
     seen = (sure > 0) & np.isfinite(points).all(axis=-1)
     points, sure = np.where(seen[..., None], points, 0.0), np.where(seen, sure, 0.0)
-    note = leave_out_strays(points, sure)
+    note = "; ".join(filter(None, (keypoints.note, leave_out_strays(points, sure))))
     return replace(keypoints, points=points, confidence=sure, names=names, note=note)
 
 
