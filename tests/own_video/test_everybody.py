@@ -170,6 +170,7 @@ def test_who_is_not_there_at_the_end_stays_away(tmp_path):
     result = forecast_video(video, Forecaster(Sinks()), gone, None, CONFIG)
     assert [other.person for other in result.others] == [1]
     assert result.past_frames[-1] == result.others[0].past_frames[-1] == 21
+    assert "but from 0.73 s on person 2 is not seen well" in result.note
 
 
 def test_everybody_of_a_file_of_keypoints(video, tmp_path):

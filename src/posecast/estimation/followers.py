@@ -41,9 +41,10 @@ class FollowOptions(TrackOptions):
     search_every: int = 6
     """While the person is lost, search every so many frames."""
     watch: int = 20
-    """Frames in which everybody is looked for and followed before one is chosen."""
+    """Frames in which everybody is looked for and followed before one is chosen, or all are."""
     most_people: int = 4
-    """So many people are followed until one is chosen, the most prominent ones."""
+    """So many people of the first of these frames are followed, the most prominent ones, and as
+    many more of the middle one."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

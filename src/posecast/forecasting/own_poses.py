@@ -246,8 +246,9 @@ def _read_poses(
     track = people_in_video(source.path, timeline, skeleton, source.options, until)
     tracks = {source.person: track(source.person)}
     num_people = tracks[source.person].num_people
-    numbers = range(1, num_people + 1) if everybody else ()
-    for number in set(numbers) - tracks.keys():
+    for number in range(1, everybody * num_people + 1):
+        if number in tracks:
+            continue
         with contextlib.suppress(KeypointError):  # not one joint of theirs is known
             tracks[number] = track(number)
     watched = Watched(past, stages)

@@ -248,7 +248,8 @@ def _notes(
         yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
     if frames[-1] + 1 < end:
         many = f", or not in {least} frames of one shot, which the pose model needs"
-        why = f"the person is not seen well{many * (least > 1)}"
+        who = f"person {found.person}" if everybody and found.num_people > 1 else "the person"
+        why = f"{who} is not seen well{many * (least > 1)}"
         why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
         last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
         yield f"the video was looked at to {end / fps:.2f} s, but {last}"

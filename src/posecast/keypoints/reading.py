@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -157,9 +158,7 @@ class PeopleOfFile(Brief):
         with told_of(self.path):
             chosen = _choose(self.people, person, stop < self.num_frames)
             points, confidence = _fill(chosen.detections, len(found.joints), self.num_frames)
-            seen = [each for one in self.people for each in one.detections]
-            of_all = np.concatenate([each.points[each.found] for each in seen])
-            (down, right), scaled = _scale(found, of_all, self.image_hw)
+            (down, right), scaled = self._scale
             points = points * np.array([right, down])
             _check_inside(points[confidence > 0], self.image_hw)
             strays = leave_out_strays(points, confidence)
@@ -170,6 +169,12 @@ class PeopleOfFile(Brief):
         note = _note(found, filled, self.note, scaled, strays)
         facts = (self.format, len(self.people), note, found.fps)
         return KeypointTrack(joints, sure > 0, filled, *facts)
+
+    @cached_property
+    def _scale(self) -> tuple[tuple[float, float], str]:
+        seen = [each for one in self.people for each in one.detections]
+        of_all = np.concatenate([each.points[each.found] for each in seen])
+        return _scale(self.found, of_all, self.image_hw)
 
 
 def _choose(people: Sequence[Person], number: int, is_cut: bool) -> Person:
