@@ -12,6 +12,7 @@ from posecast.keypoints import (
     read_points,
     write_points,
 )
+from posecast.keypoints.reading import leave_out_strays
 from posecast.skeletons import COCO
 
 HW = (200, 300)
@@ -205,3 +206,16 @@ def test_a_point_far_from_all_others_is_not_seen(tmp_path):
     assert (points.confidence > 0).sum(axis=1).tolist() == [17, 17, 16]
     for read in (track, points):
         assert read.note == "points far from all others, taken for not seen: 1"
+
+
+def test_feet_are_not_far_from_a_face_of_many_points():
+    turns = np.linspace(0, 6, 60)
+    face = np.stack([50 + 4 * np.cos(turns), 20 + 5 * np.sin(turns)], axis=1)
+    body = [[x, y] for y in (40, 60, 80, 100, 130, 160) for x in (40, 60)]
+    lone = [[90000, 30], [90000, 31]]
+    points = np.tile(np.concatenate([face, body, lone]), (4, 1, 1))
+    sure = np.ones(points.shape[:2])
+    sure[0, :3] = 0
+    assert leave_out_strays(points, sure).endswith("taken for not seen: 8")
+    assert (sure.sum(axis=0) > 0).tolist() == [True] * 72 + [False] * 2
+    assert (sure[0, :3] == 0).all()

@@ -25,7 +25,8 @@ _MOST_LISTED = 5
 _SAME_SIZE = 0.01
 """Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
 _STRAY = 15
-"""Usual distances of outer points from the middle of their pose: about seven sizes of a person."""
+"""Usual distances of outer points from the middle of their pose: about seven sizes of a person. So
+far is a stray from the next point on the way to the middle: of many points of a face feet are far."""
 _OUTSIDE = 0.1
 """Share of points beyond the pictures from which on these are not the points'."""
 
@@ -81,7 +82,10 @@ def leave_out_strays(points: Float[np.ndarray, "t k 2"], sure: Float[np.ndarray,
     places = np.where(sure[frames, :, None] > 0, points[frames], np.nan)
     away = np.abs(places - np.nanmedian(places, axis=1, keepdims=True)).max(axis=-1)
     usual = np.maximum(np.nanquantile(away, 0.75), np.nanquantile(away, 0.75, axis=1))
-    stray = away > _STRAY * usual[:, None]
+    ordered = np.sort(away, axis=1)
+    leaps = np.diff(ordered, axis=1, prepend=0) > _STRAY * usual[:, None]
+    near = np.where(np.logical_or.accumulate(leaps, axis=1), 0, ordered)
+    stray = away > np.nanmax(near, axis=1, keepdims=True)
     sure[frames] = np.where(stray, 0, sure[frames])
     return f"points far from all others, taken for not seen: {stray.sum()}" * bool(stray.any())
 
