@@ -166,7 +166,7 @@ def test_of_several_people_who_moves_is_followed_and_others_on_request():
     assert moving.joints_px[:, 0, 0].min() > 120
     assert np.abs(standing.joints_px - joints_of((30, 30, 30, 60))).max() < 3
     assert len(moving.people.poses) == 2
-    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2"):
+    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2, or say"):
         follow(frames, NearestEstimator(), person=3)
 
 
@@ -185,7 +185,7 @@ def test_everybody_is_followed_in_one_pass_as_each_alone():
     assert second.people is not None
     assert second.people.followed == 2
     assert first.joints_px[:, 0, 0].min() > 120 > second.joints_px[:, 0, 0].max()
-    with pytest.raises(ValueError, match="person 3 was asked for, 2 found"):
+    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2$"):
         follow_everybody(frames, NearestEstimator(), person=3)
 
 

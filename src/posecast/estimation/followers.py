@@ -120,9 +120,10 @@ class Follower:
         if len(tracks) > 1:
             self.people = People(watched[-1], poses, self._person)
         if not 1 <= self._person <= len(tracks):
+            box = ", or say where the person is in the first frame (box)" * self._alone
             raise PosecastError(
                 f"person {self._person} was asked for, {len(tracks)} found: give 1 to "
-                f"{len(tracks)}, or say where the person is in the first frame (box)"
+                f"{len(tracks)}{box}"
             )
         return [tracks[self._person - 1]] if self._alone else tracks
 

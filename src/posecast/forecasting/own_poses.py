@@ -97,7 +97,7 @@ class OwnVideoConfig:
 
 @dataclass(frozen=True, eq=False)
 class EstimatedPoses:
-    """Poses are found by an estimator that follows one person."""
+    """Poses are found by an estimator that follows one person, or everybody."""
 
     estimator: JointFinder
     follow: FollowOptions = FollowOptions()
