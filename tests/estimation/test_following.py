@@ -185,7 +185,7 @@ def test_everybody_is_followed_in_one_pass_as_each_alone():
     assert second.people is not None
     assert second.people.followed == 2
     assert first.joints_px[:, 0, 0].min() > 120 > second.joints_px[:, 0, 0].max()
-    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2$"):
+    with pytest.raises(ValueError, match=r"person 3 was asked for, 2 found: give 1 to 2$"):
         follow_everybody(frames, NearestEstimator(), person=3)
 
 

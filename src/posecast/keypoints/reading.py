@@ -26,7 +26,7 @@ _SAME_SIZE = 0.01
 """Pictures whose sides differ by less are of one size: odd sides gain a row when encoded."""
 _STRAY = 15
 """Usual distances of outer points from the middle of their pose: about seven sizes of a person. So
-far is a stray from the next point on the way to the middle: of many points of a face feet are far."""
+far is a stray from the next point on the way to the middle: from a face of many points feet are."""
 _OUTSIDE = 0.1
 """Share of points beyond the pictures from which on these are not the points'."""
 
