@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from benchmarks.markdown import head, row
+from benchmarks.motion_judged import ANY_SIZE
 from benchmarks.motion_long import energy, is_stretched
 from posecast.clips import SeenVideo
 from posecast.computing.devices import ForecasterOptions
@@ -30,7 +31,6 @@ from posecast.pretrained import DEFAULT_FORECASTER
 SPANS = ((1, 64), (65, 96), (97, 128), (129, 256))
 _MOST_SEEN, _FIRST, _EVERY, _MOST_KNOWN = 900, 59, 60, 12
 _LEAST_JOINTS, _LEAST_SHOWN, _STILL = 8, 0.7, 1e-3
-_ANY_SIZE = (10_000, 10_000)
 Poses = Float[np.ndarray, "t j 2"]
 Window = tuple[SeenVideo, Poses, Poses, Bool[np.ndarray, "t j"]]
 """What was seen, the same without gaps, what came, and which of that counts."""
@@ -52,7 +52,7 @@ def windows_of(tracks: list[MotionTrack], seen: int, known: bool) -> Iterator[Wi
                 continue
             if own_past(past, shown).misfit > REPEATS:
                 filled = fill_hidden(past[None], shown[None])[0][0]
-                yield SeenVideo(past, shown, 30.0, _ANY_SIZE), filled, future, counted
+                yield SeenVideo(past, shown, 30.0, ANY_SIZE), filled, future, counted
 
 
 def facts(window: Window, forecast: Poses) -> Float[np.ndarray, "s 4"]:

@@ -24,7 +24,7 @@ from posecast.store.reading import ClipSelection, Store
 from posecast.training.motion_windows import clip_track
 
 KS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
-_ANY_SIZE = (10_000, 10_000)  # of the pictures, which nobody asks for
+ANY_SIZE = (10_000, 10_000)  # of the pictures, which nobody asks for
 Poses = Float[np.ndarray, "t j 2"]
 Method = Callable[[Sequence["Window"]], list[Poses]]
 
@@ -50,7 +50,7 @@ def cut(track: MotionTrack, end: int, start: int) -> Window:
     counted[: len(came)] = track.visible[end + 1 : end + 1 + HORIZON] & shown.any(axis=0)
     size = float(see(past[None], shown[None]).size_px[0])
     side = max(track.window_side_px(end, RECENT, HORIZON), size)
-    seen = SeenVideo(past, shown, 30.0, _ANY_SIZE, trimmed=track.trimmed)
+    seen = SeenVideo(past, shown, 30.0, ANY_SIZE, trimmed=track.trimmed)
     return Window(seen, future, counted, side, track.group)
 
 

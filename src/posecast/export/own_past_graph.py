@@ -153,7 +153,7 @@ def _moved(
     frames: Int[Tensor, "b e n t"],
     ahead: Int[Tensor, " t"],
 ) -> Float[Tensor, "b e n t j 2"]:
-    """As `own_past._moved`."""
+    """As `own_past.moved_on`."""
     flat = history.flatten(2)
 
     def at(wanted: Int[Tensor, "b *n"]) -> Float[Tensor, "b *n j 2"]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import SETTLED, SOFTNESS, WARM_UP, misfits_of, own_past
+from posecast.motion.own_past import SETTLED, SOFTNESS, WARM_UP, misfits_of, moved_on, own_past
 from posecast.motion.seen import RECENT, fill_hidden
 
 REPEATS = 0.5
@@ -77,11 +77,9 @@ def _pieces(
     moments = np.arange(WARM_UP, len(history) - _PIECE)
     misfit = misfits_of(recent, history, np.array([len(recent) - 1]))[0, moments]
     ahead = np.arange(1, _PIECE + 1)
-    off = recent[-1] - history[moments]
-    still = off.mean(axis=1, keepdims=True)  # where the body is stays its own
-    pull = (1 - np.exp(-ahead / _JOIN_FRAMES)).astype(np.float32)[:, None, None]
-    moved = history[moments[:, None] + ahead] - history[moments, None]
-    return misfit, recent[-1] + moved - pull * (off - still)[:, None]
+    frames = moments[:, None] + ahead
+    moved = moved_on(history, recent[-1:], moments[None], frames[None], ahead, _JOIN_FRAMES)
+    return misfit, recent[-1] + moved[0]
 
 
 def _strangeness(

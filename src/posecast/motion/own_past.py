@@ -187,7 +187,7 @@ def _turned(
     best = _best_moments(misfits_of(poses, history, end), end, NUM_TURNED)
     ahead = np.arange(1, steps + 1)
     frames = np.minimum(best[0][..., None] + ahead, end)
-    moved = _moved(history, poses[end], best[0], frames, ahead)
+    moved = moved_on(history, poses[end], best[0], frames, ahead)
     return best[0][0], best[1][0], best[2][0], moved[0]
 
 
@@ -253,24 +253,26 @@ def _continue(
     """Displacements from each end, as they were after its moments, repeated."""
     period = np.maximum(ends[:, None] - moments, 1)
     frames = moments[..., None] + (ahead - 1) % period[..., None] + 1
-    return _moved(poses, poses[ends], moments, frames, ahead)
+    return moved_on(poses, poses[ends], moments, frames, ahead)
 
 
-def _moved(
+def moved_on(
     history: _Poses,
     now: Float[np.ndarray, "e j 2"],
     moments: Int[np.ndarray, "e n"],
     frames: Int[np.ndarray, "e n t"],
     ahead: Int[np.ndarray, " t"],
+    pull_frames: float = PULL_FRAMES,
 ) -> Float[np.ndarray, "e n t j 2"]:
     """From moments of a history to the frames that follow them.
 
-    The pose is drawn towards the one that was really there; where the body is stays its own.
+    The pose is drawn towards the one that was really there, by two thirds in `pull_frames`; where
+    the body is stays its own.
     """
     was = history[moments]
     off = now[:, None] - was
     off -= off.mean(axis=2, keepdims=True)
-    pull = (1 - np.exp(-ahead / PULL_FRAMES)).astype(np.float32)
+    pull = (1 - np.exp(-ahead / pull_frames)).astype(np.float32)
     return history[frames] - was[:, :, None] - pull[:, None, None] * off[:, :, None]
 
 
