@@ -20,7 +20,7 @@ from posecast.carrying.body_parts import (
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.carrying.smoothing import whole_trunk
-from posecast.carrying.sources import at_feet, members_of, person_mask, taken_in
+from posecast.carrying.sources import at_feet, members_of, person_mask, still_hidden, taken_in
 from posecast.export import body_graph, sources_graph
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -107,6 +107,37 @@ def test_joints_that_were_never_seen_draw_nothing():
     visible[:SEEN, arm] = False
     frame = carried(frames, past, future, visible)[0]
     assert np.array_equal(frame[24:46, 16:36], wall()[24:46, 16:36])
+
+
+def test_a_hidden_arm_shows_where_the_most_alike_seen_pose_shows_it_and_not_at_once():
+    waving, hidden = pose(right_elbow=(92, 36), right_wrist=(104, 26)), (54, 40)
+    without = picture(pose(left_elbow=hidden, left_wrist=hidden), wall())
+    frames = [picture(waving, wall())] * 3 + [without] * 3
+    past, future = np.stack([waving] * 3 + [pose()] * 3), np.stack([pose()] * 4 + [waving] * 4)
+    visible = np.ones((len(past) + len(future), 13), bool)
+    visible[3:SEEN, [PENN_ACTION.index(f"left_{joint}") for joint in ("elbow", "wrist")]] = False
+    first, *_, last = carried(frames, past, future, visible, masks=outline(frames))
+    assert np.array_equal(first, frames[-1])
+    forearm = last[60:68, 42:46].astype(int)
+    assert (forearm[..., 0] - forearm[..., 2] > 100).mean() > 0.5  # the left arm is red
+
+
+def test_graphs_say_of_the_same_parts_that_they_stay_hidden():
+    rng = np.random.default_rng(0)
+    joints = pose() + rng.normal(0, 4, (30, 13, 2)).astype(np.float32)
+    for last in (rng.random(13) < 0.6, np.zeros(13, bool)):
+        visible = rng.random((30, 13)) < 0.7
+        visible[11] = last
+        poses = pose_of(joints, visible, PENN_ACTION, 40.0)
+        seen, wanted = poses[:12], poses[12:]
+        said = still_hidden(wanted, seen, 40.0)
+        bodies = (
+            body_graph.Bodies(*map(torch.from_numpy, (each.ends, each.corners, each.known)))
+            for each in (wanted, seen)
+        )
+        same = sources_graph.still_hidden(*bodies, torch.tensor(40.0))
+        assert np.array_equal(same.numpy(), said)
+        assert (0 < said.mean() < 1) == last.any()
 
 
 @pytest.mark.parametrize("inside", [None, np.ones((128, 128), bool)])

@@ -50,6 +50,7 @@ from posecast.carrying.sources import (
     members_of,
     person_mask,
     sources_of,
+    still_hidden,
     taken_in,
 )
 from posecast.carrying.uncovering import crossed, has_left, without_forearms
@@ -159,6 +160,9 @@ class CarriedPerson:
         self._last_raw, self._wanted_raw = raw[0], raw[1:]
         poses = pose_of(smooth, visible, skeleton, self._size)
         self._poses, self._wanted = poses[:past], poses[past:]
+        hidden = still_hidden(self._wanted, self._poses, self._size)
+        for each in (self._wanted, self._wanted_raw):
+            each.known[hidden] = False
         far = [part_distances(self._poses[t], COARSE, self._size) for t in range(past)]
         self._distances = np.stack(far)
         self._crossed = crossed(self._distances)

@@ -4,7 +4,7 @@ Lengths are pixels of the size at which motion is worked out, `layers.COARSE`.
 """
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.body_parts import PARTS, Pose
 
@@ -123,3 +123,30 @@ def _unlikeness(wanted: Pose, seen: Pose, number: int) -> Float[np.ndarray, "t p
         return np.linalg.norm(first[:, None] - second, axis=-1).mean(axis=-1)
     first, second = (p.ends[:, number, 1] - p.ends[:, number, 0] for p in (wanted, seen))
     return np.linalg.norm(first[:, None] - second, axis=-1)
+
+
+def still_hidden(wanted: Pose, seen: Pose, size: float) -> Bool[np.ndarray, "t n"]:
+    """Which parts that the last seen frame hides stay hidden: a forecast says where an arm behind
+    the body is, not whether it shows. It does where the most alike seen pose shows it."""
+    unlike = _apart(wanted, seen) / size
+    hidden = np.repeat(~seen.known[-1:] & seen.known[-1].any(), len(unlike), axis=0)
+    for number in np.flatnonzero(hidden.any(axis=0) & seen.known.any(axis=0)):
+        shows = seen.known[:, number]
+        nearer = unlike[:, ~shows].min(axis=1) - unlike[:, shows].min(axis=1)
+        before = True
+        for t, by in enumerate(nearer):
+            before = hidden[t, number] = by < (SWITCHING if before else -SWITCHING)
+    return hidden
+
+
+def _apart(wanted: Pose, seen: Pose) -> Float[np.ndarray, "t p"]:
+    """Mean distance of the parts that the last seen frame shows, wherever the body is, in pixels;
+    infinite where a seen pose has less than half of them."""
+    last = seen.known[-1]
+    both = (seen.known & last)[..., None, None]
+    parts = np.maximum(both.sum(axis=1, keepdims=True), 1)
+    moved = wanted.ends[:, None] - seen.ends
+    moved -= (moved * both).sum(axis=2, keepdims=True) / parts
+    far = (np.linalg.norm(moved, axis=-1, keepdims=True) * both).sum(axis=2, keepdims=True) / parts
+    enough = 2 * both.sum(axis=(1, 2, 3)) >= last.sum()
+    return np.where(enough, far.mean(axis=(2, 3, 4)), np.inf)

@@ -6,6 +6,7 @@ seen frames, `n` parts of the body, `c` = `COARSE`, `s` a multiple of it.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -25,6 +26,7 @@ from posecast.export.sources_graph import (
     members_of,
     person_mask,
     sources_of,
+    still_hidden,
     taken_in,
 )
 from posecast.export.uncovering_graph import crossed, has_left, without_forearms
@@ -73,7 +75,8 @@ class LookGraph(_OfSkeleton):
         )
         members = members_of(shown, distances, seen)
         gates = carrying.GATE_PX + jitter_of(_shrunk(seen_pictures), members, seen)
-        sources = sources_of(wanted, seen, light, size)
+        shown_now = wanted.known & ~still_hidden(wanted, seen, size)
+        sources = sources_of(replace(wanted, known=shown_now), seen, light, size)
         arms = (crossing, without_forearms(seen_pictures, shown, distances))
         facts = (sources, members, gates, plate, no_plate, distances[-1])
         return joints[:count], joints[count:], *facts, *arms
@@ -107,14 +110,16 @@ class LayersGraph(_OfSkeleton):
         seen = body.bodies_of(smooth_past, seen_visible, size, self._skeleton)
         last = seen.take(torch.full_like(numbers[:1], -1))
         pose = body.bodies_of(smooth_future[numbers], visible, size, self._skeleton)
+        taken = sources[numbers]
+        pose = replace(pose, known=taken >= 0)
         distances = body.distances_of(pose, size)
         near = torch.minimum(distances, last_distances)
         joints = future_joints_crop[numbers]
         as_given = [(past[-1:], seen_visible[-1:]), (joints, visible)]
         first, then = (body.bodies_of(*each, size, self._skeleton) for each in as_given)
+        then = replace(then, known=pose.known)
         moved = torch.minimum(body.movement(pose, last), body.movement(then, first))
         gone, rests, carried = _how_changed(near, moved, gates)
-        taken = sources[numbers]
         transforms = body.transforms_of(pose, body.each_parts(seen, taken), size)
         covers, claims = _covers(transforms, taken, members, distances)
         owners, front, behind = _shown(covers, claims)

@@ -5,7 +5,7 @@ poses, pictures of side `c`.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from posecast.carrying.sources import (
@@ -96,3 +96,32 @@ def sources_of(
         before = torch.where(usable[t], (unlike[t] - kept).argmin(0), before)
         chosen.append(torch.where(usable[t], before, -1))
     return torch.stack(chosen)
+
+
+def still_hidden(
+    wanted: body.Bodies, seen: body.Bodies, size: Float[Tensor, ""]
+) -> Bool[Tensor, "t n"]:
+    """As `sources.still_hidden`."""
+    last = seen.known[-1]
+    unlike = _apart(wanted, seen)[..., None] / size
+    hides, shows = (
+        torch.where(which, unlike, body.HUGE).amin(1) for which in (~seen.known, seen.known)
+    )
+    nearer, hidden = hides - shows, []
+    before = torch.ones_like(last)
+    for t in range(wanted.known.shape[0]):
+        before = nearer[t] < torch.where(before, SWITCHING, -SWITCHING)
+        hidden.append(before)
+    return torch.stack(hidden) & ~last & last.any()
+
+
+def _apart(wanted: body.Bodies, seen: body.Bodies) -> Float[Tensor, "t p"]:
+    """As `sources._apart`."""
+    last = seen.known[-1]
+    both = (seen.known & last)[..., None, None].float()
+    parts = both.sum(1, keepdim=True).clamp(min=1)
+    moved = wanted.ends[:, None] - seen.ends
+    moved = moved - (moved * both).sum(2, keepdim=True) / parts
+    far = (moved.norm(dim=-1, keepdim=True) * both).sum(2, keepdim=True) / parts
+    enough = 2 * both.sum((1, 2, 3)) >= last.sum()
+    return torch.where(enough, far.mean((2, 3, 4)), body.HUGE)
