@@ -20,7 +20,16 @@ from posecast.carrying.body_parts import (
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import CarriedPerson
 from posecast.carrying.smoothing import whole_trunk
-from posecast.carrying.sources import at_feet, members_of, person_mask, still_hidden, taken_in
+from posecast.carrying.sources import (
+    WIDE,
+    WIDEST,
+    at_feet,
+    members_of,
+    person_mask,
+    still_hidden,
+    taken_in,
+    widened,
+)
 from posecast.export import body_graph, sources_graph
 from posecast.skeletons import COCO, PENN_ACTION
 
@@ -97,6 +106,30 @@ def test_twice_the_resolution_gives_the_same_picture():
     difference = np.abs(small - results[0]).mean(-1)
     assert difference.mean() < 2
     assert (difference > 60).mean() < 0.01
+
+
+def test_who_is_wider_than_the_limbs_goes_along_as_wide_as_the_mask_says():
+    arms = {"right_elbow": (82.0, 30.0), "right_wrist": (86.0, 18.0)}
+    frames, past = still(**arms)
+    frame = cv2.circle(frames[0].copy(), (74, 56), 12, SHIRT, -1)
+    drawn = carried([frame] * SEEN, past, past[:1] - (24, 0), masks=outline([frame] * SEEN))[0]
+    green = drawn[..., 1] > drawn[..., 0] + 90.0
+    assert green[50:62, 52:61].mean() > 0.9
+    assert green[50:62, 76:85].mean() < 0.1
+
+
+def test_graphs_widen_parts_alike():
+    rng = np.random.default_rng(0)
+    distances = rng.uniform(0, 4, (3, len(PARTS), 8, 8)).astype(np.float32)
+    masks = rng.random((3, 8, 8), np.float32)
+    wide = np.stack([*map(widened, distances, masks)])
+    same = sources_graph.widened(torch.from_numpy(distances), torch.from_numpy(masks))
+    assert np.array_equal(same.numpy(), wide)
+    changed = wide != distances
+    assert (wide[changed] == np.float32(WIDE)).all()
+    assert (distances[changed] < WIDEST).all()
+    assert (changed.sum(axis=1) <= (masks > 0.5)).all()
+    assert changed.any()
 
 
 def test_joints_that_were_never_seen_draw_nothing():

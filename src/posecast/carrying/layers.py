@@ -49,9 +49,11 @@ from posecast.carrying.sources import (
     jitter_of,
     members_of,
     person_mask,
+    reaching,
     sources_of,
     still_hidden,
     taken_in,
+    widened,
 )
 from posecast.carrying.uncovering import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
@@ -119,6 +121,8 @@ class CarriedPerson:
         self._side, self._ends_at_edge = frames.shape[1], inside is not None
         scaled = joints.astype(np.float32) * (COARSE / self._side)
         self._look_at_poses(scaled, visible, len(frames), earlier, skeleton)
+        if masks is not None:
+            self._distances = np.stack([*map(widened, self._distances, masks)])
         mask = person_mask(self._distances.min(axis=1), masks)
         hidden = mask
         if inside is not None:  # what was made up is neither the person nor what is behind it
@@ -199,7 +203,7 @@ class CarriedPerson:
         """The layers of one of the frames to come; 0 is the first."""
         pose, sources = self._wanted[t], self._sources[t]
         distances = part_distances(pose, COARSE, self._size)
-        owners, claims, transforms, covers = self._carried(pose, sources, distances)
+        owners, claims, transforms, covers, distances = self._carried(pose, sources, distances)
         camera = STILL if self._pace is STILL else camera_ahead(self._pace, t + 1)
         last = self._distances[-1]
         if camera is not STILL:
@@ -252,8 +256,10 @@ class CarriedPerson:
         Float[np.ndarray, "n c c"],
         Float[np.ndarray, "n 2 3"],
         Float[np.ndarray, "2 c c"],
+        Float[np.ndarray, "n c c"],
     ]:
-        """Owners of all places, the claims, how parts move, and how much the first two cover."""
+        """Owners of all places, the claims, how parts move, how much the first two cover, and the
+        distances to parts as wide as they are drawn."""
         covers, claims = np.zeros_like(distances), np.zeros_like(distances)
         transforms = np.zeros((len(PARTS), 2, 3), np.float32)
         for n in np.flatnonzero(sources >= 0).tolist():
@@ -264,10 +270,11 @@ class CarriedPerson:
             covers[n][box] = cover
             claims[n][box] = cover * np.exp(-distances[n][box]) * np.float32(1 + FRONT * n)
         owners, best = owners_of(claims)
+        wide = reaching(distances, covers)
         cover = np.take_along_axis(covers, owners[:1].astype(int), axis=0)[0]
         cover = np.clip((cv2.GaussianBlur(cover, (0, 0), 0.6) - 0.1) / 0.8, 0, 1)
         second = np.clip(0.5 - (best[0] - best[1]) / (SEAM * best.sum(axis=0) + 1e-9), 0, 0.5)
-        return owners, claims, transforms, np.stack([cover * (1 - second), cover * second])
+        return owners, claims, transforms, np.stack([cover * (1 - second), cover * second]), wide
 
     def _cover(
         self, source: int, number: int, transform: Float[np.ndarray, "2 3"], box: Box

@@ -10,6 +10,8 @@ from posecast.carrying.body_parts import PARTS, Pose
 
 MASK_REACH = 2.2
 """What a mask says is believed up to so many radii from the body: beyond are other people."""
+WIDE, WIDEST = 1.4, 2.7
+"""Radii up to which a part is wholly carried, and within which what is the person's is, too."""
 SHARED = 0.6
 """Radii by which neighbouring parts overlap, so that bent joints do not tear."""
 LEGS = tuple(
@@ -42,6 +44,23 @@ def person_mask(
         return np.clip((1.25 - nearest) / 0.5, 0, 1)
     believed = masks * np.clip((MASK_REACH - nearest) / 0.5, 0, 1)
     return np.maximum(believed, 0.9 * np.clip((0.75 - nearest) / 0.3, 0, 1)).astype(np.float32)
+
+
+def reaching(
+    distances: Float[np.ndarray, "n c c"], covers: Float[np.ndarray, "n c c"]
+) -> Float[np.ndarray, "n c c"]:
+    """Distances to parts as wide as what covers them shows: who lies towards the camera, or bends,
+    is wider than limbs so short are."""
+    wide = (covers > 0.5) & (distances < WIDEST)
+    return np.where(wide, np.minimum(distances, WIDE), distances)
+
+
+def widened(
+    distances: Float[np.ndarray, "n c c"], mask: Float[np.ndarray, "c c"]
+) -> Float[np.ndarray, "n c c"]:
+    """Distances of a seen frame in which the nearest parts are as wide as a mask says."""
+    nearest = distances == distances.min(axis=0)
+    return reaching(distances, nearest * mask)
 
 
 def at_feet(distances: Float[np.ndarray, "n c c"]) -> Float[np.ndarray, "c c"]:

@@ -25,9 +25,11 @@ from posecast.export.sources_graph import (
     jitter_of,
     members_of,
     person_mask,
+    reaching,
     sources_of,
     still_hidden,
     taken_in,
+    widened,
 )
 from posecast.export.uncovering_graph import crossed, has_left, without_forearms
 from posecast.skeletons import Skeleton
@@ -61,9 +63,11 @@ class LookGraph(_OfSkeleton):
         bodies = body.bodies_of(joints, visible, size, self._skeleton)
         frames = torch.arange(joints.shape[0])
         seen, wanted = bodies.take(frames[:count]), bodies.take(frames[count:])
+        masks = mask_logits[:, 0].sigmoid()
         distances = body.distances_of(seen, size)
-        mask = person_mask(distances.amin(1), mask_logits[:, 0].sigmoid())
         crossing, inside = crossed(distances), _inside(picture_box)
+        distances = widened(distances, masks)
+        mask = person_mask(distances.amin(1), masks)
         shown = torch.where(inside, mask, 0.0)
         hidden = torch.where(inside, mask, 1.0)
         plate, no_plate, missed, light = plate_of(seen_pictures, hidden, at_feet(distances[-1]))
@@ -113,15 +117,15 @@ class LayersGraph(_OfSkeleton):
         taken = sources[numbers]
         pose = replace(pose, known=taken >= 0)
         distances = body.distances_of(pose, size)
-        near = torch.minimum(distances, last_distances)
+        transforms = body.transforms_of(pose, body.each_parts(seen, taken), size)
+        covers, claims = _covers(transforms, taken, members, distances)
+        near = torch.minimum(reaching(distances, covers), last_distances)
         joints = future_joints_crop[numbers]
         as_given = [(past[-1:], seen_visible[-1:]), (joints, visible)]
         first, then = (body.bodies_of(*each, size, self._skeleton) for each in as_given)
         then = replace(then, known=pose.known)
         moved = torch.minimum(body.movement(pose, last), body.movement(then, first))
         gone, rests, carried = _how_changed(near, moved, gates)
-        transforms = body.transforms_of(pose, body.each_parts(seen, taken), size)
-        covers, claims = _covers(transforms, taken, members, distances)
         owners, front, behind = _shown(covers, claims)
         shares = [front * carried, behind * carried, 1 - carried, (1 - front - behind) * carried]
         flow = _flow(pose, last, near, moved, rests, size)

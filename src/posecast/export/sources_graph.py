@@ -19,6 +19,8 @@ from posecast.carrying.sources import (
     SHINS,
     SOFT,
     SWITCHING,
+    WIDE,
+    WIDEST,
     WITHIN,
 )
 from posecast.export import body_graph as body
@@ -30,6 +32,22 @@ def person_mask(
     """As `sources.person_mask`."""
     believed = mask * ((MASK_REACH - nearest) / 0.5).clamp(0, 1)
     return torch.maximum(believed, 0.9 * ((0.75 - nearest) / 0.3).clamp(0, 1))
+
+
+def reaching(
+    distances: Float[Tensor, "b n c c"], covers: Float[Tensor, "b n c c"]
+) -> Float[Tensor, "b n c c"]:
+    """As `sources.reaching`."""
+    wide = (covers > 0.5) & (distances < WIDEST)
+    return torch.where(wide, distances.clamp(max=WIDE), distances)
+
+
+def widened(
+    distances: Float[Tensor, "p n c c"], masks: Float[Tensor, "p c c"]
+) -> Float[Tensor, "p n c c"]:
+    """As `sources.widened`."""
+    nearest = distances == distances.amin(1, keepdim=True)
+    return reaching(distances, nearest * masks[:, None])
 
 
 def at_feet(distances: Float[Tensor, "n c c"]) -> Float[Tensor, "c c"]:
