@@ -252,6 +252,18 @@ def test_a_table_comes_back(tmp_path):
     assert float(row["x"]) == pytest.approx(right[0], abs=0.006)
 
 
+def test_what_a_table_calls_forecast_was_not_seen(tmp_path):
+    joints, visible = np.full((4, 13, 2), 50.0), np.ones((4, 13), bool)
+    told = {"forecast": [0, 0, 1, 1]}
+    write_table(tmp_path / "a.csv", joints, visible, PENN_ACTION, more=told)
+    track = read_keypoints(tmp_path / "a.csv", PENN_ACTION, 3, HW)  # where the video ends earlier
+    assert track.visible.any(axis=1).tolist() == [True, True, False]
+    assert track.note == "lines of forecast frames that are left out: 26"
+    write_table(tmp_path / "b.csv", joints[2:], visible[2:], PENN_ACTION, more={"forecast": [1, 1]})
+    with pytest.raises(KeypointError, match="all lines are forecast ones"):
+        read_keypoints(tmp_path / "b.csv", PENN_ACTION, 4, HW)
+
+
 @pytest.mark.parametrize(
     ("name", "plain"),
     [

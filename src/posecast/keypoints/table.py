@@ -6,9 +6,10 @@
 One line a joint. `frame` counts from 0; `joint` is a name such as nose or left_shoulder, by the
 person's own left and right; x and y are pixels, (0, 0) the image's top-left corner. `confidence`
 (or `visible`, 0 or 1) may be left out and is then 1; `person`, any word, may be left out too;
-columns of other names are passed over. As other programs write it, cells may be parted by
-semicolons or tabs, frame numbers may be 0.0, and a joint with an empty x or y is not seen. A joint
-that one person has twice in a frame is another's.
+lines whose column `forecast` is 1 were not seen and are left out; columns of other names are passed
+over. As other programs write it, cells may be parted by semicolons or tabs, frame numbers may be
+0.0, and a joint with an empty x or y is not seen. A joint that one person has twice in a frame is
+another's.
 
 DeepLabCut writes three header rows, or four where there are several individuals:
 
@@ -27,6 +28,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -137,12 +139,23 @@ def read_table(rows: Sequence[Row]) -> Detections:
             f"the first line has to name the columns {', '.join(_KNOWN)} (the last three "
             f"may be absent), one line a joint, not one a frame; it lacks {', '.join(missing)}"
         )
+    seen = [(line, row) for line, row in rows[1:] if not _is_forecast(head, row)]
+    if rows[1:] and not seen:
+        raise KeypointError("all lines are forecast ones (column forecast): give what was seen")
     lines = []
-    for line, row in rows[1:]:
+    for line, row in seen:
         with told_of(f"line {line}"):
             lines.append(_parse(head, row))
-    labels = [row[head.index("joint")] for _, row in rows[1:]]
-    return _collect(lines, {plain_name(label): label for label in labels})
+    labels = [row[head.index("joint")] for _, row in seen]
+    found = _collect(lines, {plain_name(label): label for label in labels})
+    num_left = len(rows) - 1 - len(seen)
+    note = f"lines of forecast frames that are left out: {num_left}" if num_left else ""
+    return replace(found, note=note)
+
+
+def _is_forecast(head: Sequence[str], cells: Sequence[str]) -> bool:
+    row = dict(zip(head, cells, strict=False))
+    return row.get("forecast", "").lower() in ("1", "1.0", "true")
 
 
 _Line = tuple[int, str, str, tuple[float, float, float]]
