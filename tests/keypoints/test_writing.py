@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from posecast.keypoints import read_keypoints
+from posecast.keypoints.trc import read_trc
 from posecast.keypoints.writing import write_coco, write_trc
 from posecast.skeletons import PENN_ACTION
 
@@ -49,3 +50,11 @@ def test_trc_has_y_up_and_seconds(tmp_path):
     x, y, z = (float(cell) for cell in first[2 + 3 * joint : 5 + 3 * joint])
     np.testing.assert_allclose([x, -y, z], [*JOINTS[0, joint], 0], atol=1e-3)
     assert lines[9][2:] == [""] * 39
+
+
+def test_a_trc_file_without_a_rate_does_not_say_one(tmp_path):
+    path = tmp_path / "a.trc"
+    write_trc(path, JOINTS, VISIBLE, PENN_ACTION, fps=25.0)
+    assert read_trc(path.read_text()).fps == 25
+    for none in ("0", "nan", "-30"):
+        assert read_trc(path.read_text().replace("\n25\t", f"\n{none}\t")).fps is None

@@ -48,7 +48,7 @@ def read_trc(text: str) -> Detections:
     return Detections(
         *(tuple(plain_name(label) for label in labels), people, 0.5, tuple(frames)),
         labels=labels,
-        fps=fps,
+        fps=fps if 0 < fps < np.inf else None,  # what writes 0 knows of none
         repeated={"units": facts.get("Units", "px"), "depth": depths, "last": last},
     )
 
