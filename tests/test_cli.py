@@ -133,7 +133,10 @@ def test_the_paper_is_in_the_presets():
         (["prepare", "human36m", "nowhere", "store"], "nowhere is not a folder"),
         (["predict", "--store", "s", "--out", "o"], "no pose run given"),
         (["import-2017", "nowhere.npz", "run"], "nowhere.npz: no such file"),
-        (["forecast", ""], "a path is empty: is a variable of the shell not set?"),
+        (["forecast", ""], "a word is empty after forecast: is a variable of the shell not set?"),
+        (["forecast", "--sample", "--json", ""], "a word is empty after --json: is a variable"),
+        (["forecast", "--sample", "--out", ""], "a word is empty after --out: is a variable"),
+        (["forecast", "--sample", "--out="], "a word is empty: --out=: is a variable"),
         (["forecast", "https://a.org/b.mp4"], "https://a.org/b.mp4 is an address; expected a path"),
         (["forecast", "--sample", "--out=s3://b/c.mp4"], "s3://b/c.mp4 is an address"),
         (["forecast", "C://nowhere/b.mp4"], "b.mp4: no such video file"),  # a disk of Windows

@@ -191,9 +191,11 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"posecast {__version__}")
         return 0
-    for before, word in pairwise(["", *words]):
-        if not word and not before.startswith("--"):  # as a path it would be the folder one is in
-            raise PosecastError("a path is empty: is a variable of the shell not set?")
+    for before, word in pairwise(["posecast", *words]):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            # As a path it would be the folder one is in.
+            after = f" after {before}" if not word else f": {word}"
+            raise PosecastError(f"a word is empty{after}: is a variable of the shell not set?")
         refuse_address(word.partition("=")[2] if word.startswith("--") else word)
     for length in (2, 1):
         name = " ".join(words[:length])
