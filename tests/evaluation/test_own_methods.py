@@ -189,3 +189,14 @@ def test_forecasts_are_never_mixed_with_earlier_ones(tmp_path, changed):
     write_forecasts(**others, store=store, out_path=tmp_path / "out")
     with pytest.raises(PosecastError, match=r"methods\.1\.prediction\.futures: '"):
         evaluate([stored_method(tmp_path / "out")], store, tmp_path / "numbers", config)
+
+
+@pytest.mark.parametrize("shown", [1, 4, 10])
+def test_what_takes_fewer_frames_than_it_should_see_is_shown_any(shown):
+    Method("mine", poses=Forecaster.pretrained().poses).check_shown(shown, 1, ())
+
+
+def test_what_takes_no_fewer_frames_says_how_many():
+    for shown in (3, 11):
+        with pytest.raises(PosecastError, match="mine was trained to see 4 to 10 frames, 1 apart"):
+            Method("mine", poses=Says(STAYS, VISIBLE, SURE)).check_shown(shown, 1, ())

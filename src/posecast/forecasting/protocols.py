@@ -95,10 +95,12 @@ class Needs:
             )
 
     def check_shown(self, name: str, num_past: int, stride: int) -> None:
-        """PosecastError unless so many frames, `stride` apart, are what it was trained to see."""
-        if not self.num_past <= num_past <= self.max_past or stride != self.stride:
+        """PosecastError unless so many frames, `stride` apart, are what it takes."""
+        least = self.num_past if self.is_strict else 1
+        if not least <= num_past <= self.max_past or stride != self.stride:
+            count = f"{least} to {self.max_past}" if least < self.max_past else least
             raise PosecastError(
-                f"{name} was trained to see {self.num_past} frames, {self.stride} apart; shown are "
+                f"{name} was trained to see {count} frames, {self.stride} apart; shown are "
                 f"{num_past}, {stride} apart: set num_past and stride to what it was trained on"
             )
 
