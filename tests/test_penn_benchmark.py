@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from made_runs import make_run
-from posecast.clips import ClipError
+from posecast.clips import ClipError, PoseForecast
 from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.evaluation import penn_benchmark
@@ -96,14 +96,49 @@ def test_something_must_be_seen():
         PennPoseProtocol(seen=0)
 
 
-def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
-    tmp_path, monkeypatch
-):
+@pytest.fixture
+def one_clip(tmp_path, monkeypatch):
+    """A data set of a single test clip."""
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "0001.mat").touch()
     info = store_info(PennAction(tmp_path), PreparationConfig())
     store = Store(tmp_path, info, (a_clip(sliding(35, 1.01)),))
     monkeypatch.setattr(penn_benchmark, "read_test_labels", lambda root: (store, {}))
+
+
+class Slides:
+    """Whoever slides goes on so; `samples` too many where told to."""
+
+    def __init__(self, more=0):
+        self.more = more
+
+    def forecast_poses(self, seen, steps, samples=1):
+        ahead = np.arange(1, steps + 1)[:, None, None] * [1.01, 0]
+        futures = (each.joints_px[-1] + ahead for each in seen)
+        return [
+            PoseForecast.of(video, np.repeat(future[None], 1 + self.more, 0))
+            for video, future in zip(seen, futures, strict=True)
+        ]
+
+
+@pytest.mark.usefixtures("one_clip")
+def test_forecasters_of_ones_own_are_rows(tmp_path):
+    final = PennPoseBenchmark(final=True)
+    table = run_penn_pose_benchmark(str(tmp_path), final, others={"mine": Slides()})
+    assert [row.method for row in table.rows] == ["last pose", "mine"]
+    assert table.rows[1].percent == pytest.approx((100,) * 16)
+    with pytest.raises(PosecastError, match="'last pose' is a row already"):
+        run_penn_pose_benchmark(tmp_path, final, others={"last pose": Slides()})
+    with pytest.raises(PosecastError, match=r"gave joints_px \(2, 32, 13, 2\)"):
+        run_penn_pose_benchmark(tmp_path, final, others={"mine": Slides(more=1)})
+    with pytest.raises(PosecastError, match="1 of the 1 clips are test clips"):
+        run_penn_pose_benchmark(tmp_path, others={"mine": Slides()})
+
+
+@pytest.mark.usefixtures("one_clip")
+def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
+    tmp_path, monkeypatch
+):
     trained = LastPose()
     trained.needs = Needs(PENN_ACTION, fps=30.0)
     monkeypatch.setattr(penn_benchmark, "load_pose_forecaster", lambda *_: trained)

@@ -15,7 +15,7 @@ Three variants of it:
   the target, no repeated frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,8 @@ from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
-from posecast.forecasting.protocols import PoseForecaster
+from posecast.forecasting.protocols import PoseForecaster, checked
+from posecast.records.arguments import as_path
 from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.files import write_json
 from posecast.records.final_looks import looks_text, record_test_use
@@ -120,7 +121,8 @@ def _predict(
     facts = (clip.fps, clip.image_hw, None, clip.crop)
     seen = [SeenVideo(past[row], past_visible[row], *facts) for row in rows]
     if seen:
-        forecasts = predictor.forecast_poses(seen, NUM_TARGETS * step)
+        asked = (seen, NUM_TARGETS * step, 1)
+        forecasts = checked(predictor.forecast_poses(*asked), *asked)
         predicted[rows] = np.stack([each.joints_px[0, step - 1 :: step] for each in forecasts])
     return predicted
 
@@ -247,17 +249,23 @@ def read_test_labels(root: Path) -> tuple[Store, dict[str, str]]:
 
 
 def run_penn_pose_benchmark(
-    root: Path, config: PennPoseBenchmark | None = None, command: str = ""
+    root: str | Path,
+    config: PennPoseBenchmark | None = None,
+    command: str = "",
+    others: Mapping[str, PoseForecaster] | None = None,
 ) -> BenchmarkTable:
-    """Last pose, constant velocity and pose runs on all official test clips of a data set folder.
+    """Last pose, constant velocity, pose runs and `others`, forecasters of one's own by name, on
+    all official test clips of a data set folder.
 
-    PosecastError for pose runs without `final`, or that were trained on test clips.
+    PosecastError for pose runs or others without `final`, runs that were trained on test clips, or
+    others that are called as another row.
     """
-    config = config or PennPoseBenchmark()
-    store, _ = read_test_labels(root)
-    predictors, uses = _predictors(config, store), {}
-    if config.pose_run:
+    config, others = config or PennPoseBenchmark(), others or {}
+    store, _ = read_test_labels(as_path(root, "the folder of Penn Action"))
+    predictors, uses = _predictors(config, store, others), {}
+    if config.pose_run or others:
         guard.check_test_clips(store.clips, config.final)
+    if config.pose_run:
         guard.check_not_trained(store.clips, config.pose_run, store, config.allow_trained)
         name = f"benchmark penn-pose {config.protocol.variant} {config.protocol.seen}"
         facts = {"out": name, "command": command, "num_clips": len(store.clips)}
@@ -277,11 +285,16 @@ def run_penn_pose_benchmark(
     return table
 
 
-def _predictors(config: PennPoseBenchmark, store: Store) -> dict[str, PoseForecaster]:
-    """The trivial forecasts and the pose runs, by name."""
+def _predictors(
+    config: PennPoseBenchmark, store: Store, others: Mapping[str, PoseForecaster]
+) -> dict[str, PoseForecaster]:
+    """The trivial forecasts, those of others and the pose runs, by name."""
     predictors: dict[str, PoseForecaster] = {"last pose": LastPose()}
     if config.protocol.seen > 1:
         predictors["constant velocity"] = ConstantVelocity()
+    if taken := predictors.keys() & others:
+        raise PosecastError(f"{min(taken)!r} is a row already: give your forecaster another name")
+    predictors |= others
     names = distinct_names(config.pose_run, taken=predictors)
     for run, name in zip(config.pose_run, names, strict=True):
         forecaster = load_pose_forecaster(run, ForecasterOptions(config.device, lively=False))
