@@ -1,4 +1,5 @@
-"""Whether smoothing the seen joints, without lag, makes forecasts of real videos better.
+"""Whether smoothing the seen joints, without lag, or filling where they are hidden for a while,
+makes forecasts of real videos better.
 
     python -m benchmarks.seen_smoothing TRACKS.npz [--run RUN] [--seen all ten] [--out FILE.json]
 
@@ -12,6 +13,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,8 @@ SMOOTHERS: dict[str, Smoother] = {
     "Kalman, 2 % noise": kalman(0.02, 0.005),
 }
 
+LONGEST_BRIDGED = 2, 5, 10, 30
+
 
 def smoothed(window: Window, smoother: Smoother, keep_last: bool) -> Window:
     """The window with its visible joints smoothed; hidden frames are bridged, not shown."""
@@ -111,6 +115,20 @@ def smoothed(window: Window, smoother: Smoother, keep_last: bool) -> Window:
     if keep_last:
         joints[-1] = window.seen.joints_px[-1]
     return dataclasses.replace(window, seen=dataclasses.replace(window.seen, joints_px=joints))
+
+
+def bridged(window: Window, longest: int) -> Window:
+    """The window with joints that are hidden for so many frames at most shown evenly between."""
+    joints, visible = window.seen.joints_px.copy(), window.seen.visible.copy()
+    for joint in range(joints.shape[1]):
+        for before, after in pairwise(np.flatnonzero(window.seen.visible[:, joint])):
+            if 1 < after - before <= longest + 1:
+                ends = joints[before, joint], joints[after, joint]
+                between = np.linspace(*ends, after - before + 1)
+                joints[before : after + 1, joint] = between
+                visible[before:after, joint] = True
+    seen = dataclasses.replace(window.seen, joints_px=joints, visible=visible)
+    return dataclasses.replace(window, seen=seen)
 
 
 def measure(
@@ -135,6 +153,9 @@ def measure(
     add("raw, distance %", shares(raw.error, raw.count, groups), 100)
     still = Sums.of(windows, last_pose(windows))
     add("last pose", shares(still.error, raw.error, groups))
+    for longest in LONGEST_BRIDGED:
+        given = [bridged(each, longest) for each in windows]
+        add(f"up to {longest} hidden frames filled", shares(sums(given).error, raw.error, groups))
     for label, smoother in SMOOTHERS.items():
         for keep_last in (False, True):
             given = [smoothed(each, smoother, keep_last) for each in windows]
