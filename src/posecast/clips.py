@@ -23,6 +23,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from posecast.errors import PosecastError
@@ -254,15 +255,14 @@ class PoseForecast(Brief):
 
     @classmethod
     def of(
-        cls,
-        seen: SeenVideo,
-        joints_px: Float[np.ndarray, "s t j 2"],
-        weights: Float[np.ndarray, " s"] | None = None,
+        cls, seen: SeenVideo, joints_px: ArrayLike, weights: Float[np.ndarray, " s"] | None = None
     ) -> "PoseForecast":
-        """Futures (equally likely, unless `weights` say otherwise) that go on from what was seen.
+        """Futures `(s, t, j, 2)` (equally likely, unless `weights` say otherwise) that go on from
+        what was seen.
 
         Joints are visible that were seen at least once.
         """
+        joints_px = np.asarray(joints_px)  # of a tensor, too
         samples, steps = joints_px.shape[:2]
         visible = np.repeat(np.any(seen.visible, axis=0)[None], steps, axis=0)
         equal = np.full(samples, 1 / samples)

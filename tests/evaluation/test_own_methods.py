@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
@@ -69,9 +70,34 @@ def test_poses_of_another_shape_than_asked_for_are_not_measured(tmp_path, said, 
 
 
 @pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (STAYS, r"gave is of type ndarray \(1, 6, 13, 2\); expected a list of PoseForecast"),
+        ([STAYS], r"forecaster is of type ndarray \(1, 6, 13, 2\); expected PoseForecast.of\("),
+    ],
+)
+def test_arrays_are_no_forecasts(tmp_path, monkeypatch, said, message):
+    store, mine = a_store(tmp_path, a_clip("a", speed=2.0)), Says(STAYS, VISIBLE, SURE)
+    monkeypatch.setattr(mine, "forecast_poses", lambda *_: said)
+    with pytest.raises(PosecastError, match=message):
+        evaluate([Method("mine", poses=mine)], store, tmp_path / "out", CONFIG)
+
+
+def test_a_tensor_of_joints_is_a_forecast(tmp_path):
+    class Tells:
+        def forecast_poses(self, seen, steps, samples=1):
+            return [PoseForecast.of(each, torch.from_numpy(STAYS)) for each in seen]
+
+    store = a_store(tmp_path, a_clip("a", speed=2.0))
+    evaluate([Method("mine", poses=Tells())], store, tmp_path / "out", CONFIG)
+    assert summarise(tmp_path / "out").curve("mine", "distance").at(6) > 0
+
+
+@pytest.mark.parametrize(
     "frames",
     [
         np.zeros((6, 16, 16, 3)),
+        [np.zeros((32, 32, 3), np.uint8)] * 6,
         np.zeros((6, 32, 32, 3), np.uint8),
         np.zeros((1, 16, 16, 3), np.uint8),
     ],

@@ -110,7 +110,8 @@ class Method:
         `poses` are what is drawn.
         """
         if self.frames is not None:
-            return self._checked(self.frames.predict_frames(seen, steps)[None], seen, steps)
+            frames = np.asarray(self.frames.predict_frames(seen, steps))
+            return self._checked(frames[None], seen, steps)
         if self.drawer is None or poses is None:
             return None
         drawer, visible = self.drawer, poses.visible[:steps]

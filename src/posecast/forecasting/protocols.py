@@ -29,6 +29,7 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.errors import PosecastError
 from posecast.geometry import Crop
+from posecast.records.arguments import check_is
 from posecast.skeletons import Skeleton
 from posecast.store.reading import StoredClip
 
@@ -134,6 +135,10 @@ def checked(
     Numbers of arrays that merely look alike (no axis of futures, more futures than were asked for,
     fewer frames) would be compared with the truth without a word.
     """
+    check_is(forecasts, Sequence, "what the pose forecaster gave", "a list of PoseForecast")
+    for forecast in forecasts:
+        what = "a forecast of the pose forecaster"
+        check_is(forecast, PoseForecast, what, "PoseForecast.of(seen, joints_px)")
     if len(forecasts) != len(seen):
         raise PosecastError(
             f"the pose forecaster gave {len(forecasts)} forecasts of {len(seen)} clips: give one "
