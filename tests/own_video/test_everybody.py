@@ -1,5 +1,6 @@
 """Everybody in a video goes on, each apart."""
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def test_each_is_forecast_apart_and_shown_together(video, tmp_path):
     assert (facts["person"], theirs["person"]) == (1, 2)
     assert "others" not in theirs
     assert theirs["files"] == [str(tmp_path / f"out-person-2.{kind}") for kind in ("npz", "csv")]
+    for number, name in enumerate(("out.csv", "out-person-2.csv"), start=1):
+        with (tmp_path / name).open() as file:
+            assert {row["person"] for row in csv.DictReader(file)} == {str(number)}
     people = tmp_path / "out-people.png"
     assert result.summary().splitlines() == [
         "seen up to 0.97 s, 4 frames (0.13 s) forecast, of 2 people",

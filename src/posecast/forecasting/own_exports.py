@@ -37,7 +37,7 @@ def pose_writer(kind: Export, name: str, result: OwnForecast, sample: int = 0) -
             "seconds": [f"{frame / result.fps:.3f}" for frame in frames],
             "forecast": [int(frame > result.past_frames[-1]) for frame in frames],
         }
-        return lambda path: write_table(path, *poses, numbers, more)
+        return lambda path: write_table(path, *poses, numbers, more, result.person)
     if kind == "coco":
         return lambda path: write_coco(path, *poses, hw, numbers)
     return lambda path: write_trc(path, *poses, result.fps, name=name)

@@ -67,16 +67,18 @@ def write_table(
     skeleton: Skeleton,
     numbers: Sequence[int] | None = None,
     more: Mapping[str, Sequence[object]] | None = None,
+    person: int = 1,
 ) -> None:
-    """Write the visible joints of one person, with the frames' `numbers`, 0, 1, 2 ... if None;
-    `read_keypoints` gives them back. `more` are further columns by name, a value a frame."""
+    """Write the visible joints of one person, whose number is `person`, with the frames' `numbers`,
+    0, 1, 2 ... if None; `read_keypoints` gives them back. `more` are further columns by name, a
+    value a frame."""
     more, numbers = more or {}, range(len(joints_px)) if numbers is None else numbers
     rows: list[tuple[object, ...]] = [(*_NEEDED, "person", *more)]
     names = own_side_names(skeleton)
     for frame, joint in np.argwhere(visible).tolist():
         x, y = joints_px[frame, joint].tolist()
         told = (column[frame] for column in more.values())
-        rows.append((numbers[frame], names[joint], f"{x:.2f}", f"{y:.2f}", 1, *told))
+        rows.append((numbers[frame], names[joint], f"{x:.2f}", f"{y:.2f}", person, *told))
     write_text(path, csv_text(rows))
 
 
