@@ -184,6 +184,36 @@ def test_names_that_the_output_cannot_spell_are_printed(monkeypatch):
     assert written.getvalue().splitlines() == [b"caf\xe9 \\u8df3.mp4"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np.linalg.LinAlgError("SVD: out of memory"),
+        BlockingIOError(11, "Resource temporarily unavailable"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_where_memory_is_used_up_it_is_said(capsys, monkeypatch, error):
+    def fails(words):
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fails)
+    status, _, err = run(capsys, "predict")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith("posecast: error: memory is used up (")
+
+
+def test_a_video_too_large_for_the_memory_is_left_out(capsys, monkeypatch, tmp_path):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("posecast.cli.forecast.forecast_video", fails)
+    status, _, err = run(capsys, "forecast", "a.mp4", "b.mp4", "--out", str(tmp_path))
+    assert status == 2
+    assert "left out: b.mp4: memory is used up (MemoryError): close other programs" in err
+
+
 def test_ctrl_c(capsys, monkeypatch):
     def interrupted(words):
         raise KeyboardInterrupt

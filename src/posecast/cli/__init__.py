@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from posecast import __version__
+from posecast.computing.memory import no_memory_text, says_no_memory
 from posecast.errors import PosecastError, did_you_mean
 from posecast.records.arguments import refuse_address
 
@@ -148,10 +149,14 @@ def _answer(words: list[str]) -> int:
     except PermissionError as error:
         print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            text = f"{error.strerror}: {error.filename}"
+        elif says_no_memory(error):
+            text = no_memory_text(error)
+        else:
             raise
-        print(f"posecast: error: {error.strerror}: {error.filename}", file=sys.stderr)
+        print(f"posecast: error: {text}", file=sys.stderr)
         return 2
 
 

@@ -15,7 +15,7 @@ from posecast.cli import STARTED
 from posecast.cli.parsing import Command, print_json
 from posecast.cli.stages import shown
 from posecast.computing.devices import Flat, ForecasterOptions
-from posecast.computing.memory import keep_freed_memory
+from posecast.computing.memory import keep_freed_memory, no_memory_text, says_no_memory
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
@@ -306,6 +306,10 @@ def _attempt(
         raise
     except PosecastError as error:
         return _Outcome(video, stages, str(error))
+    except Exception as error:
+        if not says_no_memory(error):
+            raise
+        return _Outcome(video, stages, f"{video}: {no_memory_text(error)}")
     choose = "another person: --person N, or --box; all of them: --everybody\n"
     choose = choose if result.people and not asked.config.everybody else ""
     who = "" if asked.config.everybody else "one person is forecast; "

@@ -1,14 +1,35 @@
-"""Memory of large tensors, kept for the next ones.
+"""Memory of large tensors, kept for the next ones; and errors that say there is none left.
 
 The C library hands every large block that is freed back to the system, and gets it again, zeroed
 page by page, for the next tensor. In image training that was a tenth of the processor's time.
 """
 
 import ctypes
+import errno
 import sys
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """Numbers of two options of glibc's mallopt."""
+
+_NONE_LEFT = (errno.ENOMEM, errno.EAGAIN)
+_SAID = ("out of memory", "allocate memory", "insufficient memory", "start new thread")
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether it says that memory (for a thread, too) is used up: numpy, PyTorch, OpenCV, ffmpeg
+    and onnxruntime each say so by an error of another kind."""
+    said = str(error).lower()
+    out = isinstance(error, MemoryError) or any(each in said for each in _SAID)
+    return out or (isinstance(error, OSError) and error.errno in _NONE_LEFT)
+
+
+def no_memory_text(error: BaseException) -> str:
+    """The same for people, and what helps."""
+    said = str(error).partition("\n")[0][:200]
+    return (
+        f"memory is used up ({said or type(error).__name__}): close other programs, or give "
+        "smaller pictures or less at once"
+    )
 
 
 def keep_freed_memory() -> bool:
