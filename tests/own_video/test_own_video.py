@@ -301,6 +301,8 @@ def test_nobody_in_the_video(forecaster, tmp_path):
     message = fails(forecaster, video, "no person found in 12 frames")
     assert str(video) in message
     assert "--box" in message
+    alone = write_video(tmp_path / "alone.mp4", [frame_with(None)])
+    fails(forecaster, alone, "no person found in the picture; say where")
 
 
 def test_one_frame(forecaster, tmp_path):

@@ -186,8 +186,10 @@ def _estimate_poses(
     found = [_of_followed(watched, people[number], number) for number in ordered]
     if not found[0].seen.visible.any():
         where = f" from {past.first / past.fps:.2f} s on" if past.first else ""
+        count = len(found[0].seen) - past.first
+        frames = "the picture" if count == 1 else f"{count} frames{where}"
         raise NotSeenError(
-            f"{past.video}: no person found in {len(found[0].seen) - past.first} frames{where}",
+            f"{past.video}: no person found in {frames}",
             "; say where one is in the first frame with --box x,y,w,h, or give poses of another "
             f"program with --poses{doubt_of_pixels(source.estimator)}",
         )
