@@ -115,7 +115,7 @@ class OwnForecast(Brief):
             shares = ", ".join(f"{100 * weight:.0f} %" for weight in self.forecast.weights)
             lines.append(f"{len(self.forecast.weights)} futures, how likely each is: {shares}")
         if sure := [each for each in self.everybody if each.sureness]:
-            of_each = (f"{_name(each)} {_how_far_off(each)}" for each in sure)
+            of_each = (f"{_how_far_off(each)} for {_name(each)}" for each in sure)
             how_far = "; ".join(of_each) if self.others else _how_far_off(self)
             lines.append(
                 f"how sure: over many videos nine joints of ten are off by at most "
