@@ -38,7 +38,6 @@ import av
 import numpy as np
 import safetensors.torch
 import torch
-from rich.console import Console
 from safetensors import SafetensorError
 
 from posecast.computing.devices import ForecasterOptions
@@ -266,7 +265,7 @@ def _stages(folder: Path) -> list[Stage]:
 
 
 def _prepare(raw: Path, config: PreparationConfig, store: Path) -> None:
-    prepare(PennAction(raw), store, config, Console(quiet=True))
+    prepare(PennAction(raw), store, config)
 
 
 def _bytes_of_files(path: Path) -> dict[str, str]:

@@ -1,11 +1,9 @@
 """Stored pose estimates of the 2017 authors: both data sets, their coordinates, what is wrong."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from human36m_files import track, write_cdf
 from penn_files import write_labels
@@ -17,8 +15,6 @@ from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import Store
 from posecast.villegas2017.estimates import import_estimates_2017
 
-QUIET = Console(file=io.StringIO())
-
 
 @pytest.fixture(params=["union", "seen"])
 def penn(tmp_path, request) -> Path:
@@ -26,7 +22,7 @@ def penn(tmp_path, request) -> Path:
     for number in (1, 2, 3):
         write_labels(tmp_path / "raw", f"{number:04d}", number)
     config = PreparationConfig(size=16, crop=request.param, num_seen=2, workers=1)
-    prepare(PennAction(tmp_path / "raw"), tmp_path / "store", config, QUIET)
+    prepare(PennAction(tmp_path / "raw"), tmp_path / "store", config)
     return tmp_path / "store"
 
 
@@ -36,7 +32,7 @@ def human36m(tmp_path) -> Path:
     for name in ("Walking 1.54138969", "Eating.54138969"):
         write_cdf(tmp_path / "raw", "S9", name, track(1))
     config = PreparationConfig(size=16, crop="tube", margin_px=20, workers=1)
-    prepare(Human36M(tmp_path / "raw"), tmp_path / "store", config, QUIET)
+    prepare(Human36M(tmp_path / "raw"), tmp_path / "store", config)
     return tmp_path / "store"
 
 

@@ -1,6 +1,5 @@
 """Preparation: crops, resuming after a kill, refused mix-ups, bad clips, several processes."""
 
-import io
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from penn_files import label_values, write_clip_files, write_labels
 from posecast.datasets.penn_action import PennAction
@@ -21,7 +19,6 @@ from posecast.store.preparation import PreparationConfig, PreparationReport, pre
 from posecast.store.reading import Store
 
 SMALL = PreparationConfig(size=16, workers=1)
-QUIET = Console(file=io.StringIO())
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def write_raw(root: Path) -> Path:
 
 def prepared(raw: Path, path: Path, **options) -> PreparationReport:
     config = PreparationConfig(**({"size": 16, "workers": 1} | options))
-    return prepare(PennAction(raw), path, config, QUIET)
+    return prepare(PennAction(raw), path, config)
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -128,7 +125,7 @@ def test_goes_on_after_a_stop_with_the_same_bytes(raw, tmp_path, monkeypatch):
     monkeypatch.setattr("posecast.store.preparation._source_options", lambda source: {})
     for clip_id, count in (("0001", 0), ("0002", 3), ("0002", 5), ("0004", 1)):
         with pytest.raises(StopError):
-            prepare(StoppedSource(raw, (clip_id, count)), tmp_path / "store", SMALL, QUIET)
+            prepare(StoppedSource(raw, (clip_id, count)), tmp_path / "store", SMALL)
         with pytest.raises(StoreError, match="is not finished"):
             Store.open(tmp_path / "store")
     report = prepared(raw, tmp_path / "store")

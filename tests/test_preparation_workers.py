@@ -16,7 +16,7 @@ from posecast.computing import clip_workers
 from posecast.datasets.penn_action import PennAction
 from posecast.skeletons import PENN_ACTION, Skeleton
 from posecast.store.preparation import PreparationConfig, PreparationError, prepare
-from test_preparation import QUIET, SMALL, content, prepared, write_raw
+from test_preparation import SMALL, content, prepared, write_raw
 
 
 @pytest.fixture
@@ -73,24 +73,24 @@ class FatalSource:
 
 def test_processes_give_the_same_bytes_and_their_end_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(clip_workers, "_SECONDS_ALONE", 0.0)
-    alone = prepare(FatalSource("c"), tmp_path / "alone", SMALL, QUIET)
+    alone = prepare(FatalSource("c"), tmp_path / "alone", SMALL)
     together = PreparationConfig(size=16, workers=2)
-    both = prepare(FatalSource("c"), tmp_path / "both", together, QUIET)
+    both = prepare(FatalSource("c"), tmp_path / "both", together)
     assert alone.left_out == both.left_out == {"c": "no good"}
     assert content(tmp_path / "alone") == content(tmp_path / "both")
     with pytest.raises(PreparationError, match=r"worker process was killed .* --workers 1"):
-        prepare(FatalSource("b"), tmp_path / "fatal", together, QUIET)
+        prepare(FatalSource("b"), tmp_path / "fatal", together)
 
 
-def test_log_files_get_plain_lines(raw, tmp_path, monkeypatch):
+def test_log_files_get_plain_lines(raw, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(clip_workers, "_SECONDS_BETWEEN_LINES", 0.0)
-    text = io.StringIO()
-    prepare(PennAction(raw), tmp_path / "store", SMALL, Console(file=text))
-    assert text.getvalue().splitlines()[-1] == "5 of 5 clips, 0 left out"
+    prepare(PennAction(raw), tmp_path / "store", SMALL)
+    assert capsys.readouterr().err.splitlines()[-1] == "5 of 5 clips, 0 left out"
 
 
-def test_terminals_get_a_bar(raw, tmp_path):
+def test_terminals_get_a_bar(raw, tmp_path, monkeypatch):
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=80)
-    prepare(PennAction(raw), tmp_path / "store", SMALL, console)
+    monkeypatch.setattr(clip_workers, "Console", lambda stderr: console)
+    prepare(PennAction(raw), tmp_path / "store", SMALL)
     assert "5/5" in text.getvalue()

@@ -1,12 +1,10 @@
 """Human3.6M: layout and names, both kinds of pose files, videos, what is wrong with each."""
 
-import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from human36m_files import (
     index_first,
@@ -26,7 +24,6 @@ from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import Store
 
 TUBE = PreparationConfig(size=16, crop="tube", margin_px=4, workers=1)
-QUIET = Console(file=io.StringIO())
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +149,7 @@ def test_boxes_hold_frames_left_out_but_none_to_come(raw, every):
 def test_the_crop_is_that_of_all_frames_whatever_is_kept(raw, tmp_path):
     expected = tube_crop(track(1).reshape(-1, 32, 2), (48, 64), 4)
     for every in (1, 4):
-        prepare(Human36M(raw, every), tmp_path / str(every), TUBE, QUIET)
+        prepare(Human36M(raw, every), tmp_path / str(every), TUBE)
         store = Store.open(tmp_path / str(every))
         assert store.clip("S1_Walking_1.1").crop == expected
         assert store.info.source == {"every": every, "poses_only": False}
@@ -178,12 +175,12 @@ def test_the_shorter_of_video_and_poses_counts_and_is_reported(copy, tmp_path, n
     source = Human36M(copy, 1)
     assert source.read_poses("S1_Walking_1.1").num_frames == num_used
     assert len(list(source.read_frames("S1_Walking_1.1"))) == num_used
-    report = prepare(source, tmp_path / "store", TUBE, QUIET)
+    report = prepare(source, tmp_path / "store", TUBE)
     note = f"the video has {num_video} frames, the poses are of 22: the first {num_used} of both"
     assert list(report.notes) == ["S1_Walking_1.1"]
     assert "1 mended:\n  clip S1_Walking_1.1: " + note in report.summary()
     assert Store.open(tmp_path / "store").clip("S1_Walking_1.1").note.startswith(note)
-    assert prepare(source, tmp_path / "store", TUBE, QUIET).notes == report.notes
+    assert prepare(source, tmp_path / "store", TUBE).notes == report.notes
 
 
 def test_videos_and_poses_that_cannot_belong_together(copy):
@@ -327,17 +324,17 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def test_an_interrupted_preparation_ends_with_the_same_bytes(raw, tmp_path, monkeypatch):
-    prepare(Human36M(raw), tmp_path / "whole", TUBE, QUIET)
+    prepare(Human36M(raw), tmp_path / "whole", TUBE)
     assert len(Store.open(tmp_path / "whole").clips) == 4
     for num_frames in (0, 4, 7, 13):  # before, inside and between clips of 6 frames
         with monkeypatch.context() as patch:
             stop_after(patch, num_frames)
             with pytest.raises(KeyboardInterrupt):
-                prepare(Human36M(raw), tmp_path / "store", TUBE, QUIET)
+                prepare(Human36M(raw), tmp_path / "store", TUBE)
         with pytest.raises(StoreError, match="not finished"):
             Store.open(tmp_path / "store")
         shutil.copytree(tmp_path / "store", tmp_path / str(num_frames))
-        prepare(Human36M(raw), tmp_path / str(num_frames), TUBE, QUIET)
+        prepare(Human36M(raw), tmp_path / str(num_frames), TUBE)
         assert content(tmp_path / str(num_frames)) == content(tmp_path / "whole")
         shutil.rmtree(tmp_path / "store")
 
@@ -359,7 +356,7 @@ def stop_after(patch: pytest.MonkeyPatch, num_frames: int) -> None:
 def test_bad_clips_are_left_out_and_the_others_prepared(copy, tmp_path):
     damaged("truncated", copy)
     (copy / "S9/Videos/WalkDog.1.mp4").unlink()
-    report = prepare(Human36M(copy), tmp_path / "store", TUBE, QUIET)
+    report = prepare(Human36M(copy), tmp_path / "store", TUBE)
     assert set(report.left_out) == {"S1_Walking_1.1", "S9_WalkDog.1"}
     store = Store.open(tmp_path / "store")
     assert [clip.clip_id for clip in store.clips] == ["S1_TakingPhoto.1", "S5_Eating_2.55011271"]

@@ -1,12 +1,10 @@
 """Drawn videos for Human3.6M poses, and the whole chain on them from the command line."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from human36m_files import standing, write_cdf
 from posecast.cli import main
@@ -15,7 +13,6 @@ from posecast.datasets.human36m import Human36M
 from posecast.media.videos import probe_video
 from posecast.skeletons import HUMAN36M
 
-QUIET = Console(file=io.StringIO())
 NUM_FRAMES = 12
 
 
@@ -31,7 +28,7 @@ def raw(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def drawn(raw, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("drawn") / "out"
-    done = draw_human36m(raw, out, DrawnVideosConfig(), console=QUIET)
+    done = draw_human36m(raw, out, DrawnVideosConfig())
     assert (len(done.drawn), done.kept, done.left_out) == (3, (), {})
     return out
 
@@ -63,8 +60,8 @@ def test_the_person_is_where_the_poses_are(raw):
 
 def test_a_stopped_drawing_goes_on(raw, drawn, tmp_path):
     one = DrawnVideosConfig(clips=("S9_Eating.54138969",), num_frames=3)
-    assert draw_human36m(raw, tmp_path / "out", one, console=QUIET).drawn == one.clips
-    assert draw_human36m(raw, tmp_path / "out", one, console=QUIET).kept == one.clips
+    assert draw_human36m(raw, tmp_path / "out", one).drawn == one.clips
+    assert draw_human36m(raw, tmp_path / "out", one).kept == one.clips
     clip = Human36M(tmp_path / "out", every=1).read_poses(one.clips[0])
     whole = Human36M(raw, every=1).read_poses(one.clips[0])
     assert Human36M(tmp_path / "out").pose_file(one.clips[0]).suffix == ".mat"
@@ -82,7 +79,7 @@ def test_a_stopped_drawing_goes_on(raw, drawn, tmp_path):
 def test_refused_drawings(raw, drawn, tmp_path, options, out, message):
     folder = {"drawn": drawn, "raw": raw, "new": tmp_path / "new"}[out]
     with pytest.raises(ValueError, match=message):
-        draw_human36m(raw, folder, DrawnVideosConfig(**options), console=QUIET)
+        draw_human36m(raw, folder, DrawnVideosConfig(**options))
     assert not (tmp_path / "new").exists()
 
 

@@ -1,6 +1,5 @@
 """Own videos to a store: frame rate, poses beside them, crops by the seen frames, bad videos."""
 
-import io
 import os
 import time
 from fractions import Fraction
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from odd_videos import write_odd
 from posecast.clips import ClipError, ClipSource
@@ -25,7 +23,6 @@ from posecast.store.preparation import PreparationConfig, prepare
 from posecast.store.reading import Store
 from red_people import RedEstimator, frame_with, joints_of
 
-QUIET = Console(file=io.StringIO())
 SEEN = PreparationConfig(size=16, crop="seen", num_seen=4, workers=1, validation_share=0.0)
 
 
@@ -112,7 +109,7 @@ def test_a_clip_is_of_one_shot(tmp_path):
 
 def test_clips_whose_files_were_mended_are_made_again(folder):
     def prepared() -> tuple[int, int]:
-        report = prepare(source(folder), folder / "store", SEEN, QUIET)
+        report = prepare(source(folder), folder / "store", SEEN)
         return report.num_new, report.num_kept
 
     assert [prepared(), prepared()] == [(3, 0), (0, 3)]
@@ -132,7 +129,7 @@ def test_clips_whose_files_were_mended_are_made_again(folder):
 
 
 def test_the_store_is_cropped_by_the_seen_frames(folder):
-    report = prepare(source(folder), folder / "store", SEEN, QUIET)
+    report = prepare(source(folder), folder / "store", SEEN)
     assert (report.num_new, report.left_out) == (3, {})
     store = Store.open(folder / "store")
     assert (store.info.dataset, store.info.crop) == ("videos", "seen")
@@ -153,7 +150,7 @@ def test_videos_that_cannot_be_used_are_left_out(folder):
     (folder / "poses" / "g.csv").write_text("frame,joint,x,y\n99,nose,1,1\n")
     for name in "d":
         write_table(folder / "poses" / f"{name}.csv", *empty_poses(), PENN_ACTION)
-    report = prepare(source(folder), folder / "store", SEEN, QUIET)
+    report = prepare(source(folder), folder / "store", SEEN)
     assert sorted(report.left_out) == ["d", "e", "f", "g"]
     assert "not a video" in report.left_out["d"]
     assert "no poses" in report.left_out["e"]
@@ -213,7 +210,7 @@ def test_videos_that_would_have_one_name(tmp_path, poses):
         for path in (tmp_path / "poses").rglob("*.csv"):
             path.unlink()
         assert estimate_folder(tmp_path / "videos", tmp_path / "poses", RedEstimator()) == {}
-    report = prepare(source(tmp_path), tmp_path / "store", SEEN, QUIET)
+    report = prepare(source(tmp_path), tmp_path / "store", SEEN)
     assert (report.num_new, report.left_out) == (5, {})
     assert source(tmp_path).clip_ids() == [
         *("b", "jump--a.mov", "jump--a.mp4", "jump--left-1.mp4", "jump-left--1.mp4")
@@ -249,7 +246,7 @@ def test_videos_of_any_name(tmp_path):
     # One system writes accents as letters of their own, another not.
     (tmp_path / "poses" / "caf\u00e9.csv").rename(tmp_path / "poses" / "cafe\u0301.csv")
     (tmp_path / "poses" / "e\u0301te\u0301.csv").rename(tmp_path / "poses" / "\u00e9t\u00e9.csv")
-    report = prepare(source(tmp_path), tmp_path / "store", SEEN, QUIET)
+    report = prepare(source(tmp_path), tmp_path / "store", SEEN)
     assert report.left_out == {}
     assert report.num_new == len(NAMES)
     ids = source(tmp_path).clip_ids()
@@ -288,7 +285,7 @@ def test_the_first_frame_is_what_the_user_says(tmp_path):
     np.testing.assert_allclose(
         said.read_poses("a").joints_px, [joints_of(box_at(t)) for t in range(5)], atol=0.01
     )
-    prepare(said, tmp_path / "store", SEEN, QUIET)
+    prepare(said, tmp_path / "store", SEEN)
     assert Store.open(tmp_path / "store").info.source["first_frame"] == 50
 
 

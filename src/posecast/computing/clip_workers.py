@@ -37,7 +37,7 @@ class WorkerError(PosecastError):
 
 
 def run_over_clips(
-    task: ClipTask, light: Sequence[str], heavy: Sequence[str], workers: int, console: Console
+    task: ClipTask, light: Sequence[str], heavy: Sequence[str], workers: int
 ) -> dict[str, str]:
     """Do the task for every clip: the light ones here, then the heavy ones in `workers` processes.
 
@@ -48,7 +48,7 @@ def run_over_clips(
     has_own_cores = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_own_cores else os.cpu_count() or 1
     results = _results_of_all(task, light, heavy, workers or cores)
-    with _progress(len(light) + len(heavy), console) as advance, contextlib.closing(results):
+    with _progress(len(light) + len(heavy)) as advance, contextlib.closing(results):
         for clip_id, problem in results:
             if problem is not None:
                 problems[clip_id] = problem
@@ -137,8 +137,9 @@ def _work(clip_id: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """A function to call after each clip with the number of clips left out so far."""
+    console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain_lines(total, console)
         return

@@ -16,7 +16,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from jaxtyping import UInt8
-from rich.console import Console
 
 from posecast.clips import (
     UNLESS_DEFAULT,
@@ -186,10 +185,7 @@ class ClipPreparer:
 
 
 def prepare(
-    source: ClipSource,
-    store_path: str | Path,
-    config: PreparationConfig | None = None,
-    console: Console | None = None,
+    source: ClipSource, store_path: str | Path, config: PreparationConfig | None = None
 ) -> PreparationReport:
     """Make a store of all clips of a data set, or go on with one that was begun.
 
@@ -209,7 +205,7 @@ def prepare(
             done = writer.done()
             again = preparer.outdated([done[name] for name in wanted if name in done])
             todo = [name for name in wanted if name in again or name not in done]
-            left_out = _make(writer, preparer, todo, console or Console(stderr=True))
+            left_out = _make(writer, preparer, todo)
             clips = list(done.values()) if writer.finished else []
             if config.num_shards == 1 and not writer.finished:
                 clips = writer.finish(left_out)
@@ -303,9 +299,7 @@ def _source_options(source: ClipSource) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, Path)}
 
 
-def _make(
-    writer: StoreWriter, preparer: ClipPreparer, todo: list[str], console: Console
-) -> dict[str, str]:
+def _make(writer: StoreWriter, preparer: ClipPreparer, todo: list[str]) -> dict[str, str]:
     """Make the clips; what was left out, and why."""
     if not todo:
         return {}
@@ -319,4 +313,4 @@ def _make(
         writer.drop(clip_id)
     light = [clip_id for clip_id in todo if not preparer.has_frames(clip_id)]
     heavy = sorted(set(todo) - set(light))
-    return run_over_clips(preparer, light, heavy, preparer.config.workers, console)
+    return run_over_clips(preparer, light, heavy, preparer.config.workers)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from rich.console import Console
 
 from posecast.clips import PoseClip
 from posecast.computing.clip_workers import ClipTask, run_over_clips
@@ -185,11 +184,9 @@ class DrawnSet:
     """Clip -> why it cannot be drawn."""
 
 
-def draw_missing(
-    draw: ClipTask, wanted: list[str], kept: list[str], workers: int, console: Console | None = None
-) -> DrawnSet:
+def draw_missing(draw: ClipTask, wanted: list[str], kept: list[str], workers: int) -> DrawnSet:
     """Draw the clips wanted that were not kept; 0 workers means one per CPU core."""
     missing = [clip_id for clip_id in wanted if clip_id not in set(kept)]
-    problems = run_over_clips(draw, [], missing, workers, console or Console(stderr=True))
+    problems = run_over_clips(draw, [], missing, workers)
     drawn = tuple(clip_id for clip_id in missing if clip_id not in problems)
     return DrawnSet(drawn, tuple(kept), dict(sorted(problems.items())))

@@ -16,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import scipy.io
-from rich.console import Console
 
 from posecast.clips import PoseClip
 from posecast.datasets.drawn.clips import DRAWING_VERSION, DrawnSet, draw_missing
@@ -55,13 +54,7 @@ class DrawnVideosConfig:
         check_at_least(0, self, "seed")
 
 
-def draw_human36m(
-    raw: Path,
-    out: Path,
-    config: DrawnVideosConfig,
-    workers: int = 1,
-    console: Console | None = None,
-) -> DrawnSet:
+def draw_human36m(raw: Path, out: Path, config: DrawnVideosConfig, workers: int = 1) -> DrawnSet:
     """Draw a video for every pose file of a Human3.6M folder into another such folder.
 
     The same call again goes on where it stopped; 0 workers means one per CPU core. PosecastError
@@ -80,7 +73,7 @@ def draw_human36m(
     draw = _DrawVideo(source, out, config)
     wanted = sorted(config.clips) or known
     kept = [clip_id for clip_id in wanted if draw.video(clip_id).is_file()]
-    return draw_missing(draw, wanted, kept, workers, console)
+    return draw_missing(draw, wanted, kept, workers)
 
 
 def drawn_film(pose: PoseClip, seed: int) -> Film:
