@@ -10,7 +10,7 @@ import pytest
 
 from odd_videos import write_changing, write_timed
 from posecast.errors import PosecastError
-from posecast.media import videos
+from posecast.media import containers, videos
 from posecast.media.frame_folders import FrameFolder, write_picture
 from posecast.media.resampling import resample
 from posecast.media.videos import count_frames, probe_video, read_video
@@ -119,7 +119,7 @@ def test_what_is_well_before_is_not_decoded(
 def test_a_file_that_says_it_lasts_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", "libx264", {"preset": "ultrafast"})
     info = probe_video(path)
-    monkeypatch.setattr(videos, "stream_seconds", lambda *_: 60.0)
+    monkeypatch.setattr(containers, "stream_seconds", lambda *_: 60.0)
     assert probe_video(path).duration_s == 60.0
     assert count_frames(path, 30.0) == info.num_frames == NUM_FRAMES
 

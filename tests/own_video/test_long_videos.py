@@ -116,7 +116,7 @@ def test_earlier_frames_are_looked_at_where_little_is_seen_at_the_end(tmp_path, 
 
 
 def test_a_file_that_says_it_lasts_longer_is_looked_at_whole(video, monkeypatch):
-    monkeypatch.setattr("posecast.media.videos.stream_seconds", lambda *_: 60.0)
+    monkeypatch.setattr("posecast.media.containers.stream_seconds", lambda *_: 60.0)
     result = forecast_video(video, looking_back(), RED, None, CONFIG)
     assert result.past_frames == tuple(range(NUM_FRAMES))
     with pytest.raises(PosecastError, match=r"lasts less than 49\.00 s; cannot forecast from 50"):

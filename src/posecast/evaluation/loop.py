@@ -20,18 +20,11 @@ from posecast.clips import ClipError, PoseForecast
 from posecast.computing.devices import Share
 from posecast.computing.stages import tracked
 from posecast.errors import PosecastError
-from posecast.evaluation import guard
+from posecast.evaluation import guard, scores
 from posecast.evaluation.examples import write_examples
 from posecast.evaluation.judges import Judges, MetricNetworks
 from posecast.evaluation.methods import Method
 from posecast.evaluation.record import EvaluationConfig, close_record, open_record
-from posecast.evaluation.scores import (
-    curves_of_samples,
-    frame_curves,
-    movement_curves,
-    pose_curves,
-    spread_curve,
-)
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Curve, TableWriter
 from posecast.forecasting.forecaster import CLIPS_PER_BATCH
 from posecast.forecasting.jobs import (
@@ -257,7 +250,7 @@ class _Evaluation:
         judges, config = self.judges, self.config
         video = read_video(job, self.store) if job.clip.has_frames else None
         last_seen = None if video is None else video.seen.pictures[-1]
-        curves = movement_curves(job, None if video is None else video.future, last_seen)
+        curves = scores.movement_curves(job, None if video is None else video.future, last_seen)
         curves += judges.of_poses(TRUTH, job, None)
         if video is not None:
             curves += judges.of_frames(TRUTH, job, video, video.future)
@@ -269,16 +262,20 @@ class _Evaluation:
             frames = None if video is None else method.draw(job, video, predicted, config.drawn)
             if video is not None and frames is not None:
                 extra = judges.networks.frame_metrics
-                futures = [frame_curves(method.name, each, video.future, extra) for each in frames]
+                futures = [
+                    scores.frame_curves(method.name, each, video.future, extra) for each in frames
+                ]
                 weights = np.ones(1) if predicted is None else predicted.weights
-                curves += curves_of_samples(futures, weights, config.drawn, "psnr", True)
+                curves += scores.curves_of_samples(futures, weights, config.drawn, "psnr", True)
                 curves += judges.of_frames(method.name, job, video, frames[0])
         return curves
 
     def _pose_curves(self, method: str, predicted: PoseForecast, job: Job) -> list[Curve]:
         count, thresholds = self.config.futures, self.config.thresholds
-        futures = [pose_curves(method, joints, job, thresholds) for joints in predicted.joints_px]
-        curves = curves_of_samples(futures, predicted.weights, count, "distance")
+        futures = [
+            scores.pose_curves(method, joints, job, thresholds) for joints in predicted.joints_px
+        ]
+        curves = scores.curves_of_samples(futures, predicted.weights, count, "distance")
         if count > 1:
-            curves.append(spread_curve(method, predicted.joints_px, job, count))
+            curves.append(scores.spread_curve(method, predicted.joints_px, job, count))
         return curves

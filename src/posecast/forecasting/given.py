@@ -12,14 +12,8 @@ from numpy.typing import ArrayLike
 
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
-from posecast.forecasting import forecast_files
+from posecast.forecasting import forecast_files, prediction
 from posecast.forecasting.jobs import Job, choose_jobs
-from posecast.forecasting.prediction import (
-    PredictionConfig,
-    PredictionReport,
-    describe,
-    settings_of,
-)
 from posecast.forecasting.protocols import checked
 from posecast.records.arguments import as_path, check_is
 from posecast.records.configs import check_at_least
@@ -52,7 +46,7 @@ def write_forecasts(
     shown: WasShown | None = None,
     weights: Mapping[str, Float[np.ndarray, " s"]] | None = None,
     frames: Mapping[str, UInt8[np.ndarray, "n t h w 3"]] | None = None,
-) -> PredictionReport:
+) -> prediction.PredictionReport:
     """Write forecasts into a new folder, which 'posecast evaluate --forecasts' takes.
 
     Args:
@@ -83,7 +77,7 @@ def write_forecasts(
         raise PosecastError(f"no clip can be used: {'; '.join(left_out.values())[:1000]}")
 
     def fill(folder: Path) -> None:
-        facts = settings_of(config, store, jobs, None, None)
+        facts = prediction.settings_of(config, store, jobs, None, None)
         facts |= {"futures": _checksum(futures, weights, frames or {})}
         write_json(folder / "prediction.json", facts)
         for job in jobs:
@@ -93,13 +87,13 @@ def write_forecasts(
             pictures = None if frames is None else _pictures(frames, name, wanted)
             with forecast_files.writing_clip(folder, name) as inside:
                 drawn = 0 if pictures is None else len(pictures)
-                forecast_files.write_arrays(inside, describe(job, poses, config, drawn))
+                forecast_files.write_arrays(inside, prediction.describe(job, poses, config, drawn))
                 if pictures is not None:
                     forecast_files.write_frames(inside, pictures, "npy")
         forecast_files.finish_forecasts(folder, left_out)
 
     write_safely(out_path, fill)
-    return PredictionReport(len(jobs), 0, left_out)
+    return prediction.PredictionReport(len(jobs), 0, left_out)
 
 
 def _arrays(given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
@@ -122,13 +116,13 @@ def _checksum(*given: Mapping[str, np.ndarray]) -> str:
 
 def _config(
     futures: Mapping[str, Float[np.ndarray, "s t j 2"]], shown: WasShown, has_frames: bool
-) -> PredictionConfig:
+) -> prediction.PredictionConfig:
     lengths = sorted({np.shape(joints)[1:2] for joints in futures.values()})
     if len(lengths) != 1 or not lengths[0]:
         raise PosecastError(
             f"futures have {[*map(list, lengths)]} frames: give (s, t, j, 2), all of one length"
         )
-    return PredictionConfig(
+    return prediction.PredictionConfig(
         clips=ClipSelection(clips=tuple(sorted(futures))),
         steps=lengths[0][0],
         start=shown.start,

@@ -6,22 +6,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.forecasting.forecast_files import StoredForecast
-from posecast.media.pictures import (
-    PREDICTED,
-    SEEN,
-    Colour,
-    enlarge,
-    panel,
-    plain,
-    pose_in_crop,
-    side_by_side,
-)
+from posecast.media import pictures
 from posecast.skeletons import Skeleton
 
-TRUTH: Colour = (110, 115, 125)
+TRUTH: pictures.Colour = (110, 115, 125)
 """Border of what really came."""
 
-_NOTHING: Colour = (90, 92, 98)
+_NOTHING: pictures.Colour = (90, 92, 98)
 _POSE_PX, _PANEL_PX = 128, 256
 
 
@@ -47,25 +38,29 @@ def forecast_movie(
     true_visible = np.concatenate([forecast.past_visible, forecast.future_visible])
 
     def pose(joints_px: np.ndarray, visible: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-        return pose_in_crop(joints_px, visible, forecast.crop, skeleton, side)
+        return pictures.pose_in_crop(joints_px, visible, forecast.crop, skeleton, side)
 
     def true(number: int) -> UInt8[np.ndarray, "h w 3"]:
         if frames is None or true_frames is None:
             return pose(true_joints[number], true_visible[number])
-        return enlarge(true_frames[number], scale)
+        return pictures.enlarge(true_frames[number], scale)
 
     for number in range(num_past):
-        posed = panel(pose(true_joints[number], true_visible[number]), SEEN, "pose seen")
-        seen = posed if frames is None else panel(true(number), SEEN, "seen")
-        yield side_by_side([seen, seen] if frames is None else [seen, seen, posed])
+        posed = pictures.panel(
+            pose(true_joints[number], true_visible[number]), pictures.SEEN, "pose seen"
+        )
+        seen = posed if frames is None else pictures.panel(true(number), pictures.SEEN, "seen")
+        yield pictures.side_by_side([seen, seen] if frames is None else [seen, seen, posed])
     for number, joints in enumerate(forecast.predicted_joints_px[0]):
         visible, ahead = forecast.predicted_visible[number], f"+{number + 1}"
-        posed = panel(pose(joints, visible), PREDICTED, f"pose {ahead}")
-        truth = panel(plain((side, side), _NOTHING), TRUTH, "the clip has ended")
+        posed = pictures.panel(pose(joints, visible), pictures.PREDICTED, f"pose {ahead}")
+        truth = pictures.panel(pictures.plain((side, side), _NOTHING), TRUTH, "the clip has ended")
         if number < forecast.facts.num_truth:
-            truth = panel(true(num_past + number), TRUTH, "truth")
+            truth = pictures.panel(true(num_past + number), TRUTH, "truth")
         if frames is None:
-            yield side_by_side([posed, truth])
+            yield pictures.side_by_side([posed, truth])
         else:
-            drawn = panel(enlarge(frames[number], scale), PREDICTED, f"forecast {ahead}")
-            yield side_by_side([drawn, truth, posed])
+            drawn = pictures.panel(
+                pictures.enlarge(frames[number], scale), pictures.PREDICTED, f"forecast {ahead}"
+            )
+            yield pictures.side_by_side([drawn, truth, posed])

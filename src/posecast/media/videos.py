@@ -17,15 +17,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.media.containers import (
-    BEFORE_S,
-    check_length,
-    clock_midway,
-    opened,
-    seek,
-    stream_seconds,
-    whole_frames,
-)
+from posecast.media import containers
 from posecast.media.fields import of_one_moment
 from posecast.media.frame_folders import FrameFolder, is_of_pictures, read_picture
 from posecast.media.hdr import HLG, PQ, as_shown
@@ -108,7 +100,7 @@ def probe_video(path: VideoSource) -> VideoInfo:
     if isinstance(source, FrameFolder):
         hw, count = next(source.sizes()), len(source.pictures())
         return VideoInfo(hw[1], hw[0], source.fps, count / source.fps, count, hw)
-    with opened(source) as (container, stream):
+    with containers.opened(source) as (container, stream):
         if (frame := next(container.decode(stream), None)) is None:
             raise PosecastError(f"{path}: the video has no frames")
         look = _look(frame, stream)
@@ -117,7 +109,7 @@ def probe_video(path: VideoSource) -> VideoInfo:
         rate = (not fits and stream.average_rate) or stream.guessed_rate
         if not rate:
             raise PosecastError(f"{path}: the file states no frame rate; re-encode it with ffmpeg")
-        seconds = stream_seconds(container, stream)
+        seconds = containers.stream_seconds(container, stream)
         num_frames = stream.frames or max(1, round(seconds * rate))
     return VideoInfo(look.hw[1], look.hw[0], float(rate), seconds, num_frames, look.stored_hw)
 
@@ -147,20 +139,20 @@ def _timed(
         for index, (hw, file) in enumerate(zip(source.sizes(), source.pictures(), strict=True)):
             yield _Frame(index / fps, Look(hw, hw), partial(read_picture, file))
         return
-    clock = clock_midway(source, from_s)
-    with opened(source) as (container, stream):
+    clock = containers.clock_midway(source, from_s)
+    with containers.opened(source) as (container, stream):
         began, seconds = math.inf if clock is None else clock, -1 / fps
         if clock is not None:
-            seek(container, stream, clock + from_s)
+            containers.seek(container, stream, clock + from_s)
         transfer = stream.codec_context.color_trc
-        for frame in of_one_moment(whole_frames(source, container, stream), stream):
+        for frame in of_one_moment(containers.whole_frames(source, container, stream), stream):
             shown, usual = frame.time, seconds + 1 / fps
             if shown is not None and shown - began < seconds - 1.5 / fps:
                 began = shown - usual  # also of films put behind each other, which count anew
             # Raw streams carry no time stamps, some a few; those of B-frames may fall.
             seconds = usual if shown is None else max(shown - began, seconds)
             yield _Frame(seconds, _look(frame, stream), partial(_rgb, frame, transfer))
-        check_length(source, container, stream, end=seconds + 1 / fps)
+        containers.check_length(source, container, stream, end=seconds + 1 / fps)
 
 
 def _rgb(frame: av.VideoFrame, transfer: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -226,7 +218,7 @@ def count_frames(path: VideoSource, fps: float) -> int:
     check_rate(fps)
     source = _source(path)
     info = probe_video(source)
-    for first in (max(math.floor((info.duration_s - BEFORE_S) * fps), 0), 0):
+    for first in (max(math.floor((info.duration_s - containers.BEFORE_S) * fps), 0), 0):
         timed = ((each.seconds, each) for each in _timed(source, info.fps, first / fps))
         if count := sum(1 for _ in resample(timed, fps, first)):
             return first + count
