@@ -19,7 +19,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks.speed import work
-from posecast.computing.devices import ForecasterOptions
+from posecast.computing.compilation import Compile
+from posecast.computing.devices import Device, ForecasterOptions, Precision
 from posecast.computing.memory import keep_freed_memory
 from posecast.training import image
 from posecast.villegas2017 import doubling, hourglass2017
@@ -32,7 +33,7 @@ FRAMES_AT_ONCE = ("4", "8", "16", "64")
 
 def main() -> None:
     """Every row, or the one that is named."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("--without", choices=WITHOUT)
     flags.add_argument("--frames", choices=FRAMES_AT_ONCE)
     asked = flags.parse_args()
@@ -69,7 +70,7 @@ def _add_doubled(upper: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
 
 
 def _forecast(frames_at_once: int) -> Callable[[], object]:
-    def options(device: str, precision: str, compile: str) -> ForecasterOptions:
+    def options(device: Device, precision: Precision, compile: Compile) -> ForecasterOptions:
         return ForecasterOptions(device, precision, compile, frames_at_once)
 
     work.ForecasterOptions = options

@@ -348,10 +348,10 @@ def main(
     """
     table = Table(methods, poses)
     clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
-    for name, group, *clip in (video_clip if folder.is_file() else clips)(folder):
-        if len(clip[0]) < seen + _LEAST_AHEAD:
+    for name, group, frames, *posed in (video_clip if folder.is_file() else clips)(folder):
+        if len(frames) < seen + _LEAST_AHEAD:
             continue
-        drawn = table.add(cut(*clip, seen), group, name)
+        drawn = table.add(cut(frames, posed[0], posed[1], seen), group, name)
         if sheets is not None:
             write_sheet(drawn, sheets / f"{name}.jpg")
     print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")

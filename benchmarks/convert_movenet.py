@@ -44,6 +44,7 @@ def read_graph_weights(path: Path) -> dict[str, np.ndarray]:
 
 def _names() -> dict[str, tuple[str, str | None]]:
     """Each convolution of the network: its kernel and bias in the graph."""
+    found: dict[str, tuple[str, str | None]]
     found = {"stem": _folded("model/Conv1"), "top": _folded("model/Conv_1")}
     for number in range(17):
         block = f"model/block_{number}" if number else "model/expanded_conv"

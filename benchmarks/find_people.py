@@ -26,7 +26,7 @@ NEAR = 0.2
 
 def main() -> None:
     """Count, and print a line for each clip and for all."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("raw", "store"):
         flags.add_argument(name, type=Path)
     flags.add_argument("estimator")

@@ -24,7 +24,7 @@ MOST_GROWTH = 0.02
 
 def main() -> None:
     """Train both, print memory over the steps."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("--steps", type=int, default=10_000)
     steps = flags.parse_args().steps
     grown = False

@@ -61,7 +61,7 @@ _FOUND = "found: "
 
 def main() -> None:
     """All parts, or one of them in this process."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("--out", type=Path, default=Path("gpu.json"))
     names = [part.name for part in PARTS]
     flags.add_argument("--parts", nargs="+", choices=names, default=names)
@@ -129,13 +129,11 @@ Found = Iterator[dict[str, Any]]
 
 
 def _image(device: torch.device, toy: bool) -> Found:
-    for how, precision, batch in (
-        ("auto", "bf16", 8),
-        ("auto", "bf16", 64),
-        ("off", "bf16", 8),
-        ("auto", "fp32", 8),
-        ("auto", "fp32", 64),
-    ):
+    rows: tuple[tuple[Compile, str, int], ...] = (
+        *(("auto", "bf16", 8), ("auto", "bf16", 64), ("off", "bf16", 8)),
+        *(("auto", "fp32", 8), ("auto", "fp32", 64)),
+    )
+    for how, precision, batch in rows:
         yield _image_speed(device, toy, how, precision, batch)
 
 
@@ -172,12 +170,11 @@ def _kernels(device: torch.device, toy: bool) -> Found:
 
 
 def _pose(device: torch.device, toy: bool) -> Found:
-    for how, precision, batch in (
-        ("auto", "bf16", 256),
-        ("off", "bf16", 256),
-        ("auto", "fp32", 256),
-        ("auto", "bf16", 2048),
-    ):
+    rows: tuple[tuple[Compile, str, int], ...] = (
+        *(("auto", "bf16", 256), ("off", "bf16", 256)),
+        *(("auto", "fp32", 256), ("auto", "bf16", 2048)),
+    )
+    for how, precision, batch in rows:
         sizes = replace(_sizes(toy), pose_batch=4 if toy else batch, compile=how)
         step = work.pose_training(sizes, precision, device)
         frames = sizes.num_past + sizes.num_future
@@ -188,7 +185,8 @@ def _pose(device: torch.device, toy: bool) -> Found:
 
 def _forecast(device: torch.device, toy: bool) -> Found:
     one = count_flop(work.forecasting(_sizes(toy), 1, "bf16", device))
-    for how, clips in (("auto", 1), ("off", 1), ("auto", 64)):
+    rows: tuple[tuple[Compile, int], ...] = (("auto", 1), ("off", 1), ("auto", 64))
+    for how, clips in rows:
         sizes = replace(_sizes(toy), compile=how)
         clips = min(clips, sizes.clips) if toy else clips
         step = work.forecasting(sizes, clips, "bf16", device)
@@ -234,7 +232,7 @@ def _tests(device: torch.device, toy: bool) -> Found:
     command += ["-vv", "-rf", "--show-capture=no"]
     command += [*files[: 1 if toy else None], *told]
     begin, said = time.monotonic(), []
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(command, cwd=ROOT, env=_environment(), text=True, **pipes)
     for line in process.stdout or ():  # as they come: the part may be stopped before its end
         print(line, end="", flush=True)

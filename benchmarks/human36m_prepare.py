@@ -41,7 +41,7 @@ sys.exit(status)
 
 def main() -> None:
     """Make the video, prepare it, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("human36m", type=Path)
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--num-frames", type=int, default=6000)
@@ -88,10 +88,10 @@ def repeat_video(source: Path, target: Path, repeats: int) -> None:
                 stream = stream or output.add_stream_from_template(template)
                 end = shift
                 for packet in container.demux(template):
-                    if packet.dts is None:
+                    if packet.dts is None or packet.pts is None:
                         continue
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                    end = max(end, packet.pts + packet.duration)
+                    end = max(end, packet.pts + (packet.duration or 0))
                     packet.stream = stream
                     output.mux(packet)
                 shift = end

@@ -86,7 +86,7 @@ class Record:
 
 def main() -> None:
     """Kill, and write what came of it."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("--kills", type=int, default=60)
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--report", type=Path, default=None)

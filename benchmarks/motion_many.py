@@ -203,7 +203,7 @@ def asked_for(flags: argparse.ArgumentParser, **numbers: float) -> argparse.Name
 
 def main() -> None:
     """Train what the command line asks for."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("--turns", type=float, nargs="+", default=[1.0, 2.5])
     flags.add_argument("--regrets", type=float, nargs="*", default=[])
     asked = asked_for(

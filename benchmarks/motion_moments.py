@@ -62,7 +62,7 @@ def shares(
 
 def main() -> None:
     """Learn, write, say what it is worth."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("folder", type=Path)
     flags.add_argument("out", type=Path)
     flags.add_argument("--seed", type=int, default=0)

@@ -9,7 +9,7 @@ database of motion of the training clips. `benchmarks.motion_many` needs nothing
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -39,6 +39,7 @@ def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     base.save(folder / BASE_FILE)
     joints = np.concatenate([track.joints_px for track in both])
+    facts: dict[str, Any] = {name: [getattr(track, name) for track in both] for name in _FACTS}
     np.savez_compressed(
         folder / TRACKS_FILE,
         joints=np.round(joints * 16).astype(np.int16),
@@ -47,7 +48,7 @@ def pack(store_path: Path, tracks_path: Path, folder: Path) -> None:
         sources=sources,
         held_out=np.arange(len(both)) >= len(known),
         told=[as_told(track.trimmed) for track in both],
-        **{name: [getattr(track, name) for track in both] for name in _FACTS},
+        **facts,
     )
 
 
@@ -89,7 +90,7 @@ def unpack(folder: Path) -> Packed:
 
 def main() -> None:
     """Pack what the command line names."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("store", "tracks", "folder"):
         flags.add_argument(name, type=Path)
     asked = flags.parse_args()

@@ -216,7 +216,7 @@ def scores_of(many: Many, data: Data) -> dict[str, dict[str, list[list[float]]]]
 
 def main() -> None:
     """Compare designs, train the best anew."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     asked = asked_for(
         flags,
         seconds=150.0,

@@ -41,7 +41,7 @@ def line(name: str, values: Float[np.ndarray, " k"], halves: Float[np.ndarray, "
 
 def main() -> None:
     """Print a table."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("store", type=Path)
     flags.add_argument("--run", type=str, required=True)
     flags.add_argument("--other", type=str, nargs="*", default=[])

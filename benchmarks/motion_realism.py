@@ -28,7 +28,7 @@ from posecast.store.seen_windows import seen_window
 
 def main() -> None:
     """Print a table."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("store", type=Path)
     flags.add_argument("classifier", type=Path)
     flags.add_argument("--run", type=Path, required=True)

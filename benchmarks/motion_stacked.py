@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,8 +132,9 @@ class Many:
             torch.stack([getattr(loss, name) for loss in self._losses])
             for name in ("weights", "regret")
         ]
+        told = (*rows, *settings, self._of["action"])
 
-        def one(params, buffers, inputs, rest, weights, regret, action):
+        def one(params, buffers, inputs, rest, weights, regret, action) -> Any:
             inputs = MotionInputs(*inputs)
             said = functional_call(
                 self.template, (params, buffers), (inputs, self._losses[0].frames)
@@ -140,9 +142,7 @@ class Many:
             loss = self._losses[0].terms(said, MotionBatch(inputs, *rest), weights, regret)
             return sum(value * (action if name == "action" else 1) for name, value in loss.items())
 
-        losses = vmap(one, randomness="different")(
-            self.params, self.buffers, *rows, *settings, self._of["action"]
-        )
+        losses = vmap(one, randomness="different")(self.params, self.buffers, *told)
         gradients = torch.autograd.grad(losses.sum(), list(self.params.values()))
         self._descend(gradients)
         return losses.detach()
@@ -159,7 +159,8 @@ class Many:
     def _descend(self, gradients: tuple[Tensor, ...]) -> None:
         """AdamW, each network's gradient cut to the same length."""
         fit, params = self._fit, list(self.params.values())
-        length = sum(each.flatten(1).square().sum(dim=1) for each in gradients).sqrt()
+        squares = [each.flatten(1).square().sum(dim=1) for each in gradients]
+        length = sum(squares[1:], squares[0]).sqrt()
         factor = (fit.clip_norm / (length + 1e-6)).clamp(max=1)
         self.done += 1
         first, second = self._moments

@@ -190,7 +190,8 @@ def compare(
         rows = rows_of(Sums.of(windows, futures), still, groups)
         for what, pair in rows.items():
             digits = 2 if what.startswith(("share", "distance")) else 1
-            cells = give_or_take(*(each[_AT] for each in pair), digits)
+            means, halves = (each[_AT] for each in pair)
+            cells = give_or_take(means, halves, digits)
             print(row(f"{method}, {what}", *cells), flush=True)
         spread = limb_spread(futures, shown)
         print(row(f"{method}, limbs vary by (truth {truth_spread:.3f})", f"{spread:.3f}"))
@@ -225,7 +226,7 @@ def rows_of(sums: Sums, still: Sums, groups: Sequence[str]) -> Rows:
 
 
 def main() -> None:
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("store", type=Path)
     flags.add_argument("--tracks", type=Path)
     flags.add_argument("--run", type=Path, required=True)

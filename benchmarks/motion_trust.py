@@ -174,7 +174,7 @@ def learn_trust(
 
 def main() -> None:
     """Train the networks, learn the head, write it."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("folder", "weights", "out"):
         flags.add_argument(name, type=Path)
     flags.add_argument("--steps", type=int, default=STEPS, help="of each network")

@@ -45,7 +45,7 @@ def stages_of(forecaster: Forecaster, finder: object) -> dict[str, Callable[[], 
 
 def main() -> None:
     """Print one row a stage."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("onnx"))
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()

@@ -38,7 +38,7 @@ def savitzky_golay(length: int) -> Smoother:
 
     def smooth(track: Track) -> Track:
         window = min(length, len(track) - 1 + len(track) % 2)
-        return savgol_filter(track, window, 2, axis=0) if window > 2 else track
+        return np.asarray(savgol_filter(track, window, 2, axis=0)) if window > 2 else track
 
     return smooth
 
@@ -147,8 +147,8 @@ def measure(
 
     def add(label: str, pair: tuple[np.ndarray, np.ndarray], scale: float = 1) -> None:
         table[label] = [(scale * each).tolist() for each in pair]
-        shown = (scale * each[np.array(KS) - 1] for each in pair)
-        print(row(label, *give_or_take(*shown, 3)), flush=True)
+        means, halves = (scale * each[np.array(KS) - 1] for each in pair)
+        print(row(label, *give_or_take(means, halves, 3)), flush=True)
 
     add("raw, distance %", shares(raw.error, raw.count, groups), 100)
     still = Sums.of(windows, last_pose(windows))
@@ -166,7 +166,7 @@ def measure(
 
 def main() -> None:
     """Both tables."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     flags.add_argument("tracks", type=Path)
     flags.add_argument("--run", default=DEFAULT_FORECASTER)
     flags.add_argument("--seen", nargs="*", choices=("all", "ten"), default=("all", "ten"))

@@ -98,7 +98,7 @@ def with_trust(
 
 def main() -> None:
     """Write FOLDER/motion-forecaster.safetensors and the database beside it."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("seeds", "database", "store", "folder"):
         flags.add_argument(name, type=Path)
     flags.add_argument("--tracks", type=Path)
@@ -129,7 +129,7 @@ def main() -> None:
         sets += [video_windows(asked.tracks, seen) for seen in (None, RECENT)]
     change = torch.from_numpy(widening(MotionForecaster(network, base), sets)).float()
     for member in network.members:
-        member.widening += change
+        member.get_buffer("widening").add_(change)
     tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
     asked.folder.mkdir(parents=True, exist_ok=True)
     write_weights(asked.folder / f"{NAME}.safetensors", tensors, facts)

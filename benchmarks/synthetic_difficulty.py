@@ -46,7 +46,7 @@ def _scores(held: np.ndarray, true: np.ndarray) -> tuple[float, float]:
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (held, true)]
     return (
         float(peak_signal_noise_ratio(true, held, data_range=255)),
-        float(structural_similarity(grey[1], grey[0], data_range=255)),
+        float(structural_similarity(grey[1], grey[0], data_range=255)),  # pyright: ignore
     )
 
 
@@ -65,7 +65,7 @@ def mean_scores(root: Path, clips: Sequence[str] = ()) -> dict[int, tuple[float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0] if __doc__ else None)
     parser.add_argument("root", type=Path, nargs="?")
     parser.add_argument("--clips", nargs="*", default=[])
     parser.add_argument("--num-clips", type=int, default=96, help="of the drawn set")
