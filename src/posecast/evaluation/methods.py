@@ -99,25 +99,16 @@ class Method:
         if self.stored is not None:
             frames = self.stored.frames(job.clip.clip_id, drawn)
             return None if frames is None else frames[:, :length]
-        poses = job.true_poses() if self.kind == "oracle" else poses
-        return self.predict_frames(video.seen, poses, length, drawn)
-
-    def predict_frames(
-        self, seen: SeenVideo, poses: PoseForecast | None, steps: int, drawn: int = 1
-    ) -> UInt8[np.ndarray, "n t h w 3"] | None:
-        """Future frames of the first `drawn` futures, or None from a method of poses alone.
-
-        `poses` are what is drawn.
-        """
         if self.frames is not None:
-            frames = np.asarray(self.frames.predict_frames(seen, steps))
-            return self._checked(frames[None], seen, steps)
+            frames = np.asarray(self.frames.predict_frames(video.seen, length))
+            return self._checked(frames[None], video.seen, length)
+        poses = job.true_poses() if self.kind == "oracle" else poses
         if self.drawer is None or poses is None:
             return None
-        drawer, visible = self.drawer, poses.visible[:steps]
-        futures = poses.joints_px[:drawn, :steps]
-        frames = [drawer.draw_frames(seen, joints, visible) for joints in futures]
-        return self._checked(np.stack(frames), seen, futures.shape[1])
+        drawer, visible = self.drawer, poses.visible[:length]
+        futures = poses.joints_px[:drawn, :length]
+        frames = [drawer.draw_frames(video.seen, joints, visible) for joints in futures]
+        return self._checked(np.stack(frames), video.seen, futures.shape[1])
 
     def _checked(
         self, frames: UInt8[np.ndarray, "n t h w 3"], seen: SeenVideo, steps: int

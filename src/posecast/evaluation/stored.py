@@ -42,17 +42,12 @@ class StoredForecasts:
             clip_id = job.clip.clip_id
             if clip_id not in index:
                 absent[clip_id] = str(ClipError(clip_id, f"{self.path} has no forecast of it"))
-            elif problem := self._of_another(job, index[clip_id], stride):
+                continue
+            facts = index[clip_id]
+            problem = _of_another_window(job, facts, stride) or _of_another_clip(job, facts, stride)
+            if problem := problem or self._of_other_poses(job):
                 raise PosecastError(f"{self.path}: clip {clip_id} {problem}, or predict again")
         return absent
-
-    def _of_another(self, job: Job, facts: forecast_files.ForecastFacts, stride: int) -> str:
-        """What a clip was forecast of, if not of what is evaluated, and how that is mended."""
-        return (
-            _of_another_window(job, facts, stride)
-            or _of_another_clip(job, facts, stride)
-            or self._of_other_poses(job)
-        )
 
     def _of_other_poses(self, job: Job) -> str:
         """Those that were seen and the labelled ones that came, when the clip was forecast."""

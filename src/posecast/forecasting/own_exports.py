@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.errors import PosecastError
 from posecast.forecasting.own_poses import Export
 from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints.table import write_table
 from posecast.keypoints.writing import write_coco, write_trc
 from posecast.media.pictures import PREDICTED, SEEN
 from posecast.records.files import Write
+from posecast.records.versions import load_extra
 from posecast.skeletons import Skeleton
 
 ENDINGS: dict[Export, str] = {"csv": ".csv", "coco": ".json", "trc": ".trc"}
@@ -56,13 +56,7 @@ def _track(
 
 def load_rerun() -> Any:
     """The package; PosecastError where it is not installed."""
-    try:
-        import rerun  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise PosecastError(
-            "--rrd needs the package rerun: pip install 'posecast[rerun]'"
-        ) from None
-    return rerun
+    return load_extra("rerun", "rerun")
 
 
 def rerun_writer(result: OwnForecast, pictures: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Write:
