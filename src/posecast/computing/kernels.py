@@ -16,16 +16,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.computing.tiles import (
-    SMALL,
-    WARPS,
-    channels_of,
-    compiled,
-    places_at,
-    sizes,
-    tile_of,
-    tiles,
-)
+from posecast.computing.tiles import SMALL, WARPS, channels_of, compiled, layout, places_at, tile_of
 
 _MOST_SUMS = 256
 
@@ -39,8 +30,7 @@ class NormReLU(torch.autograd.Function):
         ctx: Any, x: Float[Tensor, "b c h w"], shift: Float[Tensor, " c"], eps: float
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
         moments, y = _means(x, x, x, shift, eps, back=False), torch.empty_like(x)
-        count, channels = sizes(x)
-        tile, grid = tiles(count, channels)
+        (count, channels), tile, grid = layout(x)
         told = (count, channels, eps, len(moments))
         _normalise[grid](x, moments, shift, y, *told, *tile, num_warps=WARPS)
         ctx.save_for_backward(x, moments, shift)
@@ -58,8 +48,7 @@ class NormReLU(torch.autograd.Function):
         if above is None:
             return beside, None, None
         means, gradient = _means(x, above, moments, shift, ctx.eps, back=True), torch.empty_like(x)
-        count, channels = sizes(x)
-        tile, grid = tiles(count, channels)
+        (count, channels), tile, grid = layout(x)
         maps = (x, above, above if beside is None else beside, moments, means, shift, gradient)
         told = (count, channels, ctx.eps, beside is not None, len(moments))
         _normalise_back[grid](*maps, *told, *tile, num_warps=WARPS)
@@ -77,8 +66,7 @@ class AddBias(torch.autograd.Function):
         other: Float[Tensor, "b c h w"] | None,
         relu: bool,
     ) -> Float[Tensor, "b c h w"]:
-        count, channels = sizes(maps)
-        tile, grid = tiles(count, channels)
+        (count, channels), tile, grid = layout(maps)
         more = maps if other is None else other.contiguous(memory_format=torch.channels_last)
         told = (count, channels, other is not None, relu)
         _add_bias[grid](maps, bias, more, *told, *tile, num_warps=WARPS)
@@ -113,8 +101,7 @@ def _means(
 ) -> Float[Tensor, "parts 2 c"]:
     """Of x and its square, both less the first pixel; backwards of what flows back, and of that
     times x normalised. In parts that are still to be added up where maps are small."""
-    count, channels = sizes(x)
-    tile, grid = tiles(count, channels)
+    (count, channels), tile, grid = layout(x)
     num_sums = _num_sums(count, tile[0])
     sums = torch.empty(num_sums, 2, channels, dtype=torch.float32, device=x.device)
     maps, told = (x, above, moments, shift, sums), (count, channels, num_sums, eps, back)
@@ -126,8 +113,8 @@ def _means(
 def _cut_off_back(gradient: Tensor, maps: Tensor) -> tuple[Tensor, Float[Tensor, " c"]]:
     """What flows back through a ReLU that gave these maps, and its sum over all pixels."""
     gradient = gradient.contiguous(memory_format=torch.channels_last)
-    (count, channels), flown = sizes(maps), torch.empty_like(maps)
-    tile, grid = tiles(count, channels)
+    (count, channels), tile, grid = layout(maps)
+    flown = torch.empty_like(maps)
     num_sums = _num_sums(count, tile[0])
     sums = torch.empty(num_sums, channels, dtype=torch.float32, device=maps.device)
     told = (maps, gradient, flown, sums, count, channels, num_sums)

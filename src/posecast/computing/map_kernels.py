@@ -11,7 +11,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.computing.tiles import WARPS, compiled, places_at, sizes, tile_of, tiles
+from posecast.computing.tiles import WARPS, compiled, layout, places_at, tile_of
 
 
 class MaxPool2(torch.autograd.Function):
@@ -21,8 +21,8 @@ class MaxPool2(torch.autograd.Function):
     def forward(ctx: Any, x: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b c h w"]:
         y = _empty(x, x.shape[2] // 2, x.shape[3] // 2)
         which = torch.empty_like(y, dtype=torch.uint8)
-        tile, grid = tiles(*sizes(y))
-        _pool[grid](x, y, which, *sizes(y), y.shape[3], *tile, num_warps=WARPS)
+        size, tile, grid = layout(y)
+        _pool[grid](x, y, which, *size, y.shape[3], *tile, num_warps=WARPS)
         ctx.save_for_backward(which)
         return y
 
@@ -31,8 +31,8 @@ class MaxPool2(torch.autograd.Function):
         (which,) = ctx.saved_tensors
         above = gradients[0].contiguous(memory_format=torch.channels_last)
         gradient = _empty(above, 2 * above.shape[2], 2 * above.shape[3])
-        tile, grid = tiles(*sizes(above))
-        told = (*sizes(above), above.shape[3])
+        size, tile, grid = layout(above)
+        told = (*size, above.shape[3])
         _pool_back[grid](above, which, gradient, *told, *tile, num_warps=WARPS)
         return gradient
 
@@ -45,9 +45,9 @@ class AddDoubled(torch.autograd.Function):
         ctx: Any, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h2 w2"]:
         lower = lower.contiguous(memory_format=torch.channels_last)
-        tile, grid = tiles(*sizes(upper))
+        size, tile, grid = layout(upper)
         sides = lower.shape[2:]
-        _add_doubled[grid](upper, lower, *sizes(upper), *sides, *tile, num_warps=WARPS)
+        _add_doubled[grid](upper, lower, *size, *sides, *tile, num_warps=WARPS)
         ctx.mark_dirty(upper)
         return upper
 
@@ -57,9 +57,9 @@ class AddDoubled(torch.autograd.Function):
     ) -> tuple[Float[Tensor, "b c h2 w2"], Float[Tensor, "b c h w"]]:
         above = gradients[0].contiguous(memory_format=torch.channels_last)
         gradient = _empty(above, above.shape[2] // 2, above.shape[3] // 2)
-        tile, grid = tiles(*sizes(gradient))
+        size, tile, grid = layout(gradient)
         sides = gradient.shape[2:]
-        _halve_back[grid](above, gradient, *sizes(gradient), *sides, *tile, num_warps=WARPS)
+        _halve_back[grid](above, gradient, *size, *sides, *tile, num_warps=WARPS)
         return above, gradient
 
 
@@ -69,8 +69,8 @@ class NormaliseResponse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Float[Tensor, "b c h w"], alpha: float) -> Float[Tensor, "b c h w"]:
         y, divisor = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
-        tile, grid = tiles(*sizes(x))
-        _normalise_response[grid](x, y, divisor, *sizes(x), alpha, *tile, num_warps=WARPS)
+        size, tile, grid = layout(x)
+        _normalise_response[grid](x, y, divisor, *size, alpha, *tile, num_warps=WARPS)
         ctx.save_for_backward(x, divisor)
         ctx.alpha = alpha
         return y
@@ -79,9 +79,9 @@ class NormaliseResponse(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Float[Tensor, "b c h w"], None]:
         x, divisor = ctx.saved_tensors
         above = gradients[0].contiguous(memory_format=torch.channels_last)
-        tile, grid = tiles(*sizes(x))
+        size, tile, grid = layout(x)
         maps = (x, divisor, above, gradient := torch.empty_like(x))
-        _response_back[grid](*maps, *sizes(x), ctx.alpha, *tile, num_warps=WARPS)
+        _response_back[grid](*maps, *size, ctx.alpha, *tile, num_warps=WARPS)
         return gradient, None
 
 

@@ -19,16 +19,17 @@ SMALL = 32768
 """Pixels up to which moments are added up where they are used, which saves a kernel."""
 
 
-def sizes(maps: Float[Tensor, "b c h w"]) -> tuple[int, int]:
-    """Pixels of all maps, and their channels."""
-    return maps.numel() // maps.shape[1], maps.shape[1]
+_Pair = tuple[int, int]
 
 
-def tiles(count: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows (pixels) and columns (channels) of a tile, and how many there are of them."""
+def layout(maps: Float[Tensor, "b c h w"]) -> tuple[_Pair, _Pair, _Pair]:
+    """Pixels of all maps and their channels; how many of both are in a tile; how many tiles there
+    are along both."""
+    count, channels = maps.numel() // maps.shape[1], maps.shape[1]
     columns = 32 if count <= SMALL else 128 if channels > 64 else 64
     rows = _TILE // columns
-    return (rows, columns), (triton.cdiv(count, rows), triton.cdiv(channels, columns))
+    grid = (triton.cdiv(count, rows), triton.cdiv(channels, columns))
+    return (count, channels), (rows, columns), grid
 
 
 def compiled(function: Callable[..., Any]) -> Any:
