@@ -1,9 +1,7 @@
 """`posecast forecast`: videos of one's own."""
 
-import glob
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from posecast.cli import STARTED
+from posecast.cli.asked_videos import asked_videos, outs_of
 from posecast.cli.parsing import Command, print_json
 from posecast.cli.stages import shown
 from posecast.computing.devices import Flat, ForecasterOptions
@@ -23,13 +22,11 @@ from posecast.estimation.estimator import JointFinder, Pixels
 from posecast.evaluation.comparison import Comparison
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_files import MOVIES, videos_of
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
-from posecast.media.frame_folders import made_of
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
-from posecast.records.files import WriteError, refuse_to_replace
+from posecast.records.files import WriteError
 from posecast.report.comparison import compare_video
 from posecast.report.comparisons import comparisons_text, together
 from posecast.sample import SAMPLE
@@ -166,65 +163,23 @@ class _Outcome:
 
 def _outs(asked: ForecastVideo) -> dict[Path, Path]:
     """Where the forecast of each video goes; PosecastError where that is not clear."""
-    given: tuple[Path, ...] = (SAMPLE, *asked.videos) if asked.sample else asked.videos
-    videos = _not_made(list(dict.fromkeys(video for path in given for video in _videos(path))))
+    videos = asked_videos((SAMPLE, *asked.videos) if asked.sample else asked.videos)
     if not videos:
         raise PosecastError("give a video to forecast, or --sample")
     if len(videos) > 1 and (asked.box or asked.poses):
         raise PosecastError("--box and --poses are of one video; forecast one at a time")
-    out = asked.out or Path()
-    if out.suffix.lower() in MOVIES and not out.is_dir():
-        if len(videos) > 1:
-            raise PosecastError(
-                f"--out {out} is one video, {len(videos)} are asked for: name a folder"
-            )
-        return {videos[0]: out}
-    if out.suffix and not out.is_dir() and len(videos) == 1:
-        return {videos[0]: out}  # the message about it says which endings there are
-    ending = "compare" if asked.compare else "forecast"
-    outs = {video: out / f"{_stem(video)}-{ending}.mp4" for video in videos}
-    twice = [path for path, count in Counter(outs.values()).items() if count > 1]
-    if twice:
-        raise PosecastError(f"{twice[0]} would be written twice: forecast videos of one name apart")
-    for video in videos:
-        refuse_to_replace(video, outs.values(), "a video to forecast")
-    return outs
-
-
-def _not_made(videos: Sequence[Path]) -> list[Path]:
-    """Without what posecast has made of others among them, which *.mp4 names at a second call."""
-    made = made_of(videos)
-    for video in sorted(made):
-        told = "was made of another video that is given; give it alone to forecast it"
-        print(f"posecast: passed over: {video} {told}", file=sys.stderr)
-    return [video for video in videos if video not in made]
-
-
-def _videos(given: Path) -> list[Path]:
-    """The video, those of a folder, or those that a pattern names, which shells of Windows leave
-    to their programs."""
-    named = [] if given.exists() else sorted(glob.glob(str(given)))  # noqa: PTH207 (hidden ones)
-    return [video for path in named or [given] for video in _of_folder(Path(path))]
-
-
-def _of_folder(path: Path) -> list[Path]:
-    """The videos of a folder; what of it is passed over is said. The path itself where it is
-    none."""
-    videos, note = videos_of(path) if path.is_dir() else ([path], "")
-    if note:
-        print(f"posecast: {note}", file=sys.stderr)
-    return videos
-
-
-def _stem(video: Path) -> str:
-    """The name without suffix; of a folder all of its name."""
-    return video.resolve().name if video.is_dir() else video.stem
+    return outs_of(videos, asked.out or Path(), "compare" if asked.compare else "forecast")
 
 
 def _load(asked: ForecastVideo) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
+    """PosecastError where other networks are asked for beside those that were exported."""
     box = _parse_box(asked.box)
     if asked.backend == "onnx":
-        return _load_onnx(asked, box)
+        _refuse(asked, ("pixels",), "--backend torch; what was exported says it")
+        of_torch = ("pose_run", "image_run", "estimator_run", "mirror")
+        _refuse(asked, of_torch, "--backend torch; with onnx, give it to 'posecast export onnx'")
+        loaded = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
+        return loaded[0], _source(asked, loaded[0], box, loaded[1])
     _refuse(asked, ("onnx",), "--backend onnx: give that, too")
     image_run = asked.image_run if asked.frames else None
     forecaster = Forecaster.load(asked.pose_run, image_run, asked.options)
@@ -247,17 +202,6 @@ def _parse_box(text: str) -> Box | None:
     except ValueError:
         raise PosecastError(f"--box {text!r}: expected four numbers x,y,width,height") from None
     return x, y, width, height
-
-
-def _load_onnx(
-    asked: ForecastVideo, box: Box | None
-) -> tuple[Forecaster, EstimatedPoses | KeypointFile]:
-    """What was exported; PosecastError where other networks are asked for, too."""
-    _refuse(asked, ("pixels",), "--backend torch; what was exported says it")
-    of_torch = ("pose_run", "image_run", "estimator_run", "mirror")
-    _refuse(asked, of_torch, "--backend torch; with onnx, give it to 'posecast export onnx'")
-    loaded = load_onnx(asked.onnx, asked.frames, _least(asked), asked.options.lively)
-    return loaded[0], _source(asked, loaded[0], box, loaded[1])
 
 
 def _least(asked: ForecastVideo) -> float:
