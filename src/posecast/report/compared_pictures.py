@@ -119,15 +119,11 @@ def player_of(
     """A player whose pictures are in the page itself."""
     panels = []
     for name, futures in pictures.panels.items():
-        files, rows = [], 0
-        for frames in futures:
-            grid, rows = grid_of(frames)
-            files.append(_address(grid))
-        length, height, width = futures[0].shape[:3]
         called = "forecast pose" if name == "pose" and "truth" not in pictures.panels else name
-        title_of = _NAMES.get(called, called)
-        size = (length, rows, (height, width))
-        panels.append(Panel(title_of, tuple(files), *size, name == "truth"))
+        files = tuple(_address(grid_of(frames)) for frames in futures)
+        length, *hw = futures[0].shape[:3]
+        shown = (length, (hw[0], hw[1]), name == "truth")
+        panels.append(Panel(_NAMES.get(called, called), files, *shown))
     count = panels[0].num_frames
     return Player(title, subtitle, pictures.num_seen, count, fps, tuple(panels), error=error)
 

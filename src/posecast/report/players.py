@@ -33,11 +33,15 @@ class Panel:
     files: tuple[str, ...]
     """Grid of frames of each future: its address, relative to the page."""
     num_frames: int
-    rows: int
     hw: tuple[int, int]
     """Height and width of one frame in the file."""
     is_true: bool
     """Shows what really came."""
+
+    @property
+    def rows(self) -> int:
+        """Of the grid."""
+        return -(-self.num_frames // COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,13 @@ def write_player(
 def _write_panel(
     title: str, futures: Sequence[UInt8[np.ndarray, "_ _ _ 3"]], folder: Path, name: str
 ) -> Panel:
-    files, rows = [], 0
+    files = []
     for number, frames in enumerate(futures, start=1):
         files.append(f"{name}.jpg" if number == 1 else f"{name}-future-{number}.jpg")
-        grid, rows = grid_of(frames)
-        write_picture(folder / files[-1], grid, QUALITY)
+        write_picture(folder / files[-1], grid_of(frames), QUALITY)
     length, height, width = futures[0].shape[:3]
     paths = tuple(f"{folder.name}/{file}" for file in files)
-    return Panel(title, paths, length, rows, (height, width), title == "truth")
+    return Panel(title, paths, length, (height, width), title == "truth")
 
 
 def _movies(example: Example, skeleton: Skeleton) -> Movies:
@@ -198,11 +201,10 @@ def pose_over_faint(
     return draw_pose(np.asarray(both, np.uint8), *pose, skeleton, outline=False)
 
 
-def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> tuple[UInt8[np.ndarray, "h2 w2 3"], int]:
-    """All frames in one picture, COLUMNS a row, and the number of rows."""
-    num_rows = -(-len(frames) // COLUMNS)
-    missing = num_rows * COLUMNS - len(frames)
-    return contact_sheet([*frames, *[frames[-1]] * missing], COLUMNS, gap=0), num_rows
+def grid_of(frames: UInt8[np.ndarray, "t h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """All frames in one picture, COLUMNS a row; the last one fills up the last row."""
+    missing = -len(frames) % COLUMNS
+    return contact_sheet([*frames, *[frames[-1]] * missing], COLUMNS, gap=0)
 
 
 def _strip(movies: Movies, num_past: int) -> UInt8[np.ndarray, "sheet_h sheet_w 3"]:

@@ -240,7 +240,7 @@ class _Study:
             files = {}
             for name, movie in movies.items():
                 files[name] = f"{next(tokens)}.jpg"
-                write_picture(folder / files[name], grid_of(movie)[0], QUALITY)
+                write_picture(folder / files[name], grid_of(movie), QUALITY)
             length, height, width = movies["left"].shape[:3]
             facts = {"pair": next(tokens), "past": len(example.past_visible), "frames": length}
             facts |= {"fps": example.facts.fps, "height": height, "width": width}

@@ -98,17 +98,11 @@ class PreparationReport:
     """Clips of the finished store that were mended to be used, and how."""
     finished: bool
     """False after one share of several."""
-    strict: bool
     seconds: float
     splits: dict[str, int]
     """Number of clips in each split, once finished."""
     num_with_frames: int
     """Number of clips that have frames, once finished."""
-
-    @property
-    def failed(self) -> bool:
-        """True where a clip was left out and that counts (`strict`)."""
-        return self.strict and bool(self.left_out)
 
     def summary(self) -> str:
         lines = [
@@ -216,7 +210,6 @@ def prepare(
                 left_out=left_out,
                 notes={clip.clip_id: clip.note for clip in clips if clip.note},
                 finished=writer.finished,
-                strict=config.strict,
                 seconds=time.monotonic() - start,
                 splits=dict(Counter(clip.split for clip in clips)),
                 num_with_frames=sum(clip.has_frames for clip in clips),
@@ -291,12 +284,13 @@ def _source_options(source: ClipSource) -> dict[str, Any]:
     """Options of the reader, such as a frame step; where the data lie does not matter."""
     if not dataclasses.is_dataclass(source):
         return {}
-    values = {
-        each.name: getattr(source, each.name)
-        for each in dataclasses.fields(source)
-        if each.metadata != UNLESS_DEFAULT or getattr(source, each.name) != each.default
+    told = [(each, getattr(source, each.name)) for each in dataclasses.fields(source)]
+    return {
+        each.name: value
+        for each, value in told
+        if (each.metadata != UNLESS_DEFAULT or value != each.default)
+        and not isinstance(value, Path)
     }
-    return {name: value for name, value in values.items() if not isinstance(value, Path)}
 
 
 def _make(writer: StoreWriter, preparer: ClipPreparer, todo: list[str]) -> dict[str, str]:
