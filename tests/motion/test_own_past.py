@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from motion.moving_people import swinging
-from posecast.motion.own_past import TRIED_AHEAD, Moments, own_past
+from posecast.motion.own_past import TRIED_AHEAD, own_past
+from posecast.motion.recall import Moments
 from posecast.motion.seen import see
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from posecast.motion import own_past as past
+from posecast.motion import recall
 from posecast.motion.basis import HORIZON
 from posecast.networks.moment_weights import MomentWeights
 
@@ -22,7 +23,7 @@ def own_past_of(
     poses = joints / unit
     ends, tried = _ends(poses)
     misfits = _misfits(poses, poses, ends, tried)
-    moments, weights, errors = _best_moments(misfits[:, -1:], ends[-1:], past.NUM_MOMENTS)
+    moments, weights, errors = _best_moments(misfits[:, -1:], ends[-1:], recall.NUM_MOMENTS)
     ahead = torch.arange(1, HORIZON + 1, device=poses.device)
     moved = _continue(poses, ends[-1:], moments, ahead)[:, 0]
     is_any = (weights[:, 0, :1] > 0)[..., None, None]
@@ -45,7 +46,7 @@ def _weighed(
 ) -> Float[Tensor, "b t j 2"]:
     """The mean over moments, then turned ones (frames, errors, how it went on), as was learned."""
     frames, errors, moved = (torch.cat(pair, dim=1) for pair in zip(*found, strict=True))
-    turned = torch.arange(frames.shape[1], device=poses.device) >= past.NUM_MOMENTS
+    turned = torch.arange(frames.shape[1], device=poses.device) >= recall.NUM_MOMENTS
     shares = learned(poses, frames, errors, errors < HUGE, turned.expand_as(frames))
     return (shares[..., None] * moved).sum(dim=1)
 
@@ -53,10 +54,10 @@ def _weighed(
 def _turned(
     poses: Float[Tensor, "b p j 2"], end: Int[Tensor, "1"], tried: Bool[Tensor, "1"]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `own_past._turned`: frames, errors and how it went on."""
+    """As `recall._turned`: frames, errors and how it went on."""
     history = poses.flip(1)
     misfits = _misfits(poses, history, end, tried)
-    moments, _, errors = _best_moments(misfits, end, past.NUM_TURNED)
+    moments, _, errors = _best_moments(misfits, end, recall.NUM_TURNED)
     ahead = torch.arange(1, HORIZON + 1, device=poses.device)
     frames = torch.minimum(moments[..., None] + ahead, end)
     return moments[:, 0], errors[:, 0], _moved(history, poses[:, end], moments, frames, ahead)[:, 0]
@@ -65,10 +66,10 @@ def _turned(
 def _ends(poses: Float[Tensor, "b p j 2"]) -> tuple[Int[Tensor, " e"], Bool[Tensor, " e"]]:
     """Frames from which the own past is tried, the last one last, and which of them there are."""
     last = poses.shape[1] - 1
-    count = past.TRIED_FRAMES // past.TRIED_EVERY
-    back = torch.arange(count, device=poses.device) * past.TRIED_EVERY + past.TRIED_AHEAD[1]
+    count = recall.TRIED_FRAMES // recall.TRIED_EVERY
+    back = torch.arange(count, device=poses.device) * recall.TRIED_EVERY + past.TRIED_AHEAD[1]
     ends = torch.cat([last - back, last - torch.zeros_like(back[:1])])
-    tried = torch.cat([last - back > past.TRIED_FROM, torch.zeros_like(back[:1]) < 1])
+    tried = torch.cat([last - back > recall.TRIED_FROM, torch.zeros_like(back[:1]) < 1])
     return ends.clamp(min=0), tried
 
 
@@ -78,10 +79,10 @@ def _misfits(
     ends: Int[Tensor, " e"],
     tried: Bool[Tensor, " e"],
 ) -> Float[Tensor, "b e p"]:
-    """As `own_past.misfits_of`; row k of the distances is of the frame k before the last."""
+    """As `recall.misfits_of`; row k of the distances is of the frame k before the last."""
     count, device = poses.shape[1], poses.device
     frames = torch.arange(count, device=device)
-    backs = torch.arange(past.TRIED_FRAMES + past.SETTLED, device=device)
+    backs = torch.arange(recall.TRIED_FRAMES + recall.SETTLED, device=device)
     features = _features(history)
     middle = features.mean(dim=1, keepdim=True)
     recent = _features(poses)[:, (count - 1 - backs).clamp(min=0)] - middle
@@ -95,19 +96,21 @@ def _misfits(
     size = (poses.shape[0], len(ends), -1, -1)
     places = column.clamp(min=0).expand(*size)
     along = distances[:, row].gather(3, places)
-    first = (torch.where(tried, ends, count).min() - past.SETTLED).clamp(min=0)
+    first = (torch.where(tried, ends, count).min() - recall.SETTLED).clamp(min=0)
     there = ((ends[:, None] - backs) >= first)[..., None] & (column >= 0)
-    weight = (past.MEMORY**backs)[:, None] * there
+    weight = (recall.MEMORY**backs)[:, None] * there
     return (along * weight).sum(dim=2) / weight.sum(dim=1).clamp(min=1e-9)
 
 
 def _features(poses: Float[Tensor, "b p j 2"]) -> Float[Tensor, "b p d"]:
-    """As `own_past._features`."""
+    """As `recall._features`."""
     count = poses.shape[1]
     frames = torch.arange(count, device=poses.device)
-    later = frames.clamp(min=past.VELOCITY_FRAMES).clamp(max=count - 1)
-    earlier = (later - past.VELOCITY_FRAMES).clamp(min=0)
-    velocity = (poses[:, later] - poses[:, earlier]) * (past.VELOCITY_WEIGHT / past.VELOCITY_FRAMES)
+    later = frames.clamp(min=recall.VELOCITY_FRAMES).clamp(max=count - 1)
+    earlier = (later - recall.VELOCITY_FRAMES).clamp(min=0)
+    velocity = (poses[:, later] - poses[:, earlier]) * (
+        recall.VELOCITY_WEIGHT / recall.VELOCITY_FRAMES
+    )
     centred = poses - poses.mean(dim=2, keepdim=True)
     return torch.cat([centred.flatten(2), velocity.flatten(2)], dim=2)
 
@@ -122,7 +125,7 @@ def _best_moments(
     best = errors[..., :1]
     weights = torch.exp(-(errors - best) / (past.SOFTNESS * best + 1e-9)) * (errors < HUGE)
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-9)
-    latest = (ends - past.SHORTEST_PERIOD).clamp(min=0)[:, None]
+    latest = (ends - recall.SHORTEST_PERIOD).clamp(min=0)[:, None]
     return torch.minimum(moments, latest), weights, errors
 
 
@@ -130,7 +133,7 @@ def _may_be_moments(
     misfits: Float[Tensor, "b e p"], ends: Int[Tensor, " e"]
 ) -> Bool[Tensor, "b e p"]:
     frames = torch.arange(misfits.shape[2], device=misfits.device)
-    fits = (frames >= past.WARM_UP) & (frames <= ends[:, None] - past.SHORTEST_PERIOD)
+    fits = (frames >= recall.WARM_UP) & (frames <= ends[:, None] - recall.SHORTEST_PERIOD)
     return fits & torch.ones_like(misfits, dtype=torch.bool)
 
 
@@ -140,7 +143,7 @@ def _continue(
     moments: Int[Tensor, "b e n"],
     ahead: Int[Tensor, " t"],
 ) -> Float[Tensor, "b e n t j 2"]:
-    """As `own_past._continue`."""
+    """As `recall.continued`."""
     period = (ends[:, None] - moments).clamp(min=1)
     frames = moments[..., None] + (ahead - 1) % period[..., None] + 1
     return _moved(poses, poses[:, ends], moments, frames, ahead)
@@ -153,7 +156,7 @@ def _moved(
     frames: Int[Tensor, "b e n t"],
     ahead: Int[Tensor, " t"],
 ) -> Float[Tensor, "b e n t j 2"]:
-    """As `own_past.moved_on`."""
+    """As `recall.moved_on`."""
     flat = history.flatten(2)
 
     def at(wanted: Int[Tensor, "b *n"]) -> Float[Tensor, "b *n j 2"]:
@@ -164,7 +167,7 @@ def _moved(
     then = at(moments)
     off = now[:, :, None] - then
     off = off - off.mean(dim=3, keepdim=True)
-    pull = 1 - torch.exp(-ahead / past.PULL_FRAMES)
+    pull = 1 - torch.exp(-ahead / recall.PULL_FRAMES)
     return at(frames) - then[:, :, :, None] - pull[:, None, None] * off[:, :, :, None]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import SETTLED, SOFTNESS, WARM_UP, misfits_of, moved_on, own_past
+from posecast.motion.own_past import SOFTNESS, own_past
+from posecast.motion.recall import SETTLED, WARM_UP, misfits_of, moved_on
 from posecast.motion.seen import RECENT, fill_hidden
 
 REPEATS = 0.5

@@ -1,6 +1,6 @@
 """What each earlier moment of one's own past counts at each time ahead, learned.
 
-The moments that `motion.own_past` finds, also in the motion played backwards, are compared with the
+The moments that `motion.recall` finds, also in the motion played backwards, are compared with the
 last seen frame once more: poses and velocities, with shorter and longer memories. A network too
 small to know anybody makes of that what each of them counts, for every part of the body by itself:
 somebody steps evenly and waves now and then. The same code serves forecasts, training and exported
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import Moments
+from posecast.motion.recall import Moments
 from posecast.skeletons import Skeleton
 
 KNOTS = (1, 2, 4, 8, 16, 32, 64)
@@ -70,7 +70,7 @@ class MomentWeights(nn.Module):
         counted: Bool[Tensor, "b n"],
         turned: Bool[Tensor, "b n"],
     ) -> Float[Tensor, "b n t q"]:
-        """Weights of `own_past.Moments` over the horizon, for each joint, or one for all; 0 where
+        """Weights of `Moments` over the horizon, for each joint, or one for all; 0 where
         they are not `counted`."""
         facts = moment_facts(poses, moments, misfits, counted, turned, self.parts)
         return (self.at_knots(facts, counted).transpose(2, 3) @ self.between).transpose(2, 3)

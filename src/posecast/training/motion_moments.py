@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.motion.basis import HORIZON
-from posecast.motion.own_past import FEWEST_FRAMES, NUM_MOMENTS, NUM_TURNED, Recalled
+from posecast.motion.recall import FEWEST_FRAMES, NUM_MOMENTS, NUM_TURNED, Recalled
 from posecast.motion.seen import RECENT, fill_hidden
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.moment_weights import KNOTS, MomentWeights, Parts, as_batch, moment_facts
