@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from carrying.scene import SHIRT, SKIN, picture, pose, wall
-from posecast.carrying import fetching
+from posecast.carrying import layers
 from posecast.carrying.body_parts import (
     LEAST_TORSO,
     PARTS,
@@ -182,7 +182,7 @@ def test_looking_only_where_a_part_can_show_changes_nothing(monkeypatch, inside)
         future = future + np.float32(shift) + (9, -14)
         found = carried(frames, past, future, masks=outline(frames), inside=inside)
         with monkeypatch.context() as patched:
-            patched.setattr(fetching, "reach", lambda *_: (slice(0, 128), slice(0, 128)))
+            patched.setattr(layers, "reach", lambda *_: (slice(0, 128), slice(0, 128)))
             everywhere = carried(frames, past, future, masks=outline(frames), inside=inside)
         # OpenCV 4 fetches from 32nds of a pixel, which depend on where a picture begins.
         most = 0 if int(cv2.__version__.split(".")[0]) >= 5 else 4
