@@ -42,6 +42,7 @@ class SiMLPe(nn.Module):
     """Linear layers over time and over joints, in cosines of time."""
 
     past = HORIZON
+    cosines: Tensor
 
     def __init__(self, joints: int, blocks: int = 48) -> None:
         super().__init__()
@@ -76,6 +77,7 @@ class MotionAttention(nn.Module):
     """What followed moments of the past that look like now, corrected by graph convolutions."""
 
     past = 240
+    cosines: Tensor
 
     def __init__(self, joints: int, width: int = 128, blocks: int = 12) -> None:
         super().__init__()

@@ -118,8 +118,8 @@ def test_of_each_it_is_said_where_it_was_lost_and_how_sure_the_forecast_is(video
     assert lines[2] == "person 2 was not found from 0.10 to 0.30 s, 0.40 to 0.50 s"
     assert lines[-1] == (
         "how sure: over many videos nine joints of ten are off by at most 6 % after 0.25 s "
-        "for person 1; 4 % after 0.25 s, 10 % after 1 s for person 2 (of the person's size); in one "
-        "video all may be farther off"
+        "for person 1; 4 % after 0.25 s, 10 % after 1 s for person 2 (of the person's size); in "
+        "one video all may be farther off"
     )
 
 
