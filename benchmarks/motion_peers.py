@@ -80,7 +80,7 @@ class Batch:
         joints[:, :longest] = past
         joints -= past[:, -1:].mean(axis=2, keepdims=True)
         joints /= size[:, None, None, None]
-        known = shown[:, longest:] & shown[:, :longest].any(axis=1)[:, None]
+        known = shown[:, longest:] & shown[:, :longest].any(axis=1, keepdims=True)
         return cls(joints[:, :longest], seen, joints[:, longest:], known, size)
 
     def varied(self, rng: np.random.Generator) -> "Batch":
@@ -191,13 +191,13 @@ def compare(name: str, windows: Sequence[Window], methods: dict[str, Sequence[Me
         begun = perf_counter()
         error = np.mean([Sums.of(windows, seed(windows)).error for seed in seeds], axis=0)
         each_ms = 1000 * (perf_counter() - begun) / len(windows) / len(seeds)
-        ratio = (each[np.array(KS) - 1] for each in shares(error, still, groups))
-        print(row(method, *give_or_take(*ratio, 3), f"{each_ms:.1f}"), flush=True)
+        ratio, half = (each[np.array(KS) - 1] for each in shares(error, still, groups))
+        print(row(method, *give_or_take(ratio, half, 3), f"{each_ms:.1f}"), flush=True)
 
 
 def main() -> None:
     """Train, and compare on clips and videos."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("packed", "store", "tracks"):
         flags.add_argument(name, type=Path)
     flags.add_argument("--steps", type=int, default=4000)
