@@ -197,11 +197,11 @@ def _run(words: list[str]) -> int:
         print(f"posecast {__version__}")
         return 0
     for before, word in pairwise(["posecast", *words]):
-        if not word or (word.startswith("--") and word.endswith("=")):
-            # As a path it would be the folder one is in.
-            after = f" after {before}" if not word else f": {word}"
+        flag, equals, given = word.partition("=") if word.startswith("--") else ("", "", word)
+        if not given and (equals or not flag):  # as a path it would be the folder one is in
+            after = f": {word}" if equals else f" after {before}"
             raise PosecastError(f"a word is empty{after}: is a variable of the shell not set?")
-        refuse_address(word.partition("=")[2] if word.startswith("--") else word)
+        refuse_address(given)
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
