@@ -137,6 +137,7 @@ def test_the_paper_is_in_the_presets():
         (["forecast", "--sample", "--json", ""], "a word is empty after --json: is a variable"),
         (["forecast", "--sample", "--out", ""], "a word is empty after --out: is a variable"),
         (["forecast", "--sample", "--out="], "a word is empty: --out=: is a variable"),
+        (["forecast", "--poses=a=", "b.mp4"], "b.mp4: no such video file"),
         (["forecast", "https://a.org/b.mp4"], "https://a.org/b.mp4 is an address; expected a path"),
         (["forecast", "--sample", "--out=s3://b/c.mp4"], "s3://b/c.mp4 is an address"),
         (["forecast", "C://nowhere/b.mp4"], "b.mp4: no such video file"),  # a disk of Windows
@@ -202,6 +203,22 @@ def test_where_memory_is_used_up_it_is_said(capsys, monkeypatch, error):
     status, _, err = run(capsys, "predict")
     assert (status, len(err.splitlines())) == (2, 1)
     assert err.startswith("posecast: error: memory is used up (")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
+        BlockingIOError(11, "write could not complete without blocking", 0),
+    ],
+)
+def test_what_only_sounds_like_it_is_not_said_to_be_memory(monkeypatch, error):
+    def fails(words):
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fails)
+    with pytest.raises(type(error)):
+        main(["predict"])
 
 
 def test_a_video_too_large_for_the_memory_is_left_out(capsys, monkeypatch, tmp_path):

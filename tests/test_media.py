@@ -218,6 +218,19 @@ def test_a_gif_whose_frames_have_no_common_rate_is_read_at_their_average(tmp_pat
     assert videos.probe_video(tmp_path / "a.gif").fps == pytest.approx(fps, rel=0.15)
 
 
+@pytest.mark.parametrize("kind", ["MemoryError", "BlockingIOError"])
+def test_a_good_video_is_not_called_damaged_where_memory_is_used_up(tmp_path, monkeypatch, kind):
+    def fails(*_, **__):
+        raise getattr(av.error, kind)(12, "Cannot allocate memory")
+
+    good = write_video(tmp_path / "a.mp4", [0, 1])
+    monkeypatch.setattr(av, "open", fails)
+    with pytest.raises(MemoryError, match="Cannot allocate memory"):
+        videos.probe_video(good)
+    with pytest.raises(MemoryError, match="Cannot allocate memory"):
+        writing.write_mp4(good, numbered(2), fps=10.0)
+
+
 @pytest.mark.parametrize("write", [writing.write_mp4, writing.write_gif])
 def test_nothing_to_write(tmp_path, write):
     with pytest.raises(ValueError, match="no frames"):

@@ -19,6 +19,8 @@ def says_no_memory(error: BaseException) -> bool:
     """Whether it says that memory (for a thread, too) is used up: numpy, PyTorch, OpenCV, ffmpeg
     and onnxruntime each say so by an error of another kind."""
     said = str(error).lower()
+    if "static tls" in said or hasattr(error, "characters_written"):
+        return False  # a library that has to be loaded earlier; a pipe that is full
     out = isinstance(error, MemoryError) or any(each in said for each in _SAID)
     return out or (isinstance(error, OSError) and error.errno in _NONE_LEFT)
 

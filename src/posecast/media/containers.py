@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from posecast.computing.memory import says_no_memory
 from posecast.errors import PosecastError
 
 _WITH_INDEX = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
@@ -29,7 +30,8 @@ def address(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the video stream; every failure is a PosecastError that names the file."""
+    """Open the video stream; every failure but MemoryError is a PosecastError that names the
+    file."""
     if not path.is_file():
         raise PosecastError(f"{path}: no such video file or folder")
     try:
@@ -40,6 +42,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream.thread_type = "AUTO"
             yield container, stream
     except FFmpegError as error:
+        if says_no_memory(error):
+            raise MemoryError(error.strerror) from error
         moves = "animated WebP is not read, save it as GIF or MP4; or "
         raise PosecastError(
             f"{path}: {moves if path.suffix.lower() == '.webp' else ''}truncated, damaged or not a "

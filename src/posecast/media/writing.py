@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from jaxtyping import UInt8
 from PIL import Image
 
+from posecast.computing.memory import says_no_memory
 from posecast.errors import PosecastError
 from posecast.media.containers import address
 from posecast.media.videos import usual_colours
@@ -60,6 +61,8 @@ def mp4_writer(path: Path, frames: Frames, fps: float, crf: int = 15) -> Write:
         try:
             _encode(partial_path, first, frames, fps, crf)
         except FFmpegError as error:
+            if says_no_memory(error):
+                raise MemoryError(error.strerror) from error
             raise OSError(error.errno, error.strerror) from error  # as the system says it
 
     return write
