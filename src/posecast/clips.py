@@ -255,18 +255,18 @@ class PoseForecast(Brief):
 
     @classmethod
     def of(
-        cls, seen: SeenVideo, joints_px: ArrayLike, weights: Float[np.ndarray, " s"] | None = None
+        cls, seen: SeenVideo, joints_px: ArrayLike, weights: ArrayLike | None = None
     ) -> "PoseForecast":
-        """Futures `(s, t, j, 2)` (equally likely, unless `weights` say otherwise) that go on from
-        what was seen.
+        """Futures `(s, t, j, 2)` (equally likely, unless weights `(s,)` say otherwise) that go on
+        from what was seen; tensors, too.
 
         Joints are visible that were seen at least once.
         """
-        joints_px = np.asarray(joints_px)  # of a tensor, too
+        joints_px = np.asarray(joints_px)
         samples, steps = joints_px.shape[:2]
         visible = np.repeat(np.any(seen.visible, axis=0)[None], steps, axis=0)
-        equal = np.full(samples, 1 / samples)
-        return cls(joints_px, visible, equal if weights is None else weights, seen.fps)
+        likely = np.full(samples, 1 / samples) if weights is None else np.asarray(weights)
+        return cls(joints_px, visible, likely, seen.fps)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -86,7 +86,8 @@ def test_arrays_are_no_forecasts(tmp_path, monkeypatch, said, message):
 def test_a_tensor_of_joints_is_a_forecast(tmp_path):
     class Tells:
         def forecast_poses(self, seen, steps, samples=1):
-            return [PoseForecast.of(each, torch.from_numpy(STAYS)) for each in seen]
+            futures = torch.from_numpy(STAYS), torch.ones(1)
+            return [PoseForecast.of(each, *futures) for each in seen]
 
     store = a_store(tmp_path, a_clip("a", speed=2.0))
     evaluate([Method("mine", poses=Tells())], store, tmp_path / "out", CONFIG)
