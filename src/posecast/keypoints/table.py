@@ -141,7 +141,7 @@ def read_table(rows: Sequence[Row]) -> Detections:
             f"the first line has to name the columns {', '.join(_KNOWN)} (the last three "
             f"may be absent), one line a joint, not one a frame; it lacks {', '.join(missing)}"
         )
-    seen = [(line, row) for line, row in rows[1:] if not _is_forecast(head, row)]
+    seen = _without_forecast(head, rows[1:])
     if rows[1:] and not seen:
         raise KeypointError("all lines are forecast ones (column forecast): give what was seen")
     lines = []
@@ -155,9 +155,12 @@ def read_table(rows: Sequence[Row]) -> Detections:
     return replace(found, note=note)
 
 
-def _is_forecast(head: Sequence[str], cells: Sequence[str]) -> bool:
-    row = dict(zip(head, cells, strict=False))
-    return row.get("forecast", "").lower() in ("1", "1.0", "true")
+def _without_forecast(head: Sequence[str], rows: Sequence[Row]) -> Sequence[Row]:
+    if "forecast" not in head:
+        return rows
+    place = head.index("forecast")
+    told = ("1", "1.0", "true")
+    return [row for row in rows if "".join(row[1][place : place + 1]).lower() not in told]
 
 
 _Line = tuple[int, str, str, tuple[float, float, float]]
