@@ -65,7 +65,7 @@ def mean_scores(root: Path, clips: Sequence[str] = ()) -> dict[int, tuple[float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("root", type=Path, nargs="?")
     parser.add_argument("--clips", nargs="*", default=[])
     parser.add_argument("--num-clips", type=int, default=96, help="of the drawn set")

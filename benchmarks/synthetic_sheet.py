@@ -24,7 +24,7 @@ def moments(clip: DrawnClip, width: int) -> list[np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--first", type=int, default=25, help="number of the first clip")
     arguments = parser.parse_args()

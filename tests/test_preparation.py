@@ -260,16 +260,8 @@ def test_bad_clips_are_reported_and_left_out(raw, tmp_path):
 
 def test_left_out_clips_count_as_failure_only_when_strict(raw, tmp_path):
     damage(raw)
-    command = [
-        "prepare",
-        "penn-action",
-        str(raw),
-        str(tmp_path / "store"),
-        "--size",
-        "16",
-        "--workers",
-        "1",
-    ]
+    command = ["prepare", "penn-action", str(raw), str(tmp_path / "store")]
+    command += ["--size", "16", "--workers", "1"]
     assert main(command) == 0
     assert main([*command, "--strict"]) == 1
 
