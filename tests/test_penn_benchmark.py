@@ -121,6 +121,12 @@ class Slides:
         ]
 
 
+@pytest.mark.usefixtures("one_clip", "unchecked")
+def test_what_is_no_forecaster_is_refused(tmp_path):
+    with pytest.raises(PosecastError, match=r"forecaster 'mine' .*with forecast_poses"):
+        run_penn_pose_benchmark(tmp_path, PennPoseBenchmark(final=True), others={"mine": len})
+
+
 @pytest.mark.usefixtures("one_clip")
 def test_forecasters_of_ones_own_are_rows(tmp_path):
     final = PennPoseBenchmark(final=True)

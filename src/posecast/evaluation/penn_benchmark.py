@@ -34,7 +34,7 @@ from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster, checked
-from posecast.records.arguments import as_path
+from posecast.records.arguments import as_path, check_is
 from posecast.records.configs import check_at_least, config_to_dict
 from posecast.records.files import write_json
 from posecast.records.final_looks import looks_text, record_test_use
@@ -294,6 +294,8 @@ def _predictors(
         predictors["constant velocity"] = ConstantVelocity()
     if taken := predictors.keys() & others:
         raise PosecastError(f"{min(taken)!r} is a row already: give your forecaster another name")
+    for name, other in others.items():
+        check_is(other, PoseForecaster, f"forecaster {name!r}", "an object with forecast_poses")
     predictors |= others
     names = distinct_names(config.pose_run, taken=predictors)
     for run, name in zip(config.pose_run, names, strict=True):
