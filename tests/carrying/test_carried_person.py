@@ -155,6 +155,20 @@ def test_a_hidden_arm_shows_where_the_most_alike_seen_pose_shows_it_and_not_at_o
     assert (forearm[..., 0] - forearm[..., 2] > 100).mean() > 0.5  # the left arm is red
 
 
+@pytest.mark.parametrize("nowhere", [0, np.nan])
+def test_where_hidden_joints_are_does_not_say_what_shows(nowhere):
+    rng = np.random.default_rng(1)
+    joints = pose() + rng.normal(0, 6, (30, 13, 2)).astype(np.float32)
+    visible = rng.random((30, 13)) < 0.8
+    visible[:12, 0], visible[11] = True, np.arange(13) < 9
+    said = []
+    for each in (joints, np.where(visible[..., None], joints, np.float32(nowhere))):
+        poses = pose_of(each, visible, PENN_ACTION, 40.0)
+        said.append(still_hidden(poses[12:], poses[:12], 40.0))
+    assert np.array_equal(*said)
+    assert 0 < said[0].mean() < 1
+
+
 def test_graphs_say_of_the_same_parts_that_they_stay_hidden():
     rng = np.random.default_rng(0)
     joints = pose() + rng.normal(0, 4, (30, 13, 2)).astype(np.float32)

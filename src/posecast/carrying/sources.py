@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from posecast.carrying.body_parts import PARTS, Pose
 
 MASK_REACH = 2.2
-"""What a mask says is believed up to so many radii from the body: beyond are other people."""
+"""What a mask says is believed up to so many radii from the body (`WIDEST`, where parts are widened
+by it): beyond are other people."""
 WIDE, WIDEST = 1.4, 2.7
 """Radii up to which a part is wholly carried, and within which what is the person's is, too."""
 SHARED = 0.6
@@ -159,13 +160,14 @@ def still_hidden(wanted: Pose, seen: Pose, size: float) -> Bool[np.ndarray, "t n
 
 
 def _apart(wanted: Pose, seen: Pose) -> Float[np.ndarray, "t p"]:
-    """Mean distance of the parts that the last seen frame shows, wherever the body is, in pixels;
-    infinite where a seen pose has less than half of them."""
-    last = seen.known[-1]
-    both = (seen.known & last)[..., None, None]
-    parts = np.maximum(both.sum(axis=1, keepdims=True), 1)
-    moved = wanted.ends[:, None] - seen.ends
-    moved -= (moved * both).sum(axis=2, keepdims=True) / parts
-    far = (np.linalg.norm(moved, axis=-1, keepdims=True) * both).sum(axis=2, keepdims=True) / parts
-    enough = 2 * both.sum(axis=(1, 2, 3)) >= last.sum()
-    return np.where(enough, far.mean(axis=(2, 3, 4)), np.inf)
+    """Mean distance of the parts that the last seen frame and the wanted pose show, wherever the
+    body is, in pixels; infinite where a seen pose has less than half of them."""
+    told = wanted.known & seen.known[-1]
+    both = told[:, None] & seen.known
+    parts = both.sum(axis=2)
+    share = (both / np.maximum(parts, 1)[..., None])[..., None, None]
+    moved = np.where(both[..., None, None], wanted.ends[:, None] - seen.ends, 0)
+    moved = moved - (moved * share).sum(axis=2, keepdims=True)
+    far = np.linalg.norm(moved, axis=-1, keepdims=True) * share
+    enough = 2 * parts >= told.sum(axis=1, keepdims=True)
+    return np.where(enough, far.sum(axis=2).mean(axis=(2, 3)), np.inf)

@@ -135,11 +135,12 @@ def still_hidden(
 
 def _apart(wanted: body.Bodies, seen: body.Bodies) -> Float[Tensor, "t p"]:
     """As `sources._apart`."""
-    last = seen.known[-1]
-    both = (seen.known & last)[..., None, None].float()
-    parts = both.sum(1, keepdim=True).clamp(min=1)
-    moved = wanted.ends[:, None] - seen.ends
-    moved = moved - (moved * both).sum(2, keepdim=True) / parts
-    far = (moved.norm(dim=-1, keepdim=True) * both).sum(2, keepdim=True) / parts
-    enough = 2 * both.sum((1, 2, 3)) >= last.sum()
-    return torch.where(enough, far.mean((2, 3, 4)), body.HUGE)
+    told = wanted.known & seen.known[-1]
+    both = told[:, None] & seen.known
+    parts = both.float().sum(2)
+    share = (both / parts.clamp(min=1)[..., None])[..., None, None]
+    moved = torch.where(both[..., None, None], wanted.ends[:, None] - seen.ends, 0.0)
+    moved = moved - (moved * share).sum(2, keepdim=True)
+    far = moved.norm(dim=-1, keepdim=True) * share
+    enough = 2 * parts >= told.float().sum(1, keepdim=True)
+    return torch.where(enough, far.sum(2).mean((2, 3)), body.HUGE)
