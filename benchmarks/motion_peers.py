@@ -2,11 +2,12 @@
 
     python -m benchmarks.motion_peers PACKED STORE TRACKS.npz [--steps N] [--seeds N] [--out FOLDER]
 
-PACKED is what `benchmarks.motion_pack` makes: no test clips, and none of the groups held out. Half
-of the windows show ten frames, half all that was seen. Prints errors as shares of the last pose's,
-the mean over seeds with half-widths over groups, and the milliseconds that one forecast takes, of
-the networks in `benchmarks.peer_networks` and of the forecaster that ships. No step is chosen: the
-last one counts. FOLDER keeps weights, which are not trained again.
+PACKED is what `benchmarks.motion_pack` makes: no test clips, and none of the groups held out.
+Windows at the first frames of clips show ten frames; of the others half do, half show all that was
+seen. Prints errors as shares of the last pose's, the mean over seeds with half-widths over groups,
+and the milliseconds that one forecast takes, of the networks in `benchmarks.peer_networks` and of
+the forecaster that ships. No step is chosen: the last one counts. FOLDER keeps weights, which are
+not trained again, whatever `--steps` says.
 """
 
 import argparse

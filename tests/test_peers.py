@@ -59,8 +59,6 @@ def test_windows_are_turned_with_what_came():
     rng = np.random.default_rng(0)
     batch = Batch.of([(_track(200), 119, 120)] * 32, 64)
     varied = batch.varied(rng)
-    for each in (varied.past, varied.future):
-        assert each.shape[0] == 32
     joined = np.concatenate([varied.past, varied.future], axis=1)
     # Neighbouring frames stay neighbours: no seam where the future begins.
     steps = np.linalg.norm(np.diff(joined, axis=1), axis=-1).max(axis=(0, 2))
