@@ -424,6 +424,24 @@ def test_of_a_page_that_is_closed_while_its_video_is_opened_nothing_stays(tmp_pa
     assert not list(workshop.root.iterdir())
 
 
+def test_memory_that_is_used_up_is_said_on_the_page(tmp_path, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    from posecast.app.page import _Page, _Session
+
+    workshop, request = a_workshop(tmp_path / "root"), gradio.Request(session_hash="somebody")
+    page = object.__new__(_Page)  # without the parts that are seen
+    page._workshop, page._sessions = workshop, defaultdict(_Session)
+    page._session(request).taken = workshop.take(a_video(tmp_path / "walk.mp4"))
+
+    def all_used(*given):
+        raise MemoryError
+
+    monkeypatch.setattr(Workshop, "look", all_used)
+    with pytest.warns(UserWarning, match="memory is used up"):  # shown, where there is a page
+        said = page._look(1.0, request)[-1]
+    assert said.startswith("memory is used up (MemoryError): close other programs")
+
+
 def test_new_work_begins_before_stopped_work_has_noticed():
     pytest.importorskip("gradio")
     from posecast.app.page import _Session

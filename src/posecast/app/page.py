@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr  # pyright: ignore[reportMissingImports]
 
 from posecast.app.work import Asked, Taken, Workshop
+from posecast.computing.memory import no_memory_text, says_no_memory
 from posecast.computing.stages import Show
 from posecast.errors import PosecastError
 
@@ -254,6 +255,10 @@ class _Page:
 
         try:
             yield show
+        except Exception as error:
+            if not says_no_memory(error):
+                raise
+            raise PosecastError(no_memory_text(error)) from error
         finally:
             session.end(stop)
             if session.taken is not taken:
