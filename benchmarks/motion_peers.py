@@ -1,13 +1,14 @@
 """Published pose forecasters, trained on what ours is trained on, beside it.
 
-    python -m benchmarks.motion_peers PACKED STORE TRACKS.npz [--steps N] [--seeds N] [--out FOLDER]
+    python -m benchmarks.motion_peers PACKED STORE TRACKS.npz [--peers NAME ...] [--steps N]
+        [--seeds N] [--out FOLDER]
 
 PACKED is what `benchmarks.motion_pack` makes: no test clips, and none of the groups held out.
 Windows at the first frames of clips show ten frames; of the others half do, half show all that was
 seen. Prints errors as shares of the last pose's, the mean over seeds with half-widths over groups,
 and the milliseconds that one forecast takes, of the networks in `benchmarks.peer_networks` and of
 the forecaster that ships. No step is chosen: the last one counts. FOLDER keeps weights, which are
-not trained again, whatever `--steps` says.
+not trained again.
 """
 
 import argparse
@@ -53,6 +54,7 @@ BATCHES = {SiMLPe: 128, MotionAttention: 48}
 RATES = {SiMLPe: 1e-3, MotionAttention: 5e-4}
 
 Peer = SiMLPe | MotionAttention
+PEERS: dict[str, type[Peer]] = {"siMLPe": SiMLPe, "motion-attention": MotionAttention}
 Moment = tuple[MotionTrack, int, int]
 """A track, the last seen frame, and how many are seen."""
 
@@ -172,7 +174,7 @@ def trained(
 ) -> Peer:
     """From the folder if it is there."""
     torch.manual_seed(seed)
-    network, path = kind(PENN_ACTION.num_joints), folder / f"{kind.__name__}-{seed}.pt"
+    network, path = kind(PENN_ACTION.num_joints), folder / f"{kind.__name__}-{steps}-{seed}.pt"
     if path.exists():
         network.load_state_dict(torch.load(path))
     else:
@@ -201,17 +203,18 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("packed", "store", "tracks"):
         flags.add_argument(name, type=Path)
+    flags.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     flags.add_argument("--steps", type=int, default=4000)
     flags.add_argument("--seeds", type=int, default=2)
     flags.add_argument("--out", type=Path, default=Path("peers"))
     asked = flags.parse_args()
     known = unpack(asked.packed).known
     methods: dict[str, Sequence[Method]] = {
-        kind.__name__: [
-            of_peer(trained(kind, known, asked.steps, seed, asked.out))
+        name: [
+            of_peer(trained(PEERS[name], known, asked.steps, seed, asked.out))
             for seed in range(asked.seeds)
         ]
-        for kind in (SiMLPe, MotionAttention)
+        for name in asked.peers
     }
     methods[DEFAULT_FORECASTER] = [of_forecaster(load_pose_forecaster(DEFAULT_FORECASTER))]
     compare("clips", clip_windows(Store.open(asked.store), final=False), methods)

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr  # pyright: ignore[reportMissingImports]
 
 from posecast.app.work import Asked, Taken, Workshop
-from posecast.computing.memory import no_memory_text, says_no_memory
+from posecast.computing.memory import memory_told
 from posecast.computing.stages import Show
 from posecast.errors import PosecastError
 
@@ -254,11 +254,8 @@ class _Page:
             progress((done, total) if total else 0.0, desc=name)
 
         try:
-            yield show
-        except Exception as error:
-            if not says_no_memory(error):
-                raise
-            raise PosecastError(no_memory_text(error)) from error
+            with memory_told():
+                yield show
         finally:
             session.end(stop)
             if session.taken is not taken:

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from posecast import __version__
-from posecast.computing.memory import no_memory_text, says_no_memory
+from posecast.computing.memory import memory_told
 from posecast.errors import PosecastError, did_you_mean
 from posecast.records.arguments import refuse_address
 
@@ -138,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answer(words: list[str]) -> int:
     try:
-        return _run(words)
+        with memory_told():
+            return _run(words)
     except KeyboardInterrupt as stop:
         what = str(stop) or "the same command goes on where it was, or begins anew"
         print(f"posecast: stopped; {what}", file=sys.stderr)
@@ -149,14 +150,10 @@ def _answer(words: list[str]) -> int:
     except PermissionError as error:
         print(f"posecast: error: {error}: give yourself the right to it", file=sys.stderr)
         return 2
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            text = f"{error.strerror}: {error.filename}"
-        elif says_no_memory(error):
-            text = no_memory_text(error)
-        else:
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
             raise
-        print(f"posecast: error: {text}", file=sys.stderr)
+        print(f"posecast: error: {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
 
 

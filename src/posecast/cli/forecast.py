@@ -14,7 +14,7 @@ from posecast.cli.asked_videos import asked_videos, outs_of
 from posecast.cli.parsing import Command, print_json
 from posecast.cli.stages import shown
 from posecast.computing.devices import Flat, ForecasterOptions
-from posecast.computing.memory import keep_freed_memory, no_memory_text, says_no_memory
+from posecast.computing.memory import keep_freed_memory, memory_told
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import Box, EstimatorOptions, FollowOptions, load_pose_estimator
@@ -239,21 +239,18 @@ def _attempt(
     """Forecast one video; what is wrong with it is noted, a full disk raises."""
     given = (video, forecaster, source, out, asked.config, asked.from_s, stages)
     try:
-        if asked.compare:
-            found = compare_video(*given)
-            files = [str(file) for file in found.files]
-            facts = {"files": files, **found.comparison.facts()}
-            text = f"{found.text}\n{', '.join(files)}"
-            return _Outcome(video, stages, "", text, facts, found.comparison)
-        result = forecast_video(*given)
+        with memory_told(f"{video}: "):
+            if asked.compare:
+                found = compare_video(*given)
+                files = [str(file) for file in found.files]
+                facts = {"files": files, **found.comparison.facts()}
+                text = f"{found.text}\n{', '.join(files)}"
+                return _Outcome(video, stages, "", text, facts, found.comparison)
+            result = forecast_video(*given)
     except WriteError:
         raise
     except PosecastError as error:
         return _Outcome(video, stages, str(error))
-    except Exception as error:
-        if not says_no_memory(error):
-            raise
-        return _Outcome(video, stages, f"{video}: {no_memory_text(error)}")
     choose = "another person: --person N, or --box; all of them: --everybody\n"
     choose = choose if result.people and not asked.config.everybody else ""
     who = "" if asked.config.everybody else "one person is forecast; "

@@ -7,6 +7,10 @@ page by page, for the next tensor. In image training that was a tenth of the pro
 import ctypes
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from posecast.errors import PosecastError
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """Numbers of two options of glibc's mallopt."""
@@ -25,13 +29,21 @@ def says_no_memory(error: BaseException) -> bool:
     return out or (isinstance(error, OSError) and error.errno in _NONE_LEFT)
 
 
-def no_memory_text(error: BaseException) -> str:
-    """The same for people, and what helps."""
-    said = str(error).partition("\n")[0][:200]
-    return (
-        f"memory is used up ({said or type(error).__name__}): close other programs, or give "
-        "smaller pictures or less at once"
-    )
+@contextmanager
+def memory_told(of: str = "") -> Iterator[None]:
+    """Where memory is used up within: PosecastError that says so, after `of`, and what helps."""
+    try:
+        yield
+    except PosecastError:
+        raise
+    except Exception as error:
+        if not says_no_memory(error):
+            raise
+        said = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise PosecastError(
+            f"{of}memory is used up ({said}): close other programs, or give smaller pictures or "
+            "less at once"
+        ) from error
 
 
 def keep_freed_memory() -> bool:
