@@ -10,7 +10,7 @@ with, so learning rate and number of steps are then tensors on the GPU.
 # pyright: reportPrivateImportUsage=false
 # ruff: noqa: SLF001
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -136,12 +136,15 @@ class TFAdam(Optimizer):
                 continue
             beta1, beta2 = group["betas"]
             means, squares = zip(*(self._slots(param) for param in params), strict=True)
+            if isinstance(rate := _corrected_rate(group), Tensor):
+                _move(params, grads, means, squares, rate, group)
+                continue
             torch._foreach_lerp_(means, grads, 1 - beta1)
             torch._foreach_mul_(squares, beta2)
             torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
             roots = torch._foreach_sqrt(squares)
             torch._foreach_add_(roots, group["eps"])
-            torch._foreach_div_(roots, -_corrected_rate(group))
+            torch._foreach_div_(roots, -rate)
             torch._foreach_addcdiv_(params, means, roots)
 
     def _slots(self, param: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,6 +153,23 @@ class TFAdam(Optimizer):
             state["mean"] = torch.zeros_like(param)
             state["mean_square"] = torch.zeros_like(param)
         return state["mean"], state["mean_square"]
+
+
+def _move(
+    params: list[Tensor],
+    grads: list[Tensor],
+    means: Sequence[Tensor],
+    squares: Sequence[Tensor],
+    rate: Tensor,
+    group: dict[str, Any],
+) -> None:
+    """`TFAdam.step` in one pass over all numbers: torch's Adam after so many steps that its own
+    bias correction, which scales epsilon, is 1."""
+    (beta1, beta2), eps = group["betas"], group["eps"]
+    steps = [rate.new_full((), 1e9)] * len(params)
+    told = {"beta1": beta1, "beta2": beta2, "weight_decay": 0.0, "eps": eps}
+    lists = (params, grads, list(means), list(squares), [], steps)
+    torch._fused_adam_(*lists, lr=rate, **told, amsgrad=False, maximize=False)
 
 
 def _corrected_rate(group: dict[str, Any]) -> float | Tensor:
