@@ -5,6 +5,7 @@ waits for numbers or brings some. What it would do wrongly without a word is not
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -126,7 +127,7 @@ class Card(TorchDispatchMode):
         """Reads of what another stream may not have written yet."""
         self.graphs: list[Graph] = []
         self._recorded: Graph | None = None
-        self.beside, self._streams = Stream(), [Stream()]
+        self._streams, self._branches = [Stream()], defaultdict[str, Stream](Stream)
         self._written: dict[int, tuple[Stream, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -167,6 +168,9 @@ class Card(TorchDispatchMode):
                 self.races.append(str(func))
         written = _places(_changed(func, *inside)) | (_places(done) - _places(inside))
         self._written |= dict.fromkeys(written, (stream, stream.known[stream]))
+
+    def branch(self, _device: torch.device, name: str) -> Stream:
+        return self._branches[name]
 
     def current_stream(self, _device: torch.device | None = None) -> Stream:
         return self._streams[-1]
@@ -272,7 +276,7 @@ def pretended(patch: pytest.MonkeyPatch) -> Iterator[Card]:
     launch = ComputeConfig.launch
     patch.setattr(ComputeConfig, "launch", lambda told: launch(replace(told, device="cpu")))
     patch.setattr(feeding, "ThreadPoolExecutor", AtOnce)
-    patch.setattr(streams, "_stream", lambda device: card.beside)
+    patch.setattr(streams, "_stream", card.branch)
     patch.setattr(gpu_layers, "_kernels", lambda: None)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     _structure.cache_clear()  # by device

@@ -54,11 +54,12 @@ def test_recorded_work_is_done_again_with_other_numbers(card: Card) -> None:
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_reading_what_another_stream_may_still_write_is_noted(waits: bool, card: Card) -> None:
-    beside = Beside(CARD)
+    read = torch.ones(3, device=CARD)
+    beside = Beside(read, branch="any")
     with beside:
-        made = torch.ones(3, device=CARD) * 2
+        made = read * 2
     if waits:
-        beside.wait()
+        beside.wait(made)
     assert (made + 1).tolist() == [3, 3, 3]
     assert bool(card.races) != waits
     with cuda.stream(cuda.Stream()):

@@ -30,6 +30,7 @@ from posecast.training.beginning import FitConfig
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
+    half_of,
     ready_network,
     train_iteration,
 )
@@ -155,7 +156,7 @@ def image_iteration(
     training = ImageTraining.start(config, device)
 
     def iteration(batch: ImageBatch) -> object:
-        pairs = image_tensors(batch, PENN_ACTION, config.sigma_px)
+        pairs = image_tensors(batch, PENN_ACTION, config.sigma_px, half_of(config))
         return train_iteration(training, pairs, networks, config, fabric)
 
     return recorded(iteration, sizes.compile, device)

@@ -44,10 +44,12 @@ def draw_heatmaps(
     sigma_px: float = 8.0,
     *,
     channels_last: bool = False,
+    half: torch.dtype | None = None,
 ) -> Float[Tensor, "b c {size} {size}"]:
     """Heat maps of a batch of poses, straight at network size, on the device of `joints_crop`.
 
-    `channels_last` is how they lie in memory: that way networks read them without a copy.
+    `channels_last` is how they lie in memory: that way networks read them without a copy. `half` is
+    what they are rounded to.
 
     The 2017 code drew each blob on the pixel grid of the crop (sigma in crop pixels), divided it
     by its largest pixel and resized the map to `size` bilinearly (2017 conventions; deviations.md
@@ -64,10 +66,12 @@ def draw_heatmaps(
     columns, far_x = _lines(points[..., 0], hw[:, 1], size, sigma_px)
     shown = shown & (far_x.square() + far_y.square() <= FAR_SIGMAS**2)
     rows, columns = (torch.where(shown[..., None], lines, 0.0) for lines in (rows, columns))
-    if channels_last:
-        rows, columns = (lines.transpose(1, 2).contiguous() for lines in (rows, columns))
-        return (rows[:, :, None] * columns[:, None]).permute(0, 3, 1, 2)
-    return rows[..., :, None] * columns[..., None, :]
+    kind = half or rows.dtype
+    if not channels_last:
+        return (rows[..., :, None] * columns[..., None, :]).to(kind)
+    rows, columns = (lines.transpose(1, 2).contiguous() for lines in (rows, columns))
+    maps = rows.new_empty(len(rows), size, size, rows.shape[2], dtype=kind)
+    return torch.mul(rows[:, :, None], columns[:, None], out=maps).permute(0, 3, 1, 2)
 
 
 def _lines(

@@ -15,9 +15,6 @@ from posecast.records.configs import check_at_least
 FeatureNetwork = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b f fh fw"]]
 """A frozen network: pictures in [-1, 1] to features."""
 
-FeatureDistance = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, ""]]
-"""How far pictures in [-1, 1] are, as a network sees them, from others."""
-
 
 def masked_pose_loss(
     predicted: Float[Tensor, "b t f"],
@@ -128,8 +125,8 @@ def generator_loss(
 ) -> GeneratorLoss:
     """Paper section 3.3: pixel + feature + pose feature + adversarial loss (2017 conventions).
 
-    `drawn_logits` are the discriminator's for the drawn pictures; features are distances to the
-    true pictures (`distance_to`). None: without that term.
+    `drawn_logits` are the discriminator's for the drawn pictures; features are distances to those
+    of the true pictures (`half_mean_square`). None: without that term.
     """
     pixel, none = half_mean_square(drawn, true), drawn.new_zeros(())
     feature = none if feature is None else feature
@@ -138,14 +135,6 @@ def generator_loss(
     features = weights.feature * feature + weights.pose_feature * pose_feature
     total = pixel + features + weights.adversarial * adversarial
     return GeneratorLoss(total, pixel, feature, pose_feature, adversarial)
-
-
-def distance_to(true: Float[Tensor, "b 3 h w"], network: FeatureNetwork) -> FeatureDistance:
-    """Half the mean squared difference to the features of these pictures, which are constants: they
-    are computed now, without a gradient."""
-    with torch.no_grad():
-        target = network(true)
-    return lambda drawn: half_mean_square(network(drawn), target)
 
 
 class DiscriminatorLoss(NamedTuple):

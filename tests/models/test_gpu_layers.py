@@ -15,14 +15,14 @@ from torch.nn import functional
 from a_card import CARD, pretended
 from benchmarks.speed.features import random_feature_networks
 from posecast.networks import gpu_layers
+from posecast.networks.discriminator import Discriminator, DiscriminatorConfig
 from posecast.networks.gpu_layers import (
     ConvReLUs,
     HalvingConv2d,
+    conv_few,
     halve,
     in_eights,
-    joined,
     kernels_for,
-    map_kernels,
 )
 from posecast.villegas2017 import doubling, hourglass2017
 
@@ -40,6 +40,11 @@ def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torc
 def close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> bool:
     ours, theirs = ours.detach().double(), theirs.detach()
     return float((ours - theirs).norm() / theirs.norm()) < tolerance
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # ten bits
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_normalising(kernels, shape, dtype, tolerance, read_again):
     x, above = maps(*shape, dtype=dtype), maps(*shape, seed=1, dtype=dtype)
     shift = torch.linspace(-2, 2, shape[1], device=DEVICE)
     ours, theirs = x.clone().requires_grad_(), x.double().requires_grad_()
-    got, kept = kernels.NormReLU.apply(ours, shift, 1e-5)
+    got, kept = kernels.NormReLU.apply(ours, None, shift, 1e-5, kernels.Cut())
     scale = torch.ones_like(shift).double()
     normed = functional.batch_norm(theirs, None, None, scale, shift.double(), True, 0, 1e-5)
     expected = normed.relu()
@@ -73,17 +78,40 @@ def test_normalising(kernels, shape, dtype, tolerance, read_again):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(6, 48, 9, 7), (6, 34, 130, 130)])
+@pytest.mark.parametrize("border", [0, 1])
+def test_normalising_kinds_by_their_own_moments(kernels, shape, border):
+    x, scale, shift = maps(*shape), *maps(2, shape[1], 1, 1, seed=3)[..., 0, 0]
+    above = maps(*shape[:2], shape[2] + border, shape[3] + border, seed=1)
+    ours = [each.clone().requires_grad_() for each in (x, scale, shift)]
+    theirs = [each.double().requires_grad_() for each in (x, scale, shift)]
+    got, _ = kernels.NormReLU.apply(*ours, 1e-3, kernels.Cut(0.2, border, kinds=3))
+    parts = theirs[0].chunk(3)
+    normed = [functional.batch_norm(p, None, None, *theirs[1:], True, 0, 1e-3) for p in parts]
+    expected = functional.pad(functional.leaky_relu(torch.cat(normed), 0.2), (0, border) * 2)
+    above *= expected.abs() > 1e-4  # rounding may put the others on the other side of 0
+    got.backward(above)
+    expected.backward(above.double())
+    assert close(got, expected, 1e-5)
+    for one, another in zip(ours, theirs, strict=True):
+        assert close(one.grad, another.grad, 1e-5)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("border", [0, 1])
 @pytest.mark.parametrize("joined", [True, False])
-def test_adding(kernels, shape, relu, joined):
-    x, other, above = (maps(*shape, seed=seed) for seed in range(3))
+def test_adding(kernels, shape, slope, border, joined):
+    x, other = (maps(*shape, seed=seed) for seed in range(2))
+    above = maps(*shape[:2], shape[2] + border, shape[3] + border, seed=2)
     bias = torch.linspace(-9, 2, shape[1], device=DEVICE)
     ours = [each.clone().requires_grad_() for each in (x, bias, other)]
     theirs = [each.double().requires_grad_() for each in (x, bias, other)]
-    got = kernels.AddBias.apply(ours[0] * 1, ours[1], ours[2] if joined else None, relu)
+    told = (ours[2] if joined else None, kernels.Cut(slope, border))
+    got = kernels.AddBias.apply(ours[0] * 1, ours[1], *told)
     expected = theirs[0] + theirs[1][:, None, None] + (theirs[2] if joined else 0)
-    expected = expected.relu() if relu else expected
+    expected = functional.pad(functional.leaky_relu(expected, slope), (0, border) * 2)
     got.backward(above)
     expected.backward(above.double())
     assert close(got, expected, 1e-6)
@@ -119,7 +147,7 @@ def test_doubling(kernels, shape):
     upper, lower, above = maps(*doubled), maps(*shape, seed=1), maps(*doubled, seed=2)
     ours = [each.clone().requires_grad_() for each in (upper, lower)]
     theirs = [each.double().cpu().requires_grad_() for each in (upper, lower)]
-    got = map_kernels().AddDoubled.apply(ours[0] * 1, ours[1])
+    got = kernels.AddDoubled.apply(ours[0] * 1, ours[1])
     expected = doubling.AddedInPlace.apply(theirs[0] * 1, theirs[1])
     got.backward(above)
     expected.backward(above.double().cpu())
@@ -133,7 +161,7 @@ def test_doubling(kernels, shape):
 def test_normalising_responses(kernels, shape):
     x, above = 50 * maps(*shape), maps(*shape, seed=1)
     ours, theirs = x.clone().requires_grad_(), x.double().cpu().requires_grad_()
-    got = map_kernels().NormaliseResponse.apply(ours, 2e-5)
+    got = kernels.NormaliseResponse.apply(ours, 2e-5)
     expected = functional.local_response_norm(theirs, 5, 1e-4, 0.75)
     got.backward(above)
     expected.backward(above.double().cpu())
@@ -142,9 +170,8 @@ def test_normalising_responses(kernels, shape):
 
 
 @pytest.mark.gpu
-def test_layers(kernels, monkeypatch):
+def test_layers(kernels):
     """Of the 2017 hourglass and of a generator, against double precision, which uses no kernels."""
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # ten bits, whatever is added
     torch.manual_seed(0)
     hourglass = random_feature_networks().pose
     assert isinstance(hourglass, nn.Module)
@@ -178,23 +205,112 @@ def test_channels_of_zeros():
     assert wide.shape[1] == deep.shape[1] == (51 if INTERPRETED else 56)
     expected = functional.conv2d(functional.pad(x, (1, 2, 0, 1)).double(), kernel.double())
     assert close(functional.conv2d(wide, deep), expected, 3e-3)
-    together = joined(x, maps(2, 3, 8, 8, seed=2))
-    assert together.shape[1] == (54 if INTERPRETED else 56)
-    assert torch.equal(together[:, :51], x)
-    assert not together[:, 54:].any()
+    layer = nn.Conv2d(51, 3, 3).to(DEVICE)
+    assert close(conv_few(layer, x), layer.double()(x.double()), 3e-3)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("side", [5, 7])
 def test_halving_convolutions(side):
-    layer = HalvingConv2d(51, 4, side)
+    layer = HalvingConv2d(51, 4, side).to(DEVICE)
     x = maps(2, 51, 16, 12)
-    padded = functional.pad(x.cpu().double(), (side // 2 - 1, side // 2) * 2)
-    weight, bias = layer.weight.double(), layer.bias.double()
-    expected = functional.conv2d(padded, weight, bias, stride=2)
-    got = layer.to(DEVICE)(joined(x))
+    bordered = functional.pad(x.roll(-3, 1), (0, 1, 0, 1))
+    got = layer.products(bordered, last=3) + layer.bias[:, None, None]
     assert got.shape == (2, 4, 8, 6)
+    assert close(got, layer.double()(x.double()), 3e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("strided", [True, False])
+def test_joining(kernels, strided):
+    pictures, poses = maps(6, 3, 10, 6), maps(2, 48, 10, 6, seed=1)
+    pictures = (pictures if strided else pictures.contiguous()).requires_grad_()
+    got = kernels.JoinMaps.apply(pictures, poses, torch.float32)
+    expected = functional.pad(torch.cat([poses.repeat(3, 1, 1, 1), pictures], 1), (0, 1, 0, 1))
+    assert torch.equal(got[:, :51], expected)
+    assert got.shape[1] == 56
+    assert not got[:, 51:].any()
+    above = maps(*got.shape, seed=2)
+    got.backward(above)
+    assert torch.equal(pictures.grad, above[:, 48:51, :-1, :-1])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("strided", [True, False])
+def test_unfolding(kernels, strided):
+    pictures = maps(2, 3, 10, 6)
+    pictures = pictures if strided else pictures.contiguous()
+    ours, theirs = pictures.clone().requires_grad_(), pictures.double().cpu().requires_grad_()
+    got = kernels.UnfoldDoubled.apply(ours, torch.float32)
+    doubled = doubling.resize((theirs + 1) / 2, (20, 12))
+    expected = functional.pixel_unshuffle(functional.pad(doubled, (2, 4, 2, 4)), 2)
+    above = maps(*got.shape, seed=1)
+    got.backward(above)
+    expected.backward(above[:, :12].double().cpu())
+    assert not got[:, 12:].any()
+    assert close(got[:, :12].cpu(), expected, 1e-6)
+    assert close(ours.grad.cpu(), theirs.grad, 1e-6)
+
+
+@pytest.mark.gpu
+def test_discriminator_judges_as_on_a_processor(kernels):
+    network = Discriminator(DiscriminatorConfig(width=8, size=32)).to(DEVICE)
+    network = network.to(memory_format=torch.channels_last)
+    pictures, poses = maps(6, 3, 32, 32), maps(2, 48, 32, 32, seed=1)
+    ours, theirs = pictures.clone().requires_grad_(), pictures.cpu().double().requires_grad_()
+    other = copy.deepcopy(network).cpu().double()
+    got = network(ours, poses)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu_layers, "kernels_for", lambda _maps: None)
+        expected = other(theirs, poses.cpu().double())
+    got.square().sum().backward()
+    expected.square().sum().backward()
     assert close(got.cpu(), expected, 3e-3)
+    assert close(ours.grad.cpu(), theirs.grad, 1e-2)
+    weights = zip(network.named_parameters(), other.parameters(), strict=True)
+    for (name, one), another in weights:
+        if one.grad is not None:
+            assert close(one.grad.cpu(), another.grad, 1e-2), name
+    assert [n for n, p in network.named_parameters() if p.grad is None] == [
+        f"convolutions.{level}.bias" for level in (1, 2, 3)
+    ]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(INTERPRETED, reason="takes minutes")
+@pytest.mark.parametrize("number", [0, 1], ids=["alexnet", "hourglass"])
+def test_feature_networks_on_a_card(number):
+    network = random_feature_networks()[number]
+    assert isinstance(network, nn.Module)
+    picture = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    theirs = picture.double().requires_grad_()
+    expected = network.double()(theirs)
+    expected.square().mean().backward()
+    ours = picture.to(DEVICE, memory_format=torch.channels_last).requires_grad_()
+    got = network.float().to(DEVICE).to(memory_format=torch.channels_last)(ours)
+    got.square().mean().backward()
+    assert close(got.cpu(), expected, 1e-3)
+    assert close(ours.grad.cpu(), theirs.grad, 1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(INTERPRETED, reason="a convolution of cuDNN")
+@pytest.mark.parametrize("learns", [True, False])
+def test_convolution_with_bias_and_relu_in_half_precision(kernels, learns):
+    layer = nn.Conv2d(16, 24, 3, padding=1).to(DEVICE, memory_format=torch.channels_last)
+    x = maps(2, 16, 12, 12).requires_grad_(learns)
+    other, theirs = copy.deepcopy(layer).cpu().double(), x.detach().cpu().double()
+    theirs.requires_grad_(learns)
+    with torch.autocast("cuda", torch.bfloat16):
+        got = gpu_layers.conv_relu(layer, x)
+    assert type(got.grad_fn).__name__ == "ConvReLUBackward"
+    expected = other(theirs).relu()
+    got.float().square().sum().backward()
+    expected.square().sum().backward()
+    assert close(got.cpu(), expected, 1e-2)
+    assert close(layer.weight.grad.cpu(), other.weight.grad, 1e-2)
+    assert close(layer.bias.grad.cpu(), other.bias.grad, 1e-2)
+    assert not learns or close(x.grad.cpu(), theirs.grad, 1e-2)
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["alexnet", "hourglass"])

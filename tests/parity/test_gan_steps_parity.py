@@ -52,12 +52,11 @@ class Iterations:
             TFAdam(generator.parameters(), *adam),
             TFAdam(discriminator.parameters(), *adam),
         )
-        self.pairs = ImagePairTensors(
-            *(
-                torch.from_numpy(numbers[k].transpose(0, 3, 1, 2).copy()).to(dtype)
-                for k in ("xt", "xtpn", "pt", "ptpn")
-            )
+        source, target, *poses = (
+            torch.from_numpy(numbers[k].transpose(0, 3, 1, 2).copy()).to(dtype)
+            for k in ("xt", "xtpn", "pt", "ptpn")
         )
+        self.pairs = ImagePairTensors(source, target, torch.cat(poses))
         hourglass = golden_hourglass(numbers).to(dtype) if beta else None
         self.networks = FeatureNetworks(golden_alexnet(numbers).to(dtype), hourglass)
         self.config = ImageTrainingConfig(

@@ -20,8 +20,8 @@ from posecast.losses import (
     GeneratorLoss,
     ImageLossWeights,
     discriminator_loss,
-    distance_to,
     generator_loss,
+    half_mean_square,
 )
 from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
@@ -61,7 +61,7 @@ def run_graph(numbers: dict[str, np.ndarray], dtype: torch.dtype) -> Graph:
     weights = ImageLossWeights(
         float(numbers["alpha"]), float(numbers["beta"]), float(numbers["gamma"])
     )
-    distances = (distance_to(true, network)(drawn) for network in (alexnet, hourglass))
+    distances = (half_mean_square(net(drawn), net(true)) for net in (alexnet, hourglass))
     to_draw = generator_loss(drawn, true, logits["D_logits_"], weights, *distances)
     to_judge = discriminator_loss(logits["D_logits"], logits["D_logits_"], logits["DB_logits"])
     return Graph(generator, discriminator, drawn, logits, to_draw, to_judge)

@@ -142,8 +142,8 @@ def test_nan_stops_and_keeps_the_last_checkpoint(
     tensors = image_steps.image_tensors
     calls = iter(range(100))
 
-    def poisoned(batch, *rest):
-        pairs = tensors(batch, *rest)
+    def poisoned(*told):
+        pairs = tensors(*told)
         if next(calls) == 2:
             pairs.source[0, 0, 0, 0] = math.nan
         return pairs
@@ -201,7 +201,7 @@ def test_the_gate_follows_the_losses_after_the_updates(
     training.decide(told, wide)
     metrics = told.read()
     with torch.no_grad():
-        drawn = training.generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+        drawn = training.generator.between(pairs.source, pairs.heatmaps)
         _, after = discriminator_step(training.discriminator, pairs, drawn)
     assert metrics["real_error"] == pytest.approx(after["real_error"].item(), rel=1e-6)
     fake = metrics["drawn_error"] + metrics["mismatched_error"]
@@ -277,6 +277,20 @@ def test_feature_networks_stay_frozen_and_count(pairs: ImagePairTensors, fabric:
     assert metrics["feature_loss"] > 0
 
 
+def test_features_of_the_truth_keep_no_gradient(pairs: ImagePairTensors) -> None:
+    training, learning = ImageTraining.start(TINY, pairs.target.device), []
+
+    def network(pictures: Tensor) -> Tensor:
+        learning.append((pictures is pairs.target, torch.is_grad_enabled()))
+        return pictures[:, :1]
+
+    networks = FeatureNetworks(network, None)
+    told = (training.generator, training.discriminator, pairs)
+    loss, _ = generator_step(*told, ImageLossWeights(), networks)
+    assert learning == [(True, False), (False, True)]
+    assert loss.requires_grad
+
+
 def test_a_feature_network_of_weight_0_is_not_run(pairs: ImagePairTensors, fabric: Fabric) -> None:
     training = ImageTraining.start(TINY, fabric.device)
     networks = FeatureNetworks(_not_to_be_run, _not_to_be_run)
@@ -308,7 +322,7 @@ def test_an_estimator_run_serves_as_pose_network(store_path: Path, tmp_path: Pat
 def test_each_step_gives_gradients_to_its_network_alone(pairs: ImagePairTensors) -> None:
     training = ImageTraining.start(TINY, torch.device("cpu"))
     generator, discriminator = training.generator, training.discriminator
-    drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+    drawn = generator.between(pairs.source, pairs.heatmaps)
     loss, _ = discriminator_step(discriminator, pairs, drawn)
     loss.backward()
     assert all(param.grad is None for param in generator.parameters())

@@ -138,7 +138,7 @@ def _add_doubled(
 
 
 @compiled
-def _share(place, at, side):
+def share_of(place, at, side):
     """How much of a pixel flows to the doubled row `2 at + place`, place -1, 0, 1."""
     last = tl.where(at == side - 1, 1.0, 0.5)
     outside = tl.where(at == 0, 0.0, 0.5)
@@ -155,7 +155,7 @@ def _halve_back(
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for place in tl.static_range(9):
         row, column = 2 * down + place // 3 - 1, 2 * across + place % 3 - 1
-        share = _share(place // 3 - 1, down, height) * _share(place % 3 - 1, across, width)
+        share = share_of(place // 3 - 1, down, height) * share_of(place % 3 - 1, across, width)
         pixel = (first + tl.maximum(row, 0)) * 2 * width + tl.maximum(column, 0)
         value = tl.load(above + places_at(pixel, columns, channels), inside, 0.0).to(tl.float32)
         total += share[:, None] * value

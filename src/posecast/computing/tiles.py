@@ -22,13 +22,15 @@ SMALL = 32768
 _Pair = tuple[int, int]
 
 
-def layout(maps: Float[Tensor, "b c h w"]) -> tuple[_Pair, _Pair, _Pair]:
-    """Pixels of all maps and their channels; how many of both are in a tile; how many tiles there
-    are along both."""
-    count, channels = maps.numel() // maps.shape[1], maps.shape[1]
+def layout(
+    maps: Float[Tensor, "b c h w"], kinds: int = 1
+) -> tuple[_Pair, _Pair, tuple[int, int, int]]:
+    """Pixels of all maps of one of so many kinds, which lie one after the other, and their
+    channels; how many of both are in a tile; how many tiles there are along both, and kinds."""
+    count, channels = maps.numel() // maps.shape[1] // kinds, maps.shape[1]
     columns = 32 if count <= SMALL else 128 if channels > 64 else 64
     rows = _TILE // columns
-    grid = (triton.cdiv(count, rows), triton.cdiv(channels, columns))
+    grid = (triton.cdiv(count, rows), triton.cdiv(channels, columns), kinds)
     return (count, channels), (rows, columns), grid
 
 
@@ -56,3 +58,22 @@ def tile_of(count, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 def places_at(rows, columns, channels):
     """Where the numbers of these pixels and channels are."""
     return rows[:, None].to(tl.int64) * channels + columns[None]
+
+
+@compiled
+def with_border(rows, height, width, BORDER: tl.constexpr):
+    """Which pixels these are in maps with a border at the ends of rows and columns."""
+    if BORDER == 0:
+        return rows
+    down = rows // width
+    return (down + down // height * BORDER) * (width + BORDER) + rows % width
+
+
+@compiled
+def without_border(rows, height, width, BORDER: tl.constexpr):
+    """Which pixels these of maps with a border are in maps without, and which of them there are."""
+    if BORDER == 0:
+        return rows, rows >= 0
+    across, down = rows % (width + BORDER), rows // (width + BORDER)
+    row, picture = down % (height + BORDER), down // (height + BORDER)
+    return (picture * height + row) * width + across, (row < height) & (across < width)

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from posecast.computing.processes import batch_mean
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import in_eights, kernels_for, map_kernels
+from posecast.networks.gpu_layers import in_eights, kernels_for
 
 BVLC_SHAPES = {
     "conv1": (11, 11, 3, 96),
@@ -188,8 +188,8 @@ def _normalise_response(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]
     In single precision or better, and without torch's detour over 3-D pooling: it is then several
     times faster and keeps the memory format.
     """
-    if kernels_for(x) is not None:
-        return map_kernels().NormaliseResponse.apply(x, 2e-5)
+    if (kernels := kernels_for(x)) is not None:
+        return kernels.NormaliseResponse.apply(x, 2e-5)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     squares = functional.pad(wide.square(), (0, 0, 0, 0, 2, 2))
     num_channels = x.shape[1]

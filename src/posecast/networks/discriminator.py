@@ -2,15 +2,22 @@
 deviations.md 32)."""
 
 from dataclasses import dataclass
+from types import ModuleType
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from posecast.computing.processes import num_processes
 from posecast.errors import PosecastError
-from posecast.networks.gpu_layers import HalvingConv2d, joined
+from posecast.networks import gpu_layers
+from posecast.networks.gpu_layers import HalvingConv2d
 from posecast.records.configs import check_at_least, check_multiple
+
+SLOPE = 0.2
+"""Of numbers below 0."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,37 @@ class Discriminator(nn.Module):
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
-        poses = _rounded(heatmaps)
-        hidden = _together([joined(each, poses) for each in _rounded(image).chunk(kinds)])
-        for level, convolution in enumerate(self.convolutions):
-            hidden = convolution(hidden)
-            if level > 0:
-                norm = self.norms[level - 1]
-                hidden = _together([norm(each) for each in hidden.chunk(kinds)])
-            hidden = functional.leaky_relu(hidden, 0.2)
+        kernels = gpu_layers.kernels_for(image) if num_processes() == 1 else None
+        if kernels is None or heatmaps.requires_grad:
+            hidden = self._look(image, heatmaps, kinds)
+        else:
+            hidden = self._look_joined(image, heatmaps, kinds, kernels)
         features = hidden.permute(0, 2, 3, 1).flatten(1)  # rows, columns, channels, as in 2017
         return self.to_logit(features).to(image.dtype)
+
+    def _look(self, image: Tensor, heatmaps: Tensor, kinds: int) -> Tensor:
+        poses = _rounded(heatmaps)
+        joined = [torch.cat([each, poses], dim=1) for each in _rounded(image).chunk(kinds)]
+        hidden = functional.leaky_relu(self.convolutions[0](_together(joined)), SLOPE)
+        for convolution, norm in zip(self.convolutions[1:], self.norms, strict=True):
+            normed = [norm(each) for each in convolution(hidden).chunk(kinds)]
+            hidden = functional.leaky_relu(_together(normed), SLOPE)
+        return hidden
+
+    def _look_joined(
+        self, image: Tensor, heatmaps: Tensor, kinds: int, kernels: ModuleType
+    ) -> Tensor:
+        """The same with one pass after each convolution, which writes the next one's border, too.
+        Biases in front of a normalisation have no effect and are left out."""
+        first, *others = cast(list[HalvingConv2d], self.convolutions)
+        joined = kernels.JoinMaps.apply(image, heatmaps, gpu_layers.half_of(image))
+        maps = first.products(joined, last=image.shape[1])
+        hidden = kernels.AddBias.apply(maps, first.bias, None, kernels.Cut(SLOPE, border=1))
+        for level, (convolution, norm) in enumerate(zip(others, self.norms, strict=True)):
+            border = 0 if level == len(others) - 1 else 1
+            told = (norm.weight, norm.bias, norm.eps, kernels.Cut(SLOPE, border, kinds))
+            hidden, _ = kernels.NormReLU.apply(convolution.products(hidden), *told)
+        return hidden
 
 
 def _together(maps: list[Tensor]) -> Tensor:
@@ -79,8 +107,7 @@ def _together(maps: list[Tensor]) -> Tensor:
 
 def _rounded(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """As autocast will round them for the first convolution: to be joined and padded in half."""
-    kind = images.device.type
-    return images.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else images
+    return images.to(gpu_layers.half_of(images))
 
 
 def _initialise(module: nn.Module) -> None:

@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from posecast.computing.streams import Beside
 from posecast.networks.compositing import Compositor
-from posecast.networks.gpu_layers import ConvReLUs
+from posecast.networks.gpu_layers import ConvReLUs, conv_few
 from posecast.records.configs import check_at_least, check_multiple
 
 
@@ -80,10 +81,19 @@ class Generator(nn.Module):
         target_heatmaps: Float[Tensor, "b c h w"],
     ) -> Float[Tensor, "b 3 h w"]:
         """As `draw(encode_source(...), ...)`, with both poses encoded in one call."""
-        poses = self.pose_encoder(torch.cat([source_heatmaps, target_heatmaps]))
-        source_pose, target_pose = poses.chunk(2)
-        hidden = self.image_encoder(image) - source_pose
-        source = SourceFeatures(image, source_heatmaps, hidden)
+        return self.between(image, torch.cat([source_heatmaps, target_heatmaps]))
+
+    def between(
+        self, image: Float[Tensor, "b 3 h w"], heatmaps: Float[Tensor, "2*b c h w"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """As `forward`; heat maps of all source poses, then those of the target poses."""
+        beside = Beside(image, branch="image encoder")
+        with beside:
+            pictured = self.image_encoder(image)
+        source_pose, target_pose = self.pose_encoder(heatmaps).chunk(2)
+        beside.wait(pictured)
+        source_heatmaps, target_heatmaps = heatmaps.chunk(2)
+        source = SourceFeatures(image, source_heatmaps, pictured - source_pose)
         return self._decode(source, target_pose, target_heatmaps)
 
     def encode_source(
@@ -110,7 +120,7 @@ class Generator(nn.Module):
         if self.config.output == "composite":
             return self.compositor(coarse, features, source.image, source.heatmaps, target_heatmaps)
         # Half precision ends before the tanh: 8 bits of mantissa are too few for 256 grey levels.
-        return torch.tanh(self.to_image(features).to(source.image.dtype))
+        return torch.tanh(conv_few(self.to_image, features).to(source.image.dtype))
 
 
 def _encoder(channels: int, width: int) -> nn.Sequential:

@@ -31,19 +31,40 @@ class ConvReLUs(nn.Sequential):
 
 def conv_relu(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The layer's answer, cut off below 0."""
-    if layer.bias is not None and (kernels := kernels_for(x)) is not None:
-        maps = without_bias(layer, x)
-        if kernels_for(maps) is not None:
-            return kernels.AddBias.apply(maps, layer.bias, None, True)
-        return functional.relu(maps + layer.bias[:, None, None])
-    return functional.relu(layer(x), inplace=True)
+    if layer.bias is None or (kernels := kernels_for(x)) is None:
+        return functional.relu(layer(x), inplace=True)
+    half = x.dtype if x.dtype != torch.float32 else half_of(x)
+    if isinstance(layer, nn.Conv2d) and half in (torch.bfloat16, torch.float16):
+        kernel, bias = layer.weight.to(half), layer.bias.to(half)
+        told = (*in_eights(x.to(half), kernel), bias, layer.stride, layer.padding)
+        return kernels.ConvReLU.apply(*told)
+    maps = without_bias(layer, x)
+    if kernels_for(maps) is not None:
+        return kernels.AddBias.apply(maps, layer.bias, None, kernels.Cut())
+    return functional.relu(maps + layer.bias[:, None, None])
+
+
+def conv_few(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """The layer's answer, whose channels a GPU computes in eights, which is faster than three."""
+    missing = -layer.out_channels % 8
+    if not missing or not x.is_cuda or layer.bias is None:
+        return layer(x)
+    kernel = functional.pad(layer.weight, (0, 0, 0, 0, 0, 0, 0, missing))
+    bias = functional.pad(layer.bias, (0, missing))
+    return layer._conv_forward(x, kernel, bias)[:, : layer.out_channels]  # noqa: SLF001
+
+
+def half_of(x: Tensor) -> torch.dtype:
+    """What autocast, where it is on, rounds such numbers to for convolutions."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def halve(x: Tensor) -> Tensor:
     """The maximum of every 2 x 2 pixels."""
     even = x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
-    if even and kernels_for(x) is not None:
-        return map_kernels().MaxPool2.apply(x)
+    if even and (kernels := kernels_for(x)) is not None:
+        return kernels.MaxPool2.apply(x)
     return functional.max_pool2d(x, 2)
 
 
@@ -70,34 +91,23 @@ def in_eights(
     return x, functional.pad(kernel, (0, 0, 0, 0, 0, more)) if more else kernel
 
 
-def joined(*maps: Tensor) -> Tensor:
-    """Channels one after the other; on a GPU with channels of zeros up to a multiple of eight."""
-    missing = -sum(each.shape[1] for each in maps) % 8
-    if missing and maps[0].is_cuda:
-        batch, _, *sides = maps[0].shape
-        maps = (*maps, maps[0].new_zeros(1).expand(batch, missing, *sides))
-    return torch.cat(maps, dim=1)
-
-
 class HalvingConv2d(nn.Conv2d):
     """A convolution of stride 2 with TensorFlow's SAME padding of an even side, whose surplus goes
-    to the end. The kernel's side is odd.
-
-    On a GPU the kernel gets a row and a column of zeros in front and its maps the same border all
-    around, which saves a pass over them.
-    """
+    to the end. The kernel's side is odd."""
 
     def __init__(self, num_in: int, num_out: int, side: int) -> None:
         super().__init__(num_in, num_out, side, stride=2)
+        self.front = side // 2 - 1
 
     def forward(self, input: Tensor) -> Tensor:
-        front = self.kernel_size[0] // 2 - 1
-        if not input.is_cuda:
-            padded = functional.pad(input, (front, front + 1, front, front + 1))
-            return self._conv_forward(padded, self.weight, self.bias)
-        more = input.shape[1] - self.weight.shape[1]
-        kernel = functional.pad(self.weight, (1, 0, 1, 0, 0, more))
-        return functional.conv2d(input, kernel, self.bias, 2, front + 1)
+        padded = functional.pad(input, (self.front, self.front + 1) * 2)
+        return self._conv_forward(padded, self.weight, self.bias)
+
+    def products(self, bordered: Tensor, last: int = 0) -> Tensor:
+        """Without the bias, of maps that have a row and a column of zeros at their ends already;
+        `last`: how many of the first channels stand behind the others there."""
+        _, kernel = in_eights(bordered, self.weight.roll(-last, 1) if last else self.weight)
+        return functional.conv2d(bordered, kernel, None, 2, self.front)
 
 
 def kernels_for(maps: Tensor) -> ModuleType | None:
@@ -105,13 +115,6 @@ def kernels_for(maps: Tensor) -> ModuleType | None:
     usable = maps.is_cuda and not torch.compiler.is_compiling()
     usable = usable and maps.is_contiguous(memory_format=torch.channels_last)
     return _kernels() if usable else None
-
-
-def map_kernels() -> ModuleType:
-    """`computing.map_kernels`, where `kernels_for` gives kernels."""
-    from posecast.computing import map_kernels
-
-    return map_kernels
 
 
 @cache

@@ -158,7 +158,8 @@ class _InTurns(Update):
 
     def _plainly(self, batch: ImageBatch, gate: image_steps.Gate) -> processes.Metrics:
         """`gate` is the training's; an argument because each one is recorded by itself."""
-        pairs = image_steps.image_tensors(batch, self.skeleton, self.config.sigma_px)
+        told = (self.skeleton, self.config.sigma_px, half_of(self.config))
+        pairs = image_steps.image_tensors(batch, *told)
         return train_iteration(self.training, pairs, self.networks, self.config, self.fabric)
 
 
@@ -188,7 +189,7 @@ def train_iteration(
     if alone:
         return processes.average_metrics(metrics)
     with fabric.autocast(), torch.no_grad():
-        drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+        drawn = generator.between(pairs.source, pairs.heatmaps)
     if gate.discriminator:
         with fabric.autocast():
             loss, _ = image_steps.discriminator_step(discriminator, pairs, drawn)
@@ -216,6 +217,12 @@ def _fast(network: Network, device: torch.device) -> Network:
     """On the device, and in the memory format that convolutions are fast in."""
     # Two calls: the stubs of `to` do not know both together.
     return network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
+
+
+def half_of(config: ImageTrainingConfig) -> torch.dtype | None:
+    """What heat maps are rounded to where all networks that read them would round them."""
+    halved = config.run_on.precision == "bf16-mixed" and config.generator.output == "image"
+    return torch.bfloat16 if halved else None
 
 
 def ready_network(

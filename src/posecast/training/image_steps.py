@@ -13,6 +13,7 @@ from posecast.clips import ImageBatch
 from posecast.computing.streams import Beside
 from posecast.heatmaps import draw_heatmaps
 from posecast.media.grey_levels import to_network
+from posecast.networks.generator import Generator
 from posecast.skeletons import Skeleton
 
 
@@ -22,14 +23,21 @@ class ImagePairTensors:
 
     source: Float[Tensor, "b 3 h w"]
     target: Float[Tensor, "b 3 h w"]
-    source_heatmaps: Float[Tensor, "b c h w"]
-    target_heatmaps: Float[Tensor, "b c h w"]
+    heatmaps: Float[Tensor, "2*b c h w"]
+    """Of all source poses, then of the target poses."""
+
+    @property
+    def target_heatmaps(self) -> Float[Tensor, "b c h w"]:
+        return self.heatmaps.chunk(2)[1]
 
 
-def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> ImagePairTensors:
+def image_tensors(
+    batch: ImageBatch, skeleton: Skeleton, sigma_px: float, half: torch.dtype | None = None
+) -> ImagePairTensors:
     """Scale the pictures and draw the heat maps, on the device that holds the batch.
 
-    Of several source frames the last one is taken.
+    Of several source frames the last one is taken. `half` is what heat maps are rounded to at once
+    where networks would do so each time.
     """
     size = batch.target_images.shape[1]
     heatmaps = draw_heatmaps(
@@ -40,9 +48,11 @@ def image_tensors(batch: ImageBatch, skeleton: Skeleton, sigma_px: float) -> Ima
         size,
         sigma_px,
         channels_last=True,
+        half=half,
     )
-    pictures = (to_network(batch.source_images[:, -1]), to_network(batch.target_images))
-    return ImagePairTensors(*pictures, *heatmaps.chunk(2))
+    return ImagePairTensors(
+        to_network(batch.source_images[:, -1]), to_network(batch.target_images), heatmaps
+    )
 
 
 class FeatureNetworks(NamedTuple):
@@ -53,7 +63,7 @@ class FeatureNetworks(NamedTuple):
 
 
 def generator_step(
-    generator: nn.Module,
+    generator: Generator,
     discriminator: nn.Module,
     pairs: ImagePairTensors,
     weights: losses.ImageLossWeights,
@@ -64,16 +74,18 @@ def generator_step(
     What has the weight 0 is not asked, neither networks nor discriminator.
     """
     asked = zip(networks, (weights.feature, weights.pose_feature), strict=True)
-    true_features = Beside(pairs.target.device)
-    with true_features:
-        distances = [
-            losses.distance_to(pairs.target, n) if n and weight else None for n, weight in asked
-        ]
-    drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+    alexnet, pose = (network if weight else None for network, weight in asked)
+    first = Beside(pairs.target, branch="true features")
+    with first, torch.no_grad():
+        true_pose, true = pose and pose(pairs.target), alexnet and alexnet(pairs.target)
+    drawn = generator.between(pairs.source, pairs.heatmaps)
+    longest = Beside(drawn, branch="pose features")
+    with longest:
+        pose_feature = _distance(pose, drawn, true_pose, first)
+    feature = _distance(alexnet, drawn, true, first)
     logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
-    true_features.wait()
-    features = [distance and distance(drawn) for distance in distances]
-    loss = losses.generator_loss(drawn, pairs.target, logits, weights, *features)
+    longest.wait(pose_feature)
+    loss = losses.generator_loss(drawn, pairs.target, logits, weights, feature, pose_feature)
     return loss.total, {
         "generator_loss": loss.total,
         "pixel_loss": loss.pixel,
@@ -81,6 +93,20 @@ def generator_step(
         "pose_feature_loss": loss.pose_feature,
         "adversarial_loss": loss.adversarial,
     }
+
+
+def _distance(
+    network: losses.FeatureNetwork | None,
+    drawn: Float[Tensor, "b 3 h w"],
+    true: Float[Tensor, "b f fh fw"] | None,
+    made: Beside,
+) -> Float[Tensor, ""] | None:
+    """Between features of drawn pictures and those of true ones, which were `made` beside."""
+    if network is None or true is None:
+        return None
+    features = network(drawn)
+    made.wait(true)
+    return losses.half_mean_square(features, true)
 
 
 def discriminator_step(

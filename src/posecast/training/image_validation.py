@@ -65,7 +65,7 @@ def _draw(
     generator: nn.Module, batch: ImageBatch, skeleton: Skeleton, sigma_px: float
 ) -> UInt8[np.ndarray, "b h w 3"]:
     pairs = image_tensors(batch, skeleton, sigma_px)
-    drawn = generator(pairs.source, pairs.source_heatmaps, pairs.target_heatmaps)
+    drawn = generator(pairs.source, *pairs.heatmaps.chunk(2))
     return to_bytes(drawn).cpu().numpy()
 
 

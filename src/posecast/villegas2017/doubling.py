@@ -20,8 +20,8 @@ class AddDoubled(nn.Module):
     def forward(
         self, upper: Float[Tensor, "b c h2 w2"], lower: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h2 w2"]:
-        if gpu_layers.kernels_for(upper) is not None:
-            return gpu_layers.map_kernels().AddDoubled.apply(upper, lower)
+        if (kernels := gpu_layers.kernels_for(upper)) is not None:
+            return kernels.AddDoubled.apply(upper, lower)
         if not torch.compiler.is_compiling():
             return AddedInPlace.apply(upper, lower)
         for dim in (2, 3):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.computing.processes import num_processes
+from posecast.computing.streams import Beside
 from posecast.errors import PosecastError
 from posecast.networks import gpu_layers
 from posecast.villegas2017.doubling import AddDoubled, resize
@@ -73,9 +74,17 @@ class Hourglass2017(nn.Module):
         self, images: Float[Tensor, "b 3 h w"], last: int = 3
     ) -> list[Float[Tensor, "b 512 _ _"]]:
         """Layers 0..last, the innermost (8 x 8) first."""
-        x = resize((images + 1) / 2, (256, 256))
-        x = self.residual1(self.stem_norm(self.stem(x)))
+        x = self.residual1(self.stem_norm(self._begin(images)))
         return self.hourglass(self.residuals(gpu_layers.halve(x)), last)
+
+    def _begin(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 64 128 128"]:
+        """The first convolution of the pictures at 256 x 256."""
+        kernels = gpu_layers.kernels_for(images)
+        if kernels is None or images.shape[-2:] != (128, 128):
+            return self.stem(resize((images + 1) / 2, (256, 256)))
+        maps = kernels.UnfoldDoubled.apply(images, self.stem.weight.dtype)
+        kernel = functional.pixel_unshuffle(functional.pad(self.stem.weight, (0, 1, 0, 1)), 2)
+        return functional.conv2d(*gpu_layers.in_eights(maps, kernel))
 
 
 def load_hourglass2017(folder: str | Path, layer: int = 3) -> Hourglass2017:
@@ -173,7 +182,7 @@ class _NormReLU(nn.Module):
         """And x, for what else reads it: a GPU then adds up what flows back in the same pass."""
         kernels = gpu_layers.kernels_for(x)
         if kernels is not None and num_processes() == 1:
-            return kernels.NormReLU.apply(x, self.norm.bias, self.norm.eps)
+            return kernels.NormReLU.apply(x, None, self.norm.bias, self.norm.eps, kernels.Cut())
         normed = self.norm(x)
         on_processor = normed.dtype == torch.bfloat16 and normed.device.type == "cpu"
         if not on_processor or torch.compiler.is_compiling():
@@ -225,7 +234,7 @@ class _Residual(nn.Module):
         if isinstance(self.skip, nn.Conv2d) and bias is not None and self.skip.bias is not None:
             other, bias = gpu_layers.without_bias(self.skip, x), bias + self.skip.bias
         maps = gpu_layers.without_bias(last, self.block[1:-1](normed))
-        return kernels.AddBias.apply(maps, bias, other, False)
+        return kernels.AddBias.apply(maps, bias, other, kernels.Cut(slope=1))
 
 
 class _Level(nn.Module):
@@ -243,12 +252,16 @@ class _Level(nn.Module):
         self.add_doubled = AddDoubled()
 
     def forward(self, x: Float[Tensor, "b 256 h w"], last: int) -> list[Tensor]:
+        if last < self.index and isinstance(self.inner, _Level):
+            return self.inner(self.lower(gpu_layers.halve(x)), last)
+        beside = Beside(x, branch=f"hourglass level {self.index}")
+        with beside:
+            upper = self.upper(x)
         lower = self.lower(gpu_layers.halve(x))
         if isinstance(self.inner, _Level):
             done = self.inner(lower, last)
-            if last < self.index:
-                return done
-            inner = done[-1]
+            outer = self.outer(done[-1])
         else:
-            done, inner = [], self.inner(lower)
-        return [*done, self.add_doubled(self.upper(x), self.outer(inner))]
+            done, outer = [], self.outer(self.inner(lower))
+        beside.wait(upper)
+        return [*done, self.add_doubled(upper, outer)]
