@@ -38,6 +38,11 @@ def test_products_are_counted() -> None:
     images = torch.ones(2, 3, 8, 8)
     layer = nn.Conv2d(3, 5, 3, padding=1)
     assert count_flop(lambda: layer(images)) == 2 * 9 * 3 * 5 * 2 * 8 * 8
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        library.impl("cudnn_convolution_relu", lambda x, *_: layer(x).relu(), "CPU")
+        told = (images, layer.weight, layer.bias, (1, 1), (1, 1), (1, 1), 1)
+        joined = count_flop(lambda: torch.cudnn_convolution_relu(*told))
+    assert joined == 2 * 9 * 3 * 5 * 2 * 8 * 8
     # 2017: 42 frames, batch 256, 1024 units: 93 GFLOP forward, three times that in training
     assert lstm_flop(Sizes(), 42, 256, training=True) == 3 * 2 * 42 * 256 * 1056 * 4096
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from posecast.computing.recording import PLAIN_CALLS
 
@@ -62,9 +62,16 @@ def count_flop(work: Work) -> int:
 
     Recurrent layers are one opaque operation to the counter and are not in it.
     """
-    with FlopCounterMode(display=False) as counter:
+    joined = {torch.ops.aten.cudnn_convolution_relu: _conv_relu_flop}
+    with FlopCounterMode(display=False, custom_mapping=joined) as counter:
         work()
     return counter.get_total_flops()
+
+
+def _conv_relu_flop(
+    x: list[int], kernel: list[int], *_told: object, out_shape: list[int], **_more: object
+) -> int:
+    return conv_flop_count(x, kernel, out_shape)
 
 
 def peak_memory_of(work: Work, device: torch.device) -> int:

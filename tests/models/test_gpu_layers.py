@@ -293,15 +293,27 @@ def test_feature_networks_on_a_card(number):
     assert close(ours.grad.cpu(), theirs.grad, 1e-2)
 
 
+@pytest.fixture
+def cudnn_here():
+    """Its joined convolution where there is no cuDNN."""
+
+    def conv_relu(x, kernel, bias, *how):
+        return functional.conv2d(x, kernel, bias, *how).relu()
+
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        if INTERPRETED:
+            library.impl("cudnn_convolution_relu", conv_relu, "CPU")
+        yield
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(INTERPRETED, reason="a convolution of cuDNN")
 @pytest.mark.parametrize("learns", [True, False])
-def test_convolution_with_bias_and_relu_in_half_precision(kernels, learns):
-    layer = nn.Conv2d(16, 24, 3, padding=1).to(DEVICE, memory_format=torch.channels_last)
+def test_convolution_with_bias_and_relu_in_half_precision(kernels, cudnn_here, learns):
+    layer = nn.Conv2d(16, 24, 3, padding=1).to(DEVICE).to(memory_format=torch.channels_last)
     x = maps(2, 16, 12, 12).requires_grad_(learns)
     other, theirs = copy.deepcopy(layer).cpu().double(), x.detach().cpu().double()
     theirs.requires_grad_(learns)
-    with torch.autocast("cuda", torch.bfloat16):
+    with torch.autocast(DEVICE.type, torch.bfloat16):
         got = gpu_layers.conv_relu(layer, x)
     assert type(got.grad_fn).__name__ == "ConvReLUBackward"
     expected = other(theirs).relu()
