@@ -12,6 +12,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import FollowOptions
 from posecast.forecasting import watching
 from posecast.forecasting.forecaster import Forecaster
+from posecast.forecasting.own_people import draw_people
 from posecast.forecasting.own_pictures import View, future_frames, poses_alone
 from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.forecasting.own_video import forecast_video
@@ -175,6 +176,79 @@ def test_who_is_not_there_at_the_end_stays_away(tmp_path):
     assert [other.person for other in result.others] == [1]
     assert result.past_frames[-1] == result.others[0].past_frames[-1] == 21
     assert "but from 0.73 s on person 2 is not seen well" in result.note
+
+
+def with_a_late_one(comes_at: int, num_frames: int) -> list[np.ndarray]:
+    """As `two_people`; a third, in orange, comes in between them, from above."""
+    frames = two_people(num_frames)
+    for t, frame in enumerate(frames[comes_at:], start=1):
+        foot = min(4 * t, 90)
+        frame[max(foot - 60, 0) : foot, 82:108] = (220, 80, 20)
+    return frames
+
+
+@pytest.mark.parametrize(("comes_at", "num_frames", "times_read"), [(28, 53, 2), (30, 100, 3)])
+def test_who_comes_later_goes_on_from_there(
+    comes_at, num_frames, times_read, tmp_path, monkeypatch
+):
+    frames, opened = with_a_late_one(comes_at, num_frames), []
+    video, out = write_video(tmp_path / "a.mp4", frames), tmp_path / "out.mp4"
+    read = watching.read_video
+    monkeypatch.setattr(
+        watching, "read_video", lambda *a, **b: (opened.append(a), read(*a, **b))[1]
+    )
+    model = Sinks()
+    model.needs = dataclasses.replace(model.needs, is_strict=False, max_past=200)
+    second = dataclasses.replace(BOTH, person=2)
+    result = forecast_video(video, Forecaster(model), second, out, CONFIG)
+    assert (result.person, [each.person for each in result.others]) == (2, [1, 3])
+    late = result.others[1]
+    assert comes_at <= late.past_frames[0] <= comes_at + 20
+    assert late.past_frames[-1] == result.past_frames[-1] >= num_frames - 2
+    assert np.ptp(late.seen.joints_px[late.seen.visible][:, 0]) < 30
+    assert np.abs(late.seen.joints_px[-1] - joints_of((82, 30, 26, 60))).max() < 4
+    assert len(opened) == times_read  # the last 32 frames are held
+    assert (result.num_people, late.num_people) == (3, 3)
+    for number in (1, 3):
+        assert f"person {number} from" in result.summary()
+    assert (tmp_path / "out-person-3.npz").is_file()
+    people, last = result.people, list(read(video))[result.past_frames[-1]]
+    np.testing.assert_array_equal(people.frame, last)
+    assert people.followed == 2
+    for each in (result, *result.others):
+        numbered = people.poses[each.person - 1].joints_px
+        np.testing.assert_array_equal(numbered, each.seen.joints_px[-1])
+
+
+def test_who_comes_after_the_moment_is_not_looked_for(tmp_path):
+    video = write_video(tmp_path / "a.mp4", with_a_late_one(25, 50))
+    result = forecast_video(video, Forecaster(Sinks()), BOTH, None, CONFIG, from_s=25 / 30)
+    assert [each.person for each in result.others] == [2]
+    np.testing.assert_array_equal(result.people.frame, list(read_video(video))[19])
+
+
+def test_who_left_has_a_number_and_no_place_where_somebody_came(tmp_path):
+    frames = with_a_late_one(25, 60)
+    for frame in frames[40:]:
+        frame[:, :70] = 90
+    result = forecast_video(
+        write_video(tmp_path / "a.mp4", frames), Forecaster(Sinks()), BOTH, None, CONFIG
+    )
+    assert [each.person for each in result.others] == [3]
+    assert [pose is None for pose in result.people.poses] == [False, True, False]
+    assert "person 2 stays as in the last seen frame, where it is not seen well" in result.note
+    drawn = draw_people(result.people, PENN_ACTION).astype(int) - result.people.frame
+    assert np.abs(drawn[:, :70]).max() == 0 < np.abs(drawn[:, 70:]).max()
+
+
+@pytest.mark.parametrize("held", [0, 12])
+def test_frames_come_back_from_any_one(held, tmp_path):
+    frames = [frame_with(None, (40, 60), ground=10 + 4 * t) for t in range(40)]
+    past = watching.Past(write_video(tmp_path / "a.mp4", frames), 30.0, first=5)
+    seen = list(past.frames())
+    for stop in (40, 30, 6):
+        back = list(past.frames_back(stop, seen[len(seen) - held :], 40))
+        np.testing.assert_array_equal(back, seen[: stop - 5][::-1])
 
 
 def test_everybody_of_a_file_of_keypoints(video, tmp_path):

@@ -207,8 +207,7 @@ class _Page:
         choices = gr.skip()
         if session.num_people != count:  # else a choice that was made stays
             session.num_people = count
-            numbers = list(range(1, max(count, 1) + 1))
-            choices = gr.Radio([*numbers, _EVERYBODY] if count > 1 else numbers, value=1)
+            choices = gr.Radio([*range(1, max(count, 1) + 1), _EVERYBODY], value=1)
         said = text.get(count, f"{count} people found: choose one by the number, or everybody")
         return [str(picture), choices, f"{taken.path.name}, {taken.seconds:.1f} s: {said}"]
 

@@ -24,6 +24,9 @@ Frame = UInt8[np.ndarray, "h w 3"]
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
 
+Moment = tuple[Frame, Sequence[Pose]]
+"""A frame, and those who are known to be in it."""
+
 _BOX_ROOM = 1.2
 """Room around a box that somebody drew: it holds hands and hair already."""
 _MUCH_SURER = 1.15
@@ -44,7 +47,7 @@ class FollowOptions(TrackOptions):
     """Frames in which everybody is looked for and followed before one is chosen, or all are."""
     most_people: int = 4
     """So many people of the first of these frames are followed, the most prominent ones, and as
-    many more of the middle one."""
+    many more of the middle one; of everybody as many again who are there in the end."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,11 +56,12 @@ class FollowOptions(TrackOptions):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class People(Brief):
-    """Several people of a video, as it shows them where it was decided whom to follow."""
+    """Several people of a video, as it shows them where it was decided whom to follow; of
+    everybody, where some came later, as it shows them last."""
 
     frame: Frame
-    poses: tuple[Pose, ...]
-    """Person 1 first: the one who is followed unless another is asked for."""
+    poses: tuple[Pose | None, ...]
+    """Person 1 first: the one who is followed unless another is asked for. None: not seen there."""
     followed: int = 1
     """Number of the one who was followed."""
 
@@ -91,9 +95,7 @@ class Follower:
             self._box = None
             del watched
         for frame in frames:
-            poses = _apart(tracks, [track.find(frame) for track in tracks])
-            for track, pose in zip(tracks, poses, strict=True):
-                track.settle(frame, pose)
+            poses = _settled(frame, tracks, ())
             yield frame, self._with_found_again(frame, tracks, poses)
 
     def _next_frames(self, frames: Iterator[Frame]) -> list[Frame]:
@@ -173,8 +175,7 @@ class Follower:
         people = find_people(frame, self._estimator, options) if lost else []
         for number in lost:
             known = [pose for pose in found if pose is not None]
-            free = [pose for pose in people if all(distance(pose, each) > SAME for each in known)]
-            found[number] = self._take_again(frame, tracks[number], free)
+            found[number] = self._take_again(frame, tracks[number], _free(people, known))
         return found
 
     def _take_again(self, frame: Frame, track: Track, people: list[Pose]) -> Pose | None:
@@ -189,6 +190,36 @@ class Follower:
             track.looks.forget()  # else whoever it is now would be somebody else in the next frame
         track.take(frame, pose)
         return pose
+
+
+def newcomers(
+    moments: Iterator[Moment], estimator: JointFinder, options: FollowOptions
+) -> list[list[Pose | None]]:
+    """Who is in the first frame and is none of those known there, followed on until all of them
+    are lost: where the frames go back in time, until they came in."""
+    frame, known = next(moments)
+    new = _free(find_people(frame, estimator, options), known)[: options.most_people]
+    tracks = [Track(frame, pose, estimator, options) for pose in new]
+    while any(track.missed <= options.patience for track in tracks):
+        moment = next(moments, None)
+        if moment is None:
+            break
+        _settled(moment[0], tracks, moment[1])
+    sure = [track.poses for track in tracks if track.sureness >= options.find_from]
+    return [poses[: max(n for n, pose in enumerate(poses, start=1) if pose)] for poses in sure]
+
+
+def _settled(frame: Frame, tracks: Sequence[Track], known: Sequence[Pose]) -> Sequence[Pose | None]:
+    """Where each is in the next frame, and none of those known to be in it."""
+    poses = _apart(tracks, [track.find(frame) for track in tracks])
+    free = _free([pose for pose in poses if pose is not None], known)
+    poses = [pose if any(pose is each for each in free) else None for pose in poses]
+    return [track.settle(frame, pose) for track, pose in zip(tracks, poses, strict=True)]
+
+
+def _free(poses: Sequence[Pose], known: Sequence[Pose]) -> list[Pose]:
+    """Those that are of nobody known."""
+    return [pose for pose in poses if all(distance(pose, each) > SAME for each in known)]
 
 
 def _apart(tracks: Sequence[Track], poses: Sequence[Pose | None]) -> Sequence[Pose | None]:

@@ -3,10 +3,12 @@
 Whom to follow is decided on the first frames in which somebody is. Everybody there is followed
 through them, and who is sure, large, near the middle, stays and moves is it, where not everybody is
 asked for. After that nothing looks ahead: what is found in a frame depends on that frame and those
-before it. Frames stream through; only their poses are kept, but for the few frames of the decision.
+before it; who came later and is in the last one can be followed back from there. Frames stream
+through; only their poses are kept, but for the few frames of the decision.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,15 @@ from numpy.typing import ArrayLike
 
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder
-from posecast.estimation.followers import Box, Follower, FollowOptions, Frame, People
+from posecast.estimation.followers import (
+    Box,
+    Follower,
+    FollowOptions,
+    Frame,
+    Moment,
+    People,
+    newcomers,
+)
 from posecast.estimation.looking import Pose
 from posecast.estimation.sides import steady_sides
 from posecast.records.arguments import as_count, check_is, check_settings, got
@@ -101,6 +111,18 @@ def follow_everybody(
     """As `follow`, everybody whom `person` chooses among, in that order, in one pass; where nobody
     is found one whom no frame shows. Who was lost is not found again where another one is."""
     return _follow(frames, estimator, options, None, on_frame, person, starts, alone=False)
+
+
+def follow_back(
+    moments: Iterator[Moment], estimator: JointFinder, options: FollowOptions
+) -> list[Followed]:
+    """Who is in the last frame of a video, and none of those known there, back to where they came
+    in. Of the moments, of which there is one, the last comes first. Each one's rows are of the last
+    frames, from where they came in on."""
+    last, known = next(moments)
+    people = newcomers(itertools.chain([(last, known)], moments), estimator, options)
+    hw = (last.shape[0], last.shape[1])
+    return [_followed(poses[::-1], estimator, hw, None, None) for poses in people]
 
 
 def _follow(

@@ -17,12 +17,13 @@ from posecast.skeletons import Skeleton
 def draw_people(people: People, skeleton: Skeleton) -> UInt8[np.ndarray, "h w 3"]:
     """The frame with everybody's pose, and the number above it."""
     picture = people.frame
-    for pose in people.poses:
+    seen = [(number, pose) for number, pose in enumerate(people.poses, start=1) if pose]
+    for _, pose in seen:
         picture = draw_pose(picture, pose.joints_px, pose.seen, skeleton)
     image = Image.fromarray(picture)
     size = max(round(min(picture.shape[:2]) / 14), 10)
     font, pen = ImageFont.load_default(size), ImageDraw.Draw(image)
-    for number, pose in enumerate(people.poses, start=1):
+    for number, pose in seen:
         x1, y1, x2, _ = pose.extent
         place = ((x1 + x2) / 2, max(y1 - size / 2, size))
         pen.text(place, str(number), "white", font, "mb", stroke_width=2, stroke_fill="black")

@@ -198,19 +198,24 @@ def _estimate_poses(
 
 def _of_followed(watched: Watched, found: Followed, person: int) -> FoundPoses:
     past = watched.past
-    rows = ((past.first, 0), (0, 0))
-    seen = SeenVideo(
+    lost = ((gone + past.first, again + past.first) for gone, again in found.lost_spans())
+    count = len(found.people.poses) if found.people else 1
+    who = {"person": person, "people": found.people, "num_people": count}
+    seen = seen_of(found, past.first, past.fps)
+    return replace(_found(watched, seen), **who, lost=tuple(lost))
+
+
+def seen_of(found: Followed, first: int, fps: float) -> SeenVideo:
+    """A person who was followed from frame `first` on, as seen from the video's first frame on."""
+    rows = ((first, 0), (0, 0))
+    return SeenVideo(
         np.pad(found.joints_px, (*rows, (0, 0))),
         np.pad(found.visible, rows),
-        past.fps,
+        fps,
         found.image_hw,
         confidence=np.pad(found.confidence, rows),
         trimmed=False,
     )
-    lost = ((gone + past.first, again + past.first) for gone, again in found.lost_spans())
-    count = len(found.people.poses) if found.people else 1
-    who = {"person": person, "people": found.people, "num_people": count}
-    return replace(_found(watched, seen), **who, lost=tuple(lost))
 
 
 def _found(watched: Watched, seen: SeenVideo) -> FoundPoses:

@@ -13,6 +13,7 @@ from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
+from posecast.forecasting.late_comers import with_late_comers
 from posecast.forecasting.own_files import (
     check_out,
     check_people,
@@ -172,14 +173,18 @@ class _Work:
         """The person who is asked for first; others who are seen well where its seen frames end."""
         with self.stages.stage("finding", past.count):
             of_all = (past, self.poses, self.forecaster.skeleton, self.stages)
-            found, *others = find_poses(*of_all, self.config.everybody)
-        people = [(found, self._choose(past, found, past.from_s, or_earlier))]
-        stop = people[0][1][-1] + 1
+            found = find_poses(*of_all, self.config.everybody)
+            frames = self._choose(past, found[0], past.from_s, or_earlier)
+            stop = frames[-1] + 1
+            if self.config.everybody and isinstance(self.poses, EstimatedPoses):
+                found = with_late_comers(past, self.poses, found, stop)
+        asked, *others = found
+        people = [(asked, frames)]
         for other in (each.before(stop) for each in others):
             with contextlib.suppress(NotSeenError):
                 people.append((other, self._choose(past, other, stop / self.rates.video)))
         with self.stages.stage("reading"):
-            pictures = SeenPictures.of(past.video, found, [frames for _, frames in people])
+            pictures = SeenPictures.of(past.video, asked, [frames for _, frames in people])
         return [
             _Looked(past, replace(each, pictures=(), earlier=()), frames, pictures)
             for each, frames in people

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from posecast.media.videos import read_video
 from posecast.records.arguments import as_positive
 
 _MOST_KEPT_BYTES = 2**28
+_FEW = 8
 _FARTHEST_APART = 32
 """Of single pictures that are kept: spread over all of a long video, they were from before what is
 looked at."""
@@ -79,6 +80,18 @@ class Past:
             lasts = f"{self.duration_s:.2f}" if known else f"less than {begins_s:.2f}"
             raise NotSeenError(f"{self.video}: lasts {lasts} s{wanted}")
         yield from frames
+
+    def frames_back(
+        self, stop: int, held: Sequence[UInt8[np.ndarray, "h w 3"]], end: int
+    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Those before frame `stop`, the last first; those `held`, before `end`, are not read."""
+        read_to = min(stop, end - len(held))
+        yield from reversed(held[: stop - read_to])
+        at_once = len(held) or _FEW  # of large ones
+        for start in range(read_to - at_once, self.first - at_once, -at_once):
+            first, stop = max(start, self.first), start + at_once
+            frames = read_video(self.video, self.fps, first=first)
+            yield from reversed(list(itertools.islice(frames, stop - first)))
 
 
 class Watched:
