@@ -167,13 +167,25 @@ def test_forecast_for_a_program(capsys, here, runs, monkeypatch):
     [
         ((), "give a video to forecast, or --sample"),
         (("walk.mp4", "b.mp4", "--out", "a.mp4"), "is one video, 2 are asked for: name a folder"),
-        (("walk.mp4", "b/walk.mov"), "walk-forecast.mp4 would be written twice"),
+        (("walk.mp4", "b/walk.mp4"), "walk.mp4-forecast.mp4 would be written twice"),
         (("walk.mp4", "b.mp4", "--box", "1,2,3,4"), "are of one video"),
     ],
 )
 def test_what_cannot_be_asked_of_many(capsys, here, words, message):
     status, out, err = run(capsys, "forecast", *words)
     assert (status, out, message in err) == (2, "", True)
+
+
+def test_videos_of_one_name_and_other_endings_go_together(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    (here / "both").mkdir()
+    for name in ("walk.mp4", "walk.mov", "b.mp4"):
+        (here / "both" / name).write_bytes((here / "walk.mp4").read_bytes())
+    for _ in range(2):  # what was made of them is none of them
+        status, out, err = run(capsys, "forecast", "both", "--out", "both", *models(runs), "--json")
+        made = [each["files"][-1] for each in json.loads(out)["videos"]]
+    names = ("b", "walk.mov", "walk.mp4")
+    assert (status, made) == (0, [f"both/{name}-forecast.mp4" for name in names])
 
 
 @pytest.mark.parametrize("words", ["clips", "clips/*.mp4", "clips/[a-b].mp4"])

@@ -38,8 +38,8 @@ def _of_folder(path: Path) -> list[Path]:
 
 
 def outs_of(videos: Sequence[Path], out: Path, ending: str) -> dict[Path, Path]:
-    """Where the forecast of each of some videos goes, the file or folder OUT; PosecastError where
-    that is not clear."""
+    """Where the forecast of each of some videos goes, the file or folder OUT: a.mp4 and a.mov
+    become a.mp4-forecast.mp4 and a.mov-forecast.mp4. PosecastError where that is not clear."""
     if out.suffix.lower() in MOVIES and not out.is_dir():
         if len(videos) > 1:
             raise PosecastError(
@@ -48,7 +48,9 @@ def outs_of(videos: Sequence[Path], out: Path, ending: str) -> dict[Path, Path]:
         return {videos[0]: out}
     if out.suffix and not out.is_dir() and len(videos) == 1:
         return {videos[0]: out}  # the message about it says which endings there are
-    outs = {video: out / f"{_stem(video)}-{ending}.mp4" for video in videos}
+    alike = Counter(map(_stem, videos))
+    names = {each: each.name if alike[_stem(each)] > 1 else _stem(each) for each in videos}
+    outs = {video: out / f"{name}-{ending}.mp4" for video, name in names.items()}
     twice = [path for path, count in Counter(outs.values()).items() if count > 1]
     if twice:
         raise PosecastError(f"{twice[0]} would be written twice: forecast videos of one name apart")
