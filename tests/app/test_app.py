@@ -113,7 +113,7 @@ def test_the_sample_stays(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path):
+def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path, monkeypatch):
     workshop = a_workshop(tmp_path / "root")
     workshop.root.mkdir()
     (tmp_path / "large.mp4").write_bytes(bytes(1_100_000))
@@ -122,6 +122,10 @@ def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path):
     (tmp_path / "no.mp4").write_text("no video")
     with pytest.raises(PosecastError, match=r"no\.mp4"):
         workshop.take(workshop.hold(tmp_path / "no.mp4"))
+    (tmp_path / "odd.mp4").touch()
+    with monkeypatch.context() as patched, pytest.raises(PosecastError, match="memory is used up"):
+        patched.setattr("posecast.app.work.probe_video", lambda _: bytearray(2**62))
+        workshop.take(workshop.hold(tmp_path / "odd.mp4"))
     with pytest.raises(PosecastError, match=r"gone\.mp4 did not come; drop it again"):
         workshop.hold(tmp_path / "gone.mp4")
     assert list(workshop.root.iterdir()) == []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posecast.computing.devices import ForecasterOptions
+from posecast.computing.memory import memory_told
 from posecast.computing.stages import Show, Stages
 from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
@@ -125,7 +126,8 @@ class Workshop:
         path = held or SAMPLE
         folder = self._new_folder(self.root, "video") if held is None else held.parent
         try:
-            return self._known(path, folder)
+            with memory_told():
+                return self._known(path, folder)
         except PosecastError:
             shutil.rmtree(folder)
             raise
