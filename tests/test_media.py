@@ -147,6 +147,7 @@ def test_bad_videos_say_what_they_are(tmp_path):
     write_sound(tmp_path / "sound.mp4")
     for name, problem in {
         "missing.mp4": "no such video file",
+        "missing-%04d.png": "of numbered pictures give the folder",
         "cut.mp4": "truncated, damaged|cut off",
         "empty.mp4": "not a video",
         "text.mp4": "not a video",

@@ -182,7 +182,7 @@ def test_videos_of_one_name_and_other_endings_go_together(capsys, here, runs, mo
     for name in ("walk.mp4", "walk.mov", "b.mp4"):
         (here / "both" / name).write_bytes((here / "walk.mp4").read_bytes())
     for _ in range(2):  # what was made of them is none of them
-        status, out, err = run(capsys, "forecast", "both", "--out", "both", *models(runs), "--json")
+        status, out, _ = run(capsys, "forecast", "both", "--out", "both", *models(runs), "--json")
         made = [each["files"][-1] for each in json.loads(out)["videos"]]
     names = ("b", "walk.mov", "walk.mp4")
     assert (status, made) == (0, [f"both/{name}-forecast.mp4" for name in names])
@@ -197,6 +197,13 @@ def test_a_folder_of_videos_or_a_pattern_that_no_shell_read(capsys, here, runs, 
     status, out, err = run(capsys, "forecast", words, *models(runs), "--json")
     assert (status, err) == (0, "")
     assert [each["video"] for each in json.loads(out)["videos"]] == ["clips/a.mp4", "clips/b.mp4"]
+
+
+def test_pictures_that_a_shell_names_are_said_to_be_forecast_one_by_one(capsys, here, runs):
+    for number in range(2):
+        write_picture(here / f"{number}.png", frame_with((20, 30, 24, 48)))
+    _, _, err = run(capsys, "forecast", "0.png", "1.png", *models(runs))
+    assert "posecast: 2 pictures, each forecast alone; give their folder to forecast one" in err
 
 
 def test_a_folder_of_both_says_what_is_taken(tmp_path):

@@ -123,9 +123,10 @@ def test_what_is_too_large_or_no_video_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(PosecastError, match=r"no\.mp4"):
         workshop.take(workshop.hold(tmp_path / "no.mp4"))
     (tmp_path / "odd.mp4").touch()
-    with monkeypatch.context() as patched, pytest.raises(PosecastError, match="memory is used up"):
-        patched.setattr("posecast.app.work.probe_video", lambda _: bytearray(2**62))
-        workshop.take(workshop.hold(tmp_path / "odd.mp4"))
+    held = workshop.hold(tmp_path / "odd.mp4")
+    monkeypatch.setattr("posecast.app.work.probe_video", lambda _: bytearray(2**62))
+    with pytest.raises(PosecastError, match="memory is used up"):
+        workshop.take(held)
     with pytest.raises(PosecastError, match=r"gone\.mp4 did not come; drop it again"):
         workshop.hold(tmp_path / "gone.mp4")
     assert list(workshop.root.iterdir()) == []

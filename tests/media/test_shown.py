@@ -6,14 +6,14 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from odd_videos import BLUE, RED, corners, is_colour, write_changing, write_odd
 from posecast.errors import PosecastError
 from posecast.keypoints import people_in_video, stored_joints, write_table
 from posecast.keypoints.writing import write_coco
 from posecast.media import videos, writing
-from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
+from posecast.media.frame_folders import FrameFolder, is_of_pictures, read_picture, write_picture
 from posecast.media.shown import Orientation, place_in, to_shown, to_stored
 from posecast.skeletons import PENN_ACTION
 
@@ -195,6 +195,28 @@ def test_frames_with_notes_that_are_not_known_are_upright(tmp_path, name, orient
     (frame,) = videos.read_video(tmp_path / name)
     assert frame.shape == corners().shape
     assert np.abs(frame.astype(int) - corners()).mean() < 12
+
+
+def test_one_picture_of_any_kind_has_the_rate_that_is_asked_for(tmp_path):
+    """A player of videos makes one up: 25 frames a second of a PNG, one of an AVIF."""
+    kinds = [".png", ".webp", ".tif", ".bmp", *([".avif"] if features.check("avif") else [])]
+    for kind in kinds:
+        path = tmp_path / f"a{kind}"
+        Image.fromarray(corners()).save(path)
+        assert is_of_pictures(path)
+        assert videos.probe_video(FrameFolder(path, 24.0)).fps == 24
+        (frame,) = videos.read_video(path)
+        assert np.abs(frame.astype(int) - corners()).mean() < 12
+    moving = [Image.fromarray(np.full((32, 32, 3), 40 * n, np.uint8)) for n in range(3)]
+    moving[0].save(tmp_path / "b.png", save_all=True, append_images=moving[1:], duration=100)
+    assert not is_of_pictures(tmp_path / "b.png")
+    assert len(list(videos.read_video(tmp_path / "b.png"))) == 3
+
+
+def test_photos_in_tiles_are_not_taken_for_one_of_them(tmp_path):
+    (tmp_path / "a.HEIC").write_bytes(b"a phone's")
+    with pytest.raises(PosecastError, match=r"a\.HEIC: photos of this kind are not read; save it"):
+        videos.probe_video(tmp_path / "a.HEIC")
 
 
 @pytest.mark.parametrize(

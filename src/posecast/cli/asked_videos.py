@@ -8,7 +8,7 @@ from pathlib import Path
 
 from posecast.errors import PosecastError
 from posecast.forecasting.own_files import MOVIES, videos_of
-from posecast.media.frame_folders import made_of
+from posecast.media.frame_folders import PICTURE_SUFFIXES, made_of
 from posecast.records.files import refuse_to_replace
 
 
@@ -20,7 +20,12 @@ def asked_videos(given: Iterable[Path]) -> list[Path]:
     for video in sorted(made):
         told = "was made of another video that is given; give it alone to forecast it"
         print(f"posecast: passed over: {video} {told}", file=sys.stderr)
-    return [video for video in videos if video not in made]
+    videos = [video for video in videos if video not in made]
+    pictures = sum(video.is_file() and video.suffix.lower() in PICTURE_SUFFIXES for video in videos)
+    if pictures > 1:
+        told = "pictures, each forecast alone; give their folder to forecast one video of them"
+        print(f"posecast: {pictures} {told}", file=sys.stderr)
+    return videos
 
 
 def _videos(given: Path) -> list[Path]:

@@ -61,7 +61,7 @@ class ForecastVideo(Command):
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="VIDEO", help_behavior_hint=""),
     ] = ()
-    """Video files of any kind, folders of them, folders of frames, or photos (.jpg)."""
+    """Video files of any kind, folders of them, folders of frames, or photos."""
     sample: bool = False
     """Forecast the video of a real person that ships with posecast, to see what it does."""
     pose_run: Path = Path(DEFAULT_FORECASTER)

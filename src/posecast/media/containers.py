@@ -22,6 +22,9 @@ is shown until the next one."""
 
 _NOT_A_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
+_IN_TILES = (".heic", ".heif", ".hif")
+"""Each of a phone's photo is a stream of its own, and would be taken for the whole."""
+
 
 def address(path: Path) -> str:
     """What libav opens as this file, whatever is in its name ("take:2.mp4" is no protocol)."""
@@ -33,7 +36,10 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the video stream; every failure but MemoryError is a PosecastError that names the
     file."""
     if not path.is_file():
-        raise PosecastError(f"{path}: no such video file or folder")
+        pattern = "; of numbered pictures give the folder" * ("%" in path.name)
+        raise PosecastError(f"{path}: no such video file or folder{pattern}")
+    if path.suffix.lower() in _IN_TILES:
+        raise PosecastError(f"{path}: photos of this kind are not read; save it as .jpg or .png")
     try:
         with av.open(address(path)) as container:
             stream = moving_pictures(container)

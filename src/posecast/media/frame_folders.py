@@ -62,8 +62,9 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv"),
     *(".webm", ".mpg", ".mpeg", ".wmv", ".3gp"),
 )
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".avif")
 _PHOTOS = (".jpg", ".jpeg")
+"""Pictures that never move, though some hold another one of the same."""
 _MADE = re.compile(r"(.+)-(forecast|compare)(-\d+|-people)?")
 _EXIF_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
 
@@ -86,8 +87,19 @@ def made_of(videos: Sequence[Path], others: Sequence[Path] = ()) -> set[Path]:
 
 
 def is_of_pictures(path: Path) -> bool:
-    """Whether it is a folder, or a photo, which players of videos may show lying on its side."""
-    return path.is_dir() or (path.suffix.lower() in _PHOTOS and path.is_file())
+    """Whether it is a folder, or one picture: players of videos may show it lying on its side, and
+    make up a rate."""
+    return path.is_dir() or (
+        path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not _moves(path)
+    )
+
+
+def _moves(path: Path) -> bool:
+    """Whether it is a picture that moves, which is a video."""
+    if path.suffix.lower() in _PHOTOS:
+        return False
+    with _opened(path) as picture:
+        return getattr(picture, "n_frames", 1) > 1
 
 
 @dataclass(frozen=True)
