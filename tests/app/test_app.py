@@ -26,6 +26,7 @@ from posecast.app.work import Asked, Limits, Workshop
 from posecast.cli import main
 from posecast.errors import PosecastError
 from posecast.media import writing
+from posecast.media.frame_folders import write_picture
 from posecast.sample import SAMPLE
 from red_people import RED, frame_with
 
@@ -411,13 +412,18 @@ def test_two_who_give_the_same_video_are_both_served_and_who_leaves_takes_it_alo
             wait_said(page, "one person found")
 
 
-def test_of_a_page_that_is_closed_while_its_video_is_opened_nothing_stays(tmp_path, monkeypatch):
+def a_page(tmp_path: Path) -> tuple:
+    """Without the parts that are seen, and somebody who asks it."""
     gradio = pytest.importorskip("gradio")
     from posecast.app.page import _Page, _Session
 
-    workshop, request = a_workshop(tmp_path / "root"), gradio.Request(session_hash="somebody")
-    page, take = object.__new__(_Page), Workshop.take  # without the parts that are seen
-    page._workshop, page._sessions = workshop, defaultdict(_Session)
+    page = object.__new__(_Page)
+    page._workshop, page._sessions = a_workshop(tmp_path / "root"), defaultdict(_Session)
+    return page, gradio.Request(session_hash="somebody")
+
+
+def test_of_a_page_that_is_closed_while_its_video_is_opened_nothing_stays(tmp_path, monkeypatch):
+    (page, request), take = a_page(tmp_path), Workshop.take
 
     def take_and_leave(*given):
         page._leave(request)
@@ -426,16 +432,21 @@ def test_of_a_page_that_is_closed_while_its_video_is_opened_nothing_stays(tmp_pa
     monkeypatch.setattr(Workshop, "take", take_and_leave)
     page._hold(str(a_video(tmp_path / "walk.mp4")), request)
     page._take(request)
-    assert not list(workshop.root.iterdir())
+    assert not list(page._workshop.root.iterdir())
+
+
+def test_a_photo_is_taken(tmp_path):
+    page, request = a_page(tmp_path)
+    write_picture(tmp_path / "photo.png", frame_with((85, 30, 24, 48)))
+    page._hold(str(tmp_path / "photo.png"), request)
+    *_, moment, _, said, _, _ = page._take(request)
+    assert 0 < moment.minimum < moment.value == moment.maximum < 0.1
+    assert "one person found" in said
 
 
 def test_memory_that_is_used_up_is_said_on_the_page(tmp_path, monkeypatch):
-    gradio = pytest.importorskip("gradio")
-    from posecast.app.page import _Page, _Session
-
-    workshop, request = a_workshop(tmp_path / "root"), gradio.Request(session_hash="somebody")
-    page = object.__new__(_Page)  # without the parts that are seen
-    page._workshop, page._sessions = workshop, defaultdict(_Session)
+    page, request = a_page(tmp_path)
+    workshop = page._workshop
     page._session(request).taken = workshop.take(a_video(tmp_path / "walk.mp4"))
 
     def all_used(*given):

@@ -188,7 +188,8 @@ class _Page:
         else:  # the page was closed meanwhile
             self._workshop.clear(taken)
         picture, choices, said = self._look(taken.start_s, request, progress)
-        moment = gr.Slider(0.1, round(taken.seconds, 2), value=round(taken.start_s, 2))
+        end = max(round(taken.seconds, 2), 0.02)  # a photo lasts for less than the first tenth
+        moment = gr.Slider(min(0.1, end / 2), end, value=min(round(taken.start_s, 2), end))
         return [picture, choices, moment, gr.Button(interactive=True), said, *empty]
 
     def _look(
