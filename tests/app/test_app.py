@@ -77,6 +77,8 @@ def test_a_video_is_taken_forecast_and_cleared(tmp_path):
     assert done.text.splitlines()[-1].startswith("Verdict: ")
     ended = workshop.forecast(taken, Asked(2.0, futures=1, ahead_s=0.5), nothing_shown)
     assert "nothing to compare the forecast with" in ended.page.read_text()
+    pages = [each.page.read_text() for each in (done, ended)]
+    assert [">what really came<" in page for page in pages] == [True, False]
     told = workshop.names(f"{taken.path}: lost; see {done.page.with_name('x.png')}")
     assert told == "walk.mp4: lost; see x.png"
     workshop.clear(taken)
