@@ -136,6 +136,13 @@ def test_bad_boxes_say_so():
             FollowOptions(room=room)
 
 
+def test_frames_of_several_sizes_are_refused():
+    """Joints are in pixels of all of them."""
+    frames = [frame_with(box) for box in boxes(8)]
+    with pytest.raises(ValueError, match=r"\(120, 200, 3\), then \(60, 100, 3\); expected all"):
+        follow([*frames, frames[-1][::2, ::2]], RedEstimator())
+
+
 def test_a_box_far_larger_than_the_picture_takes_no_memory(monkeypatch):
     looked_at = []
 

@@ -43,6 +43,7 @@ def test_lists_and_tensors_are_arrays_too():
         (FRAMES[..., 0], JOINTS, VISIBLE, "expected uint8"),
         (FRAMES, JOINTS[:, :5], VISIBLE, "do not fit 4 frames of skeleton penn_action"),
         (FRAMES[:3], JOINTS, VISIBLE, "do not fit 3 frames"),
+        (FRAMES[0], JOINTS, VISIBLE, r"frames are uint8 \(\d+, 3\); expected uint8 \(h, w, 3\)"),
         ([*FRAMES[:3], FRAMES[3, :9]], JOINTS, VISIBLE, "all of one size"),
         (FRAMES, JOINTS, 0.4 * VISIBLE, "other values than True and False"),
         (FRAMES, JOINTS / 20, VISIBLE, "give pixels, not shares"),

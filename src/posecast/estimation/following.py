@@ -93,8 +93,8 @@ def follow(
     the person have no visible joint. `on_frame` is called after each frame, for a progress bar.
     `starts` is asked in the end for each frame's first one of its shot, given the joints and which
     are seen (`Shots.starts`): at a cut left and right are found anew.
-    PosecastError: no frame, what is no picture, a box outside of it or with nobody in it, fewer
-    people than asked.
+    PosecastError: no frame, what is no picture, pictures of several sizes, a box outside of it or
+    with nobody in it, fewer people than asked.
     """
     (found,) = _follow(frames, estimator, options, box, on_frame, person, starts, alone=True)
     return found
@@ -148,7 +148,7 @@ def _follow(
         alone,
     )
     rows, image_hw = [], (0, 0)
-    for frame, poses in follower.run(map(_picture, frames)):
+    for frame, poses in follower.run(_pictures(frames)):
         image_hw = (frame.shape[0], frame.shape[1])
         rows.append(poses)
         on_frame()
@@ -177,6 +177,17 @@ def _followed(
     joints, confidence = steady_sides(joints, confidence, seen, estimator.skeleton, shots)
     seen = confidence >= estimator.min_confidence
     return Followed(joints, confidence, seen, image_hw, people)
+
+
+def _pictures(given: Iterable[ArrayLike]) -> Iterator[Frame]:
+    size = None
+    for picture in map(_picture, given):
+        size = picture.shape if size is None else size
+        if picture.shape != size:
+            raise PosecastError(
+                f"frames are uint8 {size}, then {picture.shape}; expected all of one size"
+            )
+        yield picture
 
 
 def _picture(given: ArrayLike) -> Frame:

@@ -274,17 +274,17 @@ def _arrays(
         raise PosecastError(
             f"frames, joints or visible are no arrays of numbers, alike for each frame: {error}"
         ) from error
-    shape = (num_frames, skeleton.num_joints)
-    if joints.shape != (*shape, 2) or visible.shape != shape:
-        raise PosecastError(
-            f"joints {joints.shape} and visible {visible.shape} do not fit {num_frames} frames "
-            f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
-        )
     kinds = sorted({f"{each.dtype} {each.shape}" for each in frames})
     are_pictures = (x.dtype == np.uint8 and x.shape[2:] == (3,) and x.size for x in frames)
     if len(kinds) > 1 or not all(are_pictures):
         raise PosecastError(
             f"frames are {', '.join(kinds)}; expected uint8 (h, w, 3), RGB, all of one size"
+        )
+    shape = (num_frames, skeleton.num_joints)
+    if joints.shape != (*shape, 2) or visible.shape != shape:
+        raise PosecastError(
+            f"joints {joints.shape} and visible {visible.shape} do not fit {num_frames} frames "
+            f"of skeleton {skeleton.name}: expected {(*shape, 2)} and {shape}"
         )
     if not np.isin(visible, (0, 1)).all():
         raise PosecastError("visible has other values than True and False: say which joints count")
