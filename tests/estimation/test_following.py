@@ -173,8 +173,13 @@ def test_of_several_people_who_moves_is_followed_and_others_on_request():
     assert moving.joints_px[:, 0, 0].min() > 120
     assert np.abs(standing.joints_px - joints_of((30, 30, 30, 60))).max() < 3
     assert len(moving.people.poses) == 2
-    with pytest.raises(ValueError, match="person 3 was asked for, 2 found: give 1 to 2, or say"):
+    with pytest.raises(
+        ValueError, match="person 3 was asked for, 2 found in the first frames"
+    ) as error:
         follow(frames, NearestEstimator(), person=3)
+    assert ": give 1 to 2, or say where the person is" in error.value.text
+    with pytest.raises(ValueError, match=r"person 2 .*1 found .*give 1, .*later: --everybody"):
+        follow([frame_with(box) for box in boxes(3)], RedEstimator(), person=2)
 
 
 def test_everybody_is_followed_in_one_pass_as_each_alone():
@@ -192,7 +197,7 @@ def test_everybody_is_followed_in_one_pass_as_each_alone():
     assert second.people is not None
     assert second.people.followed == 2
     assert first.joints_px[:, 0, 0].min() > 120 > second.joints_px[:, 0, 0].max()
-    with pytest.raises(ValueError, match=r"person 3 was asked for, 2 found: give 1 to 2$"):
+    with pytest.raises(ValueError, match=r"person 3 was asked for, 2 found .*: give 1 to 2; who"):
         follow_everybody(frames, NearestEstimator(), person=3)
 
 

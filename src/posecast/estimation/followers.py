@@ -123,9 +123,11 @@ class Follower:
             self.people = People(watched[-1], poses, self._person)
         if not 1 <= self._person <= len(tracks):
             box = ", or say where the person is in the first frame (box)" * self._alone
+            numbers = f"1 to {len(tracks)}" if len(tracks) > 1 else "1"
             raise PosecastError(
-                f"person {self._person} was asked for, {len(tracks)} found: give 1 to "
-                f"{len(tracks)}{box}"
+                f"person {self._person} was asked for, {len(tracks)} found in the first frames: "
+                f"give {numbers}{box}",
+                "; who comes later: --everybody, or a shorter --lead-s",
             )
         return [tracks[self._person - 1]] if self._alone else tracks
 
