@@ -6,7 +6,7 @@ import torch
 from carrying.scene import SHIRT, picture, pose, wall
 from posecast.carrying.body_parts import PARTS, TORSO, body_size, part_distances, pose_of
 from posecast.carrying.layers import CarriedPerson
-from posecast.carrying.uncovering import BEHIND, crossed, has_left, without_forearms
+from posecast.carrying.uncovering import BEHIND, crossed, has_left, uncovers, without_forearms
 from posecast.export import uncovering_graph
 from posecast.export.body_graph import Bodies
 from posecast.skeletons import PENN_ACTION
@@ -22,9 +22,10 @@ def red(frame):
     return (chest[..., 0] - chest[..., 2] > 80).mean()
 
 
-def drawn(**future):
-    joints = np.stack([pose(**FOLDED)] * SEEN + [pose(**future)])
-    frames = np.stack([picture(pose(**FOLDED), wall())] * SEEN)
+def drawn(*before, **future):
+    seen = [*before, *[pose(**FOLDED)] * SEEN]
+    joints = np.stack([*seen, pose(**future)])
+    frames = np.stack([picture(each, wall()) for each in seen])
     person = CarriedPerson(frames, joints, np.ones(joints.shape[:2], bool), PENN_ACTION)
     layers = person.layers(0)
     return frames[-1], person.frame(layers), layers.plan
@@ -37,6 +38,16 @@ def test_the_chest_shows_no_arm_where_the_arm_has_left():
     assert red(after) < 0.05
     chest = after[48:64, 56:72].reshape(-1, 3).astype(int)
     assert np.abs(np.median(chest, axis=0) - SHIRT).max() < 30
+
+
+def test_a_chest_that_an_earlier_frame_shows_is_taken_from_there():
+    lowered = {"left_elbow": (44.0, 58.0), "left_wrist": (40.0, 74.0)}
+    _, after, plan = drawn(*[pose()] * SEEN, **lowered)
+    assert plan.sources[TORSO] < SEEN
+    assert not plan.left.any()
+    assert red(after) == 0
+    _, _, folded = drawn(*[pose()] * SEEN, **FOLDED)
+    assert folded.sources[TORSO] == 2 * SEEN - 1
 
 
 def test_an_arm_that_stays_over_the_chest_goes_with_it():
@@ -91,6 +102,11 @@ def test_the_exported_one_is_the_same():
     left = has_left(wanted, seen, sources, transforms, over)
     assert np.flatnonzero(left).tolist() == [TORSO]
     assert np.array_equal(said[0].numpy(), left)
+
+    every = uncovering_graph.uncovers(*bodies, torch.from_numpy(over))
+    assert every[0, 0].nonzero().flatten().tolist() == [TORSO]
+    for n in range(len(PARTS)):
+        assert np.array_equal(every[..., n].numpy(), uncovers(poses[1:], seen, n, over))
 
     frame = picture(pose(**FOLDED), wall())
     mask = (distances[0].min(axis=0) < 1).astype(np.float32)

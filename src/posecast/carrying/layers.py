@@ -141,7 +141,8 @@ class CarriedPerson:
         self._members = members_of(mask, self._distances, self._poses)
         self._gates = GATE_PX + jitter_of(coarse, self._members, self._poses)
         self._keep_pixels(frames, coarse, mask, room)
-        self._sources = sources_of(self._wanted, self._poses, room.change, self._size)
+        told = self._wanted, self._poses, room.change, self._size, self._crossed
+        self._sources = sources_of(*told)
         parts = {(t, n) for pose in self._sources.tolist() for n, t in enumerate(pose) if t >= 0}
         self._bounds = {each: bounds_of(self._members[each]) for each in parts}
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.body_parts import PARTS, Pose
+from posecast.carrying.uncovering import uncovers
 
 MASK_REACH = 2.2
 """What a mask says is believed up to so many radii from the body (`WIDEST`, where parts are widened
@@ -29,6 +30,9 @@ SWITCHING = 0.045
 """Body sizes by which another source must be better than the part's present one: no flicker."""
 AGEING = 0.002
 """Body sizes by which each frame of age counts against a source: light changes."""
+import os
+COVERED = float(os.environ.get("COVERED", 0.1))
+"""Body sizes that count against a source in which a forearm that has left hides some of the part."""
 SAME_LIGHT, OTHER_LIGHT = 4.0, 0.04
 """Grey levels by which a source's room may differ from the last frame's, and body sizes by which
 each further one counts against it: a title dissolves into the first picture, a lamp goes on."""
@@ -114,7 +118,11 @@ def jitter_of(
 
 
 def sources_of(
-    wanted: Pose, seen: Pose, light: Float[np.ndarray, " p"], size: float
+    wanted: Pose,
+    seen: Pose,
+    light: Float[np.ndarray, " p"],
+    size: float,
+    crossing: Bool[np.ndarray, "p n a"],
 ) -> Int[np.ndarray, "f n"]:
     """For each wanted pose and part the seen frame in which it lies most alike; -1: none.
 
@@ -128,6 +136,8 @@ def sources_of(
         if not np.isfinite(aged).any():
             continue
         unlike = _unlikeness(wanted, seen, number) / size + aged
+        if crossing[:, number].any():
+            unlike += COVERED * uncovers(wanted, seen, number, crossing)
         before = -1
         for t in np.flatnonzero(wanted.known[:, number]):
             if before >= 0:

@@ -33,6 +33,17 @@ def crossed(distances: Float[np.ndarray, "p n c c"]) -> Bool[np.ndarray, "p n a"
     return np.stack(over, axis=-1) & behind[:, None]
 
 
+def uncovers(
+    wanted: Pose, seen: Pose, number: int, crossing: Bool[np.ndarray, "p n a"]
+) -> Bool[np.ndarray, "t p"]:
+    """Whether a part of each seen frame shows a forearm over it that each wanted pose has
+    elsewhere, beside the part."""
+    arms = list(FOREARMS)
+    beside = [p.ends[:, arms] - p.ends[:, number].mean(axis=1)[:, None, None] for p in (wanted, seen)]
+    moved = np.abs(beside[0][:, None] - beside[1]).max(axis=(3, 4)) > LEFT_PX
+    return (moved & wanted.known[:, None, arms] & crossing[:, number]).any(axis=2)
+
+
 def has_left(
     pose: Pose,
     seen: Pose,

@@ -80,7 +80,7 @@ class LookGraph(_OfSkeleton):
         members = members_of(shown, distances, seen)
         gates = carrying.GATE_PX + jitter_of(_shrunk(seen_pictures), members, seen)
         shown_now = wanted.known & ~still_hidden(wanted, seen, size)
-        sources = sources_of(replace(wanted, known=shown_now), seen, light, size)
+        sources = sources_of(replace(wanted, known=shown_now), seen, light, size, crossing)
         arms = (crossing, without_forearms(seen_pictures, shown, distances))
         facts = (sources, members, gates, plate, no_plate, distances[-1])
         return joints[:count], joints[count:], *facts, *arms

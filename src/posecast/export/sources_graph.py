@@ -10,6 +10,7 @@ from torch import Tensor
 
 from posecast.carrying.sources import (
     AGEING,
+    COVERED,
     LEGS,
     MASK_REACH,
     OTHER_LIGHT,
@@ -24,6 +25,7 @@ from posecast.carrying.sources import (
     WITHIN,
 )
 from posecast.export import body_graph as body
+from posecast.export.uncovering_graph import uncovers
 
 
 def person_mask(
@@ -94,7 +96,11 @@ def jitter_of(
 
 
 def sources_of(
-    wanted: body.Bodies, seen: body.Bodies, light: Float[Tensor, " p"], size: Float[Tensor, ""]
+    wanted: body.Bodies,
+    seen: body.Bodies,
+    light: Float[Tensor, " p"],
+    size: Float[Tensor, ""],
+    crossing: Bool[Tensor, "p n a"],
 ) -> Int[Tensor, "t n"]:
     """As `sources.sources_of`."""
     vectors = [each.ends[:, 1:, 1] - each.ends[:, 1:, 0] for each in (wanted, seen)]
@@ -105,6 +111,7 @@ def sources_of(
     age = AGEING * (count - 1 - torch.arange(count))
     age = age + OTHER_LIGHT * (light - SAME_LIGHT).clamp(min=0)
     unlike = torch.cat([torso[..., None], unlike], -1) / size + age[:, None]
+    unlike = unlike + COVERED * uncovers(wanted, seen, crossing)
     unlike = torch.where(seen.known, unlike, body.HUGE)
     usable = seen.known.any(0) & wanted.known
     frames, chosen = torch.arange(count)[:, None], []

@@ -20,6 +20,17 @@ def crossed(distances: Float[Tensor, "p n c c"]) -> Bool[Tensor, "p n a"]:
     return over & behind[:, None]
 
 
+def uncovers(
+    wanted: Bodies, seen: Bodies, crossing: Bool[Tensor, "p n a"]
+) -> Bool[Tensor, "t p n"]:
+    """As `uncovering.uncovers`, of each part."""
+    beside = [
+        each.ends[:, None, _ARMS] - each.ends.mean(2)[:, :, None, None] for each in (wanted, seen)
+    ]
+    moved = (beside[0][:, None] - beside[1]).abs().amax((4, 5)) > uncovering.LEFT_PX
+    return (moved & wanted.known[:, None, None, _ARMS] & crossing).any(-1)
+
+
 def has_left(
     pose: Bodies,
     seen: Bodies,
