@@ -30,9 +30,9 @@ SWITCHING = 0.045
 """Body sizes by which another source must be better than the part's present one: no flicker."""
 AGEING = 0.002
 """Body sizes by which each frame of age counts against a source: light changes."""
-import os
-COVERED = float(os.environ.get("COVERED", 0.1))
-"""Body sizes that count against a source in which a forearm that has left hides some of the part."""
+COVERED = 0.1
+"""Body sizes that count against a source in which an arm that is elsewhere now lies over the part:
+what it hides is known from other frames, or has to be made up."""
 SAME_LIGHT, OTHER_LIGHT = 4.0, 0.04
 """Grey levels by which a source's room may differ from the last frame's, and body sizes by which
 each further one counts against it: a title dissolves into the first picture, a lamp goes on."""

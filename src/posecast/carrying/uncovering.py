@@ -11,12 +11,13 @@ from posecast.carrying.body_parts import PARTS, Pose
 from posecast.carrying.completion import as_bytes, grown
 
 FOREARMS = tuple(n for n, part in enumerate(PARTS) if part.name.endswith("forearm"))
+ARMS = (*FOREARMS, *(n for n, part in enumerate(PARTS) if part.name.endswith("upper_arm")))
 BEHIND = tuple(n for n, part in enumerate(PARTS) if part.name.endswith(("torso", "head", "thigh")))
-"""Parts before which forearms are seen."""
+"""Parts before which arms are seen."""
 OVER, PLACES = 0.9, 8
-"""A forearm lies over a part that is as near, in radii, in more than so many places."""
+"""An arm lies over a part that is as near, in radii, in more than so many places."""
 LEFT_PX = 6.0
-"""A forearm that is farther from where it lay on a part has left it."""
+"""An arm that is farther from where it lay on a part has left it."""
 ARM = 1.2
 """Radii from a forearm up to which a place shows it, or its shadow."""
 SURE, BODY, FEWEST = 0.6, 1.0, 20
@@ -26,9 +27,9 @@ EDGE = 1.0
 
 
 def crossed(distances: Float[np.ndarray, "p n c c"]) -> Bool[np.ndarray, "p n a"]:
-    """Whether each forearm lies over each part in each seen frame."""
+    """Whether each of `ARMS` lies over each part in each seen frame."""
     near = distances < OVER
-    over = [(near & near[:, arm, None]).sum(axis=(2, 3)) > PLACES for arm in FOREARMS]
+    over = [(near & near[:, arm, None]).sum(axis=(2, 3)) > PLACES for arm in ARMS]
     behind = np.isin(np.arange(len(PARTS)), BEHIND)
     return np.stack(over, axis=-1) & behind[:, None]
 
@@ -36,9 +37,9 @@ def crossed(distances: Float[np.ndarray, "p n c c"]) -> Bool[np.ndarray, "p n a"
 def uncovers(
     wanted: Pose, seen: Pose, number: int, crossing: Bool[np.ndarray, "p n a"]
 ) -> Bool[np.ndarray, "t p"]:
-    """Whether a part of each seen frame shows a forearm over it that each wanted pose has
-    elsewhere, beside the part."""
-    arms = list(FOREARMS)
+    """Whether each seen frame shows an arm over a part that is elsewhere, beside that, in each
+    wanted pose."""
+    arms = list(ARMS)
     beside = [p.ends[:, arms] - p.ends[:, number].mean(axis=1)[:, None, None] for p in (wanted, seen)]
     moved = np.abs(beside[0][:, None] - beside[1]).max(axis=(3, 4)) > LEFT_PX
     return (moved & wanted.known[:, None, arms] & crossing[:, number]).any(axis=2)
@@ -60,7 +61,7 @@ def has_left(
     ends = ends + transforms[:, None, None, :, 2]
     moved = np.abs(ends - seen.ends[sources][:, arms]).max(axis=(2, 3)) > LEFT_PX
     # Where a forearm is hidden nobody knows that it has left.
-    return (moved & pose.known[arms] & crossing[sources, parts]).any(axis=1) & (sources >= 0)
+    return (moved & pose.known[arms] & crossing[sources, parts, : len(arms)]).any(axis=1) & (sources >= 0)
 
 
 def without_forearms(

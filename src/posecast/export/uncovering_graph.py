@@ -9,7 +9,7 @@ from posecast.export.body_graph import Bodies, blurred
 from posecast.export.completion_graph import grown
 from posecast.export.frame_graphs import to_side
 
-_ARMS = list(uncovering.FOREARMS)
+_FOREARMS, _ARMS = list(uncovering.FOREARMS), list(uncovering.ARMS)
 
 
 def crossed(distances: Float[Tensor, "p n c c"]) -> Bool[Tensor, "p n a"]:
@@ -40,11 +40,11 @@ def has_left(
 ) -> Bool[Tensor, "b n"]:
     """As `uncovering.has_left`."""
     taken = sources.clamp(min=0)
-    ends = torch.einsum("bnij,baej->bnaei", transforms[..., :2], pose.ends[:, _ARMS])
+    ends = torch.einsum("bnij,baej->bnaei", transforms[..., :2], pose.ends[:, _FOREARMS])
     ends = ends + transforms[..., 2][:, :, None, None]
-    moved = (ends - seen.ends[:, _ARMS][taken]).abs().amax((3, 4)) > uncovering.LEFT_PX
-    over = crossing[taken, torch.arange(crossing.shape[1])]
-    return (moved & pose.known[:, None, _ARMS] & over).any(-1) & (sources >= 0)
+    moved = (ends - seen.ends[:, _FOREARMS][taken]).abs().amax((3, 4)) > uncovering.LEFT_PX
+    over = crossing[taken, torch.arange(crossing.shape[1]), : len(_FOREARMS)]
+    return (moved & pose.known[:, None, _FOREARMS] & over).any(-1) & (sources >= 0)
 
 
 def without_forearms(
@@ -54,7 +54,7 @@ def without_forearms(
 ) -> UInt8[Tensor, "p s s 3"]:
     """As `uncovering.without_forearms`, of each frame."""
     side, planes = pictures.shape[1], pictures.movedim(-1, 1).float()
-    arm = distances[:, _ARMS].amin(1)
+    arm = distances[:, _FOREARMS].amin(1)
     body = (
         (mask > uncovering.SURE)
         & (arm > uncovering.ARM)
