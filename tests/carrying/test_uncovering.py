@@ -6,7 +6,14 @@ import torch
 from carrying.scene import SHIRT, picture, pose, wall
 from posecast.carrying.body_parts import PARTS, TORSO, body_size, part_distances, pose_of
 from posecast.carrying.layers import CarriedPerson
-from posecast.carrying.uncovering import BEHIND, crossed, has_left, uncovers, without_forearms
+from posecast.carrying.uncovering import (
+    BEHIND,
+    FOREARMS,
+    crossed,
+    has_left,
+    uncovers,
+    without_forearms,
+)
 from posecast.export import uncovering_graph
 from posecast.export.body_graph import Bodies
 from posecast.skeletons import PENN_ACTION
@@ -66,10 +73,18 @@ def parts_of(joints):
 def test_only_what_lies_behind_arms_is_crossed():
     _, distances = parts_of(np.stack([pose(), pose(**FOLDED)]))
     over = crossed(distances)
-    assert not over[0, TORSO, :2].any()
-    assert over[1, TORSO, :2].tolist() == [True, False]
+    assert not over[0, TORSO, : len(FOREARMS)].any()
+    assert over[1, TORSO, : len(FOREARMS)].tolist() == [True, False]
     others = [n for n in range(len(PARTS)) if n not in BEHIND]
     assert not over[:, others].any()
+
+
+def test_an_upper_arm_that_was_raised_uncovers_the_chest_too():
+    poses, distances = parts_of(np.stack([pose(), pose(left_elbow=(40.0, 28.0))]))
+    over = crossed(distances[:1])
+    assert not over[0, TORSO, : len(FOREARMS)].any()
+    assert uncovers(poses[1:], poses[:1], TORSO, over).all()
+    assert not uncovers(poses[:1], poses[:1], TORSO, over).any()
 
 
 def test_where_no_body_is_seen_a_frame_stays():

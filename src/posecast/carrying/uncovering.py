@@ -40,7 +40,9 @@ def uncovers(
     """Whether each seen frame shows an arm over a part that is elsewhere, beside that, in each
     wanted pose."""
     arms = list(ARMS)
-    beside = [p.ends[:, arms] - p.ends[:, number].mean(axis=1)[:, None, None] for p in (wanted, seen)]
+    beside = [
+        p.ends[:, arms] - p.ends[:, number].mean(axis=1)[:, None, None] for p in (wanted, seen)
+    ]
     moved = np.abs(beside[0][:, None] - beside[1]).max(axis=(3, 4)) > LEFT_PX
     return (moved & wanted.known[:, None, arms] & crossing[:, number]).any(axis=2)
 
@@ -61,7 +63,9 @@ def has_left(
     ends = ends + transforms[:, None, None, :, 2]
     moved = np.abs(ends - seen.ends[sources][:, arms]).max(axis=(2, 3)) > LEFT_PX
     # Where a forearm is hidden nobody knows that it has left.
-    return (moved & pose.known[arms] & crossing[sources, parts, : len(arms)]).any(axis=1) & (sources >= 0)
+    return (moved & pose.known[arms] & crossing[sources, parts, : len(arms)]).any(axis=1) & (
+        sources >= 0
+    )
 
 
 def without_forearms(
