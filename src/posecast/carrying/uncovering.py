@@ -1,6 +1,7 @@
-"""What a forearm hides of the person in a seen frame, for when it has moved away.
+"""What arms hide of the person in a seen frame, for when they have moved away.
 
-Trunk, head and thighs would take its picture along, and the arm would be there twice.
+Trunk, head and thighs would take a forearm's picture along, and it would be there twice. They are
+taken from frames that show them free (`uncovers`), or the body goes on beneath it.
 """
 
 import cv2
@@ -63,9 +64,8 @@ def has_left(
     ends = ends + transforms[:, None, None, :, 2]
     moved = np.abs(ends - seen.ends[sources][:, arms]).max(axis=(2, 3)) > LEFT_PX
     # Where a forearm is hidden nobody knows that it has left.
-    return (moved & pose.known[arms] & crossing[sources, parts, : len(arms)]).any(axis=1) & (
-        sources >= 0
-    )
+    moved &= pose.known[arms] & crossing[sources, parts, : len(arms)]
+    return moved.any(axis=1) & (sources >= 0)
 
 
 def without_forearms(
