@@ -28,6 +28,7 @@ from benchmarks import markdown
 from benchmarks.speed import work
 from benchmarks.speed.ceilings import Ceilings, measure_ceilings
 from benchmarks.speed.features import write_random_features
+from benchmarks.speed.map_passes import pass_speeds
 from benchmarks.speed.measuring import count_flop, time_work
 from posecast.computing.compilation import Compile
 from posecast.records.files import write_json
@@ -48,6 +49,7 @@ PARTS = (
     Part("image", 100),
     Part("tests", 120),
     Part("kernels", 40),
+    Part("passes", 60),
     Part("trainings", 160),
     Part("pose", 40),
     Part("forecast", 40),
@@ -167,6 +169,10 @@ def _kernels(device: torch.device, toy: bool) -> Found:
         rows.sort(reverse=True)
         total, count = sum(row[0] for row in rows), sum(row[1] for row in rows)
         yield {"batch": batch, "milliseconds": total, "count": count, "longest": rows[:40]}
+
+
+def _passes(device: torch.device, toy: bool) -> Found:
+    yield from pass_speeds(device, (8, 64))
 
 
 def _pose(device: torch.device, toy: bool) -> Found:
@@ -327,6 +333,7 @@ DOERS: dict[str, Callable[[torch.device, bool], Found]] = {
     "trainings": _trainings,
     "compiled": _compiled,
     "kernels": _kernels,
+    "passes": _passes,
 }
 
 
