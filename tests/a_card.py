@@ -96,6 +96,7 @@ class Stream:
         return dict(self.known)
 
     def wait_event(self, event: dict["Stream", int]) -> None:
+        self.known[self] += 1
         self.known |= {each: max(count, self.known.get(each, 0)) for each, count in event.items()}
 
     def wait_stream(self, other: "Stream") -> None:
@@ -186,6 +187,7 @@ class Card(TorchDispatchMode):
     @contextlib.contextmanager
     def graph(self, graph: Graph, _pool: Any, used: Stream, **_how: str) -> Iterator[None]:
         """As `torch.cuda.graph`."""
+        before = used.known[used]
         used.wait_stream(self.current_stream())
         self._recorded = graph
         self.graphs.append(graph)
@@ -194,6 +196,10 @@ class Card(TorchDispatchMode):
                 yield
         finally:
             self._recorded = None
+        for name, branch in self._branches.items():
+            begun = branch.known.get(used, 0) > before
+            if begun and used.known.get(branch, 0) < branch.known[branch]:
+                raise RuntimeError(f"the card waits for no end of what it recorded as {name}")
         self.current_stream().wait_stream(used)
 
 

@@ -16,6 +16,14 @@ def card(monkeypatch):
 
 
 HERE = torch.arange(3.0)
+
+
+def forgotten(x: torch.Tensor) -> torch.Tensor:
+    with Beside(x, branch="any"):
+        pass
+    return x * 2
+
+
 WRONG = {
     "a tensor from here": lambda x: x + HERE,
     "a single number from here": lambda x: x + HERE[2],
@@ -25,6 +33,7 @@ WRONG = {
     "a list as index": lambda x: x[[1, 2]],
     "a tensor made": lambda x: x + torch.tensor([1.0, 2, 3], device=CARD),
     "a copy": lambda x: HERE.to(CARD) + x,
+    "a branch that nobody waits for": forgotten,
 }
 
 

@@ -59,6 +59,7 @@ IMAGE = ImageTrainingConfig(
     discriminator=DiscriminatorConfig(width=4, size=SIDE),
     feature_weight=0.0,
     pose_feature_weight=0.0,
+    gating="off",
     sample_every=0,
 )
 KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
@@ -79,7 +80,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Any]] = {
     "image": (train_image, IMAGE),
     "composite": (
         train_image,
-        IMAGE.but(generator=GeneratorConfig(width=4, size=SIDE, output="composite")),
+        IMAGE.but(generator=GeneratorConfig(width=4, size=SIDE, output="composite"), gating="2017"),
     ),
     "estimator": (
         train_estimator,

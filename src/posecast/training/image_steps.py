@@ -102,11 +102,9 @@ def _distance(
     made: Beside,
 ) -> Float[Tensor, ""] | None:
     """Between features of drawn pictures and those of true ones, which were `made` beside."""
-    if network is None or true is None:
-        return None
-    features = network(drawn)
-    made.wait(true)
-    return losses.half_mean_square(features, true)
+    features = None if network is None else network(drawn)
+    made.wait(true)  # without a network, too: a recording has to wait for all that it began
+    return None if features is None or true is None else losses.half_mean_square(features, true)
 
 
 def discriminator_step(
