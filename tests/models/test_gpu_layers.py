@@ -345,6 +345,16 @@ def test_feature_networks_on_a_card_that_is_none(number):
         assert close(ours, theirs, 1e-4)
 
 
+@pytest.mark.parametrize("channels", [3, 4, 8])
+def test_halving_convolutions_of_few_channels_on_a_card_that_is_none(channels, monkeypatch):
+    layer, picture = HalvingConv2d(channels, 4, 5), torch.rand(1, channels, 6, 6)
+    expected = layer(picture)
+    with pretended(monkeypatch):
+        layer, bordered = layer.to(CARD), functional.pad(picture, (0, 1, 0, 1)).to(CARD)
+        got = (layer.products(bordered) + layer.bias[:, None, None]).cpu()
+    torch.testing.assert_close(got, expected)
+
+
 def test_nothing_of_it_on_a_processor():
     x = torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
     assert kernels_for(x) is None

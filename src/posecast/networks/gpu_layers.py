@@ -106,8 +106,8 @@ class HalvingConv2d(nn.Conv2d):
     def products(self, bordered: Tensor, last: int = 0) -> Tensor:
         """Without the bias, of maps that have a row and a column of zeros at their ends already;
         `last`: how many of the first channels stand behind the others there."""
-        _, kernel = in_eights(bordered, self.weight.roll(-last, 1) if last else self.weight)
-        return functional.conv2d(bordered, kernel, None, 2, self.front)
+        kernel = self.weight.roll(-last, 1) if last else self.weight
+        return functional.conv2d(*in_eights(bordered, kernel), None, 2, self.front)
 
 
 def kernels_for(maps: Tensor) -> ModuleType | None:
