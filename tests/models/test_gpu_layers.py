@@ -308,20 +308,26 @@ def cudnn_here():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("learns", [True, False])
-def test_convolution_with_bias_and_relu_in_half_precision(kernels, cudnn_here, learns):
-    layer = nn.Conv2d(16, 24, 3, padding=1).to(DEVICE).to(memory_format=torch.channels_last)
+@pytest.mark.parametrize(("channels", "name"), [(24, "ConvReLU"), (4, "AddBias")])
+def test_convolution_with_bias_and_relu_in_half_precision(
+    kernels, cudnn_here, learns, channels, name
+):
+    layer = nn.Conv2d(16, channels, 3, padding=1).to(DEVICE).to(memory_format=torch.channels_last)
     x = maps(2, 16, 12, 12).requires_grad_(learns)
     other, theirs = copy.deepcopy(layer).cpu().double(), x.detach().cpu().double()
     theirs.requires_grad_(learns)
+    for size in range(8, 20):  # what memory held before has no effect
+        torch.full((2**size,), torch.nan, dtype=torch.bfloat16, device=DEVICE)
     with torch.autocast(DEVICE.type, torch.bfloat16):
         got = gpu_layers.conv_relu(layer, x)
-    assert type(got.grad_fn).__name__ == "ConvReLUBackward"
+    assert type(got.grad_fn).__name__ == f"{name}Backward"
     expected = other(theirs).relu()
     got.float().square().sum().backward()
     expected.square().sum().backward()
     assert close(got.cpu(), expected, 1e-2)
     assert close(layer.weight.grad.cpu(), other.weight.grad, 1e-2)
     assert close(layer.bias.grad.cpu(), other.bias.grad, 1e-2)
+    assert not torch.equal(layer.bias.grad, layer.bias.grad.bfloat16().float())
     assert not learns or close(x.grad.cpu(), theirs.grad, 1e-2)
 
 
@@ -353,6 +359,14 @@ def test_halving_convolutions_of_few_channels_on_a_card_that_is_none(channels, m
         layer, bordered = layer.to(CARD), functional.pad(picture, (0, 1, 0, 1)).to(CARD)
         got = (layer.products(bordered) + layer.bias[:, None, None]).cpu()
     torch.testing.assert_close(got, expected)
+
+
+def test_no_kernels_for_double_precision(monkeypatch):
+    with pretended(monkeypatch):
+        monkeypatch.setattr(gpu_layers, "_kernels", lambda: gpu_layers)
+        x = torch.zeros(2, 3, 4, 4, device=CARD).to(memory_format=torch.channels_last)
+        assert kernels_for(x) is gpu_layers
+        assert kernels_for(x.double()) is None
 
 
 def test_nothing_of_it_on_a_processor():

@@ -13,8 +13,8 @@ _ONE = (1, 1)
 
 
 class ConvReLU(torch.autograd.Function):
-    """The convolution of maps with a kernel, + bias, cut off below 0: all of them in the same half
-    precision, channels last."""
+    """The convolution of maps with a kernel, both in the same half precision and channels last, +
+    bias, cut off below 0."""
 
     @staticmethod
     def forward(
@@ -25,7 +25,7 @@ class ConvReLU(torch.autograd.Function):
         stride: tuple[int, int],
         padding: tuple[int, int],
     ) -> Float[Tensor, "b o _ _"]:
-        y = torch.cudnn_convolution_relu(x, kernel, bias, stride, padding, _ONE, 1)
+        y = torch.cudnn_convolution_relu(x, kernel, bias.to(x.dtype), stride, padding, _ONE, 1)
         ctx.save_for_backward(x, kernel, y)
         ctx.how = (stride, padding, _ONE, False, (0, 0), 1)
         return y
@@ -36,9 +36,10 @@ class ConvReLU(torch.autograd.Function):
         flown, summed = cut_off_back(gradients[0], y, Cut())
         back = torch.ops.aten.convolution_backward
         wanted = ctx.needs_input_grad
-        beside = Beside(flown, x, branch="kernels")
+        # What is read is held until `wait`; told of it, a recording would never use its memory again.
+        beside = Beside(summed, branch="kernels")
         with beside:
             of_kernel = back(flown, x, kernel, None, *ctx.how, [False, wanted[1], False])[1]
         of_x = back(flown, x, kernel, None, *ctx.how, [wanted[0], False, False])[0]
         beside.wait(of_kernel)
-        return of_x, of_kernel, summed.to(kernel.dtype), None, None
+        return of_x, of_kernel, summed, None, None

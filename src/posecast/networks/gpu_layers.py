@@ -34,10 +34,10 @@ def conv_relu(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     if layer.bias is None or (kernels := kernels_for(x)) is None:
         return functional.relu(layer(x), inplace=True)
     half = x.dtype if x.dtype != torch.float32 else half_of(x)
-    if isinstance(layer, nn.Conv2d) and half in (torch.bfloat16, torch.float16):
-        kernel, bias = layer.weight.to(half), layer.bias.to(half)
-        told = (*in_eights(x.to(half), kernel), bias, layer.stride, layer.padding)
-        return kernels.ConvReLU.apply(*told)
+    in_half = half in (torch.bfloat16, torch.float16) and layer.out_channels % 8 == 0
+    if isinstance(layer, nn.Conv2d) and in_half:
+        told = (*in_eights(x.to(half), layer.weight.to(half)), layer.bias)
+        return kernels.ConvReLU.apply(*told, layer.stride, layer.padding)
     maps = without_bias(layer, x)
     if kernels_for(maps) is not None:
         return kernels.AddBias.apply(maps, layer.bias, None, kernels.Cut())
@@ -111,8 +111,9 @@ class HalvingConv2d(nn.Conv2d):
 
 
 def kernels_for(maps: Tensor) -> ModuleType | None:
-    """`computing.kernels`, where they can be used on these maps."""
-    usable = maps.is_cuda and not torch.compiler.is_compiling()
+    """`computing.kernels`, where they can be used on these maps: numbers in double precision would
+    be added in single, and torch's convolutions lay them out in another way."""
+    usable = maps.is_cuda and maps.dtype != torch.float64 and not torch.compiler.is_compiling()
     usable = usable and maps.is_contiguous(memory_format=torch.channels_last)
     return _kernels() if usable else None
 
