@@ -253,10 +253,12 @@ def test_unfolding(kernels, strided):
 
 
 @pytest.mark.gpu
-def test_discriminator_judges_as_on_a_processor(kernels):
-    network = Discriminator(DiscriminatorConfig(width=8, size=32)).to(DEVICE)
+@pytest.mark.parametrize(("width", "strided"), [(8, True), (4, False)])
+def test_discriminator_judges_as_on_a_processor(kernels, width, strided):
+    network = Discriminator(DiscriminatorConfig(width=width, size=32)).to(DEVICE)
     network = network.to(memory_format=torch.channels_last)
     pictures, poses = maps(6, 3, 32, 32), maps(2, 48, 32, 32, seed=1)
+    pictures = pictures if strided else pictures.contiguous()
     ours, theirs = pictures.clone().requires_grad_(), pictures.cpu().double().requires_grad_()
     other = copy.deepcopy(network).cpu().double()
     got = network(ours, poses)
@@ -358,7 +360,25 @@ def test_halving_convolutions_of_few_channels_on_a_card_that_is_none(channels, m
     with pretended(monkeypatch):
         layer, bordered = layer.to(CARD), functional.pad(picture, (0, 1, 0, 1)).to(CARD)
         got = (layer.products(bordered) + layer.bias[:, None, None]).cpu()
+        torch.testing.assert_close(layer(picture.to(CARD)).cpu(), expected)
     torch.testing.assert_close(got, expected)
+
+
+def test_pictures_of_any_layout_are_judged_in_few_passes(monkeypatch):
+    """Such as a compositor draws."""
+    used = []
+
+    def look(_network, image, _maps, _kinds, kernels):
+        used.append(kernels)
+        return torch.zeros(len(image), 32, 1, 1, device=CARD)
+
+    monkeypatch.setattr(Discriminator, "_look_joined", look)
+    with pretended(monkeypatch):
+        monkeypatch.setattr(gpu_layers, "_kernels", lambda: gpu_layers)
+        poses = torch.zeros(1, 48, 16, 16, device=CARD).to(memory_format=torch.channels_last)
+        network = Discriminator(DiscriminatorConfig(width=4, size=16)).to(CARD)
+        network(torch.zeros(3, 3, 16, 16, device=CARD), poses)
+    assert used == [gpu_layers]
 
 
 def test_no_kernels_for_double_precision(monkeypatch):

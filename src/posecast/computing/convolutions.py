@@ -36,7 +36,7 @@ class ConvReLU(torch.autograd.Function):
         flown, summed = cut_off_back(gradients[0], y, Cut())
         back = torch.ops.aten.convolution_backward
         wanted = ctx.needs_input_grad
-        # What is read is held until `wait`; told of it, a recording would never use its memory again.
+        # Maps are held until `wait`. Told of them, a recording would never use their memory again.
         beside = Beside(summed, branch="kernels")
         with beside:
             of_kernel = back(flown, x, kernel, None, *ctx.how, [False, wanted[1], False])[1]

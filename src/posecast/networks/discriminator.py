@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
                 f"this discriminator judges pictures of {side} x {side} pixels, got "
                 f"{image.shape[-2]} x {image.shape[-1]}"
             )
-        kernels = gpu_layers.kernels_for(image) if num_processes() == 1 else None
+        kernels = gpu_layers.kernels_for(heatmaps) if num_processes() == 1 else None
         if kernels is None or heatmaps.requires_grad:
             hidden = self._look(image, heatmaps, kinds)
         else:

@@ -100,8 +100,8 @@ class HalvingConv2d(nn.Conv2d):
         self.front = side // 2 - 1
 
     def forward(self, input: Tensor) -> Tensor:
-        padded = functional.pad(input, (self.front, self.front + 1) * 2)
-        return self._conv_forward(padded, self.weight, self.bias)
+        border = (self.front, self.front + 1, self.front, self.front + 1)
+        return self._conv_forward(*in_eights(input, self.weight, border), self.bias)
 
     def products(self, bordered: Tensor, last: int = 0) -> Tensor:
         """Without the bias, of maps that have a row and a column of zeros at their ends already;
