@@ -13,6 +13,9 @@ from torch import Tensor
 
 from posecast.computing.tiles import WARPS, compiled, layout, places_at, tile_of
 
+_FEW = 2048
+"""Numbers of a tile whose neighbours are read, too: of more, registers would not hold them."""
+
 
 class MaxPool2(torch.autograd.Function):
     """The maximum of every 2 x 2 pixels, of maps of even sides."""
@@ -69,7 +72,7 @@ class NormaliseResponse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Float[Tensor, "b c h w"], alpha: float) -> Float[Tensor, "b c h w"]:
         y, divisor = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
-        size, tile, grid = layout(x)
+        size, tile, grid = layout(x, numbers=_FEW)
         _normalise_response[grid](x, y, divisor, *size, alpha, *tile, num_warps=WARPS)
         ctx.save_for_backward(x, divisor)
         ctx.alpha = alpha
@@ -79,7 +82,7 @@ class NormaliseResponse(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Float[Tensor, "b c h w"], None]:
         x, divisor = ctx.saved_tensors
         above = gradients[0].contiguous(memory_format=torch.channels_last)
-        size, tile, grid = layout(x)
+        size, tile, grid = layout(x, numbers=_FEW)
         maps = (x, divisor, above, gradient := torch.empty_like(x))
         _response_back[grid](*maps, *size, ctx.alpha, *tile, num_warps=WARPS)
         return gradient, None

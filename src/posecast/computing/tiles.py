@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _TILE = 8192
-"""Numbers that are loaded at once."""
+"""Numbers that are loaded at once, where a kernel does not ask for fewer."""
 WARPS = 8
 SMALL = 32768
 """Pixels up to which moments are added up where they are used, which saves a kernel."""
@@ -23,13 +23,13 @@ _Pair = tuple[int, int]
 
 
 def layout(
-    maps: Float[Tensor, "b c h w"], kinds: int = 1
+    maps: Float[Tensor, "b c h w"], kinds: int = 1, numbers: int = _TILE
 ) -> tuple[_Pair, _Pair, tuple[int, int, int]]:
     """Pixels of all maps of one of so many kinds, which lie one after the other, and their
     channels; how many of both are in a tile; how many tiles there are along both, and kinds."""
     count, channels = maps.numel() // maps.shape[1] // kinds, maps.shape[1]
     columns = 32 if count <= SMALL else 128 if channels > 64 else 64
-    rows = _TILE // columns
+    rows = numbers // columns
     grid = (triton.cdiv(count, rows), triton.cdiv(channels, columns), kinds)
     return (count, channels), (rows, columns), grid
 
