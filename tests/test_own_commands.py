@@ -188,6 +188,19 @@ def test_videos_of_one_name_and_other_endings_go_together(capsys, here, runs, mo
     assert (status, made) == (0, [f"both/{name}-forecast.mp4" for name in names])
 
 
+def test_the_folder_of_frames_where_one_is_has_a_name(capsys, here, runs, monkeypatch):
+    monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())
+    (here / "walk").mkdir()
+    for number in range(12):
+        write_picture(here / f"walk/{number}.png", frame_with((20 + 2 * number, 30, 24, 48)))
+    monkeypatch.chdir(here / "walk")
+    for words in ((".",), (".", "../walk.mp4")):
+        status, out, err = run(capsys, "forecast", *words, "--out", "../made", *models(runs))
+        assert (status, err) == (0, "")
+        assert out.startswith("../made/walk-forecast.mp4: seen from")
+    assert "../made/walk.mp4-forecast.mp4: seen from" in out
+
+
 @pytest.mark.parametrize("words", ["clips", "clips/*.mp4", "clips/[a-b].mp4"])
 def test_a_folder_of_videos_or_a_pattern_that_no_shell_read(capsys, here, runs, monkeypatch, words):
     monkeypatch.setattr("posecast.cli.forecast.load_pose_estimator", lambda *_: RedEstimator())

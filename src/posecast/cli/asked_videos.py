@@ -54,7 +54,7 @@ def outs_of(videos: Sequence[Path], out: Path, ending: str) -> dict[Path, Path]:
     if out.suffix and not out.is_dir() and len(videos) == 1:
         return {videos[0]: out}  # the message about it says which endings there are
     alike = Counter(map(_stem, videos))
-    names = {each: each.name if alike[_stem(each)] > 1 else _stem(each) for each in videos}
+    names = {each: (_name if alike[_stem(each)] > 1 else _stem)(each) for each in videos}
     outs = {video: out / f"{name}-{ending}.mp4" for video, name in names.items()}
     twice = [path for path, count in Counter(outs.values()).items() if count > 1]
     if twice:
@@ -64,6 +64,11 @@ def outs_of(videos: Sequence[Path], out: Path, ending: str) -> dict[Path, Path]:
     return outs
 
 
+def _name(video: Path) -> str:
+    """Of a folder its own, also of one that is given as "."."""
+    return video.resolve().name if video.is_dir() else video.name
+
+
 def _stem(video: Path) -> str:
     """The name without suffix; of a folder all of its name."""
-    return video.resolve().name if video.is_dir() else video.stem
+    return _name(video) if video.is_dir() else video.stem

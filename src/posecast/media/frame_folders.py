@@ -81,7 +81,7 @@ def files_of_kind(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 
 def made_of(videos: Sequence[Path], others: Sequence[Path] = ()) -> set[Path]:
     """What posecast has written of a video beside it, a forecast say, among these files."""
-    stems = {*videos, *(video.with_suffix("") for video in videos)}
+    stems = {*videos, *(video.parent / video.stem for video in videos)}
     names = {file: _MADE.fullmatch(file.stem) for file in (*videos, *others)}
     return {file for file, of in names.items() if of and file.parent / of[1] in stems}
 
