@@ -218,6 +218,18 @@ def test_who_left_is_not_found_again_where_another_is():
     assert left.lost_spans()[-1][1] == 60
 
 
+def test_who_left_is_not_found_again_in_who_looks_different_unless_asked_for():
+    """Its movement, and the looks of its limbs, would be those of both."""
+    options = FollowOptions(watch=10, patience=1, search_every=2)
+    frames, colours = two_people(60), [(220, 80, 20)] * 12 + [(90,) * 3] * 24 + [(152, 82, 82)] * 24
+    for frame, colour in zip(frames, colours, strict=True):
+        frame[30:90, 30:60] = colour
+    for asked in (1, 2):
+        left = follow_everybody(frames, NearestEstimator(), options, person=asked)[1]
+        assert left.found[:12].all()
+        assert left.found[36:].any() == (asked == 2)
+
+
 def test_whom_a_cut_showed_for_a_moment_is_nobody_to_choose():
     before = frame_with((30, 30, 30, 60))
     after = [frame_with((130, 30, 30, 60))] * 20

@@ -34,7 +34,7 @@ _STAYS = 0.3
 """Share of the watched frames in which others than one must be: a cut may have shown them."""
 _MOST_HELD_BYTES = 2**27
 _FORGET = 4
-"""Patiences after which somebody who looks different is followed too."""
+"""Patiences after which somebody who looks different is followed in place of who is asked for."""
 
 
 @dataclass(frozen=True)
@@ -177,13 +177,16 @@ class Follower:
         people = find_people(frame, self._estimator, options) if lost else []
         for number in lost:
             known = [pose for pose in found if pose is not None]
-            found[number] = self._take_again(frame, tracks[number], _free(people, known))
+            who = frame, tracks[number], _free(people, known)
+            found[number] = self._take_again(*who, self._alone or number == self._person - 1)
         return found
 
-    def _take_again(self, frame: Frame, track: Track, people: list[Pose]) -> Pose | None:
-        """Whoever resembles the lost person most; after a while anybody."""
+    def _take_again(
+        self, frame: Frame, track: Track, people: list[Pose], or_anybody: bool
+    ) -> Pose | None:
+        """Whoever resembles the lost person most; after a while anybody, if it has to be."""
         unlike = {id(pose): track.looks.difference(frame, pose) for pose in people}
-        if track.missed < _FORGET * self._options.patience:
+        if not or_anybody or track.missed < _FORGET * self._options.patience:
             people = [pose for pose in people if unlike[id(pose)] <= self._options.another]
         if not people:
             return None

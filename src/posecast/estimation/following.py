@@ -109,7 +109,8 @@ def follow_everybody(
     starts: Starts | None = None,
 ) -> list[Followed]:
     """As `follow`, everybody whom `person` chooses among, in that order, in one pass; where nobody
-    is found one whom no frame shows. Who was lost is not found again where another one is."""
+    is found one whom no frame shows. Who was lost is not found again where another one is, nor,
+    but for `person`, in who looks different."""
     return _follow(frames, estimator, options, None, on_frame, person, starts, alone=False)
 
 
