@@ -199,6 +199,18 @@ def test_layers(kernels):
 
 
 @pytest.mark.gpu
+def test_tiles_have_the_size_that_is_set(kernels, monkeypatch):
+    """As the benchmark of their sizes sets it."""
+    from posecast.computing import tiles
+
+    x = maps(2, 66, 130, 130)
+    for size in (2048, 4096):
+        monkeypatch.setattr(tiles, "_TILE", size)
+        assert tiles.layout(x)[1] == (size // 128, 128)
+    assert tiles.layout(x, numbers=1024)[1] == (8, 128)
+
+
+@pytest.mark.gpu
 def test_channels_of_zeros():
     x, kernel = maps(2, 51, 8, 8), maps(4, 51, 3, 3, seed=1)
     wide, deep = in_eights(x, kernel, (1, 2, 0, 1))

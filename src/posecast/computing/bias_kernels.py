@@ -16,6 +16,7 @@ from posecast.computing.tiles import (
     WARPS,
     channels_of,
     compiled,
+    empty_maps,
     layout,
     places_at,
     tile_of,
@@ -88,9 +89,7 @@ def cut_off_back(
 def maps_with_border(maps: Float[Tensor, "b c h w"], border: int) -> Float[Tensor, "b c _ _"]:
     """As these, so many rows and columns larger; nothing is written yet."""
     batch, channels, height, width = maps.shape
-    shape, told = (batch, channels, height + border, width + border), {"dtype": maps.dtype}
-    where = {"device": maps.device, "memory_format": torch.channels_last}
-    return torch.empty(shape, **told, **where)
+    return empty_maps((batch, channels, height + border, width + border), maps.dtype, maps)
 
 
 def num_sums_of(count: int, rows: int) -> int:

@@ -11,7 +11,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from posecast.computing.tiles import WARPS, compiled, layout, places_at, tile_of
+from posecast.computing.tiles import WARPS, compiled, empty_maps, layout, places_at, tile_of
 
 _FEW = 2048
 """Numbers of a tile whose neighbours are read, too: of more, registers would not hold them."""
@@ -89,8 +89,7 @@ class NormaliseResponse(torch.autograd.Function):
 
 
 def _empty(maps: Float[Tensor, "b c _ _"], height: int, width: int) -> Float[Tensor, "b c h w"]:
-    shape, told = (*maps.shape[:2], height, width), {"dtype": maps.dtype, "device": maps.device}
-    return torch.empty(shape, **told, memory_format=torch.channels_last)
+    return empty_maps((*maps.shape[:2], height, width), maps.dtype, maps)
 
 
 @compiled

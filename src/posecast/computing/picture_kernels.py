@@ -13,7 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from posecast.computing.map_kernels import share_of
-from posecast.computing.tiles import WARPS, channels_of, compiled, places_at, without_border
+from posecast.computing.tiles import (
+    WARPS,
+    channels_of,
+    compiled,
+    empty_maps,
+    places_at,
+    without_border,
+)
 
 _ROWS = 128
 _UNFOLDED = 16
@@ -33,7 +40,9 @@ class JoinMaps(torch.autograd.Function):
     ) -> Float[Tensor, "kb _ _ _"]:
         maps = maps.contiguous(memory_format=torch.channels_last)
         (batch, few, height, width), more = pictures.shape, maps.shape[1]
-        joined = _maps((batch, few + more + -(few + more) % 8, height + 1, width + 1), dtype, maps)
+        joined = empty_maps(
+            (batch, few + more + -(few + more) % 8, height + 1, width + 1), dtype, maps
+        )
         count, channels = joined.numel() // joined.shape[1], joined.shape[1]
         columns = triton.next_power_of_2(channels)
         told = (count, channels, more, few, height, width, len(maps), *pictures.stride())
@@ -57,7 +66,7 @@ class UnfoldDoubled(torch.autograd.Function):
         ctx: Any, pictures: Float[Tensor, "b 3 h w"], dtype: torch.dtype
     ) -> Float[Tensor, "b 16 _ _"]:
         batch, _, height, width = pictures.shape
-        unfolded = _maps((batch, _UNFOLDED, height + 3, width + 3), dtype, pictures)
+        unfolded = empty_maps((batch, _UNFOLDED, height + 3, width + 3), dtype, pictures)
         count = unfolded.numel() // _UNFOLDED
         told, grid = (count, height, width, *pictures.stride()), (triton.cdiv(count, _ROWS),)
         _unfold[grid](pictures, unfolded, *told, _ROWS, _UNFOLDED, num_warps=WARPS)
@@ -67,16 +76,11 @@ class UnfoldDoubled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         above = gradients[0].contiguous(memory_format=torch.channels_last)
-        gradient = _maps(ctx.shape, ctx.dtype, above)
+        gradient = empty_maps(ctx.shape, ctx.dtype, above)
         count, (height, width) = gradient.numel() // 3, ctx.shape[2:]
         grid = (triton.cdiv(count, _ROWS),)
         _fold_back[grid](above, gradient, count, height, width, _ROWS, 4, num_warps=WARPS)
         return gradient, None
-
-
-def _maps(shape: tuple[int, ...], dtype: torch.dtype, like: Tensor) -> Float[Tensor, "b c h w"]:
-    where = {"device": like.device, "memory_format": torch.channels_last}
-    return torch.empty(shape, dtype=dtype, **where)
 
 
 @compiled

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from jaxtyping import Float
@@ -23,15 +24,23 @@ _Pair = tuple[int, int]
 
 
 def layout(
-    maps: Float[Tensor, "b c h w"], kinds: int = 1, numbers: int = _TILE
+    maps: Float[Tensor, "b c h w"], kinds: int = 1, numbers: int | None = None
 ) -> tuple[_Pair, _Pair, tuple[int, int, int]]:
     """Pixels of all maps of one of so many kinds, which lie one after the other, and their
     channels; how many of both are in a tile; how many tiles there are along both, and kinds."""
     count, channels = maps.numel() // maps.shape[1] // kinds, maps.shape[1]
     columns = 32 if count <= SMALL else 128 if channels > 64 else 64
-    rows = numbers // columns
+    rows = (numbers or _TILE) // columns
     grid = (triton.cdiv(count, rows), triton.cdiv(channels, columns), kinds)
     return (count, channels), (rows, columns), grid
+
+
+def empty_maps(
+    shape: tuple[int, ...], dtype: torch.dtype, like: Tensor
+) -> Float[Tensor, "b c h w"]:
+    """Maps that lie channels last, on the device of others; nothing is written yet."""
+    where = {"device": like.device, "memory_format": torch.channels_last}
+    return torch.empty(shape, dtype=dtype, **where)
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -75,16 +75,16 @@ def generator_step(
     """
     asked = zip(networks, (weights.feature, weights.pose_feature), strict=True)
     alexnet, pose = (network if weight else None for network, weight in asked)
-    first = Beside(pairs.target, branch="true features")
-    with first, torch.no_grad():
+    true_features = Beside(pairs.target, branch="true features")
+    with true_features, torch.no_grad():
         true_pose, true = pose and pose(pairs.target), alexnet and alexnet(pairs.target)
     drawn = generator.between(pairs.source, pairs.heatmaps)
-    longest = Beside(drawn, branch="pose features")
-    with longest:
-        pose_feature = _distance(pose, drawn, true_pose, first)
-    feature = _distance(alexnet, drawn, true, first)
+    pose_features = Beside(drawn, branch="pose features")
+    with pose_features:
+        pose_feature = _distance(pose, drawn, true_pose, true_features)
+    feature = _distance(alexnet, drawn, true, true_features)
     logits = discriminator(drawn, pairs.target_heatmaps) if weights.adversarial else None
-    longest.wait(pose_feature)
+    pose_features.wait(pose_feature)
     loss = losses.generator_loss(drawn, pairs.target, logits, weights, feature, pose_feature)
     return loss.total, {
         "generator_loss": loss.total,
