@@ -1,8 +1,9 @@
 """Work beside other work: items made ready before they are asked for, workers with a core each."""
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from functools import cache
 from threading import Barrier, Lock
 from typing import TypeVar
 
@@ -28,23 +29,27 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
             del item
 
 
-@contextmanager
-def workers() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch has, in each of which torch has one; one such pool at a time.
+def workers() -> ThreadPoolExecutor:
+    """This process's own threads, as many as torch has, in each of which torch has one.
 
-    Sooner than one thread after the other with all cores where the work is many small operations.
+    Sooner than one thing after the other with all cores where the work is many small operations,
+    or where other programs want the cores: threads of torch wait for each other after each. Work
+    given to them must not ask for workers in turn.
     """
     with _ONE_POOL:
-        number = torch.get_num_threads()
-        started = Barrier(number)
+        return _pool(os.getpid(), torch.get_num_threads())  # a process that forked has no threads
 
-        def begin() -> None:
-            torch.set_num_threads(1)
-            torch.get_num_threads()  # a thread takes over what is set when it first asks
-            started.wait(_LONGEST_START_S)
 
-        with ThreadPoolExecutor(number, "worker", begin) as pool:
-            wait([pool.submit(torch.get_num_threads) for _ in range(number)])
-            # What was set holds for all threads to come as well.
-            torch.set_num_threads(number)
-            yield pool
+@cache
+def _pool(_: int, number: int) -> ThreadPoolExecutor:
+    started = Barrier(number)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread takes over what is set when it first asks
+        started.wait(_LONGEST_START_S)
+
+    pool = ThreadPoolExecutor(number, "worker", begin)
+    wait([pool.submit(torch.get_num_threads) for _ in range(number)])
+    torch.set_num_threads(number)  # what was set holds for all threads to come as well
+    return pool

@@ -124,9 +124,8 @@ class CarriedDrawer:
         facts = self.skeleton, masks, stops, inside, len(early)
         person = CarriedPerson(frames, joints * side, shown, *facts)
         poses = partial(self._maps, *future, size)
-        with workers() as pool:
-            parts = torch.arange(len(joints_px)).split(TOGETHER)
-            return np.concatenate(list(pool.map(partial(self._part, person, poses), parts)))
+        parts = torch.arange(len(joints_px)).split(TOGETHER)
+        return np.concatenate(list(workers().map(partial(self._part, person, poses), parts)))
 
     def _poses(
         self,

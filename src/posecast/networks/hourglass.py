@@ -11,7 +11,7 @@ of one core in bfloat16; 6,000 steps of 32 pictures are 40 minutes of two such c
 size (256 pixels, width 256, 8 stacks) costs 55 GFLOP forward.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -184,7 +184,9 @@ class HourglassFeatures(nn.Module):
 
 
 def estimate_heatmaps(
-    network: nn.Module, images: Float[Tensor, "b 3 h w"], mirror: Sequence[int] | None = None
+    network: Callable[[Tensor], Sequence[Tensor]],
+    images: Float[Tensor, "b 3 h w"],
+    mirror: Sequence[int] | None = None,
 ) -> Float[Tensor, "b j hm wm"]:
     """Heat maps of the last stack, in [0, 1].
 
