@@ -44,6 +44,19 @@ def test_mp4_comes_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("hw", "crf", "said"),
+    [((64, 64), 15, b"crf=15.0"), ((2176, 1930), 15, b"crf=17.0"), ((2176, 1930), 0, b"qp=0")],
+)
+def test_large_pictures_are_written_sooner(tmp_path, hw, crf, said):
+    """x264 writes into the file how it was asked."""
+    frame = np.full((*hw, 3), 90, np.uint8)
+    writing.write_mp4(tmp_path / "a.mp4", [frame] * 2, 30.0, crf)
+    assert said in (tmp_path / "a.mp4").read_bytes()
+    for back in videos.read_video(tmp_path / "a.mp4"):
+        np.testing.assert_allclose(back, frame, atol=2)
+
+
 def test_every_nth_frame(tmp_path):
     writing.write_mp4(tmp_path / "a.mp4", numbered(12), fps=25.0)
     assert numbers(videos.read_video(tmp_path / "a.mp4", every=5)) == [0, 5, 10]
