@@ -88,7 +88,7 @@ def _encode(path: Path, first: Picture, frames: Frames, fps: float, crf: int) ->
         container.mux(stream.encode(None))
 
 
-def _quality(crf: int, is_large: bool) -> dict[str, str]:
+def _quality(crf: int, is_large: bool) -> dict[str, object]:
     """Half of the usual preset's time for 1 dB at 41, and no larger files; half of that again, and
     no dB less, for larger files of large pictures."""
     if is_large:
