@@ -1,7 +1,7 @@
 """Which frames of a video of one's own, or of keypoints, are the seen ones; their pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,13 +110,13 @@ class SeenPictures:
             last = found.pictures[stop - longest - kept_from : stop - kept_from]
         else:
             frames = tuple(range(stop - longest, stop))
-            last = tuple(ahead(read_pictures(video, frames, found.seen.fps)))
+            last = ahead(read_pictures(video, frames, found.seen.fps))
         spread = tuple(number for number, _ in found.earlier)
         numbers = {number for frames in chosen for number in _before(spread, frames)}
-        earlier = [each for number, each in found.earlier if number in numbers]
-        empty = np.zeros((0, *last[0].shape), np.uint8)
-        held = np.stack(earlier) if earlier else empty
-        return cls(np.stack(last), spread, tuple(sorted(numbers)), held)
+        earlier = (each for number, each in found.earlier if number in numbers)
+        hw = found.seen.image_hw
+        held = _together(earlier, len(numbers), hw)
+        return cls(_together(last, longest, hw), spread, tuple(sorted(numbers)), held)
 
     def shown(self, found: FoundPoses, frames: tuple[int, ...]) -> SeenVideo:
         """One person's seen frames, with pictures."""
@@ -127,6 +127,16 @@ class SeenPictures:
         held = self.earlier if len(places) == len(self.numbers) else self.earlier[places]
         numbers = tuple(self.numbers[place] - frames[0] for place in places)
         return replace(seen, earlier=EarlierPictures(numbers, held))
+
+
+def _together(
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]], count: int, hw: tuple[int, int]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """So many frames in one piece, never held twice: of 4K 32 are 0.8 GB."""
+    together = np.empty((count, *hw, 3), np.uint8)
+    for place, frame in zip(together, frames, strict=True):
+        place[:] = frame
+    return together
 
 
 def _before(spread: Sequence[int], frames: tuple[int, ...]) -> list[int]:
