@@ -1,7 +1,6 @@
 """What forecasts, draws and finds poses does so on a card that is none, as on a processor."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ def test_a_card_gives_what_a_processor_does(make) -> None:
     expected = make(options)(SEEN)
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch, pretended(patch) as card:
-        patch.setattr(carried, "workers", lambda: nullcontext(AtOnce()))
+        patch.setattr(carried, "workers", AtOnce)
         on_card = make(options)
         for _ in range(PLAIN_CALLS + 2 if make is _generator else 1):
             got = on_card(SEEN)
