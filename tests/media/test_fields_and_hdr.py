@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from posecast.media import hdr
 from posecast.media.hdr import HLG, PQ
 from posecast.media.videos import probe_video, read_timed_frames, read_video
 
@@ -94,3 +95,11 @@ def test_hdr_is_as_bright_as_on_a_usual_screen(tmp_path, transfer, names_its_col
     assert np.ptp(whites, axis=1).max() <= 3
     assert (np.diff(whites[:, 1]) > 0).all()
     assert whites.min() > 235
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_hdr_is_shown_alike_by_older_opencv(monkeypatch, transfer):
+    numbers = np.random.default_rng(0).integers(0, 2**16, (50, 60, 3)).astype(np.uint16)
+    shown = hdr.as_shown(numbers, transfer)
+    monkeypatch.setattr(hdr, "_LUT_OF_16_BITS", False)
+    np.testing.assert_array_equal(hdr.as_shown(numbers, transfer), shown)
