@@ -43,7 +43,7 @@ def _even(frame: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Repeat the last row or column where the size is odd: yuv420p needs even sizes."""
     height, width = frame.shape[:2]
     if not (height % 2 or width % 2):
-        return frame
+        return np.ascontiguousarray(frame)
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
@@ -82,7 +82,7 @@ def _encode(path: Path, first: Picture, frames: Frames, fps: float, crf: int) ->
         stream.codec_context.color_trc, stream.codec_context.color_range = colours, _STUDIO
         stream.options = _quality(crf, stream.width * stream.height > _LARGE_PX)
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
+            picture = av.VideoFrame.from_numpy_buffer(_even(frame), format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=colours)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
