@@ -146,7 +146,7 @@ class _Page:
         done = [self._said, self._shown, self._files]
         work = self._forecast.click(self._work, asked, done, **alone, **shown)
         self._stop.click(
-            *(self._ask_to_stop, None, self._said), cancels=[given, sample, look, work], **at_once
+            self._ask_to_stop, None, self._said, cancels=[given, sample, look, work], **at_once
         )
         self.blocks.unload(self._leave)
 

@@ -181,7 +181,7 @@ class PrepareVideos(Command):
             )
         poses = self.poses or self.store.with_name(self.store.name + "-poses")
         source = OwnVideos(
-            *(self.folder, poses, self.fps, self.skeleton, self.person, self.first_frame)
+            self.folder, poses, self.fps, self.skeleton, self.person, self.first_frame
         )
         if self.poses is None or str(self.estimator_run) != DEFAULT_ESTIMATOR:
             _estimate(self, poses)

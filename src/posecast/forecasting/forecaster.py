@@ -199,8 +199,7 @@ class Forecaster:
         last = max(len(used) - protocols.MOST_PICTURES, 0)
         before = tuple(protocols.evenly(last, protocols.MOST_EARLIER))
         looked_at = [frames[used[place]] for place in (*before, *range(last, len(used)))]
-        given = joints, visible, len(frames), self.skeleton
-        taken, joints, visible = _arrays(looked_at, *given)
+        taken, joints, visible = _arrays(looked_at, joints, visible, len(frames), self.skeleton)
         poses, hw = (joints[used], visible[used]), (taken[0].shape[0], taken[0].shape[1])
         pictures = earlier = None
         if self.drawer is not None:

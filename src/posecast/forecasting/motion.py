@@ -132,8 +132,7 @@ class MotionForecaster:
     ) -> Float[np.ndarray, "{steps} j 2"]:
         """The future at the video's own frame rate, `rate` frames of ours each."""
         count = max(int(np.ceil(steps * rate)), 1)
-        seen = (clip.joints_px, clip.visible)
-        poses = go_on(*seen, future_px, count, self._lively)
+        poses = go_on(clip.joints_px, clip.visible, future_px, count, self._lively)
         poses = np.concatenate([last_px[None], poses])
         places = np.arange(1, steps + 1) * rate
         before = np.minimum(places.astype(int), count - 1)

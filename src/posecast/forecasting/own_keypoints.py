@@ -214,8 +214,7 @@ def _future(
     """Joints as forecast, other points carried, in the file's units."""
     (unit, origin), shown = scale, past.confidence > 0
     places = (past.points - origin) / unit
-    poses = (seen.joints_px, seen.visible, future_px, skeleton.limb_joints)
-    result = carry(places, shown, *poses)
+    result = carry(places, shown, seen.joints_px, seen.visible, future_px, skeleton.limb_joints)
     known = np.any(shown, axis=0)
     for place, joint in _joints_of(past, seen, skeleton).items():
         result[:, place], known[place] = future_px[:, joint], True

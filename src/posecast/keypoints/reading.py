@@ -114,9 +114,7 @@ def read_keypoints(
     called. Frames from `until` on are not looked at. KeypointError: no such file, an unknown or
     damaged one, no such person, more frames than the video has, or points far outside the image.
     """
-    return read_people(*(path, skeleton, num_frames, image_hw, options, numbers, until)).track(
-        person
-    )
+    return read_people(path, skeleton, num_frames, image_hw, options, numbers, until).track(person)
 
 
 def read_people(
@@ -136,8 +134,7 @@ def read_people(
         stop = num_frames if until is None else min(until, num_frames)
         seen_early = [each for each in detections if 0 <= each.frame < stop]
     people = tuple(find_people(seen_early))
-    video = (skeleton, num_frames, image_hw, until)
-    return PeopleOfFile(path, kind, found, people, note, *video)
+    return PeopleOfFile(path, kind, found, people, note, skeleton, num_frames, image_hw, until)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

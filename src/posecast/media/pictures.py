@@ -122,8 +122,7 @@ def plain(hw: tuple[int, int], colour: Colour) -> Picture:
 
 def add_border(image: Picture, colour: Colour, width: int = 3) -> Larger:
     """Frame the picture outside, so that nothing of it is hidden: each side grows by 2 * width."""
-    sides = (width, width, width, width)
-    return cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=colour)
+    return cv2.copyMakeBorder(image, width, width, width, width, cv2.BORDER_CONSTANT, value=colour)
 
 
 @cache

@@ -210,7 +210,7 @@ def _figure(
     ticks = [(float(frame), f"+{frame}", f"{frame / fps:.2f}") for frame in frames]
     title = f"{style.title.capitalize()}, {style.unit}, {where}"
     svg = line_chart(
-        *(lines, ticks, title, "frames after the last seen one; below, seconds"), style.direction
+        lines, ticks, title, "frames after the last seen one; below, seconds", style.direction
     )
     rows = [
         (name, tuple(Cell(style.text(float(y[frame - 1]))) for frame in frames))

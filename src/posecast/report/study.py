@@ -287,7 +287,6 @@ def _goes_on(
         if method not in (TRUTH, SPOILT):
             joints = example.poses[method][0]
             visible = np.tile(np.any(example.past_visible, axis=0), (len(joints), 1))
-        seen = example.past_joints_crop, example.past_visible
-        past = pose_pictures(*seen, example, skeleton)
+        past = pose_pictures(example.past_joints_crop, example.past_visible, example, skeleton)
         future = pose_pictures(joints, visible, example, skeleton)
     return np.concatenate([past, future[:, ::-1] if method == SPOILT else future])

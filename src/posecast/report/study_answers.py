@@ -147,8 +147,7 @@ def _preference(
     rate = float(np.mean([np.mean(each) for each in votes.values()]))  # each clip counted alike
     count = sum(map(len, votes.values()))
     return Preference(
-        *(method, other, action, len(votes), count, rate),
-        *agreement.wilson_interval(rate, len(votes)),
+        method, other, action, len(votes), count, rate, *agreement.wilson_interval(rate, len(votes))
     )
 
 

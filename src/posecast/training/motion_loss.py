@@ -64,8 +64,7 @@ class MotionLoss:
     ) -> dict[str, Tensor]:
         """The parts of the loss, with these weights of frames and this regret."""
         known, unknown = batch.known, 1 - batch.known
-        parts = (said.cautious.detach(), said.bold.detach())
-        way = trusted(*parts, said.trust, said.going)
+        way = trusted(said.cautious.detach(), said.bold.detach(), said.trust, said.going)
         bold, cautious, moved = (_error(each, batch) for each in (said.bold, said.cautious, way))
         still = _error(torch.zeros_like(batch.future), batch)
         worse = regret * batch.video[:, None, None]

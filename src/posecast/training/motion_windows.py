@@ -220,8 +220,7 @@ def _windows_of(
         ends, starts, kinds = places(len(again), choice, rng)
         fits = ends < len(again) - 1
         if fits.any():
-            chosen = (ends[fits], starts[fits], kinds[fits])
-            parts.append(cut_windows(again, number, *chosen, weigh))
+            parts.append(cut_windows(again, number, ends[fits], starts[fits], kinds[fits], weigh))
     return joined(parts) if parts else None
 
 
