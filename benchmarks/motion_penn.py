@@ -151,8 +151,9 @@ class Data:
     ) -> list[tuple[int, MotionBatches]]:
         """What neighbouring variants of one diet and fold are trained on."""
         facts, plan = self.facts(), FitConfig(1, fit.batch_size)
-        settings = (PENN_ACTION.mirror, MotionMix(), MotionAugmentation(), plan, device)
-        every = MotionBatches(self.windows, facts, *settings)
+        every = MotionBatches(
+            self.windows, facts, PENN_ACTION.mirror, MotionMix(), MotionAugmentation(), plan, device
+        )
         draws = []
         for (name, fold), group in groupby(variants, lambda each: (each.diet, each.fold)):
             diet = (DIETS | _TRUSTING)[name]

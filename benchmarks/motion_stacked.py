@@ -132,7 +132,6 @@ class Many:
             torch.stack([getattr(loss, name) for loss in self._losses])
             for name in ("weights", "regret")
         ]
-        told = (*rows, *settings, self._of["action"])
 
         def one(params, buffers, inputs, rest, weights, regret, action) -> Any:
             inputs = MotionInputs(*inputs)
@@ -142,7 +141,9 @@ class Many:
             loss = self._losses[0].terms(said, MotionBatch(inputs, *rest), weights, regret)
             return sum(value * (action if name == "action" else 1) for name, value in loss.items())
 
-        losses = vmap(one, randomness="different")(self.params, self.buffers, *told)
+        losses = vmap(one, randomness="different")(
+            self.params, self.buffers, *rows, *settings, self._of["action"]
+        )
         gradients = torch.autograd.grad(losses.sum(), list(self.params.values()))
         self._descend(gradients)
         return losses.detach()

@@ -31,8 +31,9 @@ class Timing:
 
     def divided_by(self, units: int) -> "Timing":
         """Seconds of one unit, of works that do several at once."""
-        times = (self.seconds / units, self.fastest / units, self.slowest / units)
-        return Timing(*times, self.repeats)
+        return Timing(
+            self.seconds / units, self.fastest / units, self.slowest / units, self.repeats
+        )
 
 
 def time_work(work: Work, device: torch.device, repeats: int, at_least_s: float) -> Timing:

@@ -208,8 +208,9 @@ def _random_pairs(sizes: Sizes) -> ImageBatch:
     joints = torch.rand(2, sizes.image_batch, PENN_ACTION.num_joints, 2, generator=generator)
     visible = torch.ones(sizes.image_batch, PENN_ACTION.num_joints, dtype=torch.bool)
     hw = torch.full((sizes.image_batch, 2), 240.0)
-    seen = (images[0][:, None], images[1], joints[0][:, None], visible[:, None])
-    return ImageBatch(*seen, joints[1], visible, hw)
+    return ImageBatch(
+        images[0][:, None], images[1], joints[0][:, None], visible[:, None], joints[1], visible, hw
+    )
 
 
 def _name(device: torch.device) -> Device:

@@ -74,8 +74,9 @@ class Predict(Command):
 
     def __call__(self) -> int:
         share = self.how.share(self.config.run_on.device)
-        runs = (self.pose_run, self.image_run)
-        report = predict_store(self.config, self.store, *runs, self.out, share)
+        report = predict_store(
+            self.config, self.store, self.pose_run, self.image_run, self.out, share
+        )
         if share.is_first and self.how.json:
             print_json(report)
         elif share.is_first:

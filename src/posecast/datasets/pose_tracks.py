@@ -72,9 +72,10 @@ def _stretches(
             continue
         shown = hide_leaps(joints[first:end], sure[first:end])
         if shown.mean() >= 0.5:
-            poses = (joints[first:end], shown, fps)
             facts = {"group": group, "trimmed": False}
-            tracks.append(MotionTrack.at_rate(f"{name}_{number}", *poses, **facts))
+            tracks.append(
+                MotionTrack.at_rate(f"{name}_{number}", joints[first:end], shown, fps, **facts)
+            )
     return tracks
 
 

@@ -119,9 +119,10 @@ def estimate_store(
     data = read_training_data(run_path) if posecasts_own else None
     trained, _ = learned_from(data, store)
     groups = score_groups(scored, estimates, store, trained)
-    counts = len(estimates), len(others), len(clips) - len(scored)
     nobody = _if_nobody(estimates, estimator)
-    return EstimationReport(*counts, groups, store.skeleton, nobody, uses)
+    return EstimationReport(
+        len(estimates), len(others), len(clips) - len(scored), groups, store.skeleton, nobody, uses
+    )
 
 
 def _if_nobody(estimates: dict[str, Poses], estimator: JointFinder) -> str:

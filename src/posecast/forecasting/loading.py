@@ -24,8 +24,9 @@ from posecast.skeletons import SKELETONS
 
 def _lstm(loaded: LoadedNetwork[PoseLSTM], options: ForecasterOptions) -> LSTMForecaster:
     facts, device = loaded.facts, options.pick_device()
-    past = (facts.num_past, facts.stride)
-    return LSTMForecaster(loaded.network, SKELETONS[facts.skeleton], *past, device, facts.fps)
+    return LSTMForecaster(
+        loaded.network, SKELETONS[facts.skeleton], facts.num_past, facts.stride, device, facts.fps
+    )
 
 
 def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -> MotionForecaster:
@@ -35,8 +36,9 @@ def _motion(loaded: LoadedNetwork[MotionResidual], options: ForecasterOptions) -
 
 def _generator(loaded: LoadedNetwork[Generator], options: ForecasterOptions) -> GeneratorDrawer:
     facts = loaded.facts
-    settings = (facts.sigma_px, options, facts.crop_side_px)
-    return GeneratorDrawer(loaded.network, SKELETONS[facts.skeleton], *settings)
+    return GeneratorDrawer(
+        loaded.network, SKELETONS[facts.skeleton], facts.sigma_px, options, facts.crop_side_px
+    )
 
 
 def _carried(loaded: LoadedNetwork[CarryingNetwork], options: ForecasterOptions) -> CarriedDrawer:

@@ -85,8 +85,9 @@ class MotionForecaster:
             longer = [
                 self._to_rate(each * size + last, clip, last, steps, rate) for each in futures
             ]
-            seen_poses = (clip.joints_px, clip.visible, self.needs.skeleton)
-            held = hold_limbs(np.stack(longer), *seen_poses, rate)
+            held = hold_limbs(
+                np.stack(longer), clip.joints_px, clip.visible, self.needs.skeleton, rate
+            )
             forecasts.append(PoseForecast.of(video, held, _weights(len(held))))
         return forecasts
 

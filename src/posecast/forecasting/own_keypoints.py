@@ -109,8 +109,9 @@ def forecast_keypoints(
     check_forecaster(forecaster)
     rates = FrameRates.of_video(rate, forecaster.needs, rate)
     seen, scale = _seen(track, forecaster.skeleton, rates.video)
-    asked = (OwnVideoConfig(), "keypoints" if is_track else str(keypoints))
-    frames = choose_frames(seen, forecaster.needs, rates, *asked)
+    frames = choose_frames(
+        seen, forecaster.needs, rates, OwnVideoConfig(), "keypoints" if is_track else str(keypoints)
+    )
     seen, past = seen.take(frames, rates.video, None), _cut(track, frames)
     poses = forecaster.forecast_poses_of_video(seen, rates, steps, samples)
     futures = [_future(past, seen, each, scale, forecaster.skeleton) for each in poses.joints_px]

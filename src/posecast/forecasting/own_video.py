@@ -172,8 +172,9 @@ class _Work:
     def look(self, past: Past, or_earlier: bool) -> list[_Looked]:
         """The person who is asked for first; others who are seen well where its seen frames end."""
         with self.stages.stage("finding", past.count):
-            of_all = (past, self.poses, self.forecaster.skeleton, self.stages)
-            found = find_poses(*of_all, self.config.everybody)
+            found = find_poses(
+                past, self.poses, self.forecaster.skeleton, self.stages, self.config.everybody
+            )
             frames = self._choose(past, found[0], past.from_s, or_earlier)
             stop = frames[-1] + 1
             if self.config.everybody and isinstance(self.poses, EstimatedPoses):

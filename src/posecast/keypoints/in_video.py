@@ -28,8 +28,9 @@ def people_in_video(
     of the shown video. A file that says another rate than the video's is noted: its frames are the
     video's all the same."""
     info, places = timeline.info, timeline.places
-    video = (skeleton, len(timeline.seconds), info.stored_hw, options, timeline.numbers, until)
-    people = read_people(path, *video)
+    people = read_people(
+        path, skeleton, len(timeline.seconds), info.stored_hw, options, timeline.numbers, until
+    )
 
     def track(person: int) -> KeypointTrack:
         found = people.track(person)

@@ -168,8 +168,9 @@ class PeopleOfFile(Brief):
                 raise KeypointError(f"not one joint of skeleton {self.skeleton.name} is seen in it")
         filled = _fill_gaps(joints, sure, stop if self.until is not None else 0)
         note = _note(found, filled, self.note, scaled, strays)
-        facts = (self.format, len(self.people), note, found.fps)
-        return KeypointTrack(joints, sure > 0, filled, *facts)
+        return KeypointTrack(
+            joints, sure > 0, filled, self.format, len(self.people), note, found.fps
+        )
 
     @cached_property
     def _scale(self) -> tuple[tuple[float, float], str]:

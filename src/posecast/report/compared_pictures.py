@@ -122,8 +122,9 @@ def player_of(
         called = "forecast pose" if name == "pose" and "truth" not in pictures.panels else name
         files = tuple(_address(grid_of(frames)) for frames in futures)
         length, *hw = futures[0].shape[:3]
-        shown = (length, (hw[0], hw[1]), name == "truth")
-        panels.append(Panel(_NAMES.get(called, called), files, *shown))
+        panels.append(
+            Panel(_NAMES.get(called, called), files, length, (hw[0], hw[1]), name == "truth")
+        )
     count = panels[0].num_frames
     return Player(title, subtitle, pictures.num_seen, count, fps, tuple(panels), error=error)
 

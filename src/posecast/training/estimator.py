@@ -64,8 +64,9 @@ def train_estimator(
     The best score is the validation PCK@0.1. PosecastError where config, store or run do not fit;
     see also `fitting.fit`.
     """
-    fitting = ("skeleton", "model.size")
-    store = beginning.open_store(store_path, config, EstimatorTrainingConfig, *fitting)
+    store = beginning.open_store(
+        store_path, config, EstimatorTrainingConfig, "skeleton", "model.size"
+    )
     clips = beginning.choose_clips(config, store)
     validation = None
     if clips.validation:

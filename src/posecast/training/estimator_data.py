@@ -112,8 +112,9 @@ class Draws:
         normal = _rows(rng.standard_normal((num_pairs, 2, 9), dtype=np.float32)[share])
         mirrored = _rows(rng.random((num_pairs, 2, 1))[share] < 0.5)
         window = _rows(rng.random((num_pairs, 2, 4), dtype=np.float32)[share])
-        parts = (normal[:, 0], normal[:, 1], normal[:, 2:4], normal[:, 4:])
-        return cls(mirrored[:, 0], *parts, window)
+        return cls(
+            mirrored[:, 0], normal[:, 0], normal[:, 1], normal[:, 2:4], normal[:, 4:], window
+        )
 
 
 def _rows(of_pairs: np.ndarray) -> Tensor:

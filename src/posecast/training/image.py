@@ -158,8 +158,9 @@ class _InTurns(Update):
 
     def _plainly(self, batch: ImageBatch, gate: image_steps.Gate) -> processes.Metrics:
         """`gate` is the training's; an argument because each one is recorded by itself."""
-        told = (self.skeleton, self.config.sigma_px, half_of(self.config))
-        pairs = image_steps.image_tensors(batch, *told)
+        pairs = image_steps.image_tensors(
+            batch, self.skeleton, self.config.sigma_px, half_of(self.config)
+        )
         return train_iteration(self.training, pairs, self.networks, self.config, self.fabric)
 
 

@@ -192,8 +192,9 @@ class MotionData:
             known, config.windows, seed, config.fit.workers, weigh
         )
         windows = motion_windows.find_others(windows, base, apart)
-        settings = (mirror, config.mix, config.augmentation, config.fit)
-        batches = motion_batches.MotionBatches(windows, tracks, *settings)
+        batches = motion_batches.MotionBatches(
+            windows, tracks, mirror, config.mix, config.augmentation, config.fit
+        )
         validation = _validation(held_out, base, weigh) if held_out else None
         return cls(base, batches, validation)
 

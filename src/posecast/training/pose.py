@@ -78,8 +78,9 @@ def train_pose(
     clips = beginning.choose_clips(config, store)
     validation = None
     if clips.validation:
-        windows = (config.windows, config.validation_future, config.validation_windows)
-        held_out = PoseValidation.of(clips.validation, *windows)
+        held_out = PoseValidation.of(
+            clips.validation, config.windows, config.validation_future, config.validation_windows
+        )
         last_pose = {f"last_pose_{k}": value for k, value in held_out.score_last_pose().items()}
         validation = Validation(held_out.score, "validation_ratio", True, last_pose)
     fabric = config.run_on.launch()
