@@ -1,7 +1,10 @@
 """What a user can cause, told from what is wrong in our own code."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+_FEW = 20
+"""Names that a message lists one by one."""
 
 
 class PosecastError(ValueError):
@@ -24,3 +27,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     begun = [name for name in names if len(word) > 2 and name.startswith(word)]
     near = difflib.get_close_matches(word, names, n=1) or begun
     return f"; did you mean {names[near[0]]!r}?" if near else "."
+
+
+def check_names(names: Iterable[str], known: Sequence[str], noun: str, mend: str = "") -> None:
+    """PosecastError for the first name that is not known, with one that is nearly it."""
+    present = set(known)
+    for name in names:
+        if name not in present:
+            hint = did_you_mean(name, known)
+            there = ", ".join(known) if len(known) <= _FEW else f"{len(known)} {noun}s"
+            raise PosecastError(f"unknown {noun} {name!r}{hint} Known: {there}{mend}")

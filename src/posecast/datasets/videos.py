@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.clips import UNLESS_DEFAULT, PoseClip, problems_of
 from posecast.datasets.video_files import clip_names, poses_path, video_files
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.keypoints import KeypointOptions, KeypointTrack, people_in_video
 from posecast.media.frame_folders import VIDEO_SUFFIXES
 from posecast.media.resampling import MOST_FPS, nearest_frames
@@ -62,9 +62,7 @@ class OwnVideos:
     def __post_init__(self) -> None:
         for name in ("root", "poses"):
             check_setting(self, name, name)
-        if self.skeleton_name not in SKELETONS:
-            known = ", ".join(SKELETONS)
-            raise PosecastError(f"unknown skeleton {self.skeleton_name!r}; known: {known}")
+        check_names((self.skeleton_name,), list(SKELETONS), "skeleton")
         check_over_zero(self, "fps", most=MOST_FPS)
         check_at_least(1, self, "person")
         videos = video_files(self.root)

@@ -12,14 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posecast.clips import PoseForecast, SeenVideo
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.evaluation import baselines
 from posecast.evaluation.stored import StoredForecasts
 from posecast.forecasting import forecast_files
 from posecast.forecasting.jobs import ClipVideo, Job
 from posecast.forecasting.protocols import FrameDrawer, Needs, PoseForecaster, checked
 from posecast.networks.kinds import facts_of, is_name, place_of
-from posecast.store.files import check_names
 from posecast.store.reading import StoredClip, mean_joints
 
 POSE_BASELINES: Final = ("last pose", "constant velocity", "mean training pose")

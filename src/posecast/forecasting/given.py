@@ -11,14 +11,13 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 
 from posecast.clips import PoseForecast
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.forecasting import forecast_files, prediction
 from posecast.forecasting.jobs import Job, choose_jobs
 from posecast.forecasting.protocols import checked
 from posecast.records.arguments import as_path, check_is
 from posecast.records.configs import check_at_least
 from posecast.records.files import write_json, write_safely
-from posecast.store.files import check_names
 from posecast.store.reading import ClipSelection, SeenPoses, Store
 
 

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from posecast.errors import PosecastError
+from posecast.errors import check_names
 from posecast.motion import neighbours, own_past
 from posecast.motion.basis import HORIZON, NUM_COSINES, cosine_basis
 from posecast.motion.neighbours import flip
@@ -105,8 +105,7 @@ class MotionResidualConfig:
     """Networks that were trained one by one, whose forecasts are averaged."""
 
     def __post_init__(self) -> None:
-        if self.skeleton not in SKELETONS:
-            raise PosecastError(f"skeleton {self.skeleton!r}; expected one of {list(SKELETONS)}")
+        check_names((self.skeleton,), list(SKELETONS), "skeleton")
         check_at_least(1, self, "width", "blocks", "members")
         check_below_one(self, "dropout", "input_dropout")
 

@@ -6,7 +6,7 @@
 import itertools
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from posecast.errors import PosecastError, did_you_mean
+from posecast.errors import PosecastError, check_names
 from posecast.records.configs import config_from_dict
 from posecast.records.files import save_arrays, write_safely
 from posecast.records.versions import check_format_version
@@ -63,20 +63,6 @@ class StoreInfo:
     def trimmed(self) -> bool | None:
         """Whether its clips are cut to one action each; None where nobody knows."""
         return {"penn_action": True, "human36m": False}.get(self.dataset)
-
-
-_FEW = 20
-"""Names that a message lists one by one."""
-
-
-def check_names(names: Iterable[str], known: Sequence[str], noun: str, mend: str = "") -> None:
-    """PosecastError for the first name that is not known, with one that is nearly it."""
-    present = set(known)
-    for name in names:
-        if name not in present:
-            hint = did_you_mean(name, known)
-            there = ", ".join(known) if len(known) <= _FEW else f"{len(known)} {noun}s"
-            raise PosecastError(f"unknown {noun} {name!r}{hint} Known: {there}{mend}")
 
 
 def frames_path(store_path: Path, clip_id: str) -> Path:

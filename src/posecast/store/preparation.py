@@ -26,12 +26,12 @@ from posecast.clips import (
     problems_of,
 )
 from posecast.computing.clip_workers import WorkerError, run_over_clips
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.geometry import Crop, Resize, cut_crop, seen_crop, tube_crop, union_crop
 from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.files import WriteError
-from posecast.store.files import CropPolicy, StoreInfo, check_names, frames_path
+from posecast.store.files import CropPolicy, StoreInfo, frames_path
 from posecast.store.reading import StoredClip
 from posecast.store.writing import LEFT_OUT_FILE, StoreWriter, list_clips, store_writer, write_clip
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.geometry import Crop, px_to_crop
 from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.brief import Brief
@@ -105,11 +105,11 @@ class ClipSelection:
         is left.
         """
         known = [clip.clip_id for clip in clips]
-        files.check_names(self.clips, known, "clip")
+        check_names(self.clips, known, "clip")
         if not self.clips:  # which are chosen whatever their action
             there = sorted({clip.action for clip in clips})
             all_of_them = "; --clips.actions without a name takes all"
-            files.check_names(self.actions, there, "action", all_of_them)
+            check_names(self.actions, there, "action", all_of_them)
         self._check_without(known)
         chosen = [clip for clip in clips if self.wants(clip)]
         if not chosen:
@@ -205,7 +205,7 @@ class Store(Brief):
     def clip(self, clip_id: str) -> StoredClip:
         """One clip by its id; PosecastError names the nearest id."""
         check_is(clip_id, str, "clip_id", "the name of a clip")
-        files.check_names((clip_id,), list(self._by_id), "clip")
+        check_names((clip_id,), list(self._by_id), "clip")
         return self._by_id[clip_id]
 
     def select(self, selection: ClipSelection) -> list[StoredClip]:
@@ -268,7 +268,7 @@ class Store(Brief):
                 "or those of the 2017 authors with 'posecast import-poses-2017'"
             )
         estimates = files.read_poses(path)
-        files.check_names(estimates, list(self._by_id), "clip")
+        check_names(estimates, list(self._by_id), "clip")
         clips = (self._by_id[clip_id] for clip_id in estimates)
         changed = (_with_poses(path, clip, *estimates[clip.clip_id]) for clip in clips)
         return dataclasses.replace(self, clips=tuple(changed))

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.computing.devices import Flat
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.geometry import mirror_joints
 from posecast.metrics.image import flow_stack
 from posecast.networks.action_classifier import FlowClassifierConfig, PoseClassifierConfig
 from posecast.networks.kinds import KINDS
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
-from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
 from posecast.training import beginning
 from posecast.training.fitting import Descent, FitResult, Validation, fit

@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from lightning_fabric import Fabric
 
 from posecast.computing.devices import ComputeConfig, Flat
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.records.arguments import check_setting, check_settings
 from posecast.records.configs import check_at_least, check_below_one, check_over_zero
 from posecast.skeletons import SKELETONS
-from posecast.store.files import check_names
 from posecast.store.reading import ClipSelection, Store, StoredClip
 
 T = TypeVar("T", bound="TrainingConfig")

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from posecast.clips import ImageBatch
 from posecast.computing.devices import Flat
-from posecast.errors import PosecastError
+from posecast.errors import PosecastError, check_names
 from posecast.losses import FeatureNetwork, ImageLossWeights
 from posecast.networks import alexnet
 from posecast.networks.discriminator import DiscriminatorConfig
@@ -19,7 +19,6 @@ from posecast.networks.hourglass import Hourglass, HourglassFeatures
 from posecast.networks.kinds import load_network
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import SKELETONS
-from posecast.store.files import check_names
 from posecast.store.reading import Store, StoredClip
 from posecast.training.beginning import FitConfig, FrameTrainingConfig, share_of
 from posecast.training.image_steps import FeatureNetworks
