@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from posecast.keypoints import formats
+from posecast.keypoints.deeplabcut import is_deeplabcut, read_deeplabcut
 from posecast.keypoints.detections import Detections, KeypointError
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
-from posecast.keypoints.table import is_deeplabcut, read_deeplabcut, read_rows, read_table
+from posecast.keypoints.table import read_rows, read_table
 from posecast.keypoints.trc import read_trc
 from posecast.keypoints.yolo import read_yolo, yolo_files
 from posecast.records.arguments import as_path, check_settings
