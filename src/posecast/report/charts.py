@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 48, 20, 12, 52
 _ABOUT, _APART = 5, 30
 """Ticks of the y axis; distance between those of the x axis, at least."""
+AHEAD = "frames after the last seen one"
+"""What most x axes count."""
 NUM_LINE_STYLES = 8
 """Colours and dashes of the page's style sheet."""
 _KEY = (

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from posecast.evaluation.examples import ExampleFacts
 from posecast.evaluation.table import read_table
-from posecast.report.charts import Line, legend_of, line_chart
+from posecast.report.charts import AHEAD, Line, legend_of, line_chart
 from posecast.report.metric_names import style_of
 from posecast.report.tables import horizons_of
 
@@ -23,6 +23,16 @@ class ErrorChart:
     title: str
     svg: Markup
     legend: tuple[tuple[str, Markup], ...]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line], title: str, direction: str) -> "ErrorChart":
+        """Lines over the frames that are played; `direction` is which way is better."""
+        last = round(max(line.x[-1] for line in lines))
+        ticks = [(float(frame), f"+{frame}", "") for frame in horizons_of(last)]
+        said = f"{direction}; the upright line is the frame shown"
+        svg = line_chart(lines, ticks, title, AHEAD, said, cursor=True)
+        legend = legend_of({line.name: line.style for line in lines})
+        return cls(f"{title}, {direction}", svg, legend)
 
 
 def read_clip_errors(path: Path, shown: Sequence[ExampleFacts]) -> dict[str, Curves]:
@@ -48,12 +58,4 @@ def error_chart(facts: ExampleFacts, curves: Curves, methods: Sequence[str]) -> 
         y = tuple(style.scale * value for value in values)
         future = sample if several and method == facts.method else 0
         lines.append(Line(method, methods.index(method), tuple(frames), y, future=future))
-    last = max(line.x[-1] for line in lines)
-    ticks = [(float(k), f"+{k}", "") for k in horizons_of(round(last))]
-    title = f"{style.heading} over time"
-    svg = line_chart(
-        *(lines, ticks, title, "frames after the last seen one"),
-        *(f"{style.direction}; the upright line is the frame shown", True),
-    )
-    legend = legend_of({line.name: line.style for line in lines})
-    return ErrorChart(f"{title}, {style.direction}", svg, legend)
+    return ErrorChart.of(lines, f"{style.heading} over time", style.direction)

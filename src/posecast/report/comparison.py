@@ -25,7 +25,7 @@ from posecast.forecasting.own_video import forecast_video, video_source
 from posecast.media.videos import VideoSource, probe_video
 from posecast.media.writing import mp4_writer
 from posecast.records.files import filled_with, write_text, write_together
-from posecast.report.charts import Figure, Line, legend_of, line_chart
+from posecast.report.charts import AHEAD, Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.compared_pictures import compare_pictures, movie_of, player_of
 from posecast.report.headline import text_lines
@@ -158,13 +158,8 @@ def _error_chart(
         for n, y in enumerate(futures, start=1)
     ]
     lines.append(_line(_STILL[_DISTANCE], 1, still[:length]))
-    ticks = [(float(frame), f"+{frame}", "") for frame in horizons_of(length)]
-    title = f"{_DISTANCE.title.capitalize()}, {_DISTANCE.unit}, {_DISTANCE.direction}"
-    svg = line_chart(
-        *(lines, ticks, title, "frames after the last seen one"),
-        *("the upright line is the frame shown", True),
-    )
-    return ErrorChart(title, svg, legend_of({_FORECAST: 0, _STILL[_DISTANCE]: 1}))
+    title = f"{_DISTANCE.title.capitalize()}, {_DISTANCE.unit}"
+    return ErrorChart.of(lines, title, _DISTANCE.direction)
 
 
 def _line(name: str, style: int, y: Float[np.ndarray, " t"], future: int = 0) -> Line:
@@ -209,9 +204,7 @@ def _figure(
     ]
     ticks = [(float(frame), f"+{frame}", f"{frame / fps:.2f}") for frame in frames]
     title = f"{style.title.capitalize()}, {style.unit}, {where}"
-    svg = line_chart(
-        lines, ticks, title, "frames after the last seen one; below, seconds", style.direction
-    )
+    svg = line_chart(lines, ticks, title, f"{AHEAD}; below, seconds", style.direction)
     rows = [
         (name, tuple(Cell(style.text(float(y[frame - 1]))) for frame in frames))
         for name, y in zip(names, curves, strict=True)

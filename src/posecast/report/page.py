@@ -18,7 +18,7 @@ from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
 from posecast.records.files import FileError, csv_text, read_json, write_json, write_text
 from posecast.report import tables
-from posecast.report.charts import Figure, Line, legend_of, line_chart
+from posecast.report.charts import AHEAD, Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import error_chart, read_clip_errors
 from posecast.report.headline import verdicts
 from posecast.report.metric_names import MetricStyle, style_of
@@ -163,7 +163,7 @@ def _figure(summary: Summary, metric: str) -> Figure:
         (float(frame), f"+{frame}", str(counts.get(frame, 0)))
         for frame in tables.horizons_of(max(counts))
     ]
-    label = "frames after the last seen one; below, clips with truth"
+    label = f"{AHEAD}; below, clips with truth"
     return _with_chart(style, lines, ticks, "over frames", label, table)
 
 
