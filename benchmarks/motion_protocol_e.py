@@ -16,7 +16,7 @@ from jaxtyping import Float
 from benchmarks.markdown import give_or_take, head, row
 from posecast.computing.devices import ForecasterOptions
 from posecast.evaluation.baselines import LastPose
-from posecast.evaluation.penn_benchmark import (
+from posecast.evaluation.penn_protocol import (
     NUM_TARGETS,
     PennPoseProtocol,
     penn_pose_scores,

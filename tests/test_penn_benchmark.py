@@ -7,13 +7,8 @@ from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.evaluation import penn_benchmark
 from posecast.evaluation.baselines import LastPose
-from posecast.evaluation.penn_benchmark import (
-    PennPoseBenchmark,
-    PennPoseProtocol,
-    penn_pose_scores,
-    percent,
-    run_penn_pose_benchmark,
-)
+from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
+from posecast.evaluation.penn_protocol import PennPoseProtocol, penn_pose_scores, percent
 from posecast.forecasting.protocols import Needs
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION

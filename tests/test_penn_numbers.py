@@ -15,12 +15,10 @@ from posecast.evaluation.loop import evaluate
 from posecast.evaluation.methods import baseline_methods
 from posecast.evaluation.penn_benchmark import (
     PennPoseBenchmark,
-    PennPoseProtocol,
-    penn_pose_scores,
-    percent,
     read_test_labels,
     run_penn_pose_benchmark,
 )
+from posecast.evaluation.penn_protocol import PennPoseProtocol, penn_pose_scores, percent
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import PAPER_HORIZONS, summarise
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
