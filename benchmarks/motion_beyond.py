@@ -20,7 +20,7 @@ from benchmarks.motion_judged import ANY_SIZE
 from benchmarks.motion_long import energy, is_stretched
 from posecast.clips import SeenVideo
 from posecast.computing.devices import ForecasterOptions
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.datasets.pose_tracks import pose_tracks_of
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.long import REPEATS
 from posecast.motion.own_past import own_past
@@ -86,10 +86,8 @@ def main() -> None:
     parser.add_argument("--known", action="store_true", help="groups that were trained on")
     parser.add_argument("--seen", type=int, default=_MOST_SEEN, help="frames")
     asked = parser.parse_args()
-    tracks = read_pose_tracks(asked.tracks)
-    apart = groups_held_out([track.group for track in tracks])
-    chosen = [track for track in tracks if (track.group in apart) != asked.known]
-    windows = list(windows_of(chosen, asked.seen, asked.known))
+    tracks = pose_tracks_of(asked.tracks, held_out=not asked.known)
+    windows = list(windows_of(tracks, asked.seen, asked.known))
     print(head(f"{len(windows)} windows", *(f"{first} to {end}" for first, end in SPANS)))
     for lively in (True, False):
         forecaster = load_pose_forecaster(DEFAULT_FORECASTER, ForecasterOptions(lively=lively))

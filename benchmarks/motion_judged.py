@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from posecast.clips import SeenVideo
 from posecast.datasets.penn_action import PAPER_ACTIONS
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.datasets.pose_tracks import pose_tracks_of
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
 from posecast.forecasting.protocols import TrainedPoseForecaster
@@ -65,12 +65,10 @@ def clip_windows(store: Store, final: bool) -> list[Window]:
 def video_windows(path: Path, seen: int | None) -> list[Window]:
     """Every second of the held-out groups' videos, from two seconds on; with so many seen frames,
     or all."""
-    tracks = read_pose_tracks(path)
-    apart = groups_held_out([track.group for track in tracks])
     return [
         cut(track, end, 0 if seen is None else end + 1 - seen)
-        for track in tracks
-        if track.group in apart and len(track) > 62
+        for track in pose_tracks_of(path, held_out=True)
+        if len(track) > 62
         for end in range(59, len(track) - 1, 30)
         if end + 1 >= (seen or 0)
     ]

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from benchmarks.markdown import head, row
 from benchmarks.motion_judged import Method, Window, cut, last_pose, of_forecaster
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.datasets.pose_tracks import pose_tracks_of
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.motion.tracks import MotionTrack
 from posecast.pretrained import DEFAULT_FORECASTER
@@ -26,12 +26,10 @@ SECONDS = (2.0, 3.0, 5.0, 7.5, 10.0, 30.0)
 _FPS, _LEAST = 30, 300
 
 
-def ends_of(tracks: Sequence[MotionTrack], known: bool) -> list[tuple[MotionTrack, int]]:
+def ends_of(path: Path, known: bool) -> list[tuple[MotionTrack, int]]:
     """Last seen frames with ten seconds before them."""
-    apart = groups_held_out([track.group for track in tracks])
-    chosen = [track for track in tracks if (track.group in apart) != known]
-    every = 2 * _FPS if known else _FPS
-    return [(each, end) for each in chosen for end in range(_LEAST - 1, len(each) - 1, every)]
+    tracks, every = pose_tracks_of(path, held_out=not known), 2 * _FPS if known else _FPS
+    return [(each, end) for each in tracks for end in range(_LEAST - 1, len(each) - 1, every)]
 
 
 def errors(windows: Sequence[Window], method: Method) -> Float[np.ndarray, " k"]:
@@ -51,7 +49,7 @@ def main() -> None:
     parser.add_argument("tracks", type=Path, metavar="TRACKS.npz")
     parser.add_argument("--known", action="store_true", help="groups that were trained on")
     asked = parser.parse_args()
-    ends = ends_of(read_pose_tracks(asked.tracks), asked.known)
+    ends = ends_of(asked.tracks, asked.known)
     forecast = of_forecaster(load_pose_forecaster(DEFAULT_FORECASTER))
     print(head(f"{len(ends)} windows, seen", *KS))
     for seconds in SECONDS:

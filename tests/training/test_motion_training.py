@@ -15,7 +15,7 @@ from benchmarks.ship_motion import of_runs
 from made_runs import weights_of
 from motion.moving_people import people
 from posecast.clips import SeenVideo
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.datasets.pose_tracks import pose_tracks_of, read_pose_tracks
 from posecast.errors import PosecastError
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.motion import MotionForecaster
@@ -80,7 +80,8 @@ def test_tracks_end_at_cuts_and_hide_what_is_not_sure(tracks_file):
     assert not tracks[0].visible[30, 5]
     assert not tracks[0].visible[31, 6]
     assert tracks[0].visible.sum() == 90 * 13 - 2
-    assert groups_held_out([track.group for track in tracks]) == {"m0", "m5"}
+    held_out = pose_tracks_of(tracks_file, held_out=True)
+    assert {track.group for track in held_out} == {"m0", "m5"}
     with pytest.raises(PosecastError, match="no file of pose tracks"):
         read_pose_tracks(tracks_file.with_name("none.npz"))
 

@@ -49,9 +49,12 @@ def read_pose_tracks(path: Path) -> list[MotionTrack]:
     return tracks
 
 
-def groups_held_out(groups: list[str]) -> set[str]:
-    """The fifth of the groups that validates: every fifth name in their order, the first one on."""
-    return set(sorted(set(groups))[::5])
+def pose_tracks_of(path: Path, held_out: bool) -> list[MotionTrack]:
+    """Those of the fifth of the groups that validates (every fifth name in their order, the first
+    one on), or those of the others."""
+    tracks = read_pose_tracks(path)
+    apart = set(sorted({track.group for track in tracks})[::5])
+    return [track for track in tracks if (track.group in apart) == held_out]
 
 
 def _stretches(

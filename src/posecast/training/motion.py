@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from posecast.computing.devices import Flat
-from posecast.datasets.pose_tracks import groups_held_out, read_pose_tracks
+from posecast.datasets.pose_tracks import pose_tracks_of
 from posecast.motion.basis import FPS
 from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.own_past import Weigh
@@ -155,9 +155,7 @@ def tracks_of(
     """Clips and, of the videos' groups, those that are held out or the others."""
     tracks = [motion_windows.clip_track(clip) for clip in clips]
     for path in config.tracks:
-        videos = read_pose_tracks(path)
-        apart = groups_held_out([video.group for video in videos])
-        tracks += [video for video in videos if (video.group in apart) == held_out]
+        tracks += pose_tracks_of(path, held_out)
     return [track for track in tracks if len(track) > RECENT + 1]
 
 
