@@ -13,7 +13,6 @@ Three parts, each a step on the way to the forecast:
   always right.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
@@ -283,7 +282,7 @@ class MotionResidual(nn.Module):
         first = cast(MotionMember, self.members[0])
         reading = first.read_inputs(inputs, frames)
         said: list[MotionOutputs] = [member(reading) for member in self.members]
-        return said[0] if len(said) == 1 else _average(said)
+        return said[0] if len(said) == 1 else MotionOutputs.mean(said)
 
     @torch.inference_mode()
     def both_ways(self, inputs: MotionInputs) -> MotionOutputs:
@@ -292,17 +291,8 @@ class MotionResidual(nn.Module):
         plain, turned = said.rows(np.s_[:count]), said.rows(np.s_[count:])
         cautious, bold = (flip(each, self.mirror) for each in (turned.cautious, turned.bold))
         radius = turned.log_radius[..., self.mirror]
-        return _average([plain, replace(turned, cautious=cautious, bold=bold, log_radius=radius)])
-
-
-def _average(said: Sequence[MotionOutputs]) -> MotionOutputs:
-    """The mean of several; `bold` is the forecast, trusted everywhere."""
-
-    def mean(name: str) -> Tensor:
-        return torch.stack([getattr(each, name) for each in said]).mean(dim=0)
-
-    moved, wholly = (mean("cautious"), mean("moved")), torch.ones_like(said[0].trust)
-    return MotionOutputs(*moved, wholly, wholly, mean("action_logits"), mean("log_radius"))
+        turned = replace(turned, cautious=cautious, bold=bold, log_radius=radius)
+        return MotionOutputs.mean([plain, turned])
 
 
 def _num_inputs(joints: int) -> int:

@@ -1,5 +1,6 @@
 """What goes into the motion network and what comes out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -68,6 +69,16 @@ class MotionOutputs:
 
     def rows(self, which: slice) -> "MotionOutputs":
         return MotionOutputs(*(getattr(self, each.name)[which] for each in fields(self)))
+
+    @classmethod
+    def mean(cls, said: Sequence["MotionOutputs"]) -> "MotionOutputs":
+        """Of several; `bold` is the forecast, trusted everywhere."""
+
+        def mean(name: str) -> Tensor:
+            return torch.stack([getattr(each, name) for each in said]).mean(dim=0)
+
+        wholly, logits = torch.ones_like(said[0].trust), mean("action_logits")
+        return cls(mean("cautious"), mean("moved"), wholly, wholly, logits, mean("log_radius"))
 
 
 def trusted(
