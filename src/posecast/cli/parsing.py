@@ -18,7 +18,7 @@ import tyro
 from docstring_parser import parse_from_object
 
 from posecast.computing.devices import Device, Share
-from posecast.errors import PosecastError, did_you_mean
+from posecast.errors import PosecastError, check_names
 
 T = TypeVar("T")
 _WIDEST = 100
@@ -128,9 +128,7 @@ def split_preset(
         raise SystemExit(0)
     if not words or words[0].startswith("-"):
         raise PosecastError(f"{program} needs the name of a preset first: {names}")
-    if words[0] not in presets:
-        hint = did_you_mean(words[0], presets)
-        raise PosecastError(f"unknown preset {words[0]!r}{hint} Known: {names}")
+    check_names(words[:1], list(presets), "preset")
     return words[0], words[1:]
 
 
