@@ -29,10 +29,8 @@ other person  distance of the mean features (MoveNet's sixth block) of the perso
 methods are rows, frames ahead are columns.
 """
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,126 +38,33 @@ import cv2
 import numpy as np
 import torch
 import tyro
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from skimage.metrics import structural_similarity
 
+from benchmarks.carrying_clips import SIZE, CutClip, Frames, clips_of, cut, square_around
+from benchmarks.markdown import head, row
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.carrying.camera import STILL, camera_path
 from posecast.carrying.sources import person_mask
-from posecast.clips import EarlierPictures, SeenVideo
-from posecast.datasets.penn_action import PennAction
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
-from posecast.estimation.following import follow
 from posecast.evaluation.baselines import OpticalFlow
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_frame_drawer, load_pose_forecaster
-from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, evenly
-from posecast.geometry import Crop, cut_crop, px_to_crop
-from posecast.keypoints.table import THRESHOLD
+from posecast.forecasting.protocols import MOST_PICTURES
+from posecast.geometry import cut_crop
 from posecast.media.grey_levels import to_network
 from posecast.media.pictures import add_caption, contact_sheet
-from posecast.media.videos import read_video
 from posecast.networks.kinds import load_network
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.skeletons import PENN_ACTION
 
-SIZE, HORIZONS = 128, (1, 4, 8, 16, 32)
+HORIZONS = (1, 4, 8, 16, 32)
 _LEAST_AHEAD, _DRAWS = 16, 1000
 Numbers = dict[str, float]
 ByGroup = dict[str, dict[str, Numbers]]
 """Of each clip of each group."""
-Frames = UInt8[np.ndarray, "f s s 3"]
-Clip = tuple[str, str, Frames, Float[np.ndarray, "f j 2"], Bool[np.ndarray, "f j"]]
-"""Name, group, whole frames, joints in their pixels, visibility."""
 Poses = tuple[Float[np.ndarray, "*t j 2"], Bool[np.ndarray, "*t j"]]
-
-
-@dataclass(frozen=True, eq=False)
-class CutClip:
-    """A clip at the size of the table."""
-
-    frames: Frames
-    joints: Float[np.ndarray, "t j 2"]
-    visible: Bool[np.ndarray, "t j"]
-    inside: Bool[np.ndarray, "s s"]
-    """Pixels that the video shows."""
-    scale: float
-    """Pixels of the video in one of these: the width of heat maps is stated in those."""
-    num_seen: int
-
-    @property
-    def seen(self) -> SeenVideo:
-        """The first frames."""
-        count, side = self.num_seen, round(SIZE * self.scale)
-        past = (self.joints[:count] * np.float32(self.scale), self.visible[:count])
-        last = max(count - MOST_PICTURES, 0)
-        before = tuple(evenly(last, MOST_EARLIER))
-        earlier = EarlierPictures(before, self.frames[list(before)]) if before else None
-        shown = self.frames[last:count], Crop(0, 0, side, side)
-        return SeenVideo(*past, 30.0, (side, side), *shown, earlier=earlier)
-
-
-def real_clips(folder: Path) -> Iterator[Clip]:
-    """Of every fifth group."""
-    with (folder / "clips.csv").open(encoding="utf-8") as file:
-        groups = {row["clip"]: row["group"] for row in csv.DictReader(file)}
-    chosen = set(sorted(set(groups.values()))[::5])
-    for clip in (clip for clip, group in groups.items() if group in chosen):
-        frames = np.stack(list(read_video(folder / "clips" / f"{clip}.mp4")))
-        joints = np.zeros((len(frames), PENN_ACTION.num_joints, 2), np.float32)
-        visible = np.zeros(joints.shape[:2], bool)
-        with (folder / "poses" / f"{clip}.csv").open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                place = int(row["frame"]), PENN_ACTION.index(row["joint"])
-                joints[place] = float(row["x"]), float(row["y"])
-                visible[place] = float(row["confidence"]) >= THRESHOLD
-        # The files name sides by the person, Penn Action's skeleton the other way round.
-        order = list(PENN_ACTION.mirror)
-        yield clip, groups[clip], frames, joints[:, order], visible[:, order]
-
-
-def penn_clips(folder: Path) -> Iterator[Clip]:
-    """Those that have frames."""
-    source = PennAction(folder)
-    for clip in source.clip_ids():
-        frames = source.read_frames(clip)
-        if frames is not None:
-            poses = source.read_poses(clip)
-            yield clip, clip, np.stack(list(frames)), poses.joints_px, poses.visible
-
-
-def video_clip(video: Path) -> Iterator[Clip]:
-    """One, with the poses of who is found in it."""
-    frames = np.stack(list(read_video(video)))
-    found = follow(frames, PoseEstimator.pretrained())
-    yield video.stem, video.stem, frames, found.joints_px.astype(np.float32), found.visible
-
-
-def cut(
-    frames: Frames,
-    joints: Float[np.ndarray, "f j 2"],
-    visible: Bool[np.ndarray, "f j"],
-    num_seen: int,
-) -> CutClip:
-    """The square around all joints, with what was seen outside of the video marked."""
-    crop = square_around(joints[visible], 32)
-    x, y, side = crop.x1, crop.y1, crop.width
-    white = np.full((*frames.shape[1:3], 3), 255, np.uint8)
-    framed = cv2.copyMakeBorder(white, side, side, side, side, cv2.BORDER_CONSTANT)
-    shifted = Crop(x + side, y + side, x + 2 * side, y + 2 * side)
-    inside = cut_crop(framed, shifted, SIZE, "area")[..., 0] == 255
-    pictures = np.stack([cut_crop(frame, crop, SIZE, "area") for frame in frames])
-    placed = (px_to_crop(joints, crop) * SIZE).astype(np.float32)
-    return CutClip(pictures, placed, visible, inside, side / SIZE, num_seen)
-
-
-def square_around(points: Float[np.ndarray, "n 2"], least: int) -> Crop:
-    """Of so many pixels at least, with 10 % of room on each side."""
-    low, high = points.min(0), points.max(0)
-    side = max(round(1.2 * float((high - low).max())), least)
-    x, y = np.round((low + high - side) / 2).astype(int).tolist()
-    return Crop(x, y, x + side, y + side)
 
 
 class Judge:
@@ -347,31 +252,32 @@ def main(
         sheets: folder for contact sheets.
     """
     table = Table(methods, poses)
-    clips = real_clips if (folder / "clips.csv").is_file() else penn_clips
-    for name, group, frames, *posed in (video_clip if folder.is_file() else clips)(folder):
+    for name, group, frames, joints, visible in clips_of(folder):
         if len(frames) < seen + _LEAST_AHEAD:
             continue
-        drawn = table.add(cut(frames, posed[0], posed[1], seen), group, name)
+        drawn = table.add(cut(frames, joints, visible, seen), group, name)
         if sheets is not None:
             write_sheet(drawn, sheets / f"{name}.jpg")
-    print(f"| k | {'method':32} | clips | {' | '.join(METRICS)} | better than the last frame, % |")
-    print("|---" * (len(METRICS) + 4) + "|")
+    _print(table, each)
+
+
+def _print(table: Table, each: bool) -> None:
+    print(head("k", "method", "clips", *METRICS, "better than the last frame, %"))
     for (ahead, method), by_group in sorted(table.rows.items()):
         last = table.rows[ahead, "last frame"]
-        print(f"| {ahead} | {method:32} | {row(by_group, last)} |", flush=True)
+        print(row(ahead, method, *cells(by_group, last)), flush=True)
         singles = [(g, name, n) for g, rows in by_group.items() for name, n in rows.items()]
         for group, name, numbers in singles if each else ():
-            alone = row({group: {name: numbers}}, last)
-            print(f"| {ahead} | {f'{method}: {name}':32} | {alone} |", flush=True)
-    print(f"\n| above the last frame, k = | {' | '.join(map(str, HORIZONS))} |")
-    print("|---" * (len(HORIZONS) + 1) + "|")
+            alone = cells({group: {name: numbers}}, last)
+            print(row(ahead, f"{method}: {name}", *alone), flush=True)
+    print("\n" + head("above the last frame, k =", *HORIZONS))
     for metric in ABOVE:
         for method in dict.fromkeys(name for _, name in table.rows if name not in GIVEN):
-            print(f"| {metric}: {method} | {' | '.join(table.above_last(metric, method))} |")
+            print(row(f"{metric}: {method}", *table.above_last(metric, method)))
 
 
-def row(by_group: ByGroup, last: ByGroup) -> str:
-    """Cells of some clips: how many they are, means, and the share that is better than the last."""
+def cells(by_group: ByGroup, last: ByGroup) -> list[str]:
+    """Of some clips: how many they are, means, and the share that is better than the last."""
     shown = []
     for metric in METRICS:
         groups = [[n[metric] for n in rows.values() if metric in n] for rows in by_group.values()]
@@ -379,7 +285,7 @@ def row(by_group: ByGroup, last: ByGroup) -> str:
         shown.append(f"{np.mean(means):.3f}" if means else "")
     pairs = [(n, last[group][name]) for group, r in by_group.items() for name, n in r.items()]
     better = [ours["PSNR"] > theirs["PSNR"] for ours, theirs in pairs]
-    return " | ".join([str(len(better)), *shown, f"{100 * np.mean(better):.0f}"])
+    return [str(len(better)), *shown, f"{100 * np.mean(better):.0f}"]
 
 
 if __name__ == "__main__":
