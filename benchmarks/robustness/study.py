@@ -8,9 +8,7 @@ Frame 0 is the mean over all future frames; low and high are 95 % bootstrap limi
 the seen poses change: the same joints are scored as with the labels themselves.
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,7 @@ from posecast.forecasting.forecaster import CLIPS_PER_BATCH
 from posecast.forecasting.jobs import Job, choose_jobs
 from posecast.networks.kinds import place_of
 from posecast.records.configs import config_to_dict
-from posecast.records.files import write_json, write_text
+from posecast.records.files import csv_text, write_json, write_text
 from posecast.records.final_looks import record_test_use
 from posecast.records.versions import code_versions
 from posecast.store.reading import ClipSelection, Store, StoredClip
@@ -197,11 +195,9 @@ def _rows(
                 for place, poses in enumerate(method.forecast_poses(seen, config.steps)):
                     if poses is None:
                         continue
-                    limits = (config.threshold,)
-                    found = pose_curves(method.name, poses.joints_px[0], batch[place], limits)
-                    for curve in found:
-                        key = (place, curve.method, curve.metric)
-                        curves.setdefault(key, []).append(curve)
+                    job, limits = batch[place], (config.threshold,)
+                    for curve in pose_curves(method.name, poses.joints_px[0], job, limits):
+                        curves.setdefault((place, curve.method, curve.metric), []).append(curve)
         for (place, _, _), drawn in curves.items():
             yield from _mean_rows(batch[place], drawn)
 
@@ -272,16 +268,14 @@ def _write(
     out_path: Path, summaries: dict[str, Summary], damages: Sequence[Damage], tables: str
 ) -> None:
     kinds = {damage.title: (damage.kind, damage.amount) for damage in damages}
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for title, summary in summaries.items():
-        kind = kinds.get(title, (title, 0.0))
-        for method in summary.methods:
-            for metric in summary.metrics:
-                for row in _numbers(summary, method, metric):
-                    writer.writerow((method, *kind, metric, *row))
-    write_text(out_path / "robustness.csv", buffer.getvalue())
+    rows = [
+        (method, *kinds.get(title, (title, 0.0)), metric, *row)
+        for title, summary in summaries.items()
+        for method in summary.methods
+        for metric in summary.metrics
+        for row in _numbers(summary, method, metric)
+    ]
+    write_text(out_path / "robustness.csv", csv_text([_COLUMNS, *rows]))
     write_text(out_path / "robustness.md", tables)
 
 
