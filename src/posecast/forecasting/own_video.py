@@ -81,7 +81,11 @@ def forecast_video(
         raise PosecastError("everybody, and a box that says who it is: leave one of the two out")
     if out is not None:
         check_out(out, video, poses, config)
-    result = _forecast(video, forecaster, poses, out, config, from_s, stages, or_earlier)
+    facts = probe_video(video)
+    rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
+    work = _Work(forecaster, poses, config, rates, config.fps or facts.fps, stages)
+    past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
+    result = work.forecast_all(past, or_earlier, out)
     if out is None:
         return result
     with stages.stage("writing"):
@@ -90,38 +94,6 @@ def forecast_video(
     theirs = ((each, person_files(each, out_of(each, out), config)) for each in result.others)
     others = tuple(replace(each, files=tuple(files)) for each, files in theirs)
     return replace(result, files=tuple(files), others=others)
-
-
-def _forecast(
-    video: Path | FrameFolder,
-    forecaster: Forecaster,
-    poses: PoseSource,
-    out: Path | None,
-    config: OwnVideoConfig,
-    from_s: float | None,
-    stages: Stages,
-    or_earlier: bool,
-) -> OwnForecast:
-    """What will be written to `out`."""
-    facts = probe_video(video)
-    rates = FrameRates.of_video(facts.fps, forecaster.needs, config.fps)
-    work = _Work(forecaster, poses, config, rates, config.fps or facts.fps, stages)
-    past = Past(video, rates.video, from_s, duration_s=facts.duration_s)
-    people = work.look_late(past, or_earlier)
-    least = rates.span(forecaster.needs.num_past) if forecaster.needs.is_strict else 1
-    notes = [*filter(None, _notes(people[0], rates, out, least, config.everybody))]
-    if config.everybody:
-        people, stay = _who_go_on(people)
-        notes += stay
-    if out is not None:
-        others = [each.found.person for each in people[1:]]
-        check_people(out, video, poses, config, others, people[0].found.people is not None)
-    result = replace(work.forecast(people[0]), note="\n".join(notes))
-    last = {"frames": result.seen.pictures[-1:], "earlier": None}
-    more = (work.forecast(each) for each in people[1:])
-    return replace(
-        result, others=tuple(replace(each, seen=replace(each.seen, **last)) for each in more)
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +123,31 @@ class _Work:
     rates: FrameRates
     shown_fps: float
     stages: Stages
+
+    @property
+    def least(self) -> int:
+        """Frames that the pose model has to see."""
+        needs = self.forecaster.needs
+        return self.rates.span(needs.num_past) if needs.is_strict else 1
+
+    def forecast_all(self, past: Past, or_earlier: bool, out: Path | None) -> OwnForecast:
+        """The person who is asked for, with all others who go on; what will be written to `out`."""
+        people = self.look_late(past, or_earlier)
+        notes = [*filter(None, self._notes(people[0], out))]
+        if self.config.everybody:
+            people, stay = _who_go_on(people)
+            notes += stay
+        asked, *others = people
+        if out is not None:
+            numbers = [each.found.person for each in others]
+            are_numbered = asked.found.people is not None
+            check_people(out, past.video, self.poses, self.config, numbers, are_numbered)
+        result = replace(self.forecast(asked), note="\n".join(notes))
+        last = {"frames": result.seen.pictures[-1:], "earlier": None}
+        more = (self.forecast(each) for each in others)
+        return replace(
+            result, others=tuple(replace(each, seen=replace(each.seen, **last)) for each in more)
+        )
 
     def look_late(self, past: Past, or_earlier: bool) -> list[_Looked]:
         """At the last of the video; once more before where the person leaves early, or at all of it
@@ -208,14 +205,47 @@ class _Work:
         with stages.stage("drawing", len(futures.joints_px)):
             forecast = forecaster.draw(seen, futures, config.futures, stages.advance)
         return OwnForecast(
-            *(past.video, seen, forecast, forecaster.skeleton, looked.frames, past.first),
-            *(self.rates, self.shown_fps),
+            video=past.video,
+            seen=seen,
+            forecast=forecast,
+            skeleton=forecaster.skeleton,
+            past_frames=looked.frames,
+            first=past.first,
+            rates=self.rates,
+            shown_fps=self.shown_fps,
             lost=tuple(span for span in found.lost if span[0] <= last),
             sureness=sureness,
             person=found.person,
             num_people=found.num_people,
             people=found.people,
         )
+
+    def _notes(self, looked: _Looked, out: Path | None) -> Iterator[str]:
+        """What was guessed, what of the video was not seen, whom one can choose; a line each."""
+        past, found, frames = looked.past, looked.found, looked.frames
+        fps, end = found.seen.fps, len(found.seen)
+        yield self.rates.describe()
+        if isinstance(past.video, FrameFolder):
+            yield past.video.describe()
+        yield found.note
+        if past.first:
+            first = f"looked at and written from {past.first / fps:.2f} s on"
+            yield f"{first}: what was before makes the forecast no better"
+        if found.shots[frames[-1]] > past.first:
+            cut = found.shots[frames[-1]] / fps
+            yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
+        if frames[-1] + 1 < end:
+            many = f", or not in {self.least} frames of one shot, which the pose model needs"
+            who = (
+                f"person {found.person}"
+                if self.config.everybody and found.num_people > 1
+                else "the person"
+            )
+            why = f"{who} is not seen well{many * (self.least > 1)}"
+            why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
+            last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
+            yield f"the video was looked at to {end / fps:.2f} s, but {last}"
+        yield tell_of_people(found.people, out, self.config.everybody)
 
 
 def _who_go_on(people: Sequence[_Looked]) -> tuple[list[_Looked], list[str]]:
@@ -231,35 +261,6 @@ def _who_go_on(people: Sequence[_Looked]) -> tuple[list[_Looked], list[str]]:
             del stay[each.found.person]
     stays = "stays as in the last seen frame, where it"
     return goes_on, [f"person {number} {stays} {why}" for number, why in stay.items()]
-
-
-def _notes(
-    looked: _Looked, rates: FrameRates, out: Path | None, least: int, everybody: bool
-) -> Iterator[str]:
-    """What was guessed, what of the video was not seen, and whom one can choose; a line each.
-
-    `least` frames are what the pose model needs.
-    """
-    past, found, frames = looked.past, looked.found, looked.frames
-    fps, end = found.seen.fps, len(found.seen)
-    yield rates.describe()
-    if isinstance(past.video, FrameFolder):
-        yield past.video.describe()
-    yield found.note
-    if past.first:
-        first = f"looked at and written from {past.first / fps:.2f} s on"
-        yield f"{first}: what was before makes the forecast no better"
-    if found.shots[frames[-1]] > past.first:
-        cut = found.shots[frames[-1]] / fps
-        yield f"the video cuts to another shot at {cut:.2f} s: what was before is not looked at"
-    if frames[-1] + 1 < end:
-        many = f", or not in {least} frames of one shot, which the pose model needs"
-        who = f"person {found.person}" if everybody and found.num_people > 1 else "the person"
-        why = f"{who} is not seen well{many * (least > 1)}"
-        why = "it fades" if frames[-1] + 1 >= end - found.num_faded else why
-        last = f"from {(frames[-1] + 1) / fps:.2f} s on {why}"
-        yield f"the video was looked at to {end / fps:.2f} s, but {last}"
-    yield tell_of_people(found.people, out, everybody)
 
 
 def video_source(
