@@ -125,39 +125,63 @@ def _pose(tracks: dict[str, np.ndarray], proportions: np.ndarray) -> _Body3D:
     turn, chest_turn = tracks["turn"], tracks["turn"] + tracks["twist"]
     pelvis = tracks["hips"] + np.array([0, _STANDING, 0])
     lean = np.radians(tracks["lean"][:, 0])
-    spine = np.stack([0 * lean, np.cos(lean), np.sin(lean)], axis=-1)
-    neck = pelvis + trunk * figure.SPINE * _turned(spine, turn)
-    gaze = tracks["gaze"]
-    nod = np.radians(gaze[:, 1])
-    look_turn = chest_turn[:, 0] + (gaze[:, 0] - chest_turn[:, 0]).clip(-75, 75)
-    front = _turned(np.stack([0 * nod, np.sin(nod), np.cos(nod)], axis=-1), look_turn)
-    up = figure.unit(0.55 * _turned(spine, turn) + 0.45 * np.array([0, 1, 0]) - 0.25 * front)
+    spine = _turned(np.stack([0 * lean, np.cos(lean), np.sin(lean)], axis=-1), turn)
+    neck = pelvis + trunk * figure.SPINE * spine
+    up, axes = _head(tracks["gaze"], chest_turn[:, 0], spine)
     points = {"head": neck + figure.NECK_TO_HEAD * up}
+    arm, leg = (arms, forearms), (thighs, shanks)
     for side, name in ((1, "right"), (-1, "left")):
-        shoulder = neck + _shoulder_offset(
-            side * shoulders * figure.SHOULDER_HALF, turn, chest_turn, lean
-        )
-        wrist = neck + _turned(tracks[f"{name}_hand"], chest_turn)
-        pole = _turned(np.array([side * 0.75, -0.6, -0.4]) + 0 * neck, chest_turn)
-        elbow, wrist = _two_bones(
-            shoulder, wrist, figure.UPPER_ARM * arms, figure.FOREARM * forearms, pole
-        )
+        half = side * shoulders * figure.SHOULDER_HALF
+        shoulder = neck + _shoulder_offset(half, turn, chest_turn, lean)
+        hand = neck + _turned(tracks[f"{name}_hand"], chest_turn)
         hip = pelvis + _turned(np.array([side * figure.HIP_HALF, 0, 0]) + 0 * neck, turn)
-        ankle = tracks[f"{name}_foot"] * [1, 1, 1] + np.array([0, figure.ANKLE, 0])
-        ankle[:, 1] = ankle[:, 1].clip(figure.ANKLE)
-        pole = _turned(np.array([side * 0.25, 0, 1.0]) + 0 * neck, turn)
-        knee, ankle = _two_bones(hip, ankle, figure.THIGH * thighs, figure.SHANK * shanks, pole)
-        lift = (ankle[:, 1] - figure.ANKLE).clip(0, 0.2)
-        toe = np.stack([0 * lift + side * 0.03, -0.03 - 0.5 * lift, 0.1 - 0.3 * lift], axis=-1)
-        points |= {f"{name}_shoulder": shoulder, f"{name}_elbow": elbow, f"{name}_wrist": wrist}
-        points |= {f"{name}_hip": hip, f"{name}_knee": knee, f"{name}_ankle": ankle}
-        points[f"{name}_fist"] = wrist + figure.FIST * figure.unit(wrist - elbow)
-        points[f"{name}_toe"] = ankle + _turned(toe, turn)
-    front = figure.unit(front - up * (front * up).sum(-1, keepdims=True))
-    axes = np.stack([np.cross(up, front), up, front], axis=1)
+        limbs = _arm(side, shoulder, hand, chest_turn, arm)
+        limbs |= _leg(side, hip, tracks[f"{name}_foot"], turn, leg)
+        points |= {f"{name}_{part}": place for part, place in limbs.items()}
     # Penn Action's `left` is the person's right: on the viewer's left when seen from the front.
     stacked = np.stack([points[other_side(name)] for name in figure.POINTS], axis=1)
     return _Body3D(stacked, axes, np.zeros((len(neck), 0, 3)))
+
+
+def _head(
+    gaze: np.ndarray, chest_turn: np.ndarray, spine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Upwards on it, and its axes: to its side, upwards and to the front."""
+    nod = np.radians(gaze[:, 1])
+    look_turn = chest_turn + (gaze[:, 0] - chest_turn).clip(-75, 75)
+    front = _turned(np.stack([0 * nod, np.sin(nod), np.cos(nod)], axis=-1), look_turn)
+    up = figure.unit(0.55 * spine + 0.45 * np.array([0, 1, 0]) - 0.25 * front)
+    front = figure.unit(front - up * (front * up).sum(-1, keepdims=True))
+    return up, np.stack([np.cross(up, front), up, front], axis=1)
+
+
+def _arm(
+    side: int,
+    shoulder: np.ndarray,
+    hand: np.ndarray,
+    turn: np.ndarray,
+    lengths: tuple[float, float],
+) -> dict[str, np.ndarray]:
+    """To where the hand is to be, the elbow outwards; `lengths` are shares of the usual ones."""
+    pole = _turned(np.array([side * 0.75, -0.6, -0.4]) + 0 * shoulder, turn)
+    bones = figure.UPPER_ARM * lengths[0], figure.FOREARM * lengths[1]
+    elbow, wrist = _two_bones(shoulder, hand, *bones, pole)
+    fist = wrist + figure.FIST * figure.unit(wrist - elbow)
+    return {"shoulder": shoulder, "elbow": elbow, "wrist": wrist, "fist": fist}
+
+
+def _leg(
+    side: int, hip: np.ndarray, foot: np.ndarray, turn: np.ndarray, lengths: tuple[float, float]
+) -> dict[str, np.ndarray]:
+    """To where the foot is to be, on the ground or above it, the knee to the front."""
+    ankle = foot + np.array([0, figure.ANKLE, 0])
+    ankle[:, 1] = ankle[:, 1].clip(figure.ANKLE)
+    pole = _turned(np.array([side * 0.25, 0, 1.0]) + 0 * hip, turn)
+    bones = figure.THIGH * lengths[0], figure.SHANK * lengths[1]
+    knee, ankle = _two_bones(hip, ankle, *bones, pole)
+    lift = (ankle[:, 1] - figure.ANKLE).clip(0, 0.2)
+    toe = np.stack([0 * lift + side * 0.03, -0.03 - 0.5 * lift, 0.1 - 0.3 * lift], axis=-1)
+    return {"hip": hip, "knee": knee, "ankle": ankle, "toe": ankle + _turned(toe, turn)}
 
 
 def _shoulder_offset(
