@@ -141,9 +141,8 @@ class Many:
             loss = self._losses[0].terms(said, MotionBatch(inputs, *rest), weights, regret)
             return sum(value * (action if name == "action" else 1) for name, value in loss.items())
 
-        losses = vmap(one, randomness="different")(
-            self.params, self.buffers, *rows, *settings, self._of["action"]
-        )
+        told = (*rows, *settings, self._of["action"])
+        losses = vmap(one, randomness="different")(self.params, self.buffers, *told)
         gradients = torch.autograd.grad(losses.sum(), list(self.params.values()))
         self._descend(gradients)
         return losses.detach()
