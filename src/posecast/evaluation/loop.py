@@ -91,12 +91,7 @@ def evaluate(
     """
     config, networks = config or EvaluationConfig(), networks or MetricNetworks()
     share, out_path = share or Share(), as_path(out_path, "out_path")
-    check_settings(config, EvaluationConfig, "config")
-    check_is(networks, MetricNetworks, "networks", "what load_networks gives")
-    check_is(store, Store, "store", "what Store.open gives")
-    for method in check_is(methods, Sequence, "methods", "a list of methods"):
-        check_is(method, Method, "a method", "Method(name, poses=...)")
-    _check_methods(methods, store, config)
+    _check_given(methods, store, config, networks)
     clips = store.select(config.clips)
     runs = sorted({place_of(run) for method in methods for run in method.runs})
     guard.check_test_clips(clips, config.final)
@@ -139,7 +134,14 @@ def _part_tables(out_path: Path) -> list[Path]:
     return sorted(out_path.glob("rows.process-*.csv"))
 
 
-def _check_methods(methods: Sequence[Method], store: Store, config: EvaluationConfig) -> None:
+def _check_given(
+    methods: Sequence[Method], store: Store, config: EvaluationConfig, networks: MetricNetworks
+) -> None:
+    check_settings(config, EvaluationConfig, "config")
+    check_is(networks, MetricNetworks, "networks", "what load_networks gives")
+    check_is(store, Store, "store", "what Store.open gives")
+    for method in check_is(methods, Sequence, "methods", "a list of methods"):
+        check_is(method, Method, "a method", "Method(name, poses=...)")
     names = [method.name for method in methods]
     if not names or len(set(names)) != len(names):
         raise PosecastError(f"give at least one method, each with a name of its own; got {names}")
