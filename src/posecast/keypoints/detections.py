@@ -103,6 +103,11 @@ class Gathered:
         rows = rows[: len(joints)]
         self.people.append(Detection(frame, rows[:, :2] + HALF_PIXEL, rows[:, 2], person))
 
+    def detections(self, threshold: float, **facts: Any) -> Detections:
+        """All of them; `facts` are further fields by name."""
+        people = tuple(self.people)
+        return Detections(self.joints, people, threshold, num_points=self.num_points, **facts)
+
 
 def triples(values: object) -> Float[np.ndarray, "k 3"]:
     """A flat list x, y, confidence, x, y, confidence ... as rows."""

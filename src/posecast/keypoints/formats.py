@@ -80,8 +80,7 @@ def read_openpose(folder: Path) -> Detections:
                 names = choose_names(_OPENPOSE, len(rows), "OpenPose")
                 found.add(number, rows, names, _openpose_name(person))
     repeated = {"frame_name": files[-1].name, "number": numbers[-1]}
-    read = Detections(found.joints, tuple(found.people), 0.1, tuple(numbers), repeated=repeated)
-    return _with_image_shares(read)
+    return _with_image_shares(found.detections(0.1, numbers=tuple(numbers), repeated=repeated))
 
 
 def _check_one_video(files: list[Path], numbers: list[int]) -> None:
@@ -153,15 +152,13 @@ def read_coco(content: dict[str, Any]) -> Detections:
     image = next((each for each in content["images"] if each["id"] == last), {})
     repeated = {"image": image, "number": numbers.get(last, 0)}
     repeated["categories"] = content.get("categories", ())
-    people = found.people
-    marked = not people or any((each.confidence == _VISIBLE).any() for each in people)
-    if marked:
-        people = [replace(each, confidence=each.confidence // _VISIBLE) for each in people]
-    values = (found.joints, tuple(people), _RESULTS_FROM, tuple(numbers.values()))
-    kept = {"num_points": found.num_points, "repeated": repeated}
-    if not marked:
-        kept["note"] = "no point is marked as visible (2): marks are taken for confidences"
-    return Detections(*values, **kept, image_hw=_image_hw(content["images"]))
+    people, note = found.people, ""
+    if any((each.confidence == _VISIBLE).any() for each in people):
+        found.people = [replace(each, confidence=each.confidence // _VISIBLE) for each in people]
+    elif people:
+        note = "no point is marked as visible (2): marks are taken for confidences"
+    facts = {"numbers": tuple(numbers.values()), "image_hw": _image_hw(content["images"])}
+    return found.detections(_RESULTS_FROM, **facts, repeated=repeated, note=note)
 
 
 def _image_hw(images: list[dict[str, Any]]) -> tuple[int, int] | None:
@@ -214,8 +211,7 @@ def read_results(content: list[dict[str, Any]]) -> Detections:
         name = "" if isinstance(track, list) else person_name(track)
         found.add(number, rows, names, name)
     repeated = {"frame_name": content[-1]["image_id"], "number": numbers[-1]}
-    values = (found.joints, tuple(found.people), _RESULTS_FROM)
-    return Detections(*values, num_points=found.num_points, repeated=repeated)
+    return found.detections(_RESULTS_FROM, repeated=repeated)
 
 
 def is_mediapipe(content: Any) -> bool:

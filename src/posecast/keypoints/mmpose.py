@@ -44,12 +44,9 @@ def read_mmpose(content: Any) -> detections.Detections:
                 rows = _rows(each)
             name = detections.person_name(each.get("track_id", each.get("instance_id")))
             found.add(number, rows, _names(content, len(rows)), name)
-    return detections.Detections(
-        *(found.joints, tuple(found.people), _THRESHOLD, tuple(numbers)),
-        counts_from=1 if from_one else None,
-        num_points=found.num_points,
-        repeated={"meta_info": content.get("meta_info", {})} if is_script else {},
-    )
+    repeated = {"meta_info": content.get("meta_info", {})} if is_script else {}
+    facts = {"numbers": tuple(numbers), "counts_from": 1 if from_one else None}
+    return found.detections(_THRESHOLD, **facts, repeated=repeated)
 
 
 def _frames(content: Any) -> list[tuple[int, list[Any]]]:
