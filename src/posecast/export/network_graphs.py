@@ -1,12 +1,7 @@
-"""The estimator and the networks of the carried drawer as traceable functions, with examples.
-
-An example is what an exporter follows the function with; its sizes say nothing but which of them
-are fixed.
-"""
+"""The estimator and the networks of the carried drawer as traceable functions; the whole chain."""
 
 import itertools
-from dataclasses import dataclass, fields
-from inspect import signature
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -19,6 +14,7 @@ from posecast.errors import PosecastError
 from posecast.estimation.estimator import PoseEstimator
 from posecast.export.carrying_graph import LayersGraph, LookGraph
 from posecast.export.frame_graphs import BeginGraph, CutGraph, PasteGraph, PlaceGraph, to_side
+from posecast.export.graphs import CHAIN, Graph
 from posecast.geometry import Crop, cut_crop
 from posecast.keypoints.names import joint_sources
 from posecast.media.grey_levels import to_bytes, to_network
@@ -29,114 +25,6 @@ from posecast.networks.hourglass import Hourglass
 from posecast.networks.movenet import MoveNet
 from posecast.sample import SAMPLE
 from posecast.skeletons import COCO, Skeleton
-
-CHAIN = {
-    "follow": ("cut", "estimator", "place"),
-    "forecast": ("forecaster",),
-    "begin": ("begin", "maps", "mask", "look"),
-    "draw": ("layers", "maps", "refinement", "compose", "paste"),
-}
-"""Graphs in the order in which they are run: for each frame of a video, once, once where frames are
-drawn, and for any future frames. Each reads what has its inputs' names: what is given, or what the
-last one before it said."""
-_BATCH = "batch"
-_PAST_FIRST = (
-    *("last_joints_px", "last_visible", "seen_pictures", "seen_joints_crop"),
-    *("seen_visible", "smooth_past", "mask_logits", "members", "crossing", "bare_pictures"),
-)
-_BATCH_FIRST = (
-    *("numbers", "fine_pictures", "shares", "distance", "moving", "holes"),
-    *("logits", "drawn", "flow", "frames"),
-)
-_FREE_AXES = {
-    "frame": ("height", "width"),
-    "last_frame": ("height", "width"),
-    "last_frames": ("past", "height", "width"),
-    **dict.fromkeys(_PAST_FIRST, ("past",)),
-    **dict.fromkeys(_BATCH_FIRST, (_BATCH,)),
-}
-"""Names of the first axes of values, which may take any size; the others are fixed."""
-_SAID: dict[str, tuple[tuple[str, ...], str]] = {
-    "cut": (
-        ("pictures", "square"),
-        "a frame, RGB bytes, and where to look: left, top and side of a square in pixels, side 0: "
-        "everywhere; to the estimator's picture of it, and the square.",
-    ),
-    "place": (
-        ("joints_px", "visible", "where"),
-        "what the estimator said to joints in pixels of the frame, which of them were seen, and "
-        "where to look in the next frame.",
-    ),
-    "begin": (
-        (
-            *("seen_pictures", "seen_joints_crop", "seen_visible", "future_joints_crop"),
-            *("picture_box", "square", "last_frame"),
-            *("pictures", "joints_crop", "visible", "body_size"),
-        ),
-        "the last seen frames, RGB bytes, up to `most_pictures`, their poses, and future ones, in "
-        "pixels, to the square around the person and what maps and mask read.",
-    ),
-    "look": (
-        (
-            *("smooth_past", "smooth_future", "sources", "members", "gates", "plate", "no_plate"),
-            *("last_distances", "crossing", "bare_pictures"),
-        ),
-        "the same and the mask to what the layers are made of; the camera stands still.",
-    ),
-    "layers": (
-        (
-            *("pictures", "shares", "distance", "holes"),
-            *("joints_crop", "visible", "body_size", "moving", "fine_pictures"),
-        ),
-        "future frames by their numbers, 0 the first, to four pictures of each, small and fine: "
-        "person, behind its front parts, last frame bent, room; and how much of each shows.",
-    ),
-    "compose": (
-        ("frames",),
-        "layers and what is changed of them to squares of the future frames, RGB bytes.",
-    ),
-    "paste": (("whole_frames",), "these to whole frames of the video, RGB bytes."),
-    "estimator": (
-        ("joints_crop", "confidence"),
-        "RGB bytes to joints (x, y), shares of the picture from 0 to 1, and confidences from 0 to "
-        "1, negative of joints that may as well be elsewhere. It is meant for one person in the "
-        "middle of each picture, with some room around.",
-    ),
-    "maps": (
-        ("maps",),
-        "joints as shares of the square crop, and the body's size (the longer of torso and the "
-        "parts of a leg, posecast.carrying.body_parts.body_size) likewise, to maps of the body's "
-        "parts, 0 to 1; input 'maps' of mask and refinement.",
-    ),
-    "mask": (
-        ("mask_logits",),
-        f"seen pictures, RGB from -1 to 1, channels first, the person's crop at {COARSE} x "
-        f"{COARSE}, and maps of their poses, to logits of the person's mask.",
-    ),
-    "refinement": (
-        tuple(each.name for each in fields(Changes)),
-        f"layers of future frames (posecast.networks.carrying.LayerBatch, made by posecast."
-        f"carrying.layers; pictures from -1 to 1) at {COARSE} x {COARSE} and maps of the poses to "
-        "what posecast.carrying.composing changes of them, at whatever size they have.",
-    ),
-}
-"""What each graph says, and what it does, in which units and ranges."""
-
-
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """One function to export."""
-
-    function: nn.Module
-    inputs: dict[str, Tensor]
-    """Example inputs by name."""
-    free: dict[str, tuple[str, ...]]
-    """The names of each input's axes; numbers stay as they are, others may take any size."""
-    outputs: tuple[str, ...]
-    note: str
-    """What it does, in which units and ranges."""
-    decides: bool = False
-    """Whether it rounds or chooses, so that few numbers may be others after export."""
 
 
 class EstimatorGraph(nn.Module):
@@ -218,7 +106,7 @@ def estimator_graph(network: Hourglass | MoveNet, estimator: PoseEstimator) -> G
     frames = itertools.islice(read_video(SAMPLE), 2)  # of nobody a network may say anything
     squares = [cut_crop(each, Crop(140, 0, 500, 360), estimator.size, "area") for each in frames]
     pictures = {"pictures": torch.from_numpy(np.stack(squares))}
-    return _of_batch("estimator", EstimatorGraph(network, estimator), pictures)
+    return Graph.of_batch("estimator", EstimatorGraph(network, estimator), pictures)
 
 
 def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Graph]:
@@ -231,24 +119,20 @@ def drawer_graphs(network: CarryingNetwork, skeleton: Skeleton) -> dict[str, Gra
         "visible": torch.ones(2, skeleton.num_joints, dtype=torch.bool),
         "body_size": torch.full((2, 1, 1), 0.3),
     }
-    graphs = {"maps": _of_batch("maps", MapsGraph(skeleton), poses)}
+    graphs = {"maps": Graph.of_batch("maps", MapsGraph(skeleton), poses)}
     maps = {"maps": graphs["maps"].function(*poses.values())}
     pictures = 2 * torch.rand(2, 3 * NUM_LAYERS, COARSE, COARSE) - 1
     if network.mask is not None:
         seen = {"pictures": pictures[:, :3].contiguous(), **maps}
-        graphs["mask"] = _of_batch("mask", network.mask, seen)
+        graphs["mask"] = Graph.of_batch("mask", network.mask, seen)
     if network.refinement is not None:
         shares = torch.rand(2, NUM_LAYERS, COARSE, COARSE).softmax(1)
         layers = LayerBatch(pictures, shares, *torch.rand(2, 2, 1, COARSE, COARSE).unbind())
         inputs = {**vars(layers), **maps}
-        graphs["refinement"] = _of_batch("refinement", RefinementGraph(network.refinement), inputs)
+        graphs["refinement"] = Graph.of_batch(
+            "refinement", RefinementGraph(network.refinement), inputs
+        )
     return graphs
-
-
-def _of_batch(name: str, module: nn.Module, inputs: dict[str, Tensor]) -> Graph:
-    """A graph whose inputs' first axis alone may take any size."""
-    axes = {key: (_BATCH, *map(str, value.shape[1:])) for key, value in inputs.items()}
-    return Graph(module.eval(), inputs, axes, *_SAID[name])
 
 
 def chain_graphs(
@@ -271,21 +155,12 @@ def chain_graphs(
     }
     graphs, known = {}, _whole_example(skeleton)
     for name in (name for names in CHAIN.values() for name in names):
-        graph = networks.get(name) or _between(name, modules[name], known)
+        graph = networks.get(name) or Graph.between(name, modules[name], known)
         with torch.no_grad():
             said = graph.function(*(known[each] for each in graph.inputs))
         known |= zip(graph.outputs, said if isinstance(said, tuple) else (said,), strict=True)
         graphs[name] = graph
     return graphs
-
-
-def _between(name: str, module: nn.Module, known: dict[str, Tensor]) -> Graph:
-    inputs = {each: known[each] for each in signature(module.forward).parameters}
-    axes = {}
-    for each, value in inputs.items():
-        free = _FREE_AXES.get(each, ())
-        axes[each] = (*free, *map(str, value.shape[len(free) :]))
-    return Graph(module.eval(), inputs, axes, *_SAID[name], decides=True)
 
 
 def _whole_example(skeleton: Skeleton) -> dict[str, Tensor]:

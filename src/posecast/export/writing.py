@@ -16,14 +16,9 @@ from torch import Tensor
 
 from posecast import __version__
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.export.graphs import BATCH, CHAIN, Graph
 from posecast.export.motion_graph import MotionGraph
-from posecast.export.network_graphs import (
-    CHAIN,
-    Graph,
-    chain_graphs,
-    drawer_graphs,
-    estimator_graph,
-)
+from posecast.export.network_graphs import chain_graphs, drawer_graphs, estimator_graph
 from posecast.forecasting.motion import MAX_PAST
 from posecast.forecasting.protocols import MOST_PICTURES
 from posecast.motion.basis import FPS, HORIZON
@@ -42,7 +37,6 @@ from posecast.skeletons import SKELETONS, Skeleton
 FORMAT = "posecast onnx 2"
 MANIFEST = "posecast-onnx.json"
 """The JSON file, and what it calls itself."""
-_BATCH = "batch"
 _AGREE = 1e-3
 _SMALL = 1024  # numbers that are not worth a conversion
 NOTES = (
@@ -119,7 +113,7 @@ def _forecaster(loaded: LoadedNetwork[MotionResidual]) -> Graph:
     return Graph(
         MotionGraph(loaded.network, base).eval(),
         {"past_joints_px": joints, "past_visible": torch.ones(joints.shape[:3], dtype=torch.bool)},
-        {"past_joints_px": (_BATCH, "past", count, "2"), "past_visible": (_BATCH, "past", count)},
+        {"past_joints_px": (BATCH, "past", count, "2"), "past_visible": (BATCH, "past", count)},
         ("future_joints_px", "moved", "radius_px"),
         "Seen joints (x, y) in pixels of any picture, hidden ones ignored, to future ones; moved: "
         "their displacements from the last seen pose in body sizes, before limbs are kept from "
