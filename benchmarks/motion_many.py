@@ -29,7 +29,6 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.records.configs import config_to_dict
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
-from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_validation import AHEAD, mean_share, validation_windows
@@ -39,6 +38,7 @@ from posecast.training.motion_windows import (
     choose_windows,
     find_others,
 )
+from posecast.training.settings import FitConfig
 
 DESIGNS = ("free", "held", "regret")
 """Of which five seeds are trained; the one that validates better is kept."""

@@ -18,9 +18,9 @@ from posecast.motion.neighbours import BASE_FILE
 from posecast.motion.tracks import MotionTrack, as_told
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store
-from posecast.training.beginning import choose_clips
 from posecast.training.motion import MotionTrainingConfig, tracks_of
 from posecast.training.motion_windows import Apart, build_base
+from posecast.training.settings import choose_clips
 
 TRACKS_FILE = "tracks.npz"
 _FACTS = ("name", "group", "action", "box_side_px", "is_clip")

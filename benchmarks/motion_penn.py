@@ -31,7 +31,6 @@ from posecast.motion.neighbours import BASE_FILE, MotionBase
 from posecast.motion.seen import joined
 from posecast.motion.tracks import MotionTrack
 from posecast.skeletons import PENN_ACTION
-from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_validation import AHEAD, validation_windows
@@ -42,6 +41,7 @@ from posecast.training.motion_windows import (
     choose_windows,
     find_others,
 )
+from posecast.training.settings import FitConfig
 
 FOLDS = 5
 SEEDS = 5

@@ -33,7 +33,6 @@ from posecast.networks.motion_values import trusted
 from posecast.presets import MOTION
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
-from posecast.training.beginning import FitConfig
 from posecast.training.motion_batches import MotionBatches, TrackFacts
 from posecast.training.motion_loss import MotionLoss
 from posecast.training.motion_validation import window_inputs
@@ -44,6 +43,7 @@ from posecast.training.motion_windows import (
     choose_windows,
     find_others,
 )
+from posecast.training.settings import FitConfig
 
 CONFIG = MOTION["penn-action-best"]
 FOLDS, STEPS = 4, 3000

@@ -30,7 +30,7 @@ from posecast.records.configs import config_to_dict
 from posecast.sample import SAMPLE
 from posecast.store.files import StoreInfo
 from posecast.training.action import train_flow_classifier, train_pose_classifier
-from posecast.training.beginning import FitConfig
+from posecast.training.settings import FitConfig
 from posecast.training.carrying import train_carrying
 from posecast.training.conv_lstm import train_conv_lstm
 from posecast.training.estimator import train_estimator

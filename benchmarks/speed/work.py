@@ -26,7 +26,6 @@ from posecast.skeletons import PENN_ACTION
 from posecast.store.files import StoreInfo
 from posecast.store.reading import Store, StoredClip
 from posecast.store.writing import store_writer, write_clip
-from posecast.training.beginning import FitConfig
 from posecast.training.image import (
     ImageTraining,
     ImageTrainingConfig,
@@ -37,6 +36,7 @@ from posecast.training.image import (
 from posecast.training.image_steps import FeatureNetworks, image_tensors
 from posecast.training.optimizers import build_optimizer
 from posecast.training.pose import pose_step
+from posecast.training.settings import FitConfig
 from posecast.windows import ImagePairs, ImagePairSampler
 
 MODES: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed"}

@@ -19,7 +19,6 @@ from posecast.networks.hourglass import HourglassConfig
 from posecast.networks.motion_residual import MotionResidualConfig
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.store.reading import ClipSelection
-from posecast.training.beginning import FitConfig
 from posecast.training.carrying import CarryingTrainingConfig
 from posecast.training.carrying_stream import StreamConfig
 from posecast.training.estimator import EstimatorTrainingConfig
@@ -31,6 +30,7 @@ from posecast.training.motion_windows import WindowChoice
 from posecast.training.outline import OutlineTrainingConfig
 from posecast.training.pose import PoseTrainingConfig
 from posecast.training.pose_augmentation import PoseAugmentation
+from posecast.training.settings import FitConfig
 from posecast.windows import ImagePairs, PoseWindows
 
 NOTES: Mapping[str, str] = {

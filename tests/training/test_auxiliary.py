@@ -23,8 +23,8 @@ from posecast.training.action import (
     train_flow_classifier,
     train_pose_classifier,
 )
-from posecast.training.beginning import FitConfig
 from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
+from posecast.training.settings import FitConfig
 from small_store import SIZE, a_clip, a_store
 
 FIT = FitConfig(steps=4, batch_size=4, validate_every=2, checkpoint_every=2, log_every=1)

@@ -19,10 +19,10 @@ from posecast.records.files import WriteError
 from posecast.records.runs import Run, RunError
 from posecast.store.reading import Store
 from posecast.training.action import with_actions
-from posecast.training.beginning import ChosenClips, FitConfig, choose_clips
 from posecast.training.fitting import Descent, Validation, fit
 from posecast.training.pose import PoseTrainingConfig, train_pose
 from posecast.training.session import begin
+from posecast.training.settings import ChosenClips, FitConfig, choose_clips
 from posecast.windows import PoseWindows
 from small_store import a_clip, a_store
 

@@ -7,7 +7,6 @@ import torch
 from motion.moving_people import MIRROR, people
 from posecast.motion.basis import from_cosines
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
-from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_batches import MotionBatches, MotionMix, TrackFacts
 from posecast.training.motion_windows import (
@@ -18,6 +17,7 @@ from posecast.training.motion_windows import (
     cut_windows,
     find_others,
 )
+from posecast.training.settings import FitConfig
 
 TRACKS = np.arange(30)
 FACTS = TrackFacts(TRACKS % 2, TRACKS, TRACKS % 5 == 0, np.zeros(30, bool))

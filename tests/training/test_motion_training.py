@@ -24,11 +24,11 @@ from posecast.networks.kinds import facts_of, load_network
 from posecast.networks.moment_weights import MomentWeights
 from posecast.networks.motion_residual import MotionResidual, MotionResidualConfig
 from posecast.store.reading import Store
-from posecast.training.beginning import choose_clips
 from posecast.training.motion import MotionTrainingConfig, tracks_of, train_motion
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_moments import learn_moments
 from posecast.training.motion_windows import WindowChoice
+from posecast.training.settings import choose_clips
 from small_store import stored_clip, write_store
 
 TINY = MotionTrainingConfig(

@@ -14,11 +14,11 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
 from posecast.records.runs import Run, RunError
 from posecast.store.reading import ClipSelection, StoredClip
 from posecast.training import pose
-from posecast.training.beginning import FitConfig
 from posecast.training.fitting import FitResult
 from posecast.training.pose import PoseTrainingConfig, PoseValidation, pose_step, train_pose
 from posecast.training.pose_augmentation import PoseAugmentation
 from posecast.training.progress import DivergedError
+from posecast.training.settings import FitConfig
 from posecast.windows import PoseWindows
 from small_store import stored_clip, write_store
 

@@ -27,7 +27,7 @@ from posecast.networks.kinds import facts_of
 from posecast.networks.pose_lstm import PoseLSTMConfig
 from posecast.records.runs import Run
 from posecast.store.reading import ClipSelection, Store
-from posecast.training.beginning import TrainingConfig
+from posecast.training.settings import TrainingConfig
 from posecast.villegas2017.hourglass2017 import Hourglass2017
 from posecast.windows import ImagePairs, PoseWindows
 from small_store import SIZE, a_clip, a_store

@@ -17,9 +17,9 @@ from posecast.computing.processes import join_batch_moments
 from posecast.computing.recording import on_device
 from posecast.networks.alexnet import BvlcAlexNet
 from posecast.store.reading import Store
-from posecast.training.beginning import share_of
 from posecast.training.image import ImageTraining, train_image, train_iteration
 from posecast.training.image_steps import FeatureNetworks, ImagePairTensors, image_tensors
+from posecast.training.settings import share_of
 from posecast.windows import ImagePairSampler
 
 

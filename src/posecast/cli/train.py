@@ -10,7 +10,6 @@ from posecast.cli.parsing import Command, parse, split_preset, with_config
 from posecast.presets import CARRYING, ESTIMATOR, IMAGE, MOTION, NOTES, OUTLINE, POSE
 from posecast.records.configs import config_to_dict
 from posecast.training import action
-from posecast.training.beginning import TrainingConfig
 from posecast.training.carrying import train_carrying
 from posecast.training.conv_lstm import ConvLSTMTrainingConfig, train_conv_lstm
 from posecast.training.estimator import train_estimator
@@ -19,6 +18,7 @@ from posecast.training.image import train_image
 from posecast.training.motion import train_motion
 from posecast.training.outline import train_outline
 from posecast.training.pose import train_pose
+from posecast.training.settings import TrainingConfig
 
 
 class Kind(NamedTuple):

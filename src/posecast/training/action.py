@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +22,7 @@ from posecast.networks.kinds import KINDS
 from posecast.records.configs import check_at_least
 from posecast.skeletons import SKELETONS, Skeleton
 from posecast.store.reading import Store, StoredClip
-from posecast.training import beginning
+from posecast.training import settings
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PoseActionTrainingConfig(beginning.TrainingConfig):
+class PoseActionTrainingConfig(settings.TrainingConfig):
     """How the classifier of pose sequences is trained."""
 
     KIND = "pose_action"
@@ -52,17 +52,17 @@ class PoseActionTrainingConfig(beginning.TrainingConfig):
 
 
 @dataclass(frozen=True)
-class FlowActionTrainingConfig(beginning.FrameTrainingConfig):
+class FlowActionTrainingConfig(settings.FrameTrainingConfig):
     """How the classifier of optical flow is trained."""
 
     KIND = "flow_action"
 
     model: FlowClassifierConfig = FlowClassifierConfig()
     """`num_actions` is set to the number of actions among the training clips."""
-    fit: Flat[beginning.FitConfig] = beginning.FitConfig(steps=1000, batch_size=16)
+    fit: Flat[settings.FitConfig] = settings.FitConfig(steps=1000, batch_size=16)
 
 
-def with_actions(chosen: beginning.ChosenClips) -> tuple[beginning.ChosenClips, list[str]]:
+def with_actions(chosen: settings.ChosenClips) -> tuple[settings.ChosenClips, list[str]]:
     """Clips that a classifier can learn from, and the names of its classes in their order.
 
     Left out, with a message: clips of no action, and validation clips of one that is not learned.
@@ -71,7 +71,7 @@ def with_actions(chosen: beginning.ChosenClips) -> tuple[beginning.ChosenClips, 
     actions = sorted({clip.action for clip in chosen.train} - {""})
     if len(actions) < 2:
         raise PosecastError(f"a classifier needs clips of two actions or more, got {actions}")
-    kept = beginning.ChosenClips(
+    kept = settings.ChosenClips(
         *([each for each in clips if each.action in actions] for clips in chosen)
     )
     left_out = sum(map(len, chosen)) - sum(map(len, kept))
@@ -87,8 +87,8 @@ def train_pose_classifier(
 
     The best score is the mean log likelihood of the true actions.
     """
-    store = beginning.open_store(store_path, config, PoseActionTrainingConfig, "skeleton")
-    clips, actions = with_actions(beginning.choose_clips(config, store))
+    store = settings.open_store(store_path, config, PoseActionTrainingConfig, "skeleton")
+    clips, actions = with_actions(settings.choose_clips(config, store))
     shape = {"num_actions": len(actions), "num_joints": store.skeleton.num_joints}
     config = replace(config, model=replace(config.model, **shape))
 
@@ -106,10 +106,10 @@ def train_flow_classifier(
     config: FlowActionTrainingConfig, store_path: Path, run_path: Path, *, fresh: bool = False
 ) -> FitResult:
     """Train on the flow of true frames, or go on with the run; scores as for poses."""
-    store = beginning.open_store(store_path, config, FlowActionTrainingConfig)
+    store = settings.open_store(store_path, config, FlowActionTrainingConfig)
     needed = config.model.num_flows + 1
-    chosen = beginning.choose_clips(config, store)
-    chosen = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
+    chosen = settings.choose_clips(config, store)
+    chosen = settings.ChosenClips(*(settings.long_enough(each, needed) for each in chosen))
     clips, actions = with_actions(chosen)
     config = replace(config, model=replace(config.model, num_actions=len(actions)))
 
@@ -135,7 +135,7 @@ class Labelled(NamedTuple):
 def _train(
     config: PoseActionTrainingConfig | FlowActionTrainingConfig,
     store: Store,
-    clips: beginning.ChosenClips,
+    clips: settings.ChosenClips,
     actions: list[str],
     stretches: Callable[[slice, int], Labelled],
     held_out: Callable[[], Iterator[tuple[Tensor, ...]]],
@@ -155,7 +155,7 @@ def _train(
 
     validation = Validation(score, "validation_log_likelihood") if clips.validation else None
     fabric = config.run_on.launch()
-    batches = functools.partial(stretches, beginning.share_of(fabric, config.fit.batch_size))
+    batches = functools.partial(stretches, settings.share_of(fabric, config.fit.batch_size))
     with begin(config, store, clips, run_path, fabric, fresh=fresh, actions=actions) as session:
         network = KINDS[config.KIND].network(config.model)
         return fit(Descent(network, _step, session), batches, validation, session)
@@ -184,19 +184,25 @@ def _pose_stretches(
     visible = np.zeros(joints.shape[:3], bool)
     labels = np.zeros(fit.batch_size, np.int64)
     for row, place in enumerate(rng.integers(0, len(clips), fit.batch_size)):
-        clip = clips[place]
-        longest = min(config.num_frames, clip.num_frames)
-        length = int(rng.integers(max(1, longest // 2), longest + 1))
-        start = int(rng.integers(0, clip.num_frames - length + 1))
-        part = slice(start, start + length)
-        shown, seen = clip.joints_crop[part].astype(np.float32), clip.visible[part]
-        if rng.random() < 0.5:
-            shown, seen = mirror_joints(shown, seen, skeleton)
+        shown, seen = _stretch(clips[place], config.num_frames, skeleton, rng)
+        length = len(seen)
         joints[row, :length] = shown + config.noise * rng.standard_normal(shown.shape, np.float32)
         visible[row, :length] = seen & (rng.random(seen.shape) >= config.hidden_share)
-        labels[row] = actions.index(clip.action)
+        labels[row] = actions.index(clips[place].action)
     *inputs, target = (torch.from_numpy(each[share]) for each in (joints, visible, labels))
     return Labelled(tuple(inputs), target)
+
+
+def _stretch(
+    clip: StoredClip, most: int, skeleton: Skeleton, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
+    """Up to `most` frames anywhere in the clip, one time in two as in a mirror."""
+    longest = min(most, clip.num_frames)
+    length = int(rng.integers(max(1, longest // 2), longest + 1))
+    start = int(rng.integers(0, clip.num_frames - length + 1))
+    part = slice(start, start + length)
+    shown, seen = clip.joints_crop[part].astype(np.float32), clip.visible[part]
+    return mirror_joints(shown, seen, skeleton) if rng.random() < 0.5 else (shown, seen)
 
 
 def _flow_stretches(

@@ -26,11 +26,11 @@ from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.runs import checkpoints_in
 from posecast.skeletons import Skeleton
 from posecast.training import groups
-from posecast.training.beginning import FitConfig, open_store
 from posecast.training.carrying_samples import MixedMaker, SampleMaker, WindowConfig
 from posecast.training.carrying_stream import CarryingBatch, SampleStream, StreamConfig, stored
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
+from posecast.training.settings import FitConfig, open_store
 
 _NEAR, _BODY = 2.0, 1.25
 """Radii around the body in which errors count three times, and in which sharpness is measured."""

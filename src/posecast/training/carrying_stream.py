@@ -17,8 +17,8 @@ from posecast.computing.feeding import prepared
 from posecast.computing.recording import map_tensors, tensors_in
 from posecast.networks.carrying import NUM_LAYERS, LayerBatch
 from posecast.skeletons import Skeleton
-from posecast.training.beginning import FitConfig
 from posecast.training.carrying_samples import DISTANCE_STEPS, MixedMaker, Samples
+from posecast.training.settings import FitConfig
 
 _AHEAD = 8
 """Windows that each process makes ahead: some take long."""

@@ -15,13 +15,13 @@ from posecast.media.grey_levels import to_network
 from posecast.networks.conv_lstm import ConvLSTM, ConvLSTMConfig
 from posecast.records.configs import check_at_least
 from posecast.store.reading import Store, StoredClip
-from posecast.training import beginning
+from posecast.training import settings
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
 
 
 @dataclass(frozen=True)
-class ConvLSTMTrainingConfig(beginning.FrameTrainingConfig):
+class ConvLSTMTrainingConfig(settings.FrameTrainingConfig):
     """How the ConvLSTM baseline is trained."""
 
     KIND = "conv_lstm"
@@ -33,7 +33,7 @@ class ConvLSTMTrainingConfig(beginning.FrameTrainingConfig):
     """Frames forecast in training; more can be forecast later."""
     validation_windows: int = 16
     """Windows in a validation, from the start of the first clips."""
-    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
+    fit: Flat[settings.FitConfig] = settings.FitConfig(
         steps=20_000, batch_size=8, validate_every=500, weight_decay=0.0
     )
 
@@ -49,13 +49,13 @@ def train_conv_lstm(
     The best score is the share of the last frame's squared error that the forecast removes.
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
-    store = beginning.open_store(store_path, config, ConvLSTMTrainingConfig, "model.size")
-    chosen = beginning.choose_clips(config, store)
+    store = settings.open_store(store_path, config, ConvLSTMTrainingConfig, "model.size")
+    chosen = settings.choose_clips(config, store)
     needed = config.num_past + config.num_future
-    clips = beginning.ChosenClips(*(beginning.long_enough(each, needed) for each in chosen))
+    clips = settings.ChosenClips(*(settings.long_enough(each, needed) for each in chosen))
     shown = clips.validation[: config.validation_windows]
     fabric = config.run_on.launch()
-    share = beginning.share_of(fabric, config.fit.batch_size)
+    share = settings.share_of(fabric, config.fit.batch_size)
     batches = functools.partial(_stretches, store, clips.train, config, share)
     score = functools.partial(_score, store, shown, config)
     validation = Validation(score, "validation_skill") if shown else None

@@ -24,13 +24,13 @@ from posecast.networks import hourglass
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip, mean_joints
-from posecast.training import beginning, estimator_data
+from posecast.training import estimator_data, settings
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
 
 
 @dataclass(frozen=True)
-class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
+class EstimatorTrainingConfig(settings.FrameTrainingConfig):
     """How a pose estimator is trained; the defaults take about an hour on two CPU cores."""
 
     KIND = "estimator"
@@ -41,7 +41,7 @@ class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
     augmentation: estimator_data.FrameAugmentation = estimator_data.FrameAugmentation()
     sigma: float = 1.5
     """Width of the blobs that are learnt, in pixels of the heat maps."""
-    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
+    fit: Flat[settings.FitConfig] = settings.FitConfig(
         steps=6000, weight_decay=1e-4, validate_every=500, checkpoint_every=250
     )
     """`batch_size` is even, since each clip gives two frames."""
@@ -49,7 +49,7 @@ class EstimatorTrainingConfig(beginning.FrameTrainingConfig):
     """Frames that validation looks at, the same ones every time."""
 
     def __post_init__(self) -> None:
-        beginning.check_skeleton(self.skeleton, self.model.num_joints)
+        settings.check_skeleton(self.skeleton, self.model.num_joints)
         check_at_least(1, self, "validation_frames")
         check_over_zero(self, "sigma")
         if self.fit.batch_size % 2:
@@ -64,10 +64,10 @@ def train_estimator(
     The best score is the validation PCK@0.1. PosecastError where config, store or run do not fit;
     see also `fitting.fit`.
     """
-    store = beginning.open_store(
+    store = settings.open_store(
         store_path, config, EstimatorTrainingConfig, "skeleton", "model.size"
     )
-    clips = beginning.choose_clips(config, store)
+    clips = settings.choose_clips(config, store)
     validation = None
     if clips.validation:
         held_out = EstimatorValidation.of(store, clips.validation, config.validation_frames)
@@ -75,7 +75,7 @@ def train_estimator(
         validation = Validation(held_out.score, "validation_pck_0.1", reference=mean_pose)
     fabric = config.run_on.launch()
     size = config.fit.batch_size
-    share = beginning.share_of(fabric, size, of_each=2)
+    share = settings.share_of(fabric, size, of_each=2)
     batches = estimator_data.estimator_batches(store, clips.train, size, config.fit.seed, share)
 
     def step(

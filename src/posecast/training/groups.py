@@ -17,14 +17,14 @@ from posecast.records.configs import check_at_least, check_below_one
 from posecast.records.training_data import TrainingData
 from posecast.store.identity import training_data
 from posecast.store.reading import ClipSelection, Store, StoredClip
-from posecast.training import beginning
+from posecast.training import settings
 from posecast.training.fitting import Validation
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class GroupTrainingConfig(beginning.TrainingConfig):
+class GroupTrainingConfig(settings.TrainingConfig):
     """Of trainings that hold out groups of people and places."""
 
     skeleton: str = "penn_action"
@@ -41,7 +41,7 @@ class GroupTrainingConfig(beginning.TrainingConfig):
     """Share of the samples that is made of them."""
 
     def __post_init__(self) -> None:
-        beginning.check_alone(self.run_on)
+        settings.check_alone(self.run_on)
         check_at_least(2, self, "hold_out_every")
         check_below_one(self, "more_share")
 
@@ -65,12 +65,12 @@ class ClipPool(NamedTuple):
         return self.clips[int(rng.choice(len(self.clips), p=self.chances))]
 
 
-def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> beginning.ChosenClips:
+def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> settings.ChosenClips:
     """Clips of some groups, to train on, and those of the others that have so many frames."""
     clips = store.select(config.clips)
     groups = sorted({clip.action for clip in clips})
     apart = set(groups[:: config.hold_out_every]) if config.fit.validate_every else set()
-    held_out = beginning.long_enough([clip for clip in clips if clip.action in apart], num_frames)
+    held_out = settings.long_enough([clip for clip in clips if clip.action in apart], num_frames)
     known = [clip for clip in clips if clip.action not in apart]
     if not known:
         raise PosecastError(
@@ -78,13 +78,13 @@ def by_group(config: GroupTrainingConfig, store: Store, num_frames: int) -> begi
             "group of people and places into a folder of its own, or train without choosing the "
             "best weights: --validate-every 0"
         )
-    return beginning.ChosenClips(known, held_out)
+    return settings.ChosenClips(known, held_out)
 
 
 def sources(
     config: GroupTrainingConfig,
     store: Store,
-    chosen: beginning.ChosenClips,
+    chosen: settings.ChosenClips,
     usable: Callable[[Store, StoredClip], bool],
     needs: str,
 ) -> tuple[tuple[ClipPool, ...], tuple[float, ...], list[TrainingData]]:
@@ -97,7 +97,7 @@ def sources(
     held_out = {(store.info.dataset, clip.clip_id) for clip in chosen.validation}
     for path in config.more:
         other = Store.open(path)
-        beginning.check_fit(other, config, "skeleton")
+        settings.check_fit(other, config, "skeleton")
         clips = [clip for clip in other.clips if clip.has_frames and usable(other, clip)]
         clips = [each for each in clips if (other.info.dataset, each.clip_id) not in held_out]
         found.append(ClipPool.of(other, clips))

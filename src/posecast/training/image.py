@@ -27,7 +27,6 @@ from posecast.networks.discriminator import Discriminator
 from posecast.networks.generator import Generator
 from posecast.skeletons import Skeleton
 from posecast.training import image_steps
-from posecast.training.beginning import choose_clips, open_store
 from posecast.training.fitting import FitResult, Sheet, Update, Validation, fit
 from posecast.training.image_setup import (
     FITTING,
@@ -38,6 +37,7 @@ from posecast.training.image_setup import (
 from posecast.training.image_validation import draw_samples, validate
 from posecast.training.optimizers import build_optimizer, load_optimizer, optimizer_state
 from posecast.training.session import begin
+from posecast.training.settings import choose_clips, open_store
 from posecast.villegas2017.hourglass2017 import Hourglass2017
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -20,8 +20,8 @@ from posecast.networks.kinds import load_network
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import SKELETONS
 from posecast.store.reading import Store, StoredClip
-from posecast.training.beginning import FitConfig, FrameTrainingConfig, share_of
 from posecast.training.image_steps import FeatureNetworks
+from posecast.training.settings import FitConfig, FrameTrainingConfig, share_of
 from posecast.villegas2017 import hourglass2017
 from posecast.windows import ImagePairs, ImagePairSampler
 

@@ -29,7 +29,7 @@ from posecast.records.training_runs import has_weights
 from posecast.skeletons import SKELETONS
 from posecast.store.identity import tracks_data
 from posecast.store.reading import StoredClip
-from posecast.training import beginning, motion_batches, motion_windows
+from posecast.training import motion_batches, motion_windows, settings
 from posecast.training.fitting import Descent, FitResult, Validation, fit, fitted
 from posecast.training.motion_augmentation import MotionAugmentation
 from posecast.training.motion_loss import MotionLoss, MotionLossConfig
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MotionTrainingConfig(beginning.TrainingConfig):
+class MotionTrainingConfig(settings.TrainingConfig):
     """How the motion network is trained."""
 
     KIND = "motion"
@@ -62,7 +62,7 @@ class MotionTrainingConfig(beginning.TrainingConfig):
     mix: motion_batches.MotionMix = motion_batches.MotionMix()
     augmentation: MotionAugmentation = MotionAugmentation()
     loss: Flat[MotionLossConfig] = MotionLossConfig()
-    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
+    fit: Flat[settings.FitConfig] = settings.FitConfig(
         steps=5000,
         batch_size=320,
         learning_rate=1.5e-3,
@@ -73,7 +73,7 @@ class MotionTrainingConfig(beginning.TrainingConfig):
     )
 
     def __post_init__(self) -> None:
-        beginning.check_alone(self.run_on)
+        settings.check_alone(self.run_on)
 
 
 def train_motion(
@@ -84,8 +84,8 @@ def train_motion(
     PosecastError where things do not fit. The best score is the error as a share of the last
     pose's, a mean over frames and over kinds of windows.
     """
-    store = beginning.open_store(store_path, config, MotionTrainingConfig, "model.skeleton")
-    chosen = beginning.choose_clips(config, store)
+    store = settings.open_store(store_path, config, MotionTrainingConfig, "model.skeleton")
+    chosen = settings.choose_clips(config, store)
     actions = tuple(sorted({clip.action for clip in chosen.train} - {""}))
     known, held_out = tracks_of(config, chosen.train), tracks_of(config, chosen.validation, True)
     earlier = run_path if not fresh and has_weights(run_path) else config.fit.init_from

@@ -16,9 +16,9 @@ from torch import Tensor
 from posecast.computing.recording import on_device
 from posecast.motion.tracks import MotionTrack
 from posecast.networks.motion_values import MotionInputs
-from posecast.training.beginning import FitConfig
 from posecast.training.motion_augmentation import MotionAugmentation, MotionAugmenter
 from posecast.training.motion_windows import KIND_CLIP, KIND_FIRST, KIND_VIDEO, MotionWindows
+from posecast.training.settings import FitConfig
 
 _INPUTS = tuple(each.name for each in fields(MotionInputs))
 _UNKNOWN_CLIPS_EVERY, _UNKNOWN_GROUPS_EVERY = 7, 4

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from posecast.training.beginning import FitConfig
+from posecast.training.settings import FitConfig
 
 _ON_THE_DEVICE = ("lr", "steps_taken")
 _HOW = ("fused", "capturable", "foreach")

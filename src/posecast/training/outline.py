@@ -22,10 +22,10 @@ from posecast.networks.carrying import CarryingConfig, CarryingNetwork
 from posecast.skeletons import Skeleton
 from posecast.store.reading import Store, StoredClip
 from posecast.training import groups, outline_samples
-from posecast.training.beginning import ChosenClips, FitConfig, open_store
 from posecast.training.carrying_samples import FEWEST_JOINTS
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.session import begin
+from posecast.training.settings import ChosenClips, FitConfig, open_store
 
 _JUDGED = 6
 """Frames of each held-out clip that are looked at."""

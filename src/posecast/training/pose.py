@@ -23,7 +23,7 @@ from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig, last_seen, mas
 from posecast.records.configs import check_at_least
 from posecast.store.reading import StoredClip
 from posecast.store.seen_windows import seen_and_future
-from posecast.training import beginning
+from posecast.training import settings
 from posecast.training.fitting import Descent, FitResult, Validation, fit
 from posecast.training.pose_augmentation import PoseAugmentation, PoseAugmenter, PoseDraws
 from posecast.training.session import begin
@@ -33,7 +33,7 @@ LossName = Literal["squared", "distance"]
 
 
 @dataclass(frozen=True)
-class PoseTrainingConfig(beginning.TrainingConfig):
+class PoseTrainingConfig(settings.TrainingConfig):
     """How a pose model is trained; the defaults are the paper's for Penn Action."""
 
     KIND = "pose"
@@ -46,7 +46,7 @@ class PoseTrainingConfig(beginning.TrainingConfig):
     loss: LossName = "squared"
     """squared: mean squared error of coordinates (paper). distance: mean distance of joints,
     with less weight on far frames."""
-    fit: Flat[beginning.FitConfig] = beginning.FitConfig(
+    fit: Flat[settings.FitConfig] = settings.FitConfig(
         steps=37_500,
         batch_size=256,
         optimizer="rmsprop",
@@ -62,7 +62,7 @@ class PoseTrainingConfig(beginning.TrainingConfig):
     """Windows of each validation clip, evenly spread; 1 is the start of the clip."""
 
     def __post_init__(self) -> None:
-        beginning.check_skeleton(self.skeleton, self.model.num_joints)
+        settings.check_skeleton(self.skeleton, self.model.num_joints)
         check_at_least(1, self, "validation_future", "validation_windows")
 
 
@@ -74,8 +74,8 @@ def train_pose(
     The best score is the validation ratio: distance over that of the last pose, below 1 is better.
     PosecastError where config, store or run do not fit; see also `fitting.fit`.
     """
-    store = beginning.open_store(store_path, config, PoseTrainingConfig, "skeleton")
-    clips = beginning.choose_clips(config, store)
+    store = settings.open_store(store_path, config, PoseTrainingConfig, "skeleton")
+    clips = settings.choose_clips(config, store)
     validation = None
     if clips.validation:
         held_out = PoseValidation.of(
@@ -84,7 +84,7 @@ def train_pose(
         last_pose = {f"last_pose_{k}": value for k, value in held_out.score_last_pose().items()}
         validation = Validation(held_out.score, "validation_ratio", True, last_pose)
     fabric = config.run_on.launch()
-    share = (config.fit.batch_size, beginning.share_of(fabric, config.fit.batch_size))
+    share = (config.fit.batch_size, settings.share_of(fabric, config.fit.batch_size))
     sampler = PoseWindowSampler(clips.train, config.windows, *share)
     augmenter = PoseAugmenter(config.augmentation, store.skeleton, *share)
     batches = PoseBatches(sampler, augmenter, config.fit.seed)

@@ -20,7 +20,7 @@ from posecast.records.training_data import TrainingData
 from posecast.records.training_runs import has_weights, training_run
 from posecast.store.identity import training_data
 from posecast.store.reading import Store
-from posecast.training.beginning import ChosenClips, FitConfig, TrainingConfig
+from posecast.training.settings import ChosenClips, FitConfig, TrainingConfig
 
 
 class Session(NamedTuple):
