@@ -27,10 +27,6 @@ from jaxtyping import Float, Int
 
 from posecast.records.files import FileError, csv_text, reading, write_text, writing
 
-COLUMNS = (
-    *("clip", "action", "method", "metric", "sample", "frame"),
-    *("value", "weight", "clip_frame", "coordinates"),
-)
 TRUTH = "truth"
 ALL_CLIPS = "*"
 
@@ -64,6 +60,9 @@ class Row(NamedTuple):
     weight: float
     clip_frame: int | None
     coordinates: str
+
+
+COLUMNS = Row._fields
 
 
 class TableWriter:
