@@ -3,6 +3,9 @@
 import errno
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,15 @@ def test_what_is_pushed_is_pulled_and_used_by_its_name(hub, run, monkeypatch):
     assert Forecaster.load(Path(NAME)).skeleton == PENN_ACTION
     assert pulled_names() == [NAME]
     assert hub.asked == []
+
+
+def test_a_new_process_asks_the_hub(hub):
+    """Nothing else has loaded those parts of huggingface_hub that it loads when asked for."""
+    command = [sys.executable, "-m", "posecast", "models", "pull", "hf:nobody/nothing"]
+    environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert "hf:nobody/nothing: no such model on the hub" in done.stderr
 
 
 def test_shipped_weights_bring_what_they_need(hub):

@@ -103,7 +103,8 @@ def push(
 
 def _public_hub() -> Any:
     hub = load_extra("huggingface_hub", "hub")
-    hub.utils.logging.disable_propagation()  # it prints itself; all would be said twice
+    told = importlib.import_module("huggingface_hub.utils.logging")
+    told.disable_propagation()  # it prints itself; all would be said twice
     return hub.HfApi()
 
 
