@@ -1,5 +1,7 @@
 """The drawn people: the layout they are written in, their joints, how hard they are."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from posecast.datasets.drawn.people import clip_ids, write_penn_layout
 from posecast.datasets.drawn.wardrobe import random_person
 from posecast.datasets.matlab import read_matlab
 from posecast.datasets.penn_action import PAPER_ACTIONS, PennAction
+from posecast.errors import PosecastError
 from posecast.geometry import cut_crop, union_crop
 from posecast.skeletons import PENN_ACTION
 
@@ -35,6 +38,12 @@ def tiny_set(tmp_path_factory):
     report = write_penn_layout(TINY, root)
     assert report.drawn == ("0001", "0002", "0003")
     return root
+
+
+def test_a_mistyped_folder_of_poses_leaves_no_settings_behind(tmp_path):
+    with pytest.raises(PosecastError, match="absent is not a folder"):
+        write_penn_layout(replace(TINY, poses=tmp_path / "absent"), tmp_path / "set")
+    assert not (tmp_path / "set").exists()
 
 
 def test_the_reader_reads_what_was_drawn(tiny_set):

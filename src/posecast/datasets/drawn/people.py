@@ -41,8 +41,8 @@ def write_penn_layout(
     del settings["num_clips"]  # clips do not depend on how many there are
     settings |= {"image_hw": list(config.image_hw), "actions": list(config.actions)}
     settings["poses"] = str(config.poses.resolve()) if config.poses else None
-    claim_folder(root / DRAWN_SETTINGS, settings, "drawn clips")
     wanted = clip_ids(config)
+    claim_folder(root / DRAWN_SETTINGS, settings, "drawn clips")
     with_frames = [clip_id for clip_id in wanted if (root / "frames" / clip_id).is_dir()]
     # The label file is written last.
     kept = [name for name in with_frames if (root / "labels" / f"{name}.mat").is_file()]
