@@ -35,7 +35,8 @@ def test_confidences_in_percent(tmp_path):
     assert track.visible.sum(axis=1).tolist() == [12] * 3
     assert "percent" in track.note
     for asked in (0.95, 95.0):
-        with pytest.raises(KeypointError, match="nobody is in it"):
+        message = r"nobody is in it: no point is as sure as 0\.95, the surest is 0\.925"
+        with pytest.raises(KeypointError, match=message):
             read_keypoints(path, COCO, 3, HW, KeypointOptions(min_confidence=asked))
     points = read_points(path)
     assert "percent (1 asked for is 100 %)" in points.note

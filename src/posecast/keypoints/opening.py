@@ -15,6 +15,7 @@ from posecast.keypoints.table import read_rows, read_table
 from posecast.keypoints.trc import read_trc
 from posecast.keypoints.yolo import read_yolo, yolo_files
 from posecast.records.arguments import as_path, check_settings
+from posecast.records.configs import check_at_least
 from posecast.records.files import read_text
 
 Format = Literal[
@@ -54,6 +55,10 @@ class KeypointOptions:
     what is usual for the format."""
     first_frame: int = -1
     """What the file calls the first frame of the video; -1: 0, or what fits the video."""
+
+    def __post_init__(self) -> None:
+        check_at_least(-1, self, "min_confidence", most=100)
+        check_at_least(-1, self, "first_frame")
 
 
 class _Kind(NamedTuple):
@@ -96,7 +101,14 @@ def open_keypoints(path: Path, options: KeypointOptions) -> tuple[str, Detection
     found, asked = _of_one(found), options.min_confidence
     asked = asked / 100 if found.percent and asked > 1 else asked
     least = found.threshold if asked < 0 else asked
-    return kind, replace(found, people=tuple(p.without_unsure(least) for p in found.people))
+    sure = tuple(each.without_unsure(least) for each in found.people)
+    most = max(each.without_unsure(0.0).confidence.max(initial=0) for each in found.people)
+    if not any(each.found.any() for each in sure) and most > 0:
+        raise KeypointError(
+            f"nobody is in it: no point is as sure as {least:g}, the surest is {most:g} "
+            "(--min-confidence says which count as seen)"
+        )
+    return kind, replace(found, people=sure)
 
 
 def _of_one(found: Detections) -> Detections:
