@@ -21,12 +21,17 @@ from posecast.datasets.penn_action import PennAction
 from posecast.errors import PosecastError
 from posecast.estimation import follow
 from posecast.evaluation.loop import evaluate
+from posecast.computing.clip_workers import run_over_clips
 from posecast.evaluation.record import EvaluationConfig
+from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
 from posecast.forecasting.prediction import PredictionConfig
 from posecast.keypoints import KeypointOptions, PointTrack
-from posecast.presets import CARRYING, POSE
+from posecast.presets import CARRYING, MOTION as PRESETS, POSE
 from posecast.records.configs import config_to_dict
+from posecast.report.page import ReportConfig, write_report
+from posecast.report.study import StudyConfig, make_study
+from posecast.report.study_answers import read_study
 from posecast.sample import SAMPLE
 from posecast.store.files import StoreInfo
 from posecast.training.action import train_flow_classifier, train_pose_classifier
@@ -38,6 +43,7 @@ from posecast.training.motion import train_motion
 from posecast.training.outline import train_outline
 
 store = posecast.Store("s", StoreInfo("a", "penn_action", 64, "seen", 5, 10, "area", 0.1), ())
+MOTION = PRESETS["tiny"]
 own = posecast.Forecaster.pretrained()
 looks = posecast.PoseEstimator.pretrained()
 joints = np.arange(20.0)[:, None, None] + np.arange(26.0).reshape(13, 2)[::-1] * 9
@@ -137,6 +143,23 @@ WRONG = {
     "PredictionConfig(view_scale=10**6)": "view_scale is 1000000; it must be 0 to 64",
     "PredictionConfig(drawn=10**9)": "drawn is 1000000000; it must be 1 to 1000",
     "video(poses=KeypointFile(SAMPLE), config=OwnVideoConfig(fps=1e6))": "fps is 1e+06; expect",
+    "train_motion(replace(MOTION, loss=replace(MOTION.loss, regret=float('nan'))), 's', 'r')": (
+        "config.loss.regret is nan; expected 0 or more, and finite"
+    ),
+    "train_motion(replace(MOTION, mix=replace(MOTION.mix, clip=-1.0)), 's', 'r')": (
+        "config.mix.clip is -1.0; expected 0 or more"
+    ),
+    "make_study(['e'], 'out', StudyConfig(checks=-1))": "config.checks is -1; expected 0 or more",
+    "make_study(['e'], 'out', StudyConfig(seed=-1))": "config.seed is -1; expected 0 or more",
+    "write_report('e', 'out', ReportConfig(seed=-1))": "config.seed is -1; expected 0 or more",
+    "read_study('s', [], float('nan'))": "least_checks is nan; expected a share, 0 to 1",
+    "evaluate([], store, 'out', EvaluationConfig(random_examples=-1))": (
+        "config.random_examples is -1; expected 0 or more"
+    ),
+    "bootstrap(5, 0, 0)": "num_draws is 0; expected a whole number, 1 or more",
+    "run_over_clips(None, [], [], -2)": "workers is -2; expected a whole number, 0 or more",
+    "KeypointOptions(min_confidence=float('nan'))": "min_confidence is nan; it must be -1 to 100",
+    "KeypointOptions(first_frame=-5)": "first_frame is -5; it must be -1 or more",
     "OwnVideoConfig(lead_s=0.0)": "lead_s is 0.0; it must be over 0",
     "OwnVideoConfig(lead_s=np.inf)": "lead_s is inf; it must be over 0, and finite",
     "OwnVideoConfig(steps=10**400)": "0; it must be 1 to 10000",

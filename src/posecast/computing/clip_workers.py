@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from posecast.clips import ClipError
 from posecast.errors import PosecastError
+from posecast.records.arguments import as_count
 
 ClipTask = Callable[[str], None]
 """Does one clip, given its id; raises ClipError where the clip is bad. Must be picklable."""
@@ -47,7 +48,7 @@ def run_over_clips(
     problems: dict[str, str] = {}
     has_own_cores = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_own_cores else os.cpu_count() or 1
-    results = _results_of_all(task, light, heavy, workers or cores)
+    results = _results_of_all(task, light, heavy, as_count(workers, "workers", 0) or cores)
     with _progress(len(light) + len(heavy)) as advance, contextlib.closing(results):
         for clip_id, problem in results:
             if problem is not None:

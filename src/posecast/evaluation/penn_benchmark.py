@@ -25,7 +25,7 @@ from posecast.evaluation.setup import distinct_names
 from posecast.evaluation.summary import bootstrap
 from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
-from posecast.records.arguments import as_path, check_is
+from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import config_to_dict
 from posecast.records.files import write_json
 from posecast.records.final_looks import looks_text, record_test_use
@@ -149,6 +149,7 @@ def run_penn_pose_benchmark(
     others that are called as another row.
     """
     config, others = config or PennPoseBenchmark(), others or {}
+    check_settings(config, PennPoseBenchmark, "config")
     store, _ = read_test_labels(as_path(root, "the folder of Penn Action"))
     predictors = _predictors(config, store, others)
     uses = _test_uses(config, store, bool(others), command)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from posecast.evaluation.table import ALL_CLIPS, TRUTH, Row, read_table
+from posecast.records.arguments import as_count
 from posecast.records.brief import Brief
 
 PAPER_HORIZONS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
@@ -154,7 +155,8 @@ class Summary:
 def bootstrap(num_clips: int, num_draws: int, seed: int) -> Float[np.ndarray, "d n"]:
     """How often each clip is in each bootstrap sample; the same for all methods."""
     shares = np.full(num_clips, 1 / num_clips)
-    return np.random.default_rng(seed).multinomial(num_clips, shares, num_draws).astype(float)
+    draws = as_count(num_draws, "num_draws")
+    return np.random.default_rng(seed).multinomial(num_clips, shares, draws).astype(float)
 
 
 def summarise(table: str | Path, num_draws: int = 1000, seed: int = 0) -> Summary:

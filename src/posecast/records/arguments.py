@@ -77,11 +77,20 @@ def as_positive(value: Any, what: str) -> float:
 
 def check_settings(settings: Any, kind: type[T], what: str) -> T:
     """The settings; PosecastError where they are no `kind`, a frozen dataclass, or where one of
-    them, or of those within, is of another kind than its annotation (see `check_setting`)."""
+    them, or of those within, is of another kind than its annotation (see `check_setting`), or a
+    number that none can be: not finite, or below 0 where its default is not."""
     check_is(settings, kind, what, f"{kind.__name__}(...)")
     for field in fields(settings):
         check_setting(settings, field.name, f"{what}.{field.name}")
+        least = min(0.0, float(field.default)) if _is_number(field.default, float) else 0.0
+        _check_numbers(getattr(settings, field.name), least, f"{what}.{field.name}")
     return settings
+
+
+def _check_numbers(value: Any, least: float, what: str) -> None:
+    for number in value if isinstance(value, tuple | list) else (value,):
+        if _is_number(number, float) and not least <= number < math.inf:
+            raise PosecastError(f"{what} is {number}; expected {least:g} or more, and finite")
 
 
 def check_setting(settings: Any, name: str, what: str) -> None:

@@ -16,6 +16,7 @@ from posecast.evaluation.examples import read_example, read_facts
 from posecast.evaluation.guard import without_record_text
 from posecast.evaluation.record import read_record
 from posecast.evaluation.summary import Summary, summarise
+from posecast.records.arguments import check_settings
 from posecast.records.files import FileError, csv_text, read_json, write_json, write_text
 from posecast.report import tables
 from posecast.report.charts import AHEAD, Figure, Line, legend_of, line_chart
@@ -53,7 +54,7 @@ def write_report(
     What an earlier report left in OUT is replaced; other files there are not touched.
     PosecastError: an evaluation is missing, unfinished or damaged.
     """
-    config = config or ReportConfig()
+    config = check_settings(config or ReportConfig(), ReportConfig, "config")
     paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)
     out_path = Path(out_path)
     chapters = [_chapter(Path(path), out_path, n, config) for n, path in enumerate(paths, start=1)]

@@ -25,6 +25,7 @@ from posecast.evaluation.examples import (
 from posecast.evaluation.record import read_record
 from posecast.evaluation.setup import distinct_names
 from posecast.media.frame_folders import write_picture
+from posecast.records.arguments import check_settings
 from posecast.records.configs import config_to_dict
 from posecast.records.files import FileError, write_json, write_text
 from posecast.report.players import QUALITY, enlarged, grid_of, pose_pictures
@@ -100,7 +101,8 @@ def make_study(
     Raises:
         PosecastError: no evaluation, nothing to compare, or OUT holds something already.
     """
-    config, out_path = config or StudyConfig(), Path(out_path)
+    config = check_settings(config or StudyConfig(), StudyConfig, "config")
+    out_path = Path(out_path)
     if out_path.exists() and (not out_path.is_dir() or any(out_path.iterdir())):
         raise FileError(f"{out_path} is there already; give a new or empty folder")
     opened = [_open(Path(path)) for path in evaluations]

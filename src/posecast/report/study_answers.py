@@ -83,6 +83,8 @@ def read_study(
     Raises:
         PosecastError: no study, answers of another one, one rater twice, or nobody who counts.
     """
+    if not 0 <= least_checks <= 1:
+        raise PosecastError(f"least_checks is {least_checks}; expected a share, 0 to 1")
     key = read_key(Path(study))
     by_rater: dict[str, Answers] = {}
     for path in answers:
