@@ -51,6 +51,8 @@ def test_a_file_where_a_folder_should_be_and_the_other_way_round(tmp_path: Path)
     ):
         with pytest.raises(WriteError, match=r"cannot write .*(file|folder)"):
             write()
+    with pytest.raises(WriteError, match="it is a folder; name a file in it"):
+        write_text(Path(), "text")
     assert (tmp_path / "file").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 

@@ -350,6 +350,16 @@ def test_poses_of_own_videos_by_an_estimator(capsys, here, monkeypatch):
     assert poses.read_bytes() == found
 
 
+def test_poses_of_the_store_where_one_is_lie_beside_it(capsys, here, monkeypatch):
+    monkeypatch.setattr("posecast.cli.prepare.load_pose_estimator", lambda *_: RedEstimator())
+    Path("store").mkdir()
+    monkeypatch.chdir("store")
+    words = ("prepare", "videos", "..", ".", "--size", "16", "--workers", "1")
+    status, out, err = run(capsys, *words, "--validation-share", "0")
+    assert (status, "1 clips prepared" in out) == (0, True), err
+    assert [path.name for path in (here / "store-poses").iterdir()] == ["walk.csv"]
+
+
 def test_image_training_takes_an_estimator_run(capsys, runs):
     """Command line to configuration; what training does with it is tested there."""
     words = ("--store", "s", "--run", "r", "--pose-features", str(runs / "estimator"), "--dry-run")

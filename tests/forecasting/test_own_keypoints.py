@@ -180,6 +180,8 @@ def test_which_person(here):
             "squat.csv --futures 1000000000",
             "futures is 1000000000; expected a whole number, 1 to 1",
         ),
+        ("squat.csv --futures 2 --out .", "cannot write .: it is a folder; name a file in it"),
+        ("squat.csv --min-confidence 101", "min_confidence is 101.0; it must be -1 to 100"),
         ("squat.csv --out squat.csv", "is the file to forecast"),
         ("squat-2.csv --futures 2 --out squat.csv", "is the file to forecast"),
         ("found --out found/alphapose-results.json", "is the file to forecast"),

@@ -179,7 +179,8 @@ class PrepareVideos(Command):
                 f"--crop {self.config.crop} looks at whole clips: it knows what it should "
                 "forecast. Own videos are cropped by their seen frames (--crop seen)"
             )
-        poses = self.poses or self.store.with_name(self.store.name + "-poses")
+        store = self.store if self.store.name.strip(".") else self.store.resolve()
+        poses = self.poses or store.with_name(store.name + "-poses")
         source = OwnVideos(
             self.folder, poses, self.fps, self.skeleton, self.person, self.first_frame
         )

@@ -68,7 +68,7 @@ class KeypointForecast(Brief):
 def future_paths(path: str | Path, count: int) -> list[Path]:
     """Where so many futures are written: PATH, PATH-2, PATH-3 ..."""
     path = Path(path)
-    more = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, count + 1))
+    more = (path.parent / f"{path.stem}-{n}{path.suffix}" for n in range(2, count + 1))
     return [path, *more]
 
 

@@ -75,7 +75,9 @@ def write_together(writers: Mapping[Path, Write]) -> None:
 
 def partial_path(path: Path) -> Path:
     """Beside the file, of this process alone; where the file's name leaves no room for the ending,
-    under a short one."""
+    under a short one. WriteError for folders as the system calls them: "." and "/"."""
+    if not path.name:
+        raise WriteError(f"cannot write {path}: it is a folder; name a file in it")
     return path.with_name(f"{_stem_of_partials(path)}.{os.getpid()}{PARTIAL}")
 
 
