@@ -108,6 +108,8 @@ def test_forecasts_on_disk_score_as_the_runs_do(store, runs, tmp_path, monkeypat
         with pytest.raises(ValueError, match=r"from 4 frames from frame 0 on, 1 apart, the eval"):
             evaluate([stored_method(tmp_path / "forecasts")], store, tmp_path / "other", other)
         assert not (tmp_path / "other").exists()
+    with pytest.raises(PosecastError, match="nothing holds no forecasts: make some with 'posecast"):
+        stored_method(tmp_path / "nothing")
 
 
 def relabelled(store: Store, frame: int) -> Store:

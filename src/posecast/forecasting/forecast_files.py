@@ -187,8 +187,10 @@ def read_index(out_path: str | Path) -> list[ForecastFacts]:
 
 
 def read_settings(out_path: str | Path) -> dict[str, Any]:
-    """How the forecasts of a folder were made."""
-    return read_json(Path(out_path) / "prediction.json")
+    """How the forecasts of a folder were made; FileError where there are none."""
+    if not (file := Path(out_path) / "prediction.json").is_file():
+        raise FileError(f"{out_path} holds no forecasts: make some with 'posecast predict'")
+    return read_json(file)
 
 
 def read_facts(folder: Path) -> ForecastFacts:
