@@ -113,6 +113,18 @@ def test_what_is_written_is_read_again(tmp_path, kind):
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("kind", ["trc", "mmpose"])
+def test_letters_that_windows_writes(tmp_path, kind, encoding):
+    path = ALL[kind](tmp_path / "found")
+    points, text = read_points(path).points, path.read_text()
+    said = text.replace("PathFileType\t4", "PathFileType\tJ\xfcrg").replace(
+        "[{", '[{"by": "J\xfcrg", '
+    )
+    path.write_bytes(said.encode(encoding))
+    np.testing.assert_array_equal(read_points(path).points, points)
+
+
 def test_a_folder_holds_nothing_of_a_write_that_failed(tmp_path, monkeypatch):
     future = later(read_points(openpose(tmp_path / "json", first=5)))
     write_bytes = Path.write_bytes

@@ -34,6 +34,7 @@ from posecast.keypoints.detections import (
 )
 from posecast.keypoints.names import BODY_POINTS, MEDIAPIPE, OPENPOSE, plain_name
 from posecast.keypoints.numbering import frame_numbers, said_numbers
+from posecast.keypoints.texts import read_letters
 from posecast.media.frame_folders import by_numbers
 
 _LANDMARKS = ("landmarks", "poseLandmarks", "pose_landmarks")
@@ -51,13 +52,13 @@ _OPENPOSE = {len(names): names for names in OPENPOSE}
 def load_json(path: Path) -> Any:
     """The content of a JSON file, of one value a line (.jsonl) as a list; KeypointError where it is
     none."""
+    text = read_letters(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".jsonl":
             lines = [line for line in text.split("\n") if line.strip()]
             text = "[" + ",\n".join(lines) + "]"  # what is wrong is so said of its line
         return json.loads(text)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise KeypointError(f"cannot be read as JSON ({error})") from error
 
 

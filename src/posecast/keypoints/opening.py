@@ -12,11 +12,11 @@ from posecast.keypoints.deeplabcut import is_deeplabcut, read_deeplabcut
 from posecast.keypoints.detections import Detections, KeypointError
 from posecast.keypoints.mmpose import is_mmpose, read_mmpose
 from posecast.keypoints.table import read_rows, read_table
+from posecast.keypoints.texts import read_letters
 from posecast.keypoints.trc import read_trc
 from posecast.keypoints.yolo import read_yolo, yolo_files
 from posecast.records.arguments import as_path, check_settings
 from posecast.records.configs import check_at_least
-from posecast.records.files import read_text
 
 Format = Literal[
     "auto",
@@ -145,7 +145,7 @@ def _read(path: Path, asked: Format) -> tuple[str, Detections]:
             return "deeplabcut", read_deeplabcut(rows)
         return "csv", read_table(rows)
     if asked == "trc" or suffix == ".trc":
-        return "trc", read_trc(read_text(path))
+        return "trc", read_trc(read_letters(path))
     if suffix not in _TEXTS:
         raise KeypointError(f"files of this ending hold no keypoints. {_KNOWN}")
     content = formats.load_json(path)

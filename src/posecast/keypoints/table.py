@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float
 
 from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name, told_of
 from posecast.keypoints.names import own_side_names, plain_name
+from posecast.keypoints.texts import read_letters
 from posecast.records.files import csv_text, write_text
 from posecast.skeletons import Skeleton
 
@@ -42,7 +43,6 @@ _SAME: dict[str, str] = {
 """What others call these columns."""
 THRESHOLD = 0.3
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATOR = re.compile(r"\"?sep=([,;\t|])\"?", re.IGNORECASE)
 """What Excel reads and writes above the first line."""
 _MISSING = ("", "nan", "na", "n/a", "none", "null", "<na>")
@@ -77,9 +77,8 @@ Row = tuple[int, list[str]]
 
 def read_rows(path: Path) -> list[Row]:
     """The cells of a CSV file, stripped, without empty lines; KeypointError where it is none."""
+    text = read_letters(path)
     try:
-        content = path.read_bytes()
-        text = _decoded(content)
         head, _, rest = text.partition("\n")
         if said := _SEPARATOR.fullmatch(head.strip()):
             delimiter, text = said[1], "\n" + rest
@@ -87,7 +86,7 @@ def read_rows(path: Path) -> list[Row]:
             delimiter = max(",;\t", key=head.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise KeypointError(f"cannot be read as CSV ({error})") from error
     doubtful = [cell for _, row in rows for cell in row if _THOUSANDS.fullmatch(cell)]
     if doubtful and delimiter == ",":
@@ -96,16 +95,6 @@ def read_rows(path: Path) -> list[Row]:
             "without one, or part cells by semicolons"
         )
     return [(line, row) for line, row in rows if any(row)]
-
-
-def _decoded(content: bytes) -> str:
-    """UTF-8, or what Windows calls Unicode; else what spreadsheets write in western Europe."""
-    if content[:2] in _UTF16:
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")
 
 
 def number(cell: str) -> float:

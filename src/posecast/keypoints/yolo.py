@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from posecast.keypoints.detections import Detection, Detections, KeypointError, person_name, told_of
 from posecast.keypoints.numbering import frame_numbers
-from posecast.records.files import read_text
+from posecast.keypoints.texts import read_letters
 from posecast.skeletons import COCO
 
 _THRESHOLD = 0.5
@@ -33,7 +33,7 @@ def read_yolo(folder: Path) -> Detections:
     numbers = frame_numbers([file.stem for file in files])
     people = []
     for number, file in zip(numbers, files, strict=True):
-        for place, line in enumerate(read_text(file).splitlines(), start=1):
+        for place, line in enumerate(read_letters(file).splitlines(), start=1):
             with told_of(f"{file.name}, line {place}"):
                 people += [_person(number, line.split())] if line.strip() else []
     last = {"frame_name": files[-1].name, "number": numbers[-1]}
