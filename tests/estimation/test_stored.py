@@ -14,6 +14,7 @@ from posecast.estimation import stored as stored_module
 from posecast.estimation.scores import JointScores, VisibilityScores, score_clip
 from posecast.networks.hourglass import Hourglass, HourglassConfig, decode_joint_maps
 from posecast.records.configs import config_to_dict
+from posecast.records.files import WriteError
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store
@@ -86,6 +87,13 @@ def test_estimates_lie_beside_the_labels(store, red_run):
     np.testing.assert_array_equal(
         Store.open(store.path).clip("0001").visible, store.clip("0001").visible
     )
+
+
+def test_where_nothing_can_be_written_nothing_is_estimated(store, red_run, monkeypatch):
+    monkeypatch.setattr(stored_module, "_estimate", None)
+    (store.path / "estimates.json").mkdir()
+    with pytest.raises(WriteError, match=r"cannot write .*estimates\.json: a folder of this name"):
+        estimate_store(store.path, red_run, CPU)
 
 
 class Blind(RedEstimator):

@@ -28,6 +28,7 @@ from posecast.media.videos import read_video
 from posecast.media.writing import write_mp4
 from posecast.networks.kinds import load_network
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
+from posecast.records.files import WriteError
 from posecast.records.versions import load_extra
 from posecast.sample import SAMPLE
 from posecast.skeletons import PENN_ACTION
@@ -234,6 +235,13 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
         load_onnx(tmp_path)
     with pytest.raises(PosecastError, match=r"nosuch is not installed .*posecast\[onnx\]"):
         load_extra("nosuch", "onnx")
+
+
+def test_where_nothing_can_be_written_nothing_is_traced(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "load_network", None)
+    (tmp_path / "onnx").write_text("a file")
+    with pytest.raises(WriteError, match=r"cannot write .*onnx is a file"):
+        writing.export_onnx(tmp_path / "onnx")
 
 
 def test_an_odd_side_is_refused() -> None:

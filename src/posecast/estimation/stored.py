@@ -21,7 +21,7 @@ from posecast.estimation.scores import ClipGroup, score_groups
 from posecast.geometry import Crop, crop_to_px, cut_crop
 from posecast.networks.kinds import facts_of, place_of
 from posecast.records.configs import config_to_dict
-from posecast.records.files import read_json, write_json
+from posecast.records.files import check_place, read_json, write_json
 from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.training_data import read_training_data
 from posecast.records.versions import code_versions
@@ -106,6 +106,7 @@ def estimate_store(
         )
     facts = _facts(run_path, estimator, config)
     kept = _kept(store, facts)
+    check_place(store.path / _FACTS)  # before hours of work are lost to it
     shown = tracked(clips, "estimating")
     sure = {clip.clip_id: _estimate(store, clip, estimator) for clip in shown}
     least = estimator.min_confidence

@@ -30,7 +30,7 @@ from posecast.networks.kinds import LoadedNetwork, load_network
 from posecast.networks.motion_residual import MotionResidual
 from posecast.networks.movenet import MoveNet
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
-from posecast.records.files import Write, filled_with, write_together
+from posecast.records.files import Write, check_place, filled_with, write_together
 from posecast.records.versions import load_extra
 from posecast.skeletons import SKELETONS, Skeleton
 
@@ -81,6 +81,7 @@ def export_onnx(out: str | Path, sources: OnnxSources | None = None) -> list[Pat
     sources = sources or OnnxSources()
     for module in ("onnx", "onnxruntime", "onnxscript"):
         load_extra(module, "onnx")
+    check_place(Path(out) / MANIFEST)
     motion = load_network(sources.pose_run, MotionResidual)
     skeleton = SKELETONS[motion.network.config.skeleton]
     graphs = {"estimator": _estimator(sources, skeleton), "forecaster": _forecaster(motion)}
