@@ -82,7 +82,7 @@ def check_settings(settings: Any, kind: type[T], what: str) -> T:
     check_is(settings, kind, what, f"{kind.__name__}(...)")
     for field in fields(settings):
         check_setting(settings, field.name, f"{what}.{field.name}")
-        least = min(0.0, float(field.default)) if _is_number(field.default, float) else 0.0
+        least = min(0.0, float(field.default)) if isinstance(field.default, int | float) else 0.0
         _check_numbers(getattr(settings, field.name), least, f"{what}.{field.name}")
     return settings
 
