@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from posecast.errors import PosecastError
 from posecast.estimation.estimator import JointFinder
 from posecast.estimation.mediapipe_files import MediaPipeEstimator
 from posecast.estimation.model_files import load_pose_estimator
@@ -167,12 +168,38 @@ def test_onnx_of_the_skeleton_itself():
 def test_onnx_that_does_not_fit_says_so():
     with pytest.raises(ValueError, match=r"reads \('n', 3, 'h', 'w'\).*fixed size"):
         OnnxEstimator(Session(("n", 3, "h", "w"), []), PENN_ACTION)
+    with pytest.raises(ValueError, match=r"reads \(4, 3, 8, 8\).*for one picture"):
+        OnnxEstimator(Session((4, 3, 8, 8), []), PENN_ACTION)
+    with pytest.raises(ValueError, match=r"8\), tensor\(string\); expected"):
+        OnnxEstimator(Session((1, 3, 8, 8), [], "tensor(string)"), PENN_ACTION)
     wrong = OnnxEstimator(Session((1, 3, 8, 8), [np.zeros((1, 5))]), PENN_ACTION)
     with pytest.raises(ValueError, match="expected heat maps"):
         wrong.estimate(picture(8)[None])
     nine = OnnxEstimator(Session((1, 3, 64, 64), [np.zeros((1, 9, 16, 16))]), PENN_ACTION)
     with pytest.raises(ValueError, match=r"finds 9 joints; expected 17 \(COCO\)"):
         nine.estimate(picture(64)[None])
+
+
+class RefusalError(Exception):
+    """As onnxruntime has its own."""
+
+
+def test_what_the_libraries_refuse_is_said(tmp_path, monkeypatch):
+    (tmp_path / "pose.onnx").write_bytes(b"no model")
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    with pytest.raises(
+        PosecastError, match=r"pose\.onnx is no ONNX model that onnxruntime reads: "
+    ):
+        load_pose_estimator(tmp_path / "pose.onnx", PENN_ACTION)
+    session = Session((1, 3, 64, 64), [], "tensor(double)")
+
+    def refuse(_, feed):
+        assert feed["picture"].dtype == np.float64
+        raise RefusalError("[ONNXRuntimeError] : 1\nand more")
+
+    monkeypatch.setattr(session, "run", refuse)
+    with pytest.raises(PosecastError, match=r"does not run: \[ONNXRuntimeError\] : 1$"):
+        OnnxEstimator(session, PENN_ACTION).estimate(picture(64)[None])
 
 
 def test_mediapipe_landmarks():

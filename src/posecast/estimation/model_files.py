@@ -9,7 +9,7 @@ from pathlib import Path
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import EstimatorOptions, JointFinder, PoseEstimator
 from posecast.estimation.mediapipe_files import MediaPipeEstimator, open_landmarker
-from posecast.estimation.onnx_files import OnnxEstimator
+from posecast.estimation.onnx_files import OnnxEstimator, open_onnx, told_by_library
 from posecast.pretrained import DEFAULT_ESTIMATOR, is_shipped
 from posecast.pretrained.pulled import is_hub_name
 from posecast.records.arguments import as_path, check_settings
@@ -37,11 +37,12 @@ def load_pose_estimator(
     if suffix == ".safetensors":
         return PoseEstimator.load(source, options, skeleton)
     if suffix == ".task":
-        detect = open_landmarker(load_extra("mediapipe", "estimators"), path)
+        mediapipe = load_extra("mediapipe", "estimators")
+        with told_by_library(f"{path} is no file that mediapipe reads"):
+            detect = open_landmarker(mediapipe, path)
         return MediaPipeEstimator(detect, skeleton, options.min_confidence)
     if suffix == ".onnx":
-        onnxruntime = load_extra("onnxruntime", "estimators")
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = open_onnx(str(path), "estimators")
         return OnnxEstimator(session, skeleton, options.min_confidence, options.pixels)
     raise PosecastError(
         f"{path}: expected shipped weights ({DEFAULT_ESTIMATOR}), the folder of a 'posecast train "

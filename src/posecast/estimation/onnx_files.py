@@ -15,23 +15,32 @@ the mirrored one in the mirrored picture.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from posecast.computing.memory import says_no_memory
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import Joints, Pixels
 from posecast.keypoints.names import HALPE, own_side_names, to_skeleton
 from posecast.networks.hourglass import decode_joint_maps
+from posecast.records.versions import load_extra
 from posecast.skeletons import COCO, Skeleton
 
 logger = logging.getLogger(__name__)
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_TYPES = {"tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(float16)": np.float16}
+_TYPES = {
+    f"tensor({name})": np.dtype(kind)
+    for name, kind in (
+        *(("uint8", "u1"), ("int8", "i1"), ("int32", "i4"), ("int64", "i8")),
+        *(("float16", "f2"), ("float", "f4"), ("double", "f8")),
+    )
+}
 _RANGES: tuple[Pixels, ...] = ("imagenet", "zero_one", "minus_one_one", "bytes")
 _SAID: dict[str, Pixels] = {
     "NominalRange_0_255": "bytes",
@@ -45,6 +54,27 @@ _WORST_MIRRORED = 0.2
 was understood."""
 _IS_PERSON = 0.3
 """Confidence times agreement, in the best range, from which a picture shows a person."""
+
+
+@contextmanager
+def told_by_library(what: str) -> Iterator[None]:
+    """What onnxruntime or mediapipe refuse in the block, each by errors of its own, becomes a
+    PosecastError; but for memory that is used up, which `memory_told` knows."""
+    try:
+        yield
+    except Exception as error:
+        if says_no_memory(error):
+            raise
+        raise PosecastError(f"{what}: {str(error).strip().partition(chr(10))[0]}") from error
+
+
+def open_onnx(model: bytes | str, extra: str) -> Any:
+    """An onnxruntime session on the processor; PosecastError: the extra is not installed, or the
+    file is none that onnxruntime reads."""
+    onnxruntime = load_extra("onnxruntime", extra)
+    file = model if isinstance(model, str) else "the graph"
+    with told_by_library(f"{file} is no ONNX model that onnxruntime reads"):
+        return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 
 @runtime_checkable
@@ -75,11 +105,12 @@ class OnnxEstimator:
         shape = tuple(entry.shape)
         self._channels_first = len(shape) == 4 and shape[1] == 3
         hw = shape[2:] if self._channels_first else shape[1:3]
-        right = len(shape) == 4 and 3 in (shape[1], shape[3])
-        if not right or not all(isinstance(side, int) for side in hw):
+        right = len(shape) == 4 and 3 in (shape[1], shape[3]) and entry.type in _TYPES
+        one = right and (shape[0] == 1 or not isinstance(shape[0], int))
+        if not one or not all(isinstance(side, int) for side in hw):
             raise PosecastError(
-                f"the ONNX model reads {shape}; expected (1, 3, h, w) or (1, h, w, 3) with numbers "
-                "for h and w: export it with a fixed size"
+                f"the ONNX model reads {shape}, {entry.type}; expected (1, 3, h, w) or (1, h, w, "
+                "3) with numbers for h and w: export it with a fixed size, for one picture"
             )
         self.skeleton = skeleton
         self.min_confidence = min_confidence
@@ -150,7 +181,8 @@ class OnnxEstimator:
     def _estimate(
         self, picture: UInt8[np.ndarray, "s s 3"], pixels: Pixels
     ) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " k"]]:
-        outputs = self._session.run(None, {self._name: self._to_input(picture, pixels)})
+        with told_by_library("the ONNX model does not run"):
+            outputs = self._session.run(None, {self._name: self._to_input(picture, pixels)})
         shapes = [np.shape(each) for each in outputs]
         if len(shapes) == 1 and len(shapes[0]) == 4 and shapes[0][1:2] + shapes[0][3:] == (1, 3):
             rows = np.asarray(outputs[0], float)[0, 0]
@@ -174,7 +206,7 @@ class OnnxEstimator:
         padded[top : top + self.size, left : left + self.size] = scaled
         if self._channels_first:
             padded = padded.transpose(2, 0, 1)
-        return np.ascontiguousarray(padded[None]).astype(_TYPES.get(self._type, np.float32))
+        return np.ascontiguousarray(padded[None]).astype(_TYPES[self._type])
 
 
 def _stated(said: dict[str, str], kind: str) -> Pixels:

@@ -17,7 +17,8 @@ from posecast.computing.devices import ForecasterOptions
 from posecast.computing.recording import tensors_in
 from posecast.errors import PosecastError
 from posecast.estimation.estimator import Joints
-from posecast.export.writing import FORMAT, MANIFEST, run, session
+from posecast.estimation.onnx_files import open_onnx
+from posecast.export.writing import FORMAT, MANIFEST, run
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.motion import MotionForecaster, Seen, needs_of
@@ -113,7 +114,7 @@ def load_onnx(
     skeleton = SKELETONS[facts["skeleton"]["name"]]
     names = {"estimator", "forecaster", *(("mask", "refinement") if draws else ())}
     graphs = {
-        name: session(str(folder / graph["file"]))
+        name: open_onnx(str(folder / graph["file"]), "onnx")
         for name, graph in facts["graphs"].items()
         if name in names
     }

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from posecast import __version__
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.estimation.onnx_files import open_onnx
 from posecast.export.graphs import BATCH, CHAIN, Graph
 from posecast.export.motion_graph import MotionGraph
 from posecast.export.network_graphs import chain_graphs, drawer_graphs, estimator_graph
@@ -200,19 +201,13 @@ def _check(name: str, graph: Graph, model: bytes) -> None:
     with torch.no_grad():
         said = graph.function(*graph.inputs.values())
     expected = said if isinstance(said, tuple) else (said,)
-    for want, found in zip(expected, run(session(model), graph.inputs), strict=True):
+    for want, found in zip(expected, run(open_onnx(model, "onnx"), graph.inputs), strict=True):
         apart = np.abs(want.numpy().astype(float) - found)
         wrong = apart.max() / max(float(want.float().abs().max()), 1.0)
         if graph.decides:  # near-ties may be decided otherwise
             wrong = (apart > _AGREE * want.float().abs().amax().clamp(min=1).item()).mean()
         if not wrong <= _AGREE:
             raise RuntimeError(f"the exported {name} is not what was exported: {wrong} are wrong")
-
-
-def session(model: bytes | str) -> Any:
-    """An onnxruntime session on the processor."""
-    onnxruntime = load_extra("onnxruntime", "onnx")
-    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 
 def run(session: Any, inputs: dict[str, Tensor]) -> list[np.ndarray]:
