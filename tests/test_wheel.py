@@ -38,6 +38,8 @@ def test_the_wheel_forecasts_the_sample(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     needed = {"py.typed", "sample/CREDITS.md", "pretrained/LICENSE-Apache-2.0.txt"}
     assert {f"posecast/{name}" for name in needed} <= set(names)
+    licences = {name.rpartition("/")[2] for name in names if ".dist-info/licenses/" in name}
+    assert licences == {"LICENSE", "LICENSE-Apache-2.0.txt"}
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
     venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", venv)
