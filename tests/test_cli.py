@@ -138,6 +138,7 @@ def test_the_paper_is_in_the_presets():
         (["forecast", "--sample", "--out", ""], "a word is empty after --out: is a variable"),
         (["forecast", "--sample", "--out="], "a word is empty: --out=: is a variable"),
         (["forecast", "--poses=a=", "b.mp4"], "b.mp4: no such video file"),
+        (["forecast", "--sample", "--out=~/b.mp4"], "~/b.mp4 would be in a folder called ~"),
         (["forecast", "https://a.org/b.mp4"], "https://a.org/b.mp4 is an address; expected a path"),
         (["forecast", "--sample", "--out=s3://b/c.mp4"], "s3://b/c.mp4 is an address"),
         (["forecast", "C://nowhere/b.mp4"], "b.mp4: no such video file"),  # a disk of Windows
@@ -262,6 +263,17 @@ def test_what_went_wrong_is_said_though_nobody_reads_the_rest():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closed by a shell")
+@pytest.mark.skipif(os.name != "posix", reason="others keep it")
+def test_the_folder_one_is_in_was_removed(tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = f"cd {tmp_path}/gone; rmdir ../gone; {sys.executable} -P -m posecast models"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "posecast: error: the folder that you are in was removed: go to another one\n"
+    )
+
+
 def test_what_is_printed_may_be_closed():
     command = f"{sys.executable} -m posecast models >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

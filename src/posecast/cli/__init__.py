@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posecast import __version__
@@ -187,6 +188,7 @@ def _print_no_more() -> None:
 def _run(words: list[str]) -> int:
     if words[:1] == ["help"] and words[1:]:
         words = [*words[1:], "--help"]
+    _expect_a_folder()
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview(COMMANDS, "posecast"))
         return 0
@@ -198,6 +200,11 @@ def _run(words: list[str]) -> int:
         if not given and (equals or not flag):  # as a path it would be the folder one is in
             after = f": {word}" if equals else f" after {before}"
             raise PosecastError(f"a word is empty{after}: is a variable of the shell not set?")
+        if given.startswith("~/"):
+            raise PosecastError(
+                f"{given} would be in a folder called ~: shells take that for yours where it "
+                "follows a space and is not quoted; or write the whole path"
+            )
         refuse_address(given)
     for length in (2, 1):
         name = " ".join(words[:length])
@@ -205,6 +212,15 @@ def _run(words: list[str]) -> int:
             typed.set(shlex.join(["posecast", *words]))
             return load_command(name).read(name, words[length:])() or 0
     return _group(words)
+
+
+def _expect_a_folder() -> None:
+    """PosecastError where the folder that one is in was removed: MKL ends the program, and speaks
+    of torch."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise PosecastError("the folder that you are in was removed: go to another one") from error
 
 
 def _group(words: list[str]) -> int:
