@@ -10,6 +10,7 @@ from posecast.evaluation.baselines import LastPose
 from posecast.evaluation.penn_benchmark import PennPoseBenchmark, run_penn_pose_benchmark
 from posecast.evaluation.penn_protocol import PennPoseProtocol, penn_pose_scores, percent
 from posecast.forecasting.protocols import Needs
+from posecast.records.files import WriteError
 from posecast.records.final_looks import read_test_uses
 from posecast.skeletons import PENN_ACTION
 from posecast.store.preparation import PreparationConfig, store_info
@@ -120,6 +121,12 @@ class Slides:
 def test_what_is_no_forecaster_is_refused(tmp_path):
     with pytest.raises(PosecastError, match=r"forecaster 'mine' .*with forecast_poses"):
         run_penn_pose_benchmark(tmp_path, PennPoseBenchmark(final=True), others={"mine": len})
+
+
+def test_where_nothing_can_be_written_no_test_clip_is_looked_at(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(WriteError, match=r"cannot write .*out: a folder of this name is there"):
+        run_penn_pose_benchmark("nowhere", PennPoseBenchmark(out=tmp_path / "out", final=True))
 
 
 @pytest.mark.usefixtures("one_clip")

@@ -27,7 +27,7 @@ from posecast.forecasting.loading import load_pose_forecaster
 from posecast.forecasting.protocols import PoseForecaster
 from posecast.records.arguments import as_path, check_is, check_settings
 from posecast.records.configs import config_to_dict
-from posecast.records.files import write_json
+from posecast.records.files import check_place, write_json
 from posecast.records.final_looks import looks_text, record_test_use
 from posecast.records.versions import code_versions
 from posecast.store.preparation import PreparationConfig, store_info, to_stored_clip
@@ -150,6 +150,8 @@ def run_penn_pose_benchmark(
     """
     config, others = config or PennPoseBenchmark(), others or {}
     check_settings(config, PennPoseBenchmark, "config")
+    if config.out is not None:
+        check_place(config.out)  # before a look at test clips is noted
     store, _ = read_test_labels(as_path(root, "the folder of Penn Action"))
     predictors = _predictors(config, store, others)
     uses = _test_uses(config, store, bool(others), command)
