@@ -18,8 +18,8 @@ from posecast.estimation import PoseEstimator
 from posecast.estimation.estimator import EstimatorOptions
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
 from posecast.sample import SAMPLE
 

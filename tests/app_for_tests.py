@@ -12,8 +12,8 @@ from posecast.app.work import Limits, Workshop
 from posecast.clips import PoseForecast
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses
 from posecast.forecasting.protocols import Needs
+from posecast.own_video.poses import EstimatedPoses
 from posecast.skeletons import PENN_ACTION
 from red_people import NearestEstimator
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posecast.forecasting.own_keypoints import forecast_keypoints
 from posecast.keypoints import PointTrack
+from posecast.own_video.keypoints import forecast_keypoints
 from posecast.skeletons import PENN_ACTION
 
 _BEFORE = """
@@ -24,7 +24,7 @@ from posecast.evaluation.loop import evaluate
 from posecast.computing.clip_workers import run_over_clips
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.summary import bootstrap
-from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
+from posecast.own_video.poses import KeypointFile, OwnVideoConfig
 from posecast.forecasting.prediction import PredictionConfig
 from posecast.keypoints import KeypointOptions, PointTrack
 from posecast.presets import CARRYING, MOTION as PRESETS, POSE

@@ -16,11 +16,11 @@ from posecast.errors import PosecastError
 from posecast.forecasting.carried import CarriedDrawer
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.loading import load_frame_drawer
-from posecast.forecasting.own_pictures import paste
 from posecast.forecasting.protocols import FrameDrawer
 from posecast.geometry import Crop
 from posecast.media.grey_levels import to_bytes
 from posecast.networks.carrying import CarryingConfig, CarryingNetwork, Changes, LayerBatch, refined
+from posecast.own_video.pictures import paste
 from posecast.pretrained import CARRIED
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION

@@ -19,13 +19,13 @@ from posecast.forecasting.frame_rates import (
     to_model_rate,
     to_video_rate,
 )
-from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.prediction import PredictionConfig, predict_store
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import write_table
 from posecast.media.writing import write_mp4
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import KeypointFile, OwnVideoConfig
 from posecast.records.weights import WeightsFacts, write_weights
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import ClipSelection, Store

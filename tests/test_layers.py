@@ -26,7 +26,7 @@ LAYERS = (
     ("windows",),
     ("training", "estimation"),
     ("forecasting",),
-    ("export",),
+    ("own_video", "export"),
     ("evaluation",),
     ("report",),
     ("presets",),
@@ -159,7 +159,7 @@ NOT_THE_APPS = (
     *("computing/devices", "computing/clip_workers"),
     *("estimation/onnx_files", "estimation/stored"),
     *("forecasting/jobs", "forecasting/prediction"),
-    *("forecasting/own_exports", "forecasting/own_keypoints"),
+    *("own_video/exports", "own_video/keypoints"),
 )
 
 
@@ -187,7 +187,7 @@ def docstring(owner: ast.AST) -> list[ast.AST]:
 def test_messages_that_the_app_can_show_name_no_flags():
     """Those of the command line are an error's second text, which the app leaves out."""
     files = behind_the_app()
-    assert {"forecasting/own_truth.py", "app/page.py"} < set(map(name_of, files))
+    assert {"own_video/truth.py", "app/page.py"} < set(map(name_of, files))
     wrong = []
     for path in files:
         nodes = list(ast.walk(tree(path)))

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from made_runs import make_run
-from posecast.forecasting.own_files import videos_of
 from posecast.keypoints import write_table
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.hourglass import Hourglass, HourglassConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video.files import videos_of
 from posecast.skeletons import PENN_ACTION
 from posecast.store.reading import Store
 from posecast.training.estimator import EstimatorTrainingConfig

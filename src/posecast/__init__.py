@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from posecast.estimation import PoseEstimator
     from posecast.forecasting.forecast_files import read_forecast
     from posecast.forecasting.forecaster import Forecaster
-    from posecast.forecasting.own_keypoints import forecast_keypoints
-    from posecast.forecasting.own_video import forecast_video
     from posecast.forecasting.prediction import PredictionConfig, predict_store
+    from posecast.own_video.forecast import forecast_video
+    from posecast.own_video.keypoints import forecast_keypoints
     from posecast.skeletons import SKELETONS, Skeleton
     from posecast.store.preparation import PreparationConfig, prepare
     from posecast.store.reading import ClipSelection, Store
@@ -31,8 +31,8 @@ _NAMES = {
     "estimation": ("PoseEstimator",),
     "forecasting.forecast_files": ("read_forecast",),
     "forecasting.forecaster": ("Forecaster",),
-    "forecasting.own_keypoints": ("forecast_keypoints",),
-    "forecasting.own_video": ("forecast_video",),
+    "own_video.keypoints": ("forecast_keypoints",),
+    "own_video.forecast": ("forecast_video",),
     "forecasting.prediction": ("PredictionConfig", "predict_store"),
     "skeletons": ("SKELETONS", "Skeleton"),
     "store.preparation": ("PreparationConfig", "prepare"),

@@ -20,9 +20,9 @@ from posecast.evaluation.loop import evaluate
 from posecast.evaluation.record import EvaluationConfig
 from posecast.evaluation.setup import BaselineName, MethodChoice, load_methods
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses
-from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.prediction import PredictionConfig, predict_store
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses
 from posecast.presets import IMAGE, POSE
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
 from posecast.records.files import write_text

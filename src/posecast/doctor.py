@@ -22,9 +22,9 @@ from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.estimation import load_pose_estimator
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.media.videos import read_video
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, SHIPPED, shipped_file
 from posecast.records.versions import code_versions, version_of
 from posecast.sample import SAMPLE

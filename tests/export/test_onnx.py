@@ -21,12 +21,12 @@ from posecast.export import writing
 from posecast.export.network_graphs import chain_graphs, drawer_graphs
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_pictures import View, future_frames
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.media.videos import read_video
 from posecast.media.writing import write_mp4
 from posecast.networks.kinds import load_network
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.pictures import View, future_frames
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_FORECASTER
 from posecast.records.files import WriteError
 from posecast.records.versions import load_extra

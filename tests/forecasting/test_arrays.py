@@ -9,7 +9,7 @@ import torch
 
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster, _arrays
-from posecast.forecasting.own_poses import OwnVideoConfig, find_poses
+from posecast.own_video.poses import OwnVideoConfig, find_poses
 from posecast.skeletons import PENN_ACTION
 from red_people import LooksBack, RedEstimator
 

@@ -10,13 +10,13 @@ from posecast.errors import PosecastError
 from posecast.evaluation.baselines import ConstantVelocity, LastPose
 from posecast.evaluation.comparison import Comparison, PoseErrors, errors_of_futures, frame_psnr
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_truth import second_to_compare_from
-from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.geometry import Crop
 from posecast.keypoints import write_table
 from posecast.media import videos, writing
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.own_video.truth import second_to_compare_from
 from posecast.report import comparison
 from posecast.report.comparison import compare_video, write_forecast_page
 from posecast.report.comparisons import comparisons_text, together
@@ -145,8 +145,8 @@ def test_later_frames_change_nothing_of_the_forecast(video, noted, monkeypatch):
     """All frames after the seen ones are altered; the person is another one, elsewhere."""
     runner = [frame_with((150 - 3 * t, 20, 30, 60)) for t in range(30)]
     for frames in (walking(60), walking(30) + runner):
-        for module in ("watching", "own_pictures", "own_truth"):
-            name = f"posecast.forecasting.{module}.read_video"
+        for module in ("watching", "pictures", "truth"):
+            name = f"posecast.own_video.{module}.read_video"
             monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         source = EstimatedPoses(RedEstimator())
         compare_video(video, FORECASTER, source, video.with_name("c.mp4"), CONFIG, 1.0)

@@ -10,16 +10,16 @@ import pytest
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
 from posecast.estimation import FollowOptions
-from posecast.forecasting import watching
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_people import draw_people
-from posecast.forecasting.own_pictures import View, future_frames, poses_alone
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.geometry import Crop, cut_crop
 from posecast.keypoints import reading
 from posecast.media.frame_folders import write_picture
 from posecast.media.videos import read_video
+from posecast.own_video import watching
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.people import draw_people
+from posecast.own_video.pictures import View, future_frames, poses_alone
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.report.comparison import compare_video
 from posecast.skeletons import PENN_ACTION
 from red_people import RED, LooksBack, NearestEstimator, frame_with, joints_of, write_video

@@ -10,16 +10,16 @@ import pytest
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import (
+from posecast.keypoints import write_table
+from posecast.media.videos import read_video
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import (
     EstimatedPoses,
     KeypointFile,
     OwnVideoConfig,
     people_to_choose_from,
 )
-from posecast.forecasting.own_video import forecast_video
-from posecast.forecasting.watching import Past
-from posecast.keypoints import write_table
-from posecast.media.videos import read_video
+from posecast.own_video.watching import Past
 from posecast.skeletons import PENN_ACTION
 from red_people import LooksBack, RedEstimator, box_at, frame_with, joints_of, walking, write_video
 

@@ -11,13 +11,13 @@ import pytest
 from posecast.clips import PoseForecast
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_exports import rerun_writer
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
-from posecast.forecasting.own_result import OwnForecast
-from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
 from posecast.keypoints import people_in_video, read_keypoints
 from posecast.media import videos, writing
+from posecast.own_video.exports import rerun_writer
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig
+from posecast.own_video.result import OwnForecast
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_pictures import paste
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.geometry import Crop, cut_crop
 from posecast.media import videos
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.pictures import paste
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig
 from red_people import LooksBack, RedEstimator, box_at, frame_with, write_video
 
 RED = EstimatedPoses(RedEstimator())

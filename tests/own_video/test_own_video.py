@@ -11,17 +11,17 @@ from posecast.clips import PoseForecast
 from posecast.computing.devices import ForecasterOptions
 from posecast.computing.stages import Stages
 from posecast.estimation import FollowOptions
-from posecast.forecasting import own_video
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_pictures import View, future_frames
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video import forecast
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.pictures import View, future_frames
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.skeletons import COCO, PENN_ACTION
 from red_people import (
     LooksBack,
@@ -104,8 +104,8 @@ def test_from_a_video_to_a_forecast_video(forecaster, tmp_path):
 def test_a_video_alone_is_forecast_by_what_ships(forecaster, tmp_path, monkeypatch):
     video = write_video(tmp_path / "walk.mp4", walking())
     shipped = {"carried-refined": forecaster}
-    monkeypatch.setattr(own_video.Forecaster, "pretrained", lambda name: shipped[name])
-    monkeypatch.setattr(own_video.PoseEstimator, "pretrained", RedEstimator)
+    monkeypatch.setattr(forecast.Forecaster, "pretrained", lambda name: shipped[name])
+    monkeypatch.setattr(forecast.PoseEstimator, "pretrained", RedEstimator)
     given = forecast_video(video, forecaster, RED, None, CONFIG)
     check_same(forecast_video(video, config=CONFIG), given)
 
@@ -149,8 +149,8 @@ def test_later_frames_change_nothing_to_the_bit(forecaster, tmp_path, monkeypatc
     video = write_video(tmp_path / "one.mp4", walking(12))
     results = []
     for frames in (walking(12), walking(6) + noise(9)):
-        for module in ("watching", "own_pictures"):
-            name = f"posecast.forecasting.{module}.read_video"
+        for module in ("watching", "pictures"):
+            name = f"posecast.own_video.{module}.read_video"
             monkeypatch.setattr(name, lambda *_, first=0, shown=frames: iter(shown[first:]))
         results.append(forecast_video(video, forecaster, RED, None, CONFIG, from_s=0.2))
     check_same(*results)

@@ -9,12 +9,12 @@ import pytest
 from posecast.computing.stages import Stages
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
-from posecast.forecasting.watching import Past, Watched
 from posecast.keypoints import write_table
 from posecast.media import videos
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.own_video.watching import Past, Watched
 from posecast.skeletons import PENN_ACTION
 from red_people import (
     LooksBack,
@@ -44,7 +44,7 @@ def test_a_stride_is_kept(tmp_path):
 
 @pytest.mark.parametrize(("count", "used"), [(12, 6), (3, 3)])
 def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used):
-    monkeypatch.setattr("posecast.forecasting.seen_frames.MOST_PICTURES", 4)
+    monkeypatch.setattr("posecast.own_video.seen_frames.MOST_PICTURES", 4)
     video = write_video(tmp_path / "a.mp4", walking(count))
     model = LooksBack()
     config = dataclasses.replace(CONFIG, futures=3)
@@ -66,8 +66,8 @@ def test_a_model_sees_as_much_as_it_looks_at(tmp_path, monkeypatch, count, used)
 def test_of_a_long_past_few_pictures_are_held(tmp_path, monkeypatch, panels):
     """Half a minute of 720p is 2.5 GB: a model that looks back so far is shown poses."""
     for room in ("seen_frames", "watching"):
-        monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_PICTURES", 3)
-        monkeypatch.setattr(f"posecast.forecasting.{room}.MOST_EARLIER", 2)
+        monkeypatch.setattr(f"posecast.own_video.{room}.MOST_PICTURES", 3)
+        monkeypatch.setattr(f"posecast.own_video.{room}.MOST_EARLIER", 2)
     most = numbers_alive(monkeypatch)
     model = LooksBack()
     model.needs = dataclasses.replace(model.needs, max_past=40)

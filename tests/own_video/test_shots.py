@@ -9,13 +9,13 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_truth import NothingToCompareError, find_truth
-from posecast.forecasting.own_video import forecast_video
 from posecast.forecasting.protocols import Needs
-from posecast.forecasting.seen_frames import choose_frames
 from posecast.keypoints import write_table
 from posecast.media.shots import Shots
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
+from posecast.own_video.seen_frames import choose_frames
+from posecast.own_video.truth import NothingToCompareError, find_truth
 from posecast.report.compared_pictures import compare_pictures
 from posecast.skeletons import PENN_ACTION
 from red_people import LooksBack, RedEstimator, box_at, frame_with, joints_of, write_video

@@ -14,17 +14,17 @@ from av.error import FFmpegError
 from odd_videos import write_changing, write_odd
 from posecast.computing.devices import ForecasterOptions
 from posecast.errors import PosecastError
-from posecast.forecasting import own_video
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.generator_drawer import GeneratorDrawer
 from posecast.forecasting.lstm import LSTMForecaster
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import KeypointOptions, write_table
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, write_picture
 from posecast.networks.generator import Generator, GeneratorConfig
 from posecast.networks.pose_lstm import PoseLSTM, PoseLSTMConfig
+from posecast.own_video import forecast
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.report.comparison import compare_video
 from posecast.skeletons import PENN_ACTION
 from red_people import RedEstimator, frame_with, joints_of
@@ -320,7 +320,7 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_work(
     forecaster, tmp_path, monkeypatch
 ):
     video, source = write_odd(tmp_path / "in.mp4", walking()), poses(tmp_path / "a.csv")
-    monkeypatch.setattr(own_video, "find_poses", None)  # no frame is looked at
+    monkeypatch.setattr(forecast, "find_poses", None)  # no frame is looked at
     (tmp_path / "out.mp4").mkdir()
     for out, why in {
         "in.mp4/out.mp4": "in.mp4 is a file",

@@ -18,13 +18,13 @@ from posecast.errors import PosecastError
 from posecast.estimation import EstimatorOptions, load_pose_estimator
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.own_people import draw_people
-from posecast.forecasting.own_poses import EstimatedPoses, OwnVideoConfig, people_to_choose_from
-from posecast.forecasting.own_truth import NothingToCompareError, second_to_compare_from
-from posecast.forecasting.own_video import forecast_video
-from posecast.forecasting.watching import Past
 from posecast.media.frame_folders import write_picture
 from posecast.media.videos import probe_video
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.people import draw_people
+from posecast.own_video.poses import EstimatedPoses, OwnVideoConfig, people_to_choose_from
+from posecast.own_video.truth import NothingToCompareError, second_to_compare_from
+from posecast.own_video.watching import Past
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.configs import check_over_zero
 from posecast.report.comparison import compare_forecast, write_forecast_page

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from posecast.errors import PosecastError
-from posecast.forecasting.own_files import MOVIES, videos_of
 from posecast.media.frame_folders import PICTURE_SUFFIXES, made_of
+from posecast.own_video.files import MOVIES, videos_of
 from posecast.records.files import refuse_to_replace
 
 

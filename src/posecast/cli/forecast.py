@@ -22,9 +22,9 @@ from posecast.estimation.estimator import JointFinder, Pixels
 from posecast.evaluation.comparison import Comparison
 from posecast.export.running import load_onnx
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_poses import EstimatedPoses, KeypointFile, OwnVideoConfig
-from posecast.forecasting.own_video import forecast_video
 from posecast.keypoints import Format, KeypointOptions
+from posecast.own_video.forecast import forecast_video
+from posecast.own_video.poses import EstimatedPoses, KeypointFile, OwnVideoConfig
 from posecast.pretrained import DEFAULT_DRAWER, DEFAULT_ESTIMATOR, DEFAULT_FORECASTER
 from posecast.records.files import WriteError
 from posecast.report.comparison import compare_video

@@ -10,10 +10,10 @@ from posecast.cli.parsing import Command
 from posecast.computing.devices import Flat, ForecasterOptions
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_keypoints import forecast_keypoints, future_paths
 from posecast.forecasting.protocols import MOST_FUTURES
 from posecast.keypoints import Format, KeypointOptions
 from posecast.keypoints.opening import files_read
+from posecast.own_video.keypoints import forecast_keypoints, future_paths
 from posecast.pretrained import DEFAULT_FORECASTER
 from posecast.records.arguments import as_count
 from posecast.records.files import refuse_to_replace

@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.clips import PoseForecast, SeenVideo
 from posecast.evaluation.baselines import LastPose
 from posecast.forecasting.forecaster import Forecaster
-from posecast.forecasting.own_result import OwnForecast
-from posecast.forecasting.own_truth import Truth
 from posecast.geometry import Crop, sides_of
 from posecast.metrics.image import psnr
 from posecast.metrics.pose import counted_joints, distance_sums, joint_distances
+from posecast.own_video.result import OwnForecast
+from posecast.own_video.truth import Truth
 from posecast.records.brief import Brief
 
 _APART_S = 0.5

@@ -1,1 +1,1 @@
-"""Seen frames -> future poses -> future frames: of a store, of own videos."""
+"""Seen frames -> future poses -> future frames."""

@@ -12,11 +12,11 @@ from PIL import Image
 
 from posecast.evaluation.comparison import frame_psnr
 from posecast.forecasting.movies import TRUTH
-from posecast.forecasting.own_pictures import View, future_frames, poses_alone
-from posecast.forecasting.own_result import OwnForecast
-from posecast.forecasting.own_truth import Truth, true_pictures
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import GROUND, PREDICTED, SEEN, panel, side_by_side
+from posecast.own_video.pictures import View, future_frames, poses_alone
+from posecast.own_video.result import OwnForecast
+from posecast.own_video.truth import Truth, true_pictures
 from posecast.report.clip_errors import ErrorChart
 from posecast.report.players import Panel, Player, grid_of, pose_over_faint
 

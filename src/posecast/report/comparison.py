@@ -17,13 +17,13 @@ from posecast.errors import PosecastError
 from posecast.evaluation.comparison import Comparison, compare_poses, errors_of_futures, up_to_last
 from posecast.forecasting.forecaster import Forecaster
 from posecast.forecasting.frame_rates import FrameRates
-from posecast.forecasting.own_files import check_out
-from posecast.forecasting.own_poses import OwnVideoConfig, PoseSource
-from posecast.forecasting.own_result import OwnForecast
-from posecast.forecasting.own_truth import find_truth, second_to_compare_from
-from posecast.forecasting.own_video import forecast_video, video_source
 from posecast.media.videos import VideoSource, probe_video
 from posecast.media.writing import mp4_writer
+from posecast.own_video.files import check_out
+from posecast.own_video.forecast import forecast_video, video_source
+from posecast.own_video.poses import OwnVideoConfig, PoseSource
+from posecast.own_video.result import OwnForecast
+from posecast.own_video.truth import find_truth, second_to_compare_from
 from posecast.records.files import filled_with, write_text, write_together
 from posecast.report.charts import AHEAD, Figure, Line, legend_of, line_chart
 from posecast.report.clip_errors import ErrorChart

@@ -13,28 +13,22 @@ from posecast.errors import PosecastError
 from posecast.estimation import PoseEstimator
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
-from posecast.forecasting.late_comers import with_late_comers
-from posecast.forecasting.own_files import (
-    check_out,
-    check_people,
-    forecast_files,
-    out_of,
-    person_files,
-)
-from posecast.forecasting.own_people import is_same_person, tell_of_people
-from posecast.forecasting.own_poses import (
+from posecast.geometry import sides_of
+from posecast.media.frame_folders import FrameFolder, is_of_pictures
+from posecast.media.videos import VideoSource, probe_video
+from posecast.own_video.files import check_out, check_people, forecast_files, out_of, person_files
+from posecast.own_video.late_comers import with_late_comers
+from posecast.own_video.people import is_same_person, tell_of_people
+from posecast.own_video.poses import (
     EstimatedPoses,
     FoundPoses,
     OwnVideoConfig,
     PoseSource,
     find_poses,
 )
-from posecast.forecasting.own_result import OwnForecast, Sureness
-from posecast.forecasting.seen_frames import SeenPictures, choose_frames
-from posecast.forecasting.watching import NotSeenError, Past
-from posecast.geometry import sides_of
-from posecast.media.frame_folders import FrameFolder, is_of_pictures
-from posecast.media.videos import VideoSource, probe_video
+from posecast.own_video.result import OwnForecast, Sureness
+from posecast.own_video.seen_frames import SeenPictures, choose_frames
+from posecast.own_video.watching import NotSeenError, Past
 from posecast.pretrained import DEFAULT_DRAWER
 from posecast.records.arguments import as_path, check_settings
 from posecast.records.files import write_together

@@ -10,18 +10,6 @@ from PIL import Image
 from posecast.computing.ahead import ahead
 from posecast.computing.stages import Stages
 from posecast.errors import PosecastError
-from posecast.forecasting.own_exports import ENDINGS, load_rerun, pose_writer, rerun_writer
-from posecast.forecasting.own_people import draw_people, people_path
-from posecast.forecasting.own_pictures import (
-    View,
-    future_frames,
-    futures_side_by_side,
-    read_pictures,
-    video_goes_on,
-    with_poses,
-)
-from posecast.forecasting.own_poses import KeypointFile, OwnVideoConfig, PoseSource
-from posecast.forecasting.own_result import OwnForecast, arrays_writer
 from posecast.keypoints.opening import files_read
 from posecast.media.frame_folders import (
     PICTURE_SUFFIXES,
@@ -32,6 +20,18 @@ from posecast.media.frame_folders import (
 )
 from posecast.media.sound import add_sound
 from posecast.media.writing import gif_writer, mp4_writer
+from posecast.own_video.exports import ENDINGS, load_rerun, pose_writer, rerun_writer
+from posecast.own_video.people import draw_people, people_path
+from posecast.own_video.pictures import (
+    View,
+    future_frames,
+    futures_side_by_side,
+    read_pictures,
+    video_goes_on,
+    with_poses,
+)
+from posecast.own_video.poses import KeypointFile, OwnVideoConfig, PoseSource
+from posecast.own_video.result import OwnForecast, arrays_writer
 from posecast.records.files import Write, check_place, refuse_to_replace
 
 MOVIES = (".mp4", ".gif")

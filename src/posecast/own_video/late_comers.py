@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 
 from posecast.estimation import Followed, Moment, People, follow_back
 from posecast.estimation.looking import Pose
-from posecast.forecasting.own_poses import EstimatedPoses, FoundPoses, seen_of
-from posecast.forecasting.watching import Past
+from posecast.own_video.poses import EstimatedPoses, FoundPoses, seen_of
+from posecast.own_video.watching import Past
 
 
 def with_late_comers(

@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float, UInt8
 from posecast.errors import PosecastError
 from posecast.estimation import Followed, box_around, follow
 from posecast.estimation.sides import steady_sides
-from posecast.forecasting.own_poses import KeypointFile, PoseSource
-from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints import KeypointError, KeypointTrack, people_in_video
 from posecast.media.resampling import nearest_frames
 from posecast.media.shots import Shots
 from posecast.media.videos import VideoSource, count_frames, read_timeline, read_video
+from posecast.own_video.poses import KeypointFile, PoseSource
+from posecast.own_video.result import OwnForecast
 from posecast.records.brief import Brief
 
 

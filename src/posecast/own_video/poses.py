@@ -25,10 +25,10 @@ from posecast.estimation import (
 from posecast.estimation.looking import Pose
 from posecast.estimation.onnx_files import doubt_of_pixels
 from posecast.forecasting.protocols import MOST_FUTURES, MOST_STEPS
-from posecast.forecasting.watching import NotSeenError, Past, Watched
 from posecast.keypoints import KeypointError, KeypointOptions, people_in_video
 from posecast.media.resampling import nearest_frames
 from posecast.media.videos import read_timeline
+from posecast.own_video.watching import NotSeenError, Past, Watched
 from posecast.records.brief import Brief
 from posecast.records.configs import check_at_least, check_over_zero
 from posecast.skeletons import Skeleton

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from posecast.errors import PosecastError
-from posecast.forecasting.own_result import OwnForecast
 from posecast.geometry import Crop, cut_crop, px_to_crop
 from posecast.media.pictures import (
     GROUND,
@@ -25,6 +24,7 @@ from posecast.media.pictures import (
     side_by_side,
 )
 from posecast.media.videos import VideoSource, read_video
+from posecast.own_video.result import OwnForecast
 
 _FEATHER = 0.06
 """Width of the border that blends into the frame, as a share of the crop."""

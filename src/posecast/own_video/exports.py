@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from posecast.forecasting.own_poses import Export
-from posecast.forecasting.own_result import OwnForecast
 from posecast.keypoints.table import write_table
 from posecast.keypoints.writing import write_coco, write_trc
 from posecast.media.pictures import PREDICTED, SEEN
+from posecast.own_video.poses import Export
+from posecast.own_video.result import OwnForecast
 from posecast.records.files import Write
 from posecast.records.versions import load_extra
 from posecast.skeletons import Skeleton

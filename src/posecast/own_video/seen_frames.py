@@ -11,11 +11,11 @@ from posecast.clips import EarlierPictures, SeenVideo
 from posecast.computing.ahead import ahead
 from posecast.errors import PosecastError
 from posecast.forecasting.frame_rates import FrameRates, frames_before
-from posecast.forecasting.own_pictures import read_pictures
-from posecast.forecasting.own_poses import FoundPoses, OwnVideoConfig
 from posecast.forecasting.protocols import MOST_EARLIER, MOST_PICTURES, Needs, evenly
-from posecast.forecasting.watching import NotSeenError
 from posecast.media.videos import VideoSource
+from posecast.own_video.pictures import read_pictures
+from posecast.own_video.poses import FoundPoses, OwnVideoConfig
+from posecast.own_video.watching import NotSeenError
 
 
 def choose_frames(

@@ -18,14 +18,14 @@ from posecast.clips import SeenVideo
 from posecast.errors import PosecastError
 from posecast.forecasting.forecaster import Forecaster, check_forecaster
 from posecast.forecasting.frame_rates import USUAL_FPS, FrameRates
-from posecast.forecasting.own_poses import OwnVideoConfig
-from posecast.forecasting.seen_frames import choose_frames
 from posecast.geometry import sides_of
 from posecast.keypoints import KeypointOptions, PointTrack
 from posecast.keypoints.names import own_side_names, plain_name, to_skeleton
 from posecast.keypoints.reading import leave_out_strays, read_points
 from posecast.keypoints.rewriting import write_points
 from posecast.motion.rigid import carry
+from posecast.own_video.poses import OwnVideoConfig
+from posecast.own_video.seen_frames import choose_frames
 from posecast.records.arguments import as_path, as_positive
 from posecast.records.brief import Brief
 from posecast.skeletons import Skeleton

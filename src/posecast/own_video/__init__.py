@@ -1,0 +1,1 @@
+"""Videos and keypoints of one's own, forecast in one call."""
