@@ -54,17 +54,24 @@ def test_frames_of_a_store_come_back_in_the_stores_size():
     assert np.array_equal(drawn[0, :, 108:], stored.pictures[-1][:, 108:])
 
 
-def test_a_trunk_whose_joints_are_hidden_for_a_while_is_drawn():
+@pytest.mark.parametrize(
+    ("lost", "part"),
+    [
+        (("left_hip", "right_hip"), np.s_[44:68, 74:86]),
+        (("left_knee", "left_ankle"), np.s_[80:118, 40:80]),
+    ],
+    ids=["an arm hides hips", "a blur hides a leg"],
+)
+def test_what_is_hidden_for_a_while_is_drawn_where_it_goes(lost, part):
     shown = np.ones((5, 13), bool)
-    shown[2:, [PENN_ACTION.index("left_hip"), PENN_ACTION.index("right_hip")]] = False
+    shown[2:, [PENN_ACTION.index(name) for name in lost]] = False
     walked = pose()[None] + np.float32([16, 0])
     one = seen(crop=Crop(0, 0, 128, 128), visible=shown[:4])
     drawn, whole = (
         drawer().draw_frames(each, walked, visible)[0].astype(int)
         for each, visible in ((one, shown[4:]), (replace(one, visible=ALL), ALL[:1]))
     )
-    trunk = np.s_[44:68, 74:86]
-    assert np.abs(drawn - whole)[trunk].mean() < 5
+    assert np.abs(drawn - whole)[part].mean() < 5
 
 
 def seen_before(moves=0, hidden=False):

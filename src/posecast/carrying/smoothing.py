@@ -1,14 +1,18 @@
-"""Poses without the jitter of their estimator, and trunks without gaps."""
+"""Poses without the jitter of their estimator, and without its gaps."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from posecast.carrying.body_parts import TORSO_CORNERS, joint_index
+from posecast.carrying.body_parts import TORSO_CORNERS
 from posecast.skeletons import Skeleton
 
 SIGMA_FRAMES = 0.6
 """0 and 1 cost up to 0.1 dB on real clips."""
 REACH = 2
+LEG_JOINTS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("knee", "ankle"))
+BLURRED = 5
+"""A leg's joint that is hidden for so many frames at most is one that the estimator lost in a blur:
+hidden in the last frame, its leg would stand there for good."""
 
 
 def smoothed(
@@ -32,11 +36,12 @@ def smoothed(
     return np.where(visible[..., None], mean, joints).astype(joints.dtype)
 
 
-def whole_trunk(
+def without_gaps(
     joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    """Hidden shoulders and hips where the body took them from when they were seen last, and will
-    take them until they are seen next: arms before a trunk hide its joints, not the trunk.
+    """Hidden shoulders and hips, and knees and ankles that are not for long (`BLURRED`), where the
+    body took them from when they were seen last, and will take them until they are seen next: arms
+    before a trunk hide its joints, not the trunk.
 
     In any unit. All joints, others as they were given, and which are visible or were so guessed."""
     frames, count = np.arange(len(joints))[:, None], len(joints)
@@ -48,10 +53,14 @@ def whole_trunk(
         guess, known = _taken_along(told, visible, source.clip(0, count - 1))
         near = known / np.maximum(abs(source - frames), 1)
         total, weight = total + guess * near[..., None], weight + near
-    trunk = [joint_index(skeleton, name) for name in TORSO_CORNERS]
-    guessed = (weight > 0) & ~visible & np.isin(np.arange(skeleton.num_joints), trunk)
+    trunk, legs = (_are(names, skeleton) for names in (TORSO_CORNERS, LEG_JOINTS))
+    guessed = (weight > 0) & ~visible & (trunk | (legs & (after - before <= BLURRED + 1)))
     mean = (total / np.maximum(weight, 1e-9)[..., None]).astype(joints.dtype)
     return np.where(guessed[..., None], mean, joints), visible | guessed
+
+
+def _are(names: tuple[str, ...], skeleton: Skeleton) -> Bool[np.ndarray, " j"]:
+    return np.isin(skeleton.joints, names)
 
 
 def _taken_along(

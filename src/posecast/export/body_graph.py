@@ -92,10 +92,10 @@ def smoothed(
     return torch.where(visible[..., None], total / weight.clamp(min=1e-9), joints)
 
 
-def whole_trunk(
+def without_gaps(
     joints: Float[Tensor, "t j 2"], visible: Bool[Tensor, "t j"], skeleton: Skeleton
 ) -> tuple[Float[Tensor, "t j 2"], Bool[Tensor, "t j"]]:
-    """As `smoothing.whole_trunk`."""
+    """As `smoothing.without_gaps`."""
     frames, last = torch.arange(joints.shape[0]), joints.shape[0] - 1
     at, other = frames[:, None, None], frames[:, None]
     before = torch.where(visible & (other <= at), other, -1).amax(1)
@@ -105,8 +105,12 @@ def whole_trunk(
         guess, known = _taken_along(joints, visible, source.clamp(0, last))
         near = known / (source - other).abs().clamp(min=1)
         total, weight = total + guess * near[..., None], weight + near
-    trunk = [name in TORSO_CORNERS for name in skeleton.joints]
-    guessed = (weight > 0) & ~visible & torch.tensor(trunk)
+    trunk, legs = (
+        torch.tensor([name in names for name in skeleton.joints])
+        for names in (TORSO_CORNERS, smoothing.LEG_JOINTS)
+    )
+    short = after - before <= smoothing.BLURRED + 1
+    guessed = (weight > 0) & ~visible & (trunk | (legs & short))
     mean = total / weight.clamp(min=1e-9)[..., None]
     return torch.where(guessed[..., None], mean, joints), visible | guessed
 

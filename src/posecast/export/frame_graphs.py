@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posecast.carrying.layers import COARSE
-from posecast.export.body_graph import HUGE, places_of, size_of_body, whole_trunk
+from posecast.export.body_graph import HUGE, places_of, size_of_body, without_gaps
 from posecast.forecasting.carried import ROOM
 from posecast.skeletons import Skeleton
 
@@ -96,7 +96,7 @@ class BeginGraph(nn.Module):
         joints = ((last_joints_px - corner) / side).where(last_visible[..., None], 0.0)
         future = (future_joints_px[0] - corner) / side
         poses = (torch.cat([joints, future[:1]]), torch.cat([last_visible, known[:1]]))
-        joints, seen = (each[:-1] for each in whole_trunk(*poses, self._skeleton))
+        joints, seen = (each[:-1] for each in without_gaps(*poses, self._skeleton))
         size = size_of_body(joints, seen, self._skeleton).expand(joints.shape[0], 1, 1)
         small = averaged(pictures.movedim(-1, 1).float(), self._size // COARSE)
         box = torch.cat([-corner, hw - corner]) / side

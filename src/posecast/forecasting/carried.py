@@ -18,7 +18,7 @@ from posecast.carrying.body_maps import body_maps
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.composing import FrameChanges
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
-from posecast.carrying.smoothing import smoothed, whole_trunk
+from posecast.carrying.smoothing import smoothed, without_gaps
 from posecast.clips import SeenVideo
 from posecast.computing.ahead import workers
 from posecast.computing.devices import ForecasterOptions, in_precision
@@ -142,7 +142,7 @@ class CarriedDrawer:
         places = np.concatenate([seen.joints_px, joints_px]) - (crop.x1, crop.y1)
         # Hidden joints may be NaN, of which no share is nothing.
         shares = np.where(shown[..., None], places, 0) / max(crop.hw)
-        joints, shown = whole_trunk(shares.astype(np.float32), shown, self.skeleton)
+        joints, shown = without_gaps(shares.astype(np.float32), shown, self.skeleton)
         last = slice(count - recent, count)
         past = smoothed(joints[:count], shown[:count])[early], joints[last]
         # What comes shows no pixels, and what was hidden for long is not known to be there.

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from posecast.carrying.body_parts import body_size
 from posecast.carrying.layers import COARSE, CarriedPerson, Layers
-from posecast.carrying.smoothing import whole_trunk
+from posecast.carrying.smoothing import without_gaps
 from posecast.geometry import Crop
 from posecast.motion.seen import joined
 from posecast.networks.carrying import PersonMask, person_masks
@@ -132,7 +132,7 @@ class SampleMaker:
         if rng is not None and rng.random() < self.config.disturbed:
             coming = disturbed(*coming, size, rng)
         poses = np.concatenate([known[0], coming[0]]), np.concatenate([known[1], coming[1]])
-        joints, visible = whole_trunk(*poses, store.skeleton)
+        joints, visible = without_gaps(*poses, store.skeleton)
         seen_joints, seen = joints[: len(past)], visible[: len(past)] & known[1].any(axis=0)
         size = body_size(seen_joints, seen, store.skeleton)  # as where frames are drawn
         pictures = frames[: len(past)]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from posecast.carrying.body_parts import body_size, part_distances, pose_of
 from posecast.carrying.layers import COARSE
-from posecast.carrying.smoothing import whole_trunk
+from posecast.carrying.smoothing import without_gaps
 from posecast.carrying.sources import person_mask
 from posecast.media.grey_levels import to_network
 from posecast.store.reading import StoredClip
@@ -110,7 +110,7 @@ class OutlineMaker:
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
         recent = np.arange(max(number + 1 - _RECENT, 0), number + 1)
-        joints, visible = whole_trunk(*view.place(clip, recent), store.skeleton)
+        joints, visible = without_gaps(*view.place(clip, recent), store.skeleton)
         size = body_size(joints, visible, store.skeleton)
         if size < 1:
             return None
