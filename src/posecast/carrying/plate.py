@@ -1,6 +1,7 @@
 """The room without the person: one picture of the background from all seen frames."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -22,8 +23,14 @@ SELDOM = 10
 masks miss shoes and hands now and then."""
 AGREEING, APART = 3, 8.0
 """So many other frames are needed for that, whose mean distance from what they show is less."""
-PATCHES, WHOLE = 16, 0.99
-"""Along a side, in which backgrounds are compared; least share of one that has to be seen."""
+PATCHES, FINER, WHOLE = 16, 4, 0.99
+"""Along a side, in which backgrounds are compared; places along a side of one of them; least share
+of such a place that has to be seen."""
+SHADED, NEAR = 0.25, 4
+"""Share by which a patch of another background differs that shows no other light, but other things;
+power of the distance by which a patch of known light tells less of another."""
+DARK = 8.0
+"""Grey levels that count as the same in both: of what is black nothing can be told."""
 SAME_ROOM = 12.0
 """Mean difference in grey levels between two backgrounds above which they are not of one room, or
 not in one light: a title that dissolves into the first picture, a lamp that goes on."""
@@ -48,7 +55,7 @@ def background_plate(
     to_last: Float[np.ndarray, "t 2 3"],
     feet: Bool[np.ndarray, "s s"],
 ) -> Background:
-    """The room, gathered from all frames.
+    """The room, gathered from all frames, in the light of the last one.
 
     `covered` is how much the person covers (0 to 1), `to_last` as from `camera_path`, `feet` where
     feet may be in the last frame. Where that shows the background, the plate is that frame bit for
@@ -59,22 +66,24 @@ def background_plate(
     moved = np.stack([moved_picture(*pair) for pair in zip(frames, to_last, strict=True)])
     side = frames.shape[1]
     sure = np.stack([_without_rim(each, RIM * side) for each in seen])
-    change = _change(moved, sure)
-    same = (change <= SAME_ROOM)[:, None, None]
-    seen, sure = seen & same, sure & same
     away = np.stack([_without_rim(each, SHOE * side) for each in seen])
     sure[-1] &= away[-1] | ~feet
+    change, light = _lights(moved, sure)
+    same = (change <= SAME_ROOM)[:, None, None]
+    seen, sure, away = seen & same, sure & same, away & same
     often = SELDOM * seen.sum(axis=0) >= len(frames)
     ever = np.asarray(seen.any(axis=0) & (often | away.any(axis=0) | seen[-1]))
     plate = frames[-1].copy()
     still = all(map(_is_still, to_last))  # else edges differ because others are a little off
     rim, wanted = sure.any(axis=0) & seen[-1] & ~sure[-1] & still, ever & ~seen[-1]
-    room, agree = _agreed(moved[:, rim], sure[:, rim])
+    places = rim | wanted
+    lit = _lit(moved, light, places)
+    room, agree = _agreed(lit[:, rim[places]], sure[:, rim])
     remains = agree & (np.abs(room - plate[rim].astype(np.int16)).mean(axis=-1) > REMAINS)
     plate[rim] = np.where(remains[:, None], room, plate[rim])
     missed = np.zeros_like(rim)
     missed[rim] = remains
-    plate[wanted] = _median(moved[:, wanted], seen[:, wanted])
+    plate[wanted] = _median(lit[:, wanted[places]], seen[:, wanted])
     holes = np.asarray(~ever)
     return Background(completed(plate, holes), holes, missed, change)
 
@@ -84,17 +93,49 @@ def _without_rim(seen: Bool[np.ndarray, "s s"], width: float) -> Bool[np.ndarray
     return cv2.erode(seen.view(np.uint8), around).view(bool)
 
 
-def _change(
-    frames: UInt8[np.ndarray, "t h w 3"], sure: Bool[np.ndarray, "t h w"]
-) -> Float[np.ndarray, " t"]:
-    """From each background to the last one: in patches, since leaves and water move."""
-    patches, whole = (
-        np.stack([cv2.resize(e, (PATCHES,) * 2, interpolation=cv2.INTER_AREA) for e in each])
+def _lights(
+    frames: UInt8[np.ndarray, "t s s 3"], sure: Bool[np.ndarray, "t s s"]
+) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, "t g g 3"]]:
+    """From each background to the last one, in patches, since leaves and water move: the mean
+    distance, and how many times as bright the last is; where no patch tells, as near ones do."""
+    grid = (PATCHES * FINER,) * 2
+    small, whole = (
+        np.stack([cv2.resize(one, grid, interpolation=cv2.INTER_AREA) for one in each])
         for each in (frames, sure.astype(np.float32))
     )
-    change = np.abs(patches - patches[-1].astype(np.int16)).mean(axis=-1)
     both = (whole > WHOLE) & (whole[-1] > WHOLE)
-    return (change * both).sum(axis=(1, 2)) / np.maximum(both.sum(axis=(1, 2)), 1)
+    count = _in_patches(both)
+    then, now = (_in_patches(each * both[..., None]) for each in (small, small[-1]))
+    far, level = np.abs(now - then).mean(axis=-1), then.mean(axis=-1)
+    change = far.sum(axis=(1, 2)) / np.maximum(count.sum(axis=(1, 2)), 1)
+    told = (far <= SHADED * level)[..., None]
+    sums = (told * (each + DARK * count[..., None]) for each in (now, then))
+    now, then = (nearness() @ each.reshape(len(count), -1, 3) + 1e-6 for each in sums)
+    return change, (now / then).reshape(*count.shape, 3).astype(np.float32)
+
+
+def _in_patches(values: np.ndarray) -> np.ndarray:
+    """Sums over the places of each patch."""
+    split = values.reshape(len(values), PATCHES, FINER, PATCHES, FINER, *values.shape[3:])
+    return split.sum(axis=(2, 4), dtype=np.float32)
+
+
+@cache
+def nearness() -> Float[np.ndarray, "n n"]:
+    """How much each patch tells of the light in each other one."""
+    places = np.stack(np.mgrid[:PATCHES, :PATCHES], axis=-1).reshape(-1, 1, 2)
+    far = np.square(places - places.swapaxes(0, 1)).sum(axis=-1)
+    return (far + 0.05).astype(np.float32) ** (-NEAR / 2)
+
+
+def _lit(
+    frames: UInt8[np.ndarray, "t s s 3"],
+    light: Float[np.ndarray, "t g g 3"],
+    places: Bool[np.ndarray, "s s"],
+) -> UInt8[np.ndarray, "t n 3"]:
+    """The frames at some places, in the light of the last one."""
+    times = np.stack([cv2.resize(each, places.shape)[places] for each in light])
+    return (frames[:, places] * times).round().clip(0, 255).astype(np.uint8)
 
 
 def _seen(
