@@ -123,7 +123,7 @@ def _in_patches(values: np.ndarray) -> np.ndarray:
 @cache
 def nearness() -> Float[np.ndarray, "n n"]:
     """How much each patch tells of the light in each other one."""
-    places = np.stack(np.mgrid[:PATCHES, :PATCHES], axis=-1).reshape(-1, 1, 2)
+    places = np.moveaxis(np.indices((PATCHES, PATCHES)), 0, -1).reshape(-1, 1, 2)
     far = np.square(places - places.swapaxes(0, 1)).sum(axis=-1)
     return (far + 0.05).astype(np.float32) ** (-NEAR / 2)
 
