@@ -37,18 +37,13 @@ def smoothed(
 
 
 def without_gaps(
-    joints: Float[np.ndarray, "t j 2"],
-    visible: Bool[np.ndarray, "t j"],
-    skeleton: Skeleton,
-    past: int,
+    joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
     """Hidden shoulders and hips, and knees and ankles that are not for long (`BLURRED`), where the
     body took them from when they were seen last, and will take them until they are seen next: arms
     before a trunk hide its joints, not the trunk.
 
-    In any unit. The first `past` frames were seen; a leg that the first one to come hides is
-    hidden. All joints, others as they were given, and which are visible or were so guessed.
-    """
+    In any unit. All joints, others as they were given, and which are visible or were so guessed."""
     frames, count = np.arange(len(joints))[:, None], len(joints)
     told = np.where(visible[..., None], joints, 0)
     before = np.maximum.accumulate(np.where(visible, frames, -1))
@@ -59,8 +54,7 @@ def without_gaps(
         near = known / np.maximum(abs(source - frames), 1)
         total, weight = total + guess * near[..., None], weight + near
     trunk, legs = (_are(names, skeleton) for names in (TORSO_CORNERS, LEG_JOINTS))
-    lost = legs & (after - before <= BLURRED + 1) & (after <= past)
-    guessed = (weight > 0) & ~visible & (trunk | lost)
+    guessed = (weight > 0) & ~visible & (trunk | (legs & (after - before <= BLURRED + 1)))
     mean = (total / np.maximum(weight, 1e-9)[..., None]).astype(joints.dtype)
     return np.where(guessed[..., None], mean, joints), visible | guessed
 

@@ -95,7 +95,7 @@ def smoothed(
 def without_gaps(
     joints: Float[Tensor, "t j 2"], visible: Bool[Tensor, "t j"], skeleton: Skeleton
 ) -> tuple[Float[Tensor, "t j 2"], Bool[Tensor, "t j"]]:
-    """As `smoothing.without_gaps`, of seen frames and the first to come."""
+    """As `smoothing.without_gaps`."""
     frames, last = torch.arange(joints.shape[0]), joints.shape[0] - 1
     at, other = frames[:, None, None], frames[:, None]
     before = torch.where(visible & (other <= at), other, -1).amax(1)
@@ -109,8 +109,8 @@ def without_gaps(
         torch.tensor([name in names for name in skeleton.joints])
         for names in (TORSO_CORNERS, smoothing.LEG_JOINTS)
     )
-    lost = legs & (after - before <= smoothing.BLURRED + 1) & (after <= last)
-    guessed = (weight > 0) & ~visible & (trunk | lost)
+    short = after - before <= smoothing.BLURRED + 1
+    guessed = (weight > 0) & ~visible & (trunk | (legs & short))
     mean = total / weight.clamp(min=1e-9)[..., None]
     return torch.where(guessed[..., None], mean, joints), visible | guessed
 

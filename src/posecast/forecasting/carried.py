@@ -142,7 +142,7 @@ class CarriedDrawer:
         places = np.concatenate([seen.joints_px, joints_px]) - (crop.x1, crop.y1)
         # Hidden joints may be NaN, of which no share is nothing.
         shares = np.where(shown[..., None], places, 0) / max(crop.hw)
-        joints, shown = without_gaps(shares.astype(np.float32), shown, self.skeleton, count)
+        joints, shown = without_gaps(shares.astype(np.float32), shown, self.skeleton)
         last = slice(count - recent, count)
         past = smoothed(joints[:count], shown[:count])[early], joints[last]
         # What comes shows no pixels, and what was hidden for long is not known to be there.

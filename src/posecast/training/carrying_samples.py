@@ -132,7 +132,7 @@ class SampleMaker:
         if rng is not None and rng.random() < self.config.disturbed:
             coming = disturbed(*coming, size, rng)
         poses = np.concatenate([known[0], coming[0]]), np.concatenate([known[1], coming[1]])
-        joints, visible = without_gaps(*poses, store.skeleton, len(past))
+        joints, visible = without_gaps(*poses, store.skeleton)
         seen_joints, seen = joints[: len(past)], visible[: len(past)] & known[1].any(axis=0)
         size = body_size(seen_joints, seen, store.skeleton)  # as where frames are drawn
         pictures = frames[: len(past)]

@@ -110,8 +110,7 @@ class OutlineMaker:
         if rng is not None:
             view = view.varied(self.config.zoom, self.config.turn_degrees, rng)
         recent = np.arange(max(number + 1 - _RECENT, 0), number + 1)
-        poses = view.place(clip, recent)
-        joints, visible = without_gaps(*poses, store.skeleton, len(recent))
+        joints, visible = without_gaps(*view.place(clip, recent), store.skeleton)
         size = body_size(joints, visible, store.skeleton)
         if size < 1:
             return None
