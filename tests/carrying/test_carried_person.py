@@ -354,14 +354,15 @@ def test_hidden_hips_are_where_the_body_takes_them_and_other_joints_stay_hidden(
 
 
 @pytest.mark.parametrize("last_seen", [3, 6])
-def test_a_knee_that_is_lost_in_a_blur_is_where_the_body_took_it(last_seen):
+def test_a_leg_that_is_lost_in_a_blur_is_where_the_body_took_it(last_seen):
     walking = np.stack([pose() + np.float32([3 * t, -t]) for t in range(10)])
     visible = np.ones(walking.shape[:2], bool)
-    lost = [PENN_ACTION.index(name) for name in ("left_knee", "left_ankle", "left_wrist")]
-    visible[last_seen + 1 :, lost] = False
+    names = ("left_knee", "left_ankle", "right_knee", "left_wrist")
+    *leg, knee, wrist = map(PENN_ACTION.index, names)
+    visible[last_seen + 1 :, [*leg, knee, wrist]] = False
     joints, shown = without_gaps(walking * visible[..., None], visible, PENN_ACTION)
-    assert shown[:, lost[:2]].all() == (last_seen == 6)
-    assert np.array_equal(shown[:, lost[2]], visible[:, lost[2]])
+    assert shown[:, leg].all() == (last_seen == 6)
+    assert np.array_equal(shown[:, [knee, wrist]], visible[:, [knee, wrist]])
     np.testing.assert_allclose(joints[shown], walking[shown], atol=1e-3)
 
 

@@ -9,10 +9,11 @@ from posecast.skeletons import Skeleton
 SIGMA_FRAMES = 0.6
 """0 and 1 cost up to 0.1 dB on real clips."""
 REACH = 2
-LEG_JOINTS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("knee", "ankle"))
+LEGS = tuple((f"{side}_knee", f"{side}_ankle") for side in ("left", "right"))
 BLURRED = 5
-"""A leg's joint that is hidden for so many frames at most is one that the estimator lost in a blur:
-hidden in the last frame, its leg would stand there for good."""
+"""An ankle, or a knee with it, that is hidden for so many frames at most is one that the estimator
+lost in a blur: hidden in the last frame, its leg would stand there for good. A knee alone, between
+hip and ankle, is where no guess finds it."""
 
 
 def smoothed(
@@ -39,7 +40,7 @@ def smoothed(
 def without_gaps(
     joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    """Hidden shoulders and hips, and knees and ankles that are not for long (`BLURRED`), where the
+    """Hidden shoulders and hips, and legs that are not for long (`BLURRED`), where the
     body took them from when they were seen last, and will take them until they are seen next: arms
     before a trunk hide its joints, not the trunk.
 
@@ -53,14 +54,18 @@ def without_gaps(
         guess, known = _taken_along(told, visible, source.clip(0, count - 1))
         near = known / np.maximum(abs(source - frames), 1)
         total, weight = total + guess * near[..., None], weight + near
-    trunk, legs = (_are(names, skeleton) for names in (TORSO_CORNERS, LEG_JOINTS))
-    guessed = (weight > 0) & ~visible & (trunk | (legs & (after - before <= BLURRED + 1)))
+    trunk = np.isin(skeleton.joints, TORSO_CORNERS)
+    lost = ends_of_legs(skeleton)
+    short = (lost >= 0) & ~visible[:, lost] & (after - before <= BLURRED + 1)
+    guessed = (weight > 0) & ~visible & (trunk | short)
     mean = (total / np.maximum(weight, 1e-9)[..., None]).astype(joints.dtype)
     return np.where(guessed[..., None], mean, joints), visible | guessed
 
 
-def _are(names: tuple[str, ...], skeleton: Skeleton) -> Bool[np.ndarray, " j"]:
-    return np.isin(skeleton.joints, names)
+def ends_of_legs(skeleton: Skeleton) -> Int[np.ndarray, " j"]:
+    """Of each knee and ankle the number of the ankle, of other joints -1."""
+    ends = {joint: leg[-1] for leg in LEGS for joint in leg}
+    return np.array([skeleton.index(ends[e]) if e in ends else -1 for e in skeleton.joints])
 
 
 def _taken_along(

@@ -105,12 +105,10 @@ def without_gaps(
         guess, known = _taken_along(joints, visible, source.clamp(0, last))
         near = known / (source - other).abs().clamp(min=1)
         total, weight = total + guess * near[..., None], weight + near
-    trunk, legs = (
-        torch.tensor([name in names for name in skeleton.joints])
-        for names in (TORSO_CORNERS, smoothing.LEG_JOINTS)
-    )
-    short = after - before <= smoothing.BLURRED + 1
-    guessed = (weight > 0) & ~visible & (trunk | (legs & short))
+    trunk = torch.tensor([name in TORSO_CORNERS for name in skeleton.joints])
+    lost = torch.from_numpy(smoothing.ends_of_legs(skeleton))
+    short = (lost >= 0) & ~visible[:, lost] & (after - before <= smoothing.BLURRED + 1)
+    guessed = (weight > 0) & ~visible & (trunk | short)
     mean = total / weight.clamp(min=1e-9)[..., None]
     return torch.where(guessed[..., None], mean, joints), visible | guessed
 
