@@ -124,11 +124,18 @@ def test_ranks_say_what_they_are_among(elements):
     assert "the worst of the 6 clips that have frames" in elements.text
 
 
-def test_poses_alone_make_a_page_too(tmp_path):
+def test_poses_alone_make_a_page_too_and_a_page_of_ones_own_stays(tmp_path):
     store = a_store(tmp_path, *(a_clip(f"c{n}", speed=n) for n in range(3)))
     config = EvaluationConfig(num_past=4, steps=6)
     evaluate(baseline_methods(["last pose", "constant velocity"]), store, tmp_path / "out", config)
-    page = write_report([tmp_path / "out"], tmp_path / "page", ReportConfig(num_draws=20))
+    page = tmp_path / "page" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<h1>My own page</h1>")
+    with pytest.raises(FileError, match="is there already, and no report: give another folder"):
+        write_report(tmp_path / "out", page.parent)
+    page.unlink()
+    for _ in range(2):  # the second takes the place of the first
+        write_report([tmp_path / "out"], page.parent, ReportConfig(num_draws=20))
     panels = [each for each in Elements(page.read_text()).named("div") if "data-rows" in each]
     assert len(panels) == 3 * 3  # truth and two forecasts
 

@@ -29,6 +29,8 @@ from posecast.skeletons import SKELETONS
 
 FILES = "files"
 """Folder beside the page with pictures, tables and configurations."""
+_OURS = b"Made by posecast"
+"""Stands on all our pages."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,22 @@ def write_report(
     """Write the page of one or several finished evaluations; returns OUT/index.html.
 
     What an earlier report left in OUT is replaced; other files there are not touched.
-    PosecastError: an evaluation is missing, unfinished or damaged.
+    PosecastError: an evaluation is missing, unfinished or damaged, or OUT has a page that is no
+    report.
     """
     config = check_settings(config or ReportConfig(), ReportConfig, "config")
     paths = [evaluations] if isinstance(evaluations, str | Path) else list(evaluations)
     out_path = Path(out_path)
+    _check_page(out_path / "index.html")
     chapters = [_chapter(Path(path), out_path, n, config) for n, path in enumerate(paths, start=1)]
     write_text(out_path / "index.html", render("template.html", config=config, chapters=chapters))
     return out_path / "index.html"
+
+
+def _check_page(page: Path) -> None:
+    """FileError where it would be written over, and is not ours."""
+    if page.is_file() and _OURS not in page.read_bytes():
+        raise FileError(f"{page} is there already, and no report: give another folder")
 
 
 def _chapter(path: Path, out_path: Path, number: int, config: ReportConfig) -> dict[str, Any]:
