@@ -1,6 +1,10 @@
 """Video, GIF and picture files: what is written is read back, and bad files say what they are."""
 
+import mmap
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -12,6 +16,17 @@ from odd_videos import write_sound, write_timed
 from posecast.media import videos, writing
 from posecast.media.frame_folders import FrameFolder, read_picture, write_picture
 from posecast.media.resampling import nearest_frames, resample
+
+AT_THE_END = """
+import mmap, os, sys
+import numpy as np
+from posecast.media import writing
+path, width = sys.argv[1], int(sys.argv[2])
+memory = np.memmap(path, np.uint8, "r+", shape=2 * mmap.PAGESIZE)
+os.truncate(path, mmap.PAGESIZE)  # who reads on is ended
+frame = memory[: mmap.PAGESIZE][-18 * width * 3 :].reshape(18, width, 3)
+writing.write_mp4(path + ".mp4", [frame] * 2, 30.0)
+"""
 
 
 def numbered(num_frames: int, hw=(48, 64)) -> list[np.ndarray]:
@@ -55,6 +70,16 @@ def test_large_pictures_are_written_sooner(tmp_path, hw, crf, said):
     assert said in (tmp_path / "a.mp4").read_bytes()
     for back in videos.read_video(tmp_path / "a.mp4"):
         np.testing.assert_allclose(back, frame, atol=2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files that are in use stay as long as they are")
+@pytest.mark.parametrize("width", [32, 34])
+def test_nothing_behind_a_frame_is_read(tmp_path, width):
+    (tmp_path / "a").write_bytes(bytes([90]) * 2 * mmap.PAGESIZE)
+    command = [sys.executable, "-c", AT_THE_END, str(tmp_path / "a"), str(width)]
+    subprocess.run(command, check=True, timeout=120)
+    for back in videos.read_video(tmp_path / "a.mp4"):
+        np.testing.assert_allclose(back, np.full((18, width, 3), 90), atol=2)
 
 
 def test_every_nth_frame(tmp_path):

@@ -26,6 +26,9 @@ _STUDIO = 1
 """Range of colours (ITU-T H.273)."""
 _LARGE_PX = 2**22
 """Pixels beyond which time is what one waits for: 1920 x 1080 has half as many, 4K twice."""
+_BLOCK = 16
+"""Pixels that are brought to x264's colours at a time; of a last block that is not whole, what is
+behind the picture in memory is read as well, which may be nobody's."""
 
 
 def _peek(frames: Frames, fps: float, path: Path) -> tuple[Picture, Iterator[Picture]]:
@@ -81,8 +84,10 @@ def _encode(path: Path, first: Picture, frames: Frames, fps: float, crf: int) ->
         stream.codec_context.colorspace = stream.codec_context.color_primaries = colours
         stream.codec_context.color_trc, stream.codec_context.color_range = colours, _STUDIO
         stream.options = _quality(crf, stream.width * stream.height > _LARGE_PX)
+        copied, as_it_is = av.VideoFrame.from_ndarray, av.VideoFrame.from_numpy_buffer
+        picture_of = copied if stream.width % _BLOCK else as_it_is
         for frame in frames:
-            picture = av.VideoFrame.from_numpy_buffer(_even(frame), format="rgb24")
+            picture = picture_of(_even(frame), format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=colours)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
