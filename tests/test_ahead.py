@@ -1,13 +1,30 @@
 """Workers beside each other."""
 
-import multiprocessing
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import BrokenThreadPool
 from threading import Thread
 
 import pytest
 import torch
 
+from posecast.computing import ahead
 from posecast.computing.ahead import workers
+
+FORKED = """
+import os, signal, torch
+from posecast.computing.ahead import workers
+torch.set_num_threads(1)
+workers()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    list(workers().map(abs, range(2)))
+    os._exit(0)
+os._exit(os.waitpid(child, 0)[1] != 0)
+"""
 
 
 def threads_of_a_new_one() -> int:
@@ -40,10 +57,20 @@ def test_callers_beside_each_other_leave_the_number_of_threads_as_it_was():
     assert [threads_of_a_new_one(), torch.get_num_threads()] == [before] * 2
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_workers_that_do_not_start_change_nothing_and_are_tried_again(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(5)
+        monkeypatch.setattr(ahead, "_LONGEST_START_S", 1e-9)
+        with pytest.raises(BrokenThreadPool):
+            workers()
+        assert threads_of_a_new_one() == 5
+        monkeypatch.undo()
+        assert threads_of_workers(5) == [1] * 5
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_process_that_forked_has_workers_of_its_own():
-    workers()
-    forked = multiprocessing.get_context("fork").Process(target=threads_of_workers, args=(2,))
-    forked.start()
-    forked.join(60)
-    assert forked.exitcode == 0
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=120)

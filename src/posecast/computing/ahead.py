@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Barrier, Lock
 from typing import TypeVar
@@ -50,6 +50,13 @@ def _pool(_: int, number: int) -> ThreadPoolExecutor:
         started.wait(_LONGEST_START_S)
 
     pool = ThreadPoolExecutor(number, "worker", begin)
-    wait([pool.submit(torch.get_num_threads) for _ in range(number)])
-    torch.set_num_threads(number)  # what was set holds for all threads to come as well
+    try:
+        for each in [pool.submit(torch.get_num_threads) for _ in range(number)]:
+            each.result()
+    except BaseException:
+        started.abort()
+        pool.shutdown()
+        raise
+    finally:
+        torch.set_num_threads(number)  # what was set holds for all threads to come as well
     return pool
