@@ -40,7 +40,7 @@ def smoothed(
 def without_gaps(
     joints: Float[np.ndarray, "t j 2"], visible: Bool[np.ndarray, "t j"], skeleton: Skeleton
 ) -> tuple[Float[np.ndarray, "t j 2"], Bool[np.ndarray, "t j"]]:
-    """Hidden shoulders and hips, and legs that are not for long (`BLURRED`), where the
+    """Hidden shoulders and hips, and legs that are hidden for a few frames (`BLURRED`), where the
     body took them from when they were seen last, and will take them until they are seen next: arms
     before a trunk hide its joints, not the trunk.
 
