@@ -203,6 +203,7 @@ def run_chain(folder: Path, part: str, known: dict[str, np.ndarray]) -> dict[str
 _OWN_ESTIMATOR = """
 import numpy as np, torch
 from posecast.estimation.estimator import EstimatorOptions, PoseEstimator
+from posecast.estimation.onnx_files import open_onnx
 from posecast.export import writing
 from posecast.export.network_graphs import estimator_graph
 from posecast.networks.hourglass import Hourglass, HourglassConfig
@@ -213,7 +214,7 @@ network = Hourglass(HourglassConfig(stacks=1, width=16)).eval()
 estimator = PoseEstimator(network, PENN_ACTION, EstimatorOptions(device="cpu"))
 program = writing._exported("estimator", estimator_graph(network, estimator))
 pictures = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), np.uint8)
-session = writing.session(program.model_proto.SerializeToString())
+session = open_onnx(program.model_proto.SerializeToString(), "onnx")
 found = session.run(None, {"pictures": pictures})
 for want, got in zip(estimator.estimate(pictures), found, strict=True):
     np.testing.assert_allclose(got, want, atol=1e-3)
