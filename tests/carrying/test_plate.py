@@ -117,6 +117,17 @@ def test_what_comes_to_light_is_in_the_light_of_the_last_frame():
     assert np.abs(exported(frames, covered)[0].numpy().astype(int) - room.plate).max() <= 1
 
 
+def test_a_colour_that_a_wall_has_nothing_of_tells_little_of_light():
+    frames, covered, path = walk([20, 50, 80])
+    behind = covered[-1] > 0
+    wall, grey = (covered == 0).all(axis=0), 60
+    frames[:, wall], frames[:, behind] = (200, 0, 0), grey
+    frames[-1, wall] = (200, 15, 15)
+    plate = background_plate(frames, covered, path, NO_FEET).plate
+    assert plate[behind].max() == 2 * grey
+    assert np.abs(exported(frames, covered)[0].numpy().astype(int) - plate).max() <= 1
+
+
 def test_what_stands_where_nothing_stood_is_no_other_light():
     frames, covered, path = walk([20, 50, 80])
     frames[-1, 30:90, 102:112] = 0

@@ -29,6 +29,9 @@ of such a place that has to be seen."""
 SHADED, NEAR = 0.25, 4
 """Share by which a patch of another background differs that shows no other light, but other things;
 power of the distance by which a patch of known light tells less of another."""
+BRIGHTEST = 2.0
+"""Times as bright as another frame the last one can be, or the other way round: of a colour that a
+wall has nothing of, what little it has says nothing."""
 DARK = 8.0
 """Grey levels that count as the same in both: of what is black nothing can be told."""
 SAME_ROOM = 12.0
@@ -111,7 +114,8 @@ def _lights(
     told = (far <= SHADED * level)[..., None]
     sums = (told * (each + DARK * count[..., None]) for each in (now, then))
     now, then = (nearness() @ each.reshape(len(count), -1, 3) + 1e-6 for each in sums)
-    return change, (now / then).reshape(*count.shape, 3).astype(np.float32)
+    light = (now / then).clip(1 / BRIGHTEST, BRIGHTEST)
+    return change, light.reshape(*count.shape, 3).astype(np.float32)
 
 
 def _in_patches(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from posecast.carrying.plate import (
     AGREEING,
     APART,
+    BRIGHTEST,
     DARK,
     FINER,
     PATCHES,
@@ -71,7 +72,8 @@ def _lights(
     change = far.sum((1, 2, 3)) / count.sum((1, 2, 3)).clamp(min=1)
     told, near = (far <= SHADED * level).float(), torch.from_numpy(nearness())
     now, then = ((told * (each + DARK * count)).flatten(2) @ near + 1e-6 for each in (now, then))
-    return change, (now / then).unflatten(2, (PATCHES, PATCHES)).movedim(1, -1)
+    light = (now / then).clamp(1 / BRIGHTEST, BRIGHTEST)
+    return change, light.unflatten(2, (PATCHES, PATCHES)).movedim(1, -1)
 
 
 def _lit(
