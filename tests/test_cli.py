@@ -262,7 +262,6 @@ def test_what_went_wrong_is_said_though_nobody_reads_the_rest():
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(os.name != "posix", reason="closed by a shell")
 @pytest.mark.skipif(os.name != "posix", reason="others keep it")
 def test_the_folder_one_is_in_was_removed(tmp_path):
     (tmp_path / "gone").mkdir()
@@ -274,6 +273,7 @@ def test_the_folder_one_is_in_was_removed(tmp_path):
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closed by a shell")
 def test_what_is_printed_may_be_closed():
     command = f"{sys.executable} -m posecast models >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
