@@ -152,8 +152,12 @@ def test_runs_with_one_folder_name_are_two_rows_and_one_run_twice_costs_no_look(
     monkeypatch.setattr(penn_benchmark, "load_pose_forecaster", lambda *_: trained)
     runs = [make_run(tmp_path / name / "pose", PoseTrainingConfig(), "pose").path for name in "ab"]
     twice = PennPoseBenchmark(pose_run=(runs[0], runs[0]), final=True)
-    with pytest.raises(PosecastError, match="the same run twice"):
-        run_penn_pose_benchmark(tmp_path, twice)
+    for wrong, why in (
+        (twice, "the same run twice"),
+        (PennPoseBenchmark(pose_run=(runs[0],), final=True, num_draws=0), "num_draws is 0"),
+    ):
+        with pytest.raises(PosecastError, match=why):
+            run_penn_pose_benchmark(tmp_path, wrong)
     assert read_test_uses(runs[0]) == []
     table = run_penn_pose_benchmark(tmp_path, PennPoseBenchmark(pose_run=tuple(runs), final=True))
     assert [row.method for row in table.rows] == ["last pose", "a pose", "b pose"]

@@ -154,9 +154,9 @@ def run_penn_pose_benchmark(
         check_place(config.out)  # before a look at test clips is noted
     store, _ = read_test_labels(as_path(root, "the folder of Penn Action"))
     predictors = _predictors(config, store, others)
+    draws = bootstrap(len(store.clips), config.num_draws, config.seed)
     uses = _test_uses(config, store, bool(others), command)
     rows, num_joints = [], ()
-    draws = bootstrap(len(store.clips), config.num_draws, config.seed)
     for name, predictor in predictors.items():
         hits, counts = penn_pose_scores(predictor, store.clips, config.protocol, name)
         rows.append(BenchmarkRow.of(name, hits, counts, draws))
