@@ -313,6 +313,24 @@ def test_it_fits_and_moves_in_a_browser(page, browse, width):
     assert found["frame"] > 140
 
 
+ALONE = """<script>
+addEventListener("load", () => {
+  const [first, ...others] = document.querySelector(".figures").children;
+  const beside = first.offsetWidth;
+  others.forEach((each) => each.remove());
+  document.title = JSON.stringify([beside, first.offsetWidth]);
+});
+</script>"""
+
+
+def test_a_chart_alone_is_as_large_as_beside_others(page, browse):
+    alone = page.with_name("alone.html")
+    alone.write_text(page.read_text() + ALONE)
+    dom = browse("--window-size=1280,950", "--dump-dom", alone.as_uri())
+    title = re.search(r"<title>\[(\d+),(\d+)\]</title>", dom)
+    assert 0 < int(title[1]) == int(title[2])
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_is_no_empty_page(page, browse, tmp_path, width):
     picture = tmp_path / "page.png"
