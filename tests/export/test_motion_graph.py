@@ -76,7 +76,7 @@ def size_of(seen: SeenVideo) -> float:
 @pytest.mark.parametrize(
     ("frames", "hidden", "period"),
     [
-        (1, 0.0, 20),
+        (2, 0.0, 20),
         (5, 0.2, 20),
         (10, 0.0, 20),
         (11, 0.1, 9),

@@ -47,6 +47,16 @@ def test_any_past_at_any_rate_has_a_future(forecaster, frames, fps):
     assert first_step < 0.2 * size * 30 / fps
 
 
+@pytest.mark.parametrize("trimmed", [True, None, False])
+def test_a_photo_is_of_somebody_at_rest_and_a_first_frame_where_an_action_begins(
+    forecaster, trimmed
+):
+    one = replace(seen_video(1), trimmed=trimmed)
+    rests = replace(one, **{n: getattr(one, n).repeat(3, axis=0) for n in ("joints_px", "visible")})
+    photo, still = (each.joints_px for each in forecaster.forecast_poses([one, rests], 40))
+    assert np.allclose(photo, still, atol=1e-3) == (trimmed is False)
+
+
 @pytest.mark.parametrize("skeleton", [COCO, HUMAN36M], ids=lambda each: each.name)
 def test_other_skeletons_have_forecasts(skeleton):
     joints = np.arange(skeleton.num_joints) % 13

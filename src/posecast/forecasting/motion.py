@@ -28,6 +28,9 @@ from posecast.skeletons import SKELETONS, Skeleton
 
 MAX_PAST = 900
 """Frames that are looked at, half a minute."""
+AT_REST = 3
+"""A photo says nothing of where its person goes: it is seen as so many frames at rest. One frame
+alone the network knows from where clips of an action begin, and takes it for that."""
 _GOOD_FIT = 0.6
 _SPREAD = 1.2
 """Deviation of a future as a multiple of the radius that holds half of the truths."""
@@ -159,6 +162,8 @@ def _look_at(seen: SeenVideo, weigh: Weigh | None) -> Seen:
     filled = fill_hidden(joints[None], seen.visible[None])[0][0]
     joints, visible = resample(filled, seen.visible, seen.fps / FPS)
     joints, visible = joints[-MAX_PAST:], _none_lost(seen, visible[-MAX_PAST:])
+    if len(joints) == 1 and seen.trimmed is False:
+        joints, visible = (np.repeat(each, AT_REST, axis=0) for each in (joints, visible))
     return Seen(joints, visible, own_past(joints, visible, weigh=weigh), seen.trimmed)
 
 
