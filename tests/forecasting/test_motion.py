@@ -55,6 +55,10 @@ def test_a_photo_is_of_somebody_at_rest_and_a_first_frame_where_an_action_begins
     rests = replace(one, **{n: getattr(one, n).repeat(3, axis=0) for n in ("joints_px", "visible")})
     photo, still = (each.joints_px for each in forecaster.forecast_poses([one, rests], 40))
     assert np.allclose(photo, still, atol=1e-3) == (trimmed is False)
+    nobody_said, sure = (replace(one, trimmed=None), replace(rests, trimmed=None))
+    radii = [forecaster.radii_px(each) for each in (one, nobody_said, sure)]
+    np.testing.assert_array_equal(*radii[:2])  # as far off as one frame tells
+    assert not np.allclose(radii[0], radii[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("skeleton", [COCO, HUMAN36M], ids=lambda each: each.name)

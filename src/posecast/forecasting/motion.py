@@ -29,8 +29,9 @@ from posecast.skeletons import SKELETONS, Skeleton
 MAX_PAST = 900
 """Frames that are looked at, half a minute."""
 AT_REST = 3
-"""A photo says nothing of where its person goes: it is seen as so many frames at rest. One frame
-alone the network knows from where clips of an action begin, and takes it for that."""
+"""A photo says nothing of where its person goes: its first future is that of so many frames at
+rest. One frame alone the network takes for the beginning of an action, as it knows such frames; but
+how far off one is then, and how differently people may go, it knows."""
 _GOOD_FIT = 0.6
 _SPREAD = 1.2
 """Deviation of a future as a multiple of the radius that holds half of the truths."""
@@ -46,6 +47,16 @@ class Seen:
     visible: Bool[np.ndarray, "p j"]
     own: OwnPast
     trimmed: bool | None
+
+    @property
+    def is_photo(self) -> bool:
+        """Whether it may be of any moment, and is of no more than one."""
+        return len(self.joints_px) == 1 and self.trimmed is False
+
+    def at_rest(self, weigh: Weigh | None) -> "Seen":
+        """One frame as several."""
+        joints, visible = (each.repeat(AT_REST, axis=0) for each in (self.joints_px, self.visible))
+        return Seen(joints, visible, own_past(joints, visible, weigh=weigh), self.trimmed)
 
 
 class MotionForecaster:
@@ -78,6 +89,8 @@ class MotionForecaster:
         motions = _see_all(clips)
         found = self.base.find(motions)
         moved, radius = self._say(clips, motions, found)
+        if photos := [row for row, clip in enumerate(clips) if clip.is_photo]:
+            moved[photos] = self._of_rest([clips[row].at_rest(self._weigh) for row in photos])
         forecasts = []
         for row, (video, clip) in enumerate(zip(seen, clips, strict=True)):
             size, last = float(motions.size_px[row]), motions.last_px[row]
@@ -101,6 +114,11 @@ class MotionForecaster:
         clip = _look_at(seen, self._weigh)
         motions = _see_all([clip])
         return self._say([clip], motions, self.base.find(motions))[1][0] * motions.size_px[0]
+
+    def _of_rest(self, clips: Sequence[Seen]) -> Float[np.ndarray, "b t j 2"]:
+        """Displacements alone."""
+        motions = _see_all(clips)
+        return self._say(clips, motions, self.base.find(motions))[0]
 
     def _say(
         self, clips: Sequence[Seen], motions: SeenMotion, found: Neighbours
@@ -162,8 +180,6 @@ def _look_at(seen: SeenVideo, weigh: Weigh | None) -> Seen:
     filled = fill_hidden(joints[None], seen.visible[None])[0][0]
     joints, visible = resample(filled, seen.visible, seen.fps / FPS)
     joints, visible = joints[-MAX_PAST:], _none_lost(seen, visible[-MAX_PAST:])
-    if len(joints) == 1 and seen.trimmed is False:
-        joints, visible = (np.repeat(each, AT_REST, axis=0) for each in (joints, visible))
     return Seen(joints, visible, own_past(joints, visible, weigh=weigh), seen.trimmed)
 
 
