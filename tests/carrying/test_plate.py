@@ -103,7 +103,8 @@ def test_leaves_that_move_are_the_same_room():
     room = background_plate(frames, covered, path, NO_FEET)
     assert not room.holes.any()
     behind, median = covered[-1] > 0, np.minimum(frames[0], frames[1])
-    assert np.abs(room.plate[behind].astype(int) - median[behind]).mean() < 5
+    apart = np.abs(room.plate[behind].astype(int) - median[behind]).mean()
+    assert apart < 2.5  # light is told of noise here; without it this would be 0
     assert np.abs(exported(frames, covered)[0].numpy().astype(int) - room.plate).max() <= 1
 
 
